@@ -1,0 +1,100 @@
+"""What the engine knows about a device and must not forget: plain values a store can keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from lwm2m_engine.coap import Peer
+from lwm2m_engine.links import Link
+from lwm2m_engine.messages.requests import Request
+from lwm2m_engine.paths import Path
+from lwm2m_engine.values import Value
+
+
+@attrs.frozen(slots=True)
+class Registration:
+    """A live client registration (LwM2M Core 1.2, 6.2). Times are seconds since 1970-01-01 UTC.
+
+    What each Update changes (peer, time of last contact, deadline) is kept beside it, in ``Liveness``.
+    """
+
+    id: str
+    endpoint: str
+    version: str
+    """Enabler version, ``1.0``, ``1.1`` or ``1.2``."""
+    lifetime: int
+    """Seconds; 0 means forever (LwM2M 1.2)."""
+    binding: str
+    queue_mode: bool
+    root: str
+    """Alternate root path, ``/`` if none."""
+    objects: Mapping[int, str]
+    """Announced Object ids and the version each has."""
+    instances: tuple[Path, ...]
+    """Announced Object Instances, sorted."""
+    links: tuple[Link, ...]
+    """The list as announced, foreign links included."""
+    formats: tuple[int, ...]
+    """Content formats announced in ``ct``, if any."""
+    sms: str | None
+    attributes: Mapping[str, str]
+    """Query parameters LwM2M does not define, kept as they came."""
+    registered_at: float
+    unread: tuple[Path, ...] = ()
+    """Automatic reads after Register that have no answer yet."""
+    warnings: tuple[str, ...] = ()
+    """What a strict server would have refused."""
+
+
+@attrs.frozen(slots=True)
+class Liveness:
+    """The part of a registration that every Update changes."""
+
+    peer: Peer
+    seen_at: float
+    expires_at: float | None
+    """Seconds since 1970-01-01 UTC; ``None`` for an infinite lifetime."""
+
+
+@attrs.frozen(slots=True)
+class Observation:
+    """An observe relation (RFC 7641; LwM2M Core 1.2, 6.4). ``paths`` has several for a composite."""
+
+    token: bytes
+    endpoint: str
+    registration: str
+    paths: tuple[Path, ...]
+    composite: bool
+    accept: int | None
+    began_at: float
+    origin: str = ""
+    """What asked for it: the number of an ``ObserveLinks`` set, or empty."""
+
+
+@attrs.frozen(slots=True)
+class Waiting:
+    """A message in a device's outbox. ``id`` is the application's name for it."""
+
+    id: int
+    request: Request
+    queued_at: float
+    expires_at: float | None
+    in_flight: bool = False
+    """True in a record read after a crash: the first datagram may have left."""
+
+
+@attrs.frozen(slots=True)
+class DeviceRecord:
+    """One device as the store knows it; ``Engine.restore`` takes these."""
+
+    endpoint: str
+    registration: Registration | None = None
+    liveness: Liveness | None = None
+    observations: tuple[Observation, ...] = ()
+    outbox: tuple[Waiting, ...] = ()
+    managed: Mapping[str, Mapping[str, Value]] = attrs.field(factory=dict)
+    """Attributes of each managed resource, by its name."""
+    inputs: Mapping[Path, Value] = attrs.field(factory=dict)
+    """The last value of every Resource that a mapping reads."""

@@ -1,0 +1,197 @@
+"""What a server can ask of a device: one frozen class an operation (LwM2M Core 1.2, 6.3 and 6.4).
+
+The last group does not exist on the wire: each stands for a series of the others, which the engine
+plans against the device it is meant for.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeAlias
+
+import attrs
+
+from lwm2m_engine.entries import Entry
+from lwm2m_engine.paths import ROOT, Path
+
+Attributes: TypeAlias = tuple[tuple[str, str | None], ...]
+"""Notification attributes in order, ``(("pmin", "10"), ("pmax", None))``; ``None`` removes one."""
+
+
+@attrs.frozen(slots=True)
+class Read:
+    """Read an Object, Object Instance, Resource or Resource Instance. ``accept`` forces a format."""
+
+    operation: ClassVar[str] = "read"
+    path: Path
+    accept: int | None = None
+
+
+@attrs.frozen(slots=True)
+class Write:
+    """Write to an Object Instance, Resource or Resource Instance.
+
+    ``replace`` is Replace (PUT), else Partial Update (POST). ``entries`` carry absolute paths.
+    """
+
+    operation: ClassVar[str] = "write"
+    path: Path
+    entries: tuple[Entry, ...]
+    replace: bool = True
+    content_format: int | None = None
+
+
+@attrs.frozen(slots=True)
+class Execute:
+    """Execute a Resource; ``arguments`` as in LwM2M Core 1.2, 6.3.5 (``0='now',1``)."""
+
+    operation: ClassVar[str] = "execute"
+    path: Path
+    arguments: str = ""
+
+
+@attrs.frozen(slots=True)
+class Create:
+    """Create an Object Instance; ``path`` is the Object, or the Instance when its id is chosen."""
+
+    operation: ClassVar[str] = "create"
+    path: Path
+    entries: tuple[Entry, ...] = ()
+    content_format: int | None = None
+
+
+@attrs.frozen(slots=True)
+class Delete:
+    """Delete an Object Instance, or (LwM2M 1.2) a Resource Instance."""
+
+    operation: ClassVar[str] = "delete"
+    path: Path
+
+
+@attrs.frozen(slots=True)
+class Discover:
+    """Discover what lies at and below a path; ``depth`` 0 to 3 needs LwM2M 1.2."""
+
+    operation: ClassVar[str] = "discover"
+    path: Path
+    depth: int | None = None
+
+
+@attrs.frozen(slots=True)
+class WriteAttributes:
+    """Set or remove notification attributes (LwM2M Core 1.2, 7.3)."""
+
+    operation: ClassVar[str] = "write-attributes"
+    path: Path
+    attributes: Attributes
+
+
+@attrs.frozen(slots=True)
+class Observe:
+    """Observe a path; ``attributes`` are written before."""
+
+    operation: ClassVar[str] = "observe"
+    path: Path
+    attributes: Attributes = ()
+    accept: int | None = None
+
+
+@attrs.frozen(slots=True)
+class Cancel:
+    """Cancel the observation of a path."""
+
+    operation: ClassVar[str] = "cancel"
+    path: Path
+
+
+@attrs.frozen(slots=True)
+class ReadComposite:
+    """Read several paths in one request (LwM2M 1.1)."""
+
+    operation: ClassVar[str] = "read-composite"
+    paths: tuple[Path, ...]
+    path: Path = ROOT
+
+
+@attrs.frozen(slots=True)
+class ObserveComposite:
+    """Observe several paths with one relation (LwM2M 1.1)."""
+
+    operation: ClassVar[str] = "observe-composite"
+    paths: tuple[Path, ...]
+    path: Path = ROOT
+
+
+@attrs.frozen(slots=True)
+class CancelComposite:
+    """Cancel an Observe-Composite of exactly these paths."""
+
+    operation: ClassVar[str] = "cancel-composite"
+    paths: tuple[Path, ...]
+    path: Path = ROOT
+
+
+@attrs.frozen(slots=True)
+class WriteComposite:
+    """Write Resources of several Objects in one request (LwM2M 1.1)."""
+
+    operation: ClassVar[str] = "write-composite"
+    entries: tuple[Entry, ...]
+    path: Path = ROOT
+
+
+@attrs.frozen(slots=True)
+class ReadAll:
+    """Read every Object Instance the device announced, Security (0) and OSCORE (21) excepted."""
+
+    operation: ClassVar[str] = "read"
+    path: Path = ROOT
+
+
+@attrs.frozen(slots=True)
+class WriteObject:
+    """Write several Instances of one Object, each in turn."""
+
+    operation: ClassVar[str] = "write"
+    path: Path
+    instances: tuple[Write, ...]
+
+
+@attrs.frozen(slots=True)
+class ObserveLinks:
+    """Observe what CoRE links name, with their attributes."""
+
+    operation: ClassVar[str] = "observe"
+    links: tuple[tuple[Path, Attributes], ...]
+    path: Path = Path((22,))
+
+
+@attrs.frozen(slots=True)
+class CancelLinks:
+    """Cancel what ``ObserveLinks`` began: everything, or the set with this number."""
+
+    operation: ClassVar[str] = "cancel"
+    set: int | None = None
+    path: Path = Path((22,))
+
+
+Single: TypeAlias = (
+    Read
+    | Write
+    | Execute
+    | Create
+    | Delete
+    | Discover
+    | WriteAttributes
+    | Observe
+    | Cancel
+    | ReadComposite
+    | ObserveComposite
+    | CancelComposite
+    | WriteComposite
+)
+"""A request that is one exchange on the wire."""
+
+Series: TypeAlias = ReadAll | WriteObject | ObserveLinks | CancelLinks
+"""A request that the engine turns into several exchanges."""
+
+Request: TypeAlias = Single | Series

@@ -1,0 +1,61 @@
+"""``ObjectSpec`` and ``ResourceSpec``: what an object definition says."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+import attrs
+
+from lwm2m_engine.errors import UnknownResource
+from lwm2m_engine.values import ResourceType
+
+
+@attrs.frozen(slots=True)
+class ResourceSpec:
+    """A Resource of an Object."""
+
+    id: int
+    name: str
+    """As in the definition: ``Battery Level``."""
+    attribute: str
+    """Generated Python name, unique in its object: ``battery_level``."""
+    type: ResourceType
+    operations: str
+    """``R``, ``W``, ``RW``, ``E`` or empty (bootstrap only)."""
+    multiple: bool
+    mandatory: bool
+    range: str = ""
+    """RangeEnumeration as written, stripped."""
+    units: str = ""
+
+
+@attrs.frozen(slots=True)
+class ObjectSpec:
+    """An Object in one version. Look up a Resource by id or generated name: ``spec[9]``."""
+
+    id: int
+    name: str
+    version: str
+    lwm2m_version: str
+    """Lowest enabler version that may use it."""
+    urn: str
+    multiple: bool
+    mandatory: bool
+    resources: Mapping[int, ResourceSpec]
+    """By id, in order of id."""
+    source: str = attrs.field(default="", eq=False)
+    """The file it came from."""
+    _by_attribute: dict[str, ResourceSpec] = attrs.field(init=False, repr=False, eq=False)
+
+    @_by_attribute.default
+    def _index(self) -> dict[str, ResourceSpec]:
+        return {resource.attribute: resource for resource in self.resources.values()}
+
+    def __getitem__(self, key: int | str) -> ResourceSpec:
+        """Raises ``UnknownResource``, naming the nearest generated name."""
+        found = self.resources.get(key) if isinstance(key, int) else self._by_attribute.get(key)
+        if found is not None:
+            return found
+        nearest = difflib.get_close_matches(str(key), self._by_attribute, n=1)
+        raise UnknownResource(self.id, key, nearest[0] if nearest else None)
