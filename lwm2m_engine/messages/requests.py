@@ -17,6 +17,10 @@ Attributes: TypeAlias = tuple[tuple[str, str | None], ...]
 """Notification attributes in order, ``(("pmin", "10"), ("pmax", None))``; ``None`` removes one."""
 
 
+VIRTUAL_OBSERVE_NOTIFY = Path((22,))
+"""OMA object 22; requests to it stand for observations even on devices that lack it."""
+
+
 @attrs.frozen(slots=True)
 class Read:
     """Read an Object, Object Instance, Resource or Resource Instance. ``accept`` forces a format."""
@@ -162,7 +166,7 @@ class ObserveLinks:
 
     operation: ClassVar[str] = "observe"
     links: tuple[tuple[Path, Attributes], ...]
-    path: Path = Path((22,))
+    path: Path = VIRTUAL_OBSERVE_NOTIFY
 
 
 @attrs.frozen(slots=True)
@@ -171,7 +175,7 @@ class CancelLinks:
 
     operation: ClassVar[str] = "cancel"
     set: int | None = None
-    path: Path = Path((22,))
+    path: Path = VIRTUAL_OBSERVE_NOTIFY
 
 
 Single: TypeAlias = (
