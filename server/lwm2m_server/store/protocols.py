@@ -7,7 +7,7 @@ installation, so an id is also a creation time (see ``ids``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import attrs
@@ -17,6 +17,7 @@ from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @attrs.frozen(slots=True)
@@ -114,9 +115,7 @@ class Reader(Protocol):
     def message_named(self, container: int, name: str) -> Message | None: ...
     def latest(self, container: int) -> Message | None: ...
     def oldest(self, container: int) -> Message | None: ...
-    def messages(
-        self, container: int, *, limit: int | None = None, offset: int = 0
-    ) -> Sequence[Message]: ...
+    def messages(self, container: int, *, limit: int | None = None, offset: int = 0) -> Sequence[Message]: ...
     def device(self, node: int) -> Device | None: ...
     def device_named(self, tenant: str, name: str) -> Device | None: ...
     def device_of_endpoint(self, endpoint: str, identity: str | None = None) -> Device | None:
@@ -159,7 +158,9 @@ class Transaction(Reader, Protocol):
         """Raises ``Conflict``."""
         ...
 
-    def put_registration(self, node: int, registration: Registration, liveness: Liveness, at: float) -> None: ...
+    def put_registration(
+        self, node: int, registration: Registration, liveness: Liveness, at: float
+    ) -> None: ...
     def change_registration(self, node: int, registration: Registration) -> None: ...
     def touch(self, node: int, liveness: Liveness, at: float) -> None:
         """An Update: only the narrow columns."""
@@ -174,10 +175,10 @@ class Transaction(Reader, Protocol):
     def set_inputs(self, node: int, inputs: Mapping[Path, Value]) -> None: ...
 
 
-class Commit(Protocol[T]):
+class Commit(Protocol[T_co]):
     """A commit under way; ``await`` it. Raises ``CommitFailed``, or what its operation raised."""
 
-    def __await__(self) -> Any: ...
+    def __await__(self) -> Generator[Any, None, T_co]: ...
     def add_done_callback(self, callback: Callable[[Any], object], /) -> None: ...
 
 
