@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from lwm2m_engine.coap import Code, CoapRequest, Peer
+from lwm2m_engine.coap import CoapRequest, Code, Peer
 from lwm2m_engine.engine.events import Event
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import CodecError

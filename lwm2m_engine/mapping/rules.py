@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import abc
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import attrs
 
+from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
 
 
@@ -19,8 +21,11 @@ class _Endpoint:
 
 ENDPOINT: Final = _Endpoint()
 
-Source: TypeAlias = str | _Endpoint
-"""``/3/0/9``, ``/3/0/battery_level`` (generated name), or ``ENDPOINT``."""
+Source: TypeAlias = str | Path | _Endpoint
+"""``/3/0/9``, ``/3/0/battery_level`` (generated name), ``/3/0/6/1`` (Resource Instance), or ``ENDPOINT``."""
+
+Example: TypeAlias = tuple[abc.Mapping[Source, Any], abc.Mapping[str, Any]]
+"""``{source: value}`` of a device that said nothing else, and exactly the attributes made of it."""
 
 
 @attrs.frozen(slots=True)
@@ -35,6 +40,17 @@ class Rule:
     target: str
     convert: Callable[..., Value | None] | None = None
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """``source`` as a tuple, also when there is one."""
+        # A Path is itself a tuple, of ids.
+        if isinstance(self.source, tuple) and not isinstance(self.source, Path):
+            return self.source
+        return (self.source,)
+
+    def __str__(self) -> str:
+        return f"{self.target} <- {' '.join(map(str, self.sources))}"
+
 
 @attrs.frozen(slots=True)
 class Mapping:
@@ -42,7 +58,7 @@ class Mapping:
 
     ``target`` is its type (``m2m:deviceInfo``), ``name`` its name below the device. With
     ``read_at_register`` the engine reads the Objects its rules name after every Register, if the
-    device announced them. ``examples`` are pairs of ``{path: value}`` and ``{attribute: value}``; they
+    device announced them. ``examples`` are pairs of ``{source: value}`` and ``{attribute: value}``; they
     run as tests and are shown in the docs. ``replaces`` names the plugin whose rules for the same
     attributes give way.
     """
@@ -51,5 +67,5 @@ class Mapping:
     name: str
     rules: Sequence[Rule]
     read_at_register: bool = False
-    examples: Sequence[tuple[dict[str, Any], dict[str, Any]]] = ()
+    examples: Sequence[Example] = ()
     replaces: str | None = None
