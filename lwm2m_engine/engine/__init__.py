@@ -1,0 +1,23 @@
+"""The server side of LwM2M as a pure state machine."""
+
+from lwm2m_engine.engine.core import Engine
+from lwm2m_engine.engine.hooks import Hooks, Verdict
+from lwm2m_engine.engine.records import DeviceRecord, Liveness, Observation, Registration, Waiting
+from lwm2m_engine.engine.settings import EngineSettings
+from lwm2m_engine.engine.step import Abort, Effect, Perform, Step
+
+__all__ = [
+    "Abort",
+    "DeviceRecord",
+    "Effect",
+    "Engine",
+    "EngineSettings",
+    "Hooks",
+    "Liveness",
+    "Observation",
+    "Perform",
+    "Registration",
+    "Step",
+    "Verdict",
+    "Waiting",
+]

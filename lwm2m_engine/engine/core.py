@@ -1,0 +1,240 @@
+"""``Engine``: the server side of LwM2M 1.0, 1.1 and 1.2 as a pure state machine.
+
+No sockets, no clock, no event loop. Every method takes what happened and the time, changes the state
+and returns a ``Step``: the reply, the facts to make durable, and what to do after that, in this order.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from itertools import count
+
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
+from lwm2m_engine.engine import answers, observations, outbox, plans, presence, registrations, restoration
+from lwm2m_engine.engine.devices import Device
+from lwm2m_engine.engine.events import Deregistered
+from lwm2m_engine.engine.hooks import Hooks
+from lwm2m_engine.engine.records import DeviceRecord, Registration, Waiting
+from lwm2m_engine.engine.settings import EngineSettings
+from lwm2m_engine.engine.state import State
+from lwm2m_engine.engine.step import Step
+from lwm2m_engine.engine.turn import Turn
+from lwm2m_engine.errors import RequestError, UnknownDevice
+from lwm2m_engine.mapping.table import MappingTable
+from lwm2m_engine.messages.requests import Request
+from lwm2m_engine.model.catalog import Catalog, ModelView
+
+TOKEN_LENGTH = 8
+
+
+def random_token() -> bytes:
+    """8 random bytes: as long as a CoAP token can be, so that nobody guesses one."""
+    return secrets.token_bytes(TOKEN_LENGTH)
+
+
+class Engine:
+    """The devices of one tenant. ``now`` is always in seconds since 1970-01-01 UTC."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        hooks: Hooks | None = None,
+        *,
+        table: MappingTable | None = None,
+        settings: EngineSettings | None = None,
+        tokens: Callable[[], bytes] = random_token,
+    ) -> None:
+        self._state = State(
+            catalog,
+            table if table is not None else MappingTable.compile((), catalog),
+            hooks if hooks is not None else Hooks(),
+            settings if settings is not None else EngineSettings(),
+            tokens,
+        )
+        self._ids = count(1)
+
+    # --- what devices say --------------------------------------------------------------------------
+
+    def receive(self, request: CoapRequest, peer: Peer, now: float) -> Step:
+        """A request of a device; ``reply`` is always there, malformed requests get the right 4.xx."""
+        turn = Turn(now)
+        try:
+            reply = self._route(request, peer, turn)
+        except RequestError as error:
+            reply = CoapReply(error.code, error.reason.encode())
+        return self._done(turn, reply)
+
+    def notified(self, token: bytes, reply: CoapReply, peer: Peer, now: float) -> Step | None:
+        """A response that carries an observation's token; ``None`` if there is no such relation."""
+        turn = Turn(now)
+        if not observations.notified(self._state, token, reply, peer, turn):
+            return None
+        return self._done(turn)
+
+    def knows(self, token: bytes) -> bool:
+        """Whether an observe relation, or a request for one, has this token."""
+        return token in self._state.by_token
+
+    def acknowledged(self, exchange: int, now: float) -> Step:
+        """A device acknowledged a request; the response will come separately."""
+        turn = Turn(now)
+        answers.acknowledged(self._state, exchange, turn)
+        return self._done(turn)
+
+    def answered(self, exchange: int, reply: CoapReply, now: float) -> Step:
+        """The answer to a ``Perform``."""
+        turn = Turn(now)
+        answers.answered(self._state, exchange, reply, turn)
+        return self._done(turn)
+
+    def failed(self, exchange: int, reason: str, now: float) -> Step:
+        """A ``Perform`` got no answer: ``timeout``, ``unreachable``, ``reset`` or ``undecodable``."""
+        turn = Turn(now)
+        answers.failed(self._state, exchange, reason, turn)
+        return self._done(turn)
+
+    # --- what applications ask ---------------------------------------------------------------------
+
+    def submit(
+        self,
+        endpoint: str,
+        request: Request,
+        now: float,
+        *,
+        id: int | None = None,
+        expires_at: float | None = None,
+    ) -> Step:
+        """Queue a request and send it when the device can hear it.
+
+        ``id`` names it in events (made up if ``None``); at ``expires_at`` it is given up. Raises
+        ``RequestError`` for what the device cannot be asked, ``UnknownDevice``.
+        """
+        turn = Turn(now)
+        waiting = Waiting(next(self._ids) if id is None else id, request, now, expires_at)
+        outbox.submit(self._state, self._device(endpoint), turn, waiting)
+        return self._done(turn)
+
+    def check(self, endpoint: str, request: Request) -> None:
+        """Raise what ``submit`` would raise, change nothing."""
+        plans.check(self._device(endpoint), request)
+
+    def cancel(self, endpoint: str, id: int, now: float) -> Step:
+        """Take a queued message back; no event if it is gone already. Raises ``UnknownDevice``."""
+        turn = Turn(now)
+        outbox.cancel(self._state, self._device(endpoint), turn, id)
+        return self._done(turn)
+
+    # --- time ----------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> Step:
+        """Do what is due: expiry of registrations and messages, end of awake windows."""
+        turn = Turn(now)
+        for device in list(self._state.deadlines.due(now)):
+            self._due(device, turn)
+            self._state.deadlines.watch(device)
+        return turn.step()
+
+    def next_deadline(self) -> float | None:
+        """When ``tick`` has something to do; ``None`` for never."""
+        return self._state.deadlines.next()
+
+    # --- what is known -------------------------------------------------------------------------------
+
+    def add(self, endpoint: str) -> None:
+        """Make a device known, so that it may register and messages can wait for it."""
+        self._state.device(endpoint)
+
+    def forget(self, endpoint: str, now: float) -> Step:
+        """A device is removed: its registration and observations end, its messages are cancelled."""
+        turn = Turn(now)
+        device = self._state.devices.pop(endpoint, None)
+        if device is not None:
+            registration = device.registration
+            registrations.end(self._state, device, turn)
+            for waiting in tuple(device.outbox):
+                outbox.cancel(self._state, device, turn, waiting.id)
+            if registration is not None:
+                turn.tell(Deregistered(endpoint, now, registration))
+        return turn.step()
+
+    def restore(self, records: Iterable[DeviceRecord], now: float, *, resume: bool = True) -> Step:
+        """Replace all that is known of these devices by what a store kept.
+
+        With ``resume=False`` (the store has just failed) nothing is sent until a device is heard
+        again or ``settings.retry_after`` has passed.
+        """
+        turn = Turn(now)
+        for record in records:
+            restoration.restore(self._state, record, turn, resume=resume)
+        return self._done(turn)
+
+    def registration(self, endpoint: str) -> Registration | None:
+        """The live registration of a device."""
+        device = self._state.devices.get(endpoint)
+        return device.registration if device is not None else None
+
+    def presence(self, endpoint: str) -> presence.Presence | None:
+        """Whether a device can be reached, and how much waits for it."""
+        device = self._state.devices.get(endpoint)
+        return presence.of(device) if device is not None else None
+
+    def endpoints(self) -> tuple[str, ...]:
+        """All devices, registered or not."""
+        return tuple(self._state.devices)
+
+    def models(self, endpoint: str) -> ModelView:
+        """The models a device announced; the newest ones while it is not registered."""
+        device = self._state.devices.get(endpoint)
+        return device.view if device is not None else self._state.catalog
+
+    def swap(self, catalog: Catalog, table: MappingTable) -> None:
+        """Use other models and mappings from the next input on."""
+        self._state.catalog, self._state.table = catalog, table
+        for device in self._state.devices.values():
+            device.view = self._state.view(device.registration)
+
+    # --- inner ---------------------------------------------------------------------------------------
+
+    def _done(self, turn: Turn, reply: CoapReply | None = None) -> Step:
+        """Whatever moves a deadline nearer also tells an event."""
+        for endpoint in {event.endpoint for event in turn.events}:
+            device = self._state.devices.get(endpoint)
+            if device is not None:
+                self._state.deadlines.watch(device)
+        return turn.step(reply)
+
+    def _route(self, request: CoapRequest, peer: Peer, turn: Turn) -> CoapReply:
+        state, path, code = self._state, request.path, request.code
+        if path == ("rd",):
+            if code == Code.POST:
+                return registrations.register(state, turn, request, peer)
+            raise RequestError(Code.METHOD_NOT_ALLOWED, "/rd takes POST")
+        if path == ("dp",):
+            if code == Code.POST:
+                return observations.send(state, turn, request, peer)
+            raise RequestError(Code.METHOD_NOT_ALLOWED, "/dp takes POST")
+        if len(path) == 2 and path[0] == "rd":
+            if code == Code.POST:
+                return registrations.update(state, turn, request, peer, path[1])
+            if code == Code.DELETE:
+                return registrations.deregister(state, turn, peer, path[1])
+            raise RequestError(Code.METHOD_NOT_ALLOWED, "/rd/{id} takes POST and DELETE")
+        raise RequestError(Code.NOT_FOUND, "no such resource")
+
+    def _due(self, device: Device, turn: Turn) -> None:
+        now = turn.now
+        if device.expires_at is not None and device.expires_at <= now:
+            registrations.expire(self._state, device, turn)
+        if device.awake_until is not None and device.awake_until <= now and device.exchange is None:
+            presence.sleep(device, turn)
+        if device.resume_at is not None and device.resume_at <= now:
+            device.resume_at = None
+            outbox.advance(self._state, device, turn)
+        outbox.expire(device, turn)
+
+    def _device(self, endpoint: str) -> Device:
+        device = self._state.devices.get(endpoint)
+        if device is None:
+            raise UnknownDevice(endpoint)
+        return device

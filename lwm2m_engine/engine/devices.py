@@ -1,0 +1,104 @@
+"""``Device``: all the engine remembers of one LwM2M Client, and the job it is busy with."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import attrs
+
+from lwm2m_engine.engine.records import Liveness, Observation, Registration, Waiting
+from lwm2m_engine.messages.requests import Read, Single
+from lwm2m_engine.model.catalog import ModelView
+from lwm2m_engine.paths import Path
+from lwm2m_engine.values import Value
+
+
+@attrs.define(slots=True, eq=False)
+class Job:
+    """A message (or an automatic read) on its way: its exchanges, one after the other."""
+
+    steps: deque[Single]
+    message: Waiting | None = None
+    """``None`` for what the engine asks on its own."""
+    origin: str = ""
+    """Number of the ``ObserveLinks`` set its observations belong to."""
+    sent: bool = False
+    """The device has acknowledged or answered, so the message has left the outbox."""
+
+    @property
+    def id(self) -> int | None:
+        return self.message.id if self.message is not None else None
+
+    @property
+    def operation(self) -> str:
+        return self.message.request.operation if self.message is not None else Read.operation
+
+
+@attrs.define(slots=True, eq=False)
+class Exchange:
+    """One request that waits for its answer."""
+
+    id: int
+    request: Single
+    content_format: int | None
+    """Format asked for or written in, when the engine chose it and may try another."""
+    token: bytes | None = None
+
+
+@attrs.define(slots=True, eq=False)
+class Device:
+    """Mutable state of one client, registered or only known by name."""
+
+    endpoint: str
+    view: ModelView
+    registration: Registration | None = None
+    liveness: Liveness | None = None
+    awake_until: float | None = None
+    """End of the awake window; ``None`` while asleep, or without queue mode."""
+    outbox: deque[Waiting] = attrs.field(factory=deque)
+    job: Job | None = None
+    exchange: Exchange | None = None
+    observations: dict[bytes, Observation] = attrs.field(factory=dict)
+    sequences: dict[bytes, tuple[int, float]] = attrs.field(factory=dict)
+    """Last Observe number of each relation and when it came (RFC 7641, 3.4)."""
+    refused_formats: set[tuple[str, int]] = attrs.field(factory=set)
+    """(path level, content format) the device does not speak."""
+    managed: dict[str, dict[str, Value]] = attrs.field(factory=dict)
+    inputs: dict[Path, Value] = attrs.field(factory=dict)
+    resume_at: float | None = None
+    """Not served before this time, after the store failed."""
+    grace: float = 0.0
+    due: float | None = None
+    """When the entry in ``Deadlines`` comes up."""
+
+    @property
+    def queue_mode(self) -> bool:
+        return self.registration is not None and self.registration.queue_mode
+
+    @property
+    def reachable(self) -> bool:
+        """Registered, and not a sleeping queue-mode client."""
+        return self.registration is not None and (
+            not self.registration.queue_mode or self.awake_until is not None
+        )
+
+    @property
+    def expires_at(self) -> float | None:
+        if self.liveness is None or self.liveness.expires_at is None:
+            return None
+        return self.liveness.expires_at + self.grace
+
+    def observation_of(self, paths: tuple[Path, ...], *, composite: bool) -> Observation | None:
+        """The one relation that observes exactly these paths."""
+        return next(
+            (one for one in self.observations.values() if one.paths == paths and one.composite == composite),
+            None,
+        )
+
+    def next_deadline(self) -> float | None:
+        """The earliest of: lifetime, awake window, time to live of a waiting message, pause."""
+        times = [self.expires_at, self.resume_at]
+        if self.exchange is None:
+            times.append(self.awake_until)
+        times.extend(waiting.expires_at for waiting in self.outbox)
+        return min((time for time in times if time is not None), default=None)

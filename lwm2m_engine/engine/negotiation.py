@@ -1,0 +1,72 @@
+"""Which content format to use with a device that does not say (LwM2M Core 1.2, 7.4).
+
+1.0 clients must speak TLV, later ones SenML CBOR. What a client announces in ``ct`` comes first; what
+it has refused (4.06, 4.15) is remembered and not asked for again.
+"""
+
+from __future__ import annotations
+
+from lwm2m_engine.coap import Code
+from lwm2m_engine.engine.devices import Device, Exchange
+from lwm2m_engine.formats import ContentFormat
+from lwm2m_engine.messages.requests import (
+    Create,
+    Observe,
+    ObserveComposite,
+    Read,
+    ReadComposite,
+    Single,
+    Write,
+    WriteComposite,
+)
+
+_BY_VERSION = {
+    "1.0": (ContentFormat.TLV, ContentFormat.OMA_JSON),
+    "1.1": (ContentFormat.SENML_CBOR, ContentFormat.TLV, ContentFormat.SENML_JSON, ContentFormat.OMA_JSON),
+    "1.2": (ContentFormat.SENML_CBOR, ContentFormat.TLV, ContentFormat.SENML_JSON, ContentFormat.OMA_JSON),
+}
+_COMPOSITE = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
+COMPOSITE_DEFAULT = ContentFormat.SENML_CBOR
+_REFUSALS = frozenset({Code.NOT_ACCEPTABLE, Code.UNSUPPORTED_CONTENT_FORMAT})
+
+
+def choose(device: Device, request: Single) -> int | None:
+    """The format to accept or to write in; ``None`` leaves the choice to the device."""
+    explicit = getattr(request, "accept", None) or getattr(request, "content_format", None)
+    if explicit is not None:
+        return int(explicit)
+    level = _level(request)
+    for number in _candidates(device, request):
+        if (level, number) not in device.refused_formats:
+            return number
+    return None
+
+
+def refused(device: Device, exchange: Exchange, code: int) -> bool:
+    """Note that the device refused the format of an exchange; true if another one is left to try."""
+    request = exchange.request
+    explicit = getattr(request, "accept", None) or getattr(request, "content_format", None)
+    if code not in _REFUSALS or explicit is not None or exchange.content_format is None:
+        return False
+    device.refused_formats.add((_level(request), exchange.content_format))
+    # Reads have a last resort: ask without Accept.
+    return isinstance(request, (Read, Observe)) or choose(device, request) is not None
+
+
+def _candidates(device: Device, request: Single) -> tuple[int, ...]:
+    if isinstance(request, (ReadComposite, ObserveComposite, WriteComposite)):
+        return _COMPOSITE
+    registration = device.registration
+    if registration is None or not isinstance(request, (Read, Observe, Write, Create)):
+        return ()
+    candidates: tuple[int, ...] = _BY_VERSION[registration.version]
+    if isinstance(request, (Write, Create)) and len(request.path) >= 3 and len(request.entries) == 1:
+        candidates = (*candidates, ContentFormat.TEXT)
+    announced = [number for number in candidates if number in registration.formats]
+    return (*announced, *(number for number in candidates if number not in announced))
+
+
+def _level(request: Single) -> str:
+    """Formats are learnt for each path level: a client may do TLV for Instances and text for values."""
+    kind = "write" if isinstance(request, (Write, Create, WriteComposite)) else "read"
+    return f"{kind} {request.path.level}"

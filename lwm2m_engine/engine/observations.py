@@ -1,0 +1,109 @@
+"""The information reporting interface: notifications and Send (LwM2M Core 1.2, 6.4)."""
+
+from __future__ import annotations
+
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer, is_success
+from lwm2m_engine.engine import outbox
+from lwm2m_engine.engine.devices import Device
+from lwm2m_engine.engine.events import ObservationEnded, Received
+from lwm2m_engine.engine.presence import heard
+from lwm2m_engine.engine.records import Observation
+from lwm2m_engine.engine.reports import report
+from lwm2m_engine.engine.state import State
+from lwm2m_engine.engine.turn import Turn
+from lwm2m_engine.errors import RequestError
+from lwm2m_engine.formats import ContentFormat
+from lwm2m_engine.paths import ROOT
+
+SEND_FORMATS = frozenset({ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR})
+_FRESH_AFTER = 128.0
+"""Seconds after which any Observe number is newer than the last one (RFC 7641, 3.4)."""
+_HALF = 1 << 23
+
+
+def notified(state: State, token: bytes, reply: CoapReply, peer: Peer, turn: Turn) -> bool:
+    """A message carried ``token``; false if no relation (of this peer) has it: answer with a Reset."""
+    device = state.by_token.get(token)
+    observation = device.observations.get(token) if device is not None else None
+    if device is None or observation is None or not _is_peer(device, peer):
+        return False
+    heard(state, device, turn)
+    if reply.observe is not None and not _is_fresh(device, token, reply.observe, turn.now):
+        outbox.advance(state, device, turn)
+        return True
+    _report(state, device, observation, reply, turn)
+    if not is_success(reply.code) or reply.observe is None:
+        # RFC 7641, 3.2: an error, or an answer without the option, ends the relation.
+        state.drop(device, token)
+        turn.tell(ObservationEnded(device.endpoint, turn.now, observation, "refused"))
+    outbox.advance(state, device, turn)
+    return True
+
+
+def send(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> CoapReply:
+    """``POST /dp`` (6.4.7): values a client sends on its own."""
+    device = state.by_peer.get(peer)
+    if device is None or device.registration is None:
+        raise RequestError(Code.BAD_REQUEST, "no registration of this client")
+    heard(state, device, turn)
+    if request.content_format not in SEND_FORMATS:
+        raise RequestError(Code.UNSUPPORTED_CONTENT_FORMAT, "a Send is SenML JSON or SenML CBOR")
+    error = report(
+        state,
+        device,
+        turn,
+        kind="send",
+        path=ROOT,
+        code=Code.CHANGED,
+        payload=request.payload,
+        content_format=request.content_format,
+        operation="send",
+    )
+    code = Code.BAD_REQUEST if error is not None else _send_code(device, turn)
+    outbox.advance(state, device, turn)
+    return CoapReply(code)
+
+
+def _send_code(device: Device, turn: Turn) -> int:
+    """4.04 when a value is of an Object that was not announced (SE-5); the values are kept."""
+    registration = device.registration
+    objects = registration.objects if registration is not None else {}
+    for event in turn.events:
+        if isinstance(event, Received) and any(entry.path[0] not in objects for entry in event.entries):
+            return Code.NOT_FOUND
+    return Code.CHANGED
+
+
+def _report(state: State, device: Device, observation: Observation, reply: CoapReply, turn: Turn) -> None:
+    report(
+        state,
+        device,
+        turn,
+        kind="notification",
+        path=ROOT if observation.composite else observation.paths[0],
+        code=reply.code,
+        payload=reply.payload,
+        content_format=reply.content_format,
+        operation="notify",
+        paths=observation.paths if observation.composite else (),
+    )
+
+
+def _is_peer(device: Device, peer: Peer) -> bool:
+    """Without security nothing but the address speaks for the sender (B3, IP-1)."""
+    known = device.liveness.peer if device.liveness is not None else None
+    if known is None or known.listener != peer.listener or known.identity != peer.identity:
+        return False
+    return peer.identity is not None or (known.host, known.port) == (peer.host, peer.port)
+
+
+def _is_fresh(device: Device, token: bytes, number: int, now: float) -> bool:
+    """RFC 7641, 3.4: 24-bit serial numbers, or a long silence. A stale one is dropped by design."""
+    known = device.sequences.get(token)
+    device_says = known is None or now > known[1] + _FRESH_AFTER
+    if known is not None and not device_says:
+        last = known[0]
+        device_says = (last < number and number - last < _HALF) or (last > number and last - number > _HALF)
+    if device_says:
+        device.sequences[token] = (number, now)
+    return device_says

@@ -1,0 +1,251 @@
+"""The outbox of a device: messages wait, one exchange is in flight, results are facts.
+
+A message is *queued*, then *sent* once the device has acknowledged or answered it; otherwise it is
+*failed*. While a device sleeps, is busy or is not registered, its messages wait in order. Automatic
+reads after Register go first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from lwm2m_engine.coap import CoapRequest, Code
+from lwm2m_engine.codecs import encode, encode_paths
+from lwm2m_engine.engine import negotiation, plans
+from lwm2m_engine.engine.devices import Device, Exchange, Job
+from lwm2m_engine.engine.events import Failed, Held, Queued, Received, Sent, Started
+from lwm2m_engine.engine.records import Waiting
+from lwm2m_engine.engine.state import State
+from lwm2m_engine.engine.step import Abort, Perform
+from lwm2m_engine.engine.turn import Turn
+from lwm2m_engine.errors import CodecError, RequestError
+from lwm2m_engine.messages.requests import (
+    Cancel,
+    CancelComposite,
+    Create,
+    Execute,
+    Observe,
+    ObserveComposite,
+    ObserveLinks,
+    Read,
+    ReadComposite,
+    Request,
+    Single,
+    Write,
+    WriteComposite,
+)
+from lwm2m_engine.messages.wire import coap_request
+from lwm2m_engine.paths import Path
+
+NOT_REPEATABLE = (Execute, Create)
+"""Requests that must not reach a device twice."""
+
+
+def submit(state: State, device: Device, turn: Turn, waiting: Waiting) -> None:
+    """Accept a message and send it if its turn has come; raises ``RequestError``."""
+    plans.check(device, waiting.request)
+    device.outbox.append(waiting)
+    turn.tell(Queued(device.endpoint, turn.now, waiting))
+    advance(state, device, turn)
+
+
+def cancel(state: State, device: Device, turn: Turn, id: int) -> bool:
+    """Take a message back; false if it is not in the outbox any more."""
+    job = device.job
+    if job is not None and job.id == id:
+        _abort(state, device, turn)
+        device.job = None
+        if not job.sent:
+            _leave(device, id)
+        _fail(device, turn, job, "cancelled")
+        advance(state, device, turn)
+        return True
+    waiting = next((one for one in device.outbox if one.id == id), None)
+    if waiting is None:
+        return False
+    device.outbox.remove(waiting)
+    turn.tell(_failed(device, turn, waiting.id, waiting.request, "cancelled"))
+    return True
+
+
+def expire(device: Device, turn: Turn) -> None:
+    """Give up messages whose time to live is over, except the one in flight."""
+    busy = device.job.id if device.job is not None else None
+    for waiting in tuple(device.outbox):
+        if waiting.expires_at is not None and waiting.expires_at <= turn.now and waiting.id != busy:
+            device.outbox.remove(waiting)
+            turn.tell(_failed(device, turn, waiting.id, waiting.request, "expired"))
+
+
+def advance(state: State, device: Device, turn: Turn) -> None:
+    """Start the next exchange if the device is reachable and has none."""
+    while device.exchange is None and device.reachable and device.resume_at is None:
+        expire(device, turn)
+        job = device.job or _next_job(device, turn)
+        if job is None:
+            return
+        device.job = job
+        if job.steps:
+            _start(state, device, turn, job, job.steps[0])
+        else:
+            _finish_without_exchange(device, turn, job)
+
+
+def answered(device: Device, turn: Turn, job: Job) -> None:
+    """The first step of the job is answered; tell ``Sent`` when the last one is."""
+    job.steps.popleft()
+    if not job.steps:
+        device.job = None
+        tell_sent(device, turn, job)
+
+
+def tell_sent(device: Device, turn: Turn, job: Job) -> None:
+    """The device has the message: it leaves the outbox. Said once."""
+    if job.message is not None and not job.sent:
+        job.sent = True
+        _leave(device, job.message.id)
+        turn.tell(Sent(device.endpoint, turn.now, job.message.id))
+
+
+def fail(device: Device, turn: Turn, job: Job, reason: str, detail: str = "") -> None:
+    """The job ends without a usable answer."""
+    device.job = None
+    if job.message is not None:
+        if not job.sent:
+            _leave(device, job.message.id)
+        _fail(device, turn, job, reason, detail)
+
+
+def hold(device: Device, turn: Turn, job: Job) -> None:
+    """Nothing was heard: the message waits at the head of the outbox for the next contact."""
+    device.job = None
+    if job.message is not None:
+        turn.tell(Held(device.endpoint, turn.now, job.message.id))
+
+
+def interrupt(state: State, device: Device, turn: Turn) -> None:
+    """The registration ends under a running job: repeat it later if that does no harm."""
+    job = device.job
+    _abort(state, device, turn)
+    device.job = None
+    if job is None or job.message is None:
+        return
+    if job.sent:
+        _fail(device, turn, job, "timeout", "the registration ended before the answer came")
+    elif isinstance(job.message.request, NOT_REPEATABLE):
+        _leave(device, job.message.id)
+        _fail(device, turn, job, "unknown-outcome", "the registration ended before the answer came")
+    else:
+        turn.tell(Held(device.endpoint, turn.now, job.message.id))
+
+
+def _next_job(device: Device, turn: Turn) -> Job | None:
+    if device.registration is not None and device.registration.unread:
+        return Job(deque((Read(device.registration.unread[0]),)))
+    while device.outbox:
+        waiting = device.outbox[0]
+        try:
+            plans.check(device, waiting.request)
+        except RequestError as error:
+            # It was posted against an older object list.
+            device.outbox.popleft()
+            turn.tell(_failed(device, turn, waiting.id, waiting.request, "refused", error.reason))
+            continue
+        origin = plans.next_set(device) if isinstance(waiting.request, ObserveLinks) else ""
+        turn.tell(Started(device.endpoint, turn.now, waiting.id))
+        return Job(plans.steps(device, waiting.request), waiting, origin)
+    return None
+
+
+def _start(state: State, device: Device, turn: Turn, job: Job, step: Single) -> None:
+    registration, liveness = device.registration, device.liveness
+    if registration is None or liveness is None:
+        return
+    content_format = negotiation.choose(device, step)
+    try:
+        request = _coap(device, step, content_format, registration.root)
+    except (CodecError, RequestError) as error:
+        fail(device, turn, job, "refused", str(error))
+        return
+    request = state.hooks.outgoing(device.endpoint, request) or request
+    exchange = Exchange(state.next_exchange(), step, content_format, _token(state, device, step))
+    if exchange.token is not None:
+        # From now on a notification may arrive at any moment.
+        state.by_token[exchange.token] = device
+    state.open_exchange(device, exchange)
+    turn.do(Perform(device.endpoint, exchange.id, liveness.peer, request, exchange.token))
+
+
+def _coap(device: Device, step: Single, content_format: int | None, root: str) -> CoapRequest:
+    """The request on the wire; raises ``CodecError`` for values its format cannot carry."""
+    types = device.view.types
+    if isinstance(step, (Write, Create, WriteComposite)) and content_format is not None:
+        at = _written_at(step)
+        payload = encode(step.entries, content_format, at=at, types=types, root=root)
+        return coap_request(step, root=root, content_format=content_format, payload=payload)
+    if isinstance(step, (ReadComposite, ObserveComposite, CancelComposite)):
+        number = content_format if content_format is not None else negotiation.COMPOSITE_DEFAULT
+        payload = encode_paths(step.paths, number, root=root)
+        return coap_request(step, root=root, accept=number, content_format=number, payload=payload)
+    if isinstance(step, (Write, Create, WriteComposite)):
+        raise RequestError(Code.UNSUPPORTED_CONTENT_FORMAT, "the device refused every content format")
+    return coap_request(step, root=root, accept=content_format)
+
+
+def _written_at(step: Write | Create | WriteComposite) -> Path:
+    """A Create that leaves the Instance ID to the device writes bare Resources (B6, CR-1)."""
+    if isinstance(step, Create) and len(step.path) == 1 and step.entries:
+        return Path(step.entries[0].path[:2])
+    return step.path
+
+
+def _token(state: State, device: Device, step: Single) -> bytes | None:
+    """Observations have tokens of their own; the same paths keep the one they have (RFC 7641, 3.1)."""
+    if isinstance(step, (Observe, Cancel)):
+        known = device.observation_of((step.path,), composite=False)
+    elif isinstance(step, (ObserveComposite, CancelComposite)):
+        known = device.observation_of(step.paths, composite=True)
+    else:
+        return None
+    return known.token if known is not None else state.tokens()
+
+
+def _finish_without_exchange(device: Device, turn: Turn, job: Job) -> None:
+    """There was nothing to ask (an observation to cancel that does not exist)."""
+    device.job = None
+    tell_sent(device, turn, job)
+    if job.message is not None:
+        request = job.message.request
+        turn.tell(
+            Received(
+                device.endpoint,
+                turn.now,
+                "response",
+                request.path,
+                Code.CONTENT,
+                operation=request.operation,
+                message=job.message.id,
+            )
+        )
+
+
+def _abort(state: State, device: Device, turn: Turn) -> None:
+    exchange = state.close_exchange(device)
+    if exchange is not None:
+        if exchange.token is not None and exchange.token not in device.observations:
+            state.by_token.pop(exchange.token, None)
+        turn.do(Abort(device.endpoint, exchange.id))
+
+
+def _leave(device: Device, id: int) -> None:
+    if device.outbox and device.outbox[0].id == id:
+        device.outbox.popleft()
+
+
+def _fail(device: Device, turn: Turn, job: Job, reason: str, detail: str = "") -> None:
+    if job.message is not None:
+        turn.tell(_failed(device, turn, job.message.id, job.message.request, reason, detail))
+
+
+def _failed(device: Device, turn: Turn, id: int, request: Request, reason: str, detail: str = "") -> Failed:
+    return Failed(device.endpoint, turn.now, id, request.operation, request.path, reason, detail)

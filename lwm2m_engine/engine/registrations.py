@@ -1,0 +1,185 @@
+"""The client registration interface: Register, Update, De-register, expiry (LwM2M Core 1.2, 6.2)."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import attrs
+
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
+from lwm2m_engine.engine import outbox
+from lwm2m_engine.engine.devices import Device
+from lwm2m_engine.engine.events import (
+    Deregistered,
+    Expired,
+    ObservationEnded,
+    Registered,
+    RegistrationChanged,
+    Updated,
+    Warned,
+)
+from lwm2m_engine.engine.presence import heard
+from lwm2m_engine.engine.records import Liveness, Registration
+from lwm2m_engine.engine.reports import tell_changes
+from lwm2m_engine.engine.state import State
+from lwm2m_engine.engine.turn import Turn
+from lwm2m_engine.errors import RequestError
+from lwm2m_engine.links import Announced, Link, announced
+from lwm2m_engine.messages.uplink import Register
+from lwm2m_engine.messages.wire import parse_register, parse_update
+from lwm2m_engine.paths import Path
+
+
+def register(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> CoapReply:
+    """``POST /rd``: a new registration; one that was alive under the same name ends (B1, 6.2.1)."""
+    wish = parse_register(request, strict=state.settings.strict)
+    endpoint = wish.endpoint or peer.identity or ""
+    if not endpoint:
+        raise RequestError(Code.FORBIDDEN, "no endpoint name, and no identity to take it from")
+    wish = attrs.evolve(wish, endpoint=endpoint)
+    _admit(state, wish, peer)
+    device = state.device(endpoint)
+    replaced = device.registration.id if device.registration is not None else None
+    end(state, device, turn)
+    registration = _registration(state, wish, turn.now)
+    liveness = Liveness(peer, turn.now, _expiry(turn.now, registration.lifetime))
+    state.attach(device, registration, liveness)
+    turn.tell(Registered(endpoint, turn.now, registration, liveness, replaced))
+    for text in registration.warnings:
+        turn.tell(Warned(endpoint, turn.now, text))
+    tell_changes(device, turn, state.table.begin(endpoint, device.inputs, device.managed))
+    device.resume_at = None
+    heard(state, device, turn)
+    outbox.advance(state, device, turn)
+    return CoapReply(Code.CREATED, location=("rd", registration.id))
+
+
+def update(state: State, turn: Turn, request: CoapRequest, peer: Peer, id: str) -> CoapReply:
+    """``POST /rd/<id>``: only what it mentions changes (6.2.2)."""
+    device, registration = _registered(state, id, peer)
+    wish = parse_update(request, version=registration.version, strict=state.settings.strict)
+    changes: dict[str, Any] = {}
+    if wish.lifetime is not None and wish.lifetime != registration.lifetime:
+        changes["lifetime"] = wish.lifetime
+    if wish.binding is not None and wish.binding != registration.binding:
+        changes["binding"] = wish.binding
+    if wish.sms is not None and wish.sms != registration.sms:
+        changes["sms"] = wish.sms
+    if wish.queue_mode is not None and wish.queue_mode != registration.queue_mode:
+        changes["queue_mode"] = wish.queue_mode
+    if wish.links is not None:
+        changes.update(_announcement(state, wish.links, registration.version))
+        changes["warnings"] = wish.warnings
+    if wish.attributes:
+        changes["attributes"] = {**registration.attributes, **wish.attributes}
+    if changes:
+        registration = attrs.evolve(registration, **changes)
+    liveness = Liveness(peer, turn.now, _expiry(turn.now, registration.lifetime))
+    if changes:
+        state.attach(device, registration, liveness)
+    else:
+        state.move(device, liveness)
+    turn.tell(Updated(device.endpoint, turn.now, registration, liveness, bool(changes)))
+    device.resume_at = None
+    heard(state, device, turn)
+    outbox.advance(state, device, turn)
+    return CoapReply(Code.CHANGED)
+
+
+def deregister(state: State, turn: Turn, peer: Peer, id: str) -> CoapReply:
+    """``DELETE /rd/<id>`` (6.2.3)."""
+    device, registration = _registered(state, id, peer)
+    end(state, device, turn)
+    turn.tell(Deregistered(device.endpoint, turn.now, registration))
+    return CoapReply(Code.DELETED)
+
+
+def expire(state: State, device: Device, turn: Turn) -> None:
+    """The lifetime ran out without an Update."""
+    registration = device.registration
+    if registration is not None:
+        end(state, device, turn)
+        turn.tell(Expired(device.endpoint, turn.now, registration))
+
+
+def end(state: State, device: Device, turn: Turn) -> None:
+    """Whatever lived with the registration ends: exchange, observations, presence."""
+    if device.registration is None:
+        return
+    outbox.interrupt(state, device, turn)
+    for token in tuple(device.observations):
+        observation = state.drop(device, token)
+        if observation is not None:
+            turn.tell(ObservationEnded(device.endpoint, turn.now, observation, "registration"))
+    state.detach(device)
+
+
+def read_done(state: State, device: Device, turn: Turn, path: Path) -> None:
+    """An automatic read was answered; a restart need not repeat it."""
+    registration = device.registration
+    if registration is None or path not in registration.unread:
+        return
+    left = tuple(other for other in registration.unread if other != path)
+    device.registration = attrs.evolve(registration, unread=left)
+    turn.tell(RegistrationChanged(device.endpoint, turn.now, device.registration))
+
+
+def _admit(state: State, wish: Register, peer: Peer) -> None:
+    known = state.settings.admit_unknown or wish.endpoint in state.devices
+    verdict = state.hooks.admit(wish, peer, known)
+    if verdict is not None and not verdict.allowed:
+        raise RequestError(verdict.code, verdict.reason)
+    if verdict is None and not known:
+        raise RequestError(Code.FORBIDDEN, f"endpoint {wish.endpoint!r} is not known here")
+
+
+def _registered(state: State, id: str, peer: Peer) -> tuple[Device, Registration]:
+    device = state.by_registration.get(id)
+    if device is None or device.registration is None or device.liveness is None:
+        raise RequestError(Code.NOT_FOUND, "no such registration")
+    known = device.liveness.peer
+    # A registration belongs to the security association and the server endpoint it was made through.
+    if known.listener != peer.listener or known.identity != peer.identity:
+        raise RequestError(Code.BAD_REQUEST, "this registration was made by another client")
+    return device, device.registration
+
+
+def _registration(state: State, wish: Register, now: float) -> Registration:
+    announcement = _announcement(state, wish.links, wish.version)
+    objects = announcement["objects"]
+    return Registration(
+        # 8 random bytes, so that a location cannot be guessed.
+        id=base64.urlsafe_b64encode(state.tokens()).rstrip(b"=").decode("ascii"),
+        endpoint=wish.endpoint,
+        version=wish.version,
+        lifetime=wish.lifetime,
+        binding=wish.binding,
+        queue_mode=wish.queue_mode,
+        sms=wish.sms,
+        attributes=wish.attributes,
+        registered_at=now,
+        unread=tuple(Path((number,)) for number in state.table.reads if number in objects),
+        warnings=wish.warnings,
+        **announcement,
+    )
+
+
+def _announcement(state: State, links: tuple[Link, ...], version: str) -> dict[str, Any]:
+    """The fields of a ``Registration`` that follow from an object list."""
+    found: Announced = announced(links, version, strict=state.settings.strict)
+    if not found.objects:
+        raise RequestError(Code.BAD_REQUEST, "the object list names no LwM2M object")
+    defaults = state.catalog.view(version)
+    objects = {id: text or defaults.version(id) for id, text in found.objects.items()}
+    return {
+        "root": found.root,
+        "objects": objects,
+        "instances": found.instances,
+        "links": links,
+        "formats": found.formats,
+    }
+
+
+def _expiry(now: float, lifetime: int) -> float | None:
+    return now + lifetime if lifetime else None

@@ -1,0 +1,106 @@
+"""From a payload to facts: decode with the device's models, then run the mappings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lwm2m_engine.coap import is_success
+from lwm2m_engine.codecs import decode
+from lwm2m_engine.engine.devices import Device
+from lwm2m_engine.engine.events import ManagedChanged, Received, Warned
+from lwm2m_engine.engine.state import State
+from lwm2m_engine.engine.turn import Turn
+from lwm2m_engine.entries import Entry
+from lwm2m_engine.errors import CodecError
+from lwm2m_engine.formats import ContentFormat
+from lwm2m_engine.mapping.managed import ManagedChange
+from lwm2m_engine.paths import ROOT, Path
+
+
+def report(
+    state: State,
+    device: Device,
+    turn: Turn,
+    *,
+    kind: str,
+    path: Path,
+    code: int,
+    payload: bytes = b"",
+    content_format: int | None = None,
+    operation: str = "",
+    message: int | None = None,
+    paths: tuple[Path, ...] = (),
+    values: bool = True,
+) -> str | None:
+    """Tell what the device said, and what it means for managed resources.
+
+    Returns the reason when the payload could not be decoded; the raw bytes are in the event then.
+    ``values=False`` for payloads that are not values (Discover, diagnostics).
+    """
+    entries: Sequence[Entry] = ()
+    error = None
+    if values and is_success(code) and (payload or content_format is not None):
+        try:
+            entries = _entries(state, device, turn, path, payload, content_format)
+        except CodecError as broken:
+            error = str(broken)
+    keep_raw = error is not None or not values or not is_success(code)
+    turn.tell(
+        Received(
+            device.endpoint,
+            turn.now,
+            kind,
+            path,
+            code,
+            tuple(entries),
+            operation,
+            message,
+            content_format,
+            payload if keep_raw else b"",
+            error,
+            paths,
+        )
+    )
+    if entries:
+        apply_mappings(state, device, turn, entries)
+    return error
+
+
+def apply_mappings(state: State, device: Device, turn: Turn, entries: Sequence[Entry]) -> None:
+    """Values that a mapping reads become changes of managed resources."""
+    tell_changes(device, turn, state.table.apply(device.endpoint, device.inputs, device.managed, entries))
+
+
+def tell_changes(device: Device, turn: Turn, changes: Sequence[ManagedChange]) -> None:
+    for change in changes:
+        turn.tell(ManagedChanged(device.endpoint, turn.now, change, tuple(device.inputs.items())))
+
+
+def _entries(
+    state: State, device: Device, turn: Turn, path: Path, payload: bytes, content_format: int | None
+) -> Sequence[Entry]:
+    """Decoded entries, by a plugin's rescue if the codec gives up; raises ``CodecError``."""
+    # A payload without Content-Format is text by RFC 7252, 5.5.1; clients that leave it out mean
+    # the single value they were asked for.
+    number = ContentFormat.TEXT if content_format is None else content_format
+    root = device.registration.root if device.registration is not None else "/"
+    try:
+        return decode(
+            payload,
+            number,
+            at=path,
+            types=device.view.types,
+            strict=state.settings.strict,
+            now=turn.now,
+            root=root,
+        )
+    except CodecError as error:
+        rescued = state.hooks.rescue_payload(device.endpoint, path, number, payload, error)
+        if rescued is None:
+            raise
+        turn.tell(Warned(device.endpoint, turn.now, f"payload rescued by a plugin: {error}"))
+        return rescued
+
+
+ANYWHERE = ROOT
+"""Path to decode against where a payload names its own paths (Send, composites)."""

@@ -1,0 +1,72 @@
+"""Bringing a device back from what a store kept, after a restart or a failed commit."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from lwm2m_engine.engine import outbox
+from lwm2m_engine.engine.devices import Device
+from lwm2m_engine.engine.events import Failed
+from lwm2m_engine.engine.records import DeviceRecord, Waiting
+from lwm2m_engine.engine.state import State
+from lwm2m_engine.engine.step import Abort
+from lwm2m_engine.engine.turn import Turn
+
+
+def restore(state: State, record: DeviceRecord, turn: Turn, *, resume: bool) -> Device:
+    """Replace the state of one device; sends what waits when ``resume`` is true."""
+    _clear(state, record.endpoint, turn)
+    device = state.device(record.endpoint)
+    device.managed = {name: dict(attributes) for name, attributes in record.managed.items()}
+    device.inputs = dict(record.inputs)
+    if record.registration is not None and record.liveness is not None:
+        state.attach(device, record.registration, record.liveness)
+        for observation in record.observations:
+            state.remember(device, observation)
+        if record.registration.queue_mode:
+            until = record.liveness.seen_at + state.settings.awake_window
+            device.awake_until = until if until > turn.now else None
+    device.outbox = deque(_repeatable(record, turn))
+    if not resume:
+        device.resume_at = turn.now + state.settings.retry_after
+    outbox.advance(state, device, turn)
+    state.deadlines.watch(device)
+    return device
+
+
+def _clear(state: State, endpoint: str, turn: Turn) -> None:
+    device = state.devices.pop(endpoint, None)
+    if device is None:
+        return
+    exchange = state.close_exchange(device)
+    if exchange is not None:
+        turn.do(Abort(endpoint, exchange.id))
+        if exchange.token is not None:
+            state.by_token.pop(exchange.token, None)
+    for token in tuple(device.observations):
+        state.drop(device, token)
+    state.detach(device)
+    # Its entry in the deadlines is void: no device equals it any more.
+    device.due = None
+
+
+def _repeatable(record: DeviceRecord, turn: Turn) -> list[Waiting]:
+    """What was in flight is sent again, except what must not happen twice."""
+    kept = []
+    for waiting in record.outbox:
+        request = waiting.request
+        if waiting.in_flight and isinstance(request, outbox.NOT_REPEATABLE):
+            turn.tell(
+                Failed(
+                    record.endpoint,
+                    turn.now,
+                    waiting.id,
+                    request.operation,
+                    request.path,
+                    "unknown-outcome",
+                    "the server stopped before the answer came",
+                )
+            )
+        else:
+            kept.append(waiting)
+    return kept

@@ -1,0 +1,22 @@
+"""``EngineSettings``: the few numbers the protocol leaves to the server."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen(slots=True)
+class EngineSettings:
+    """All times in seconds."""
+
+    awake_window: float = 93.0
+    """How long a queue-mode client stays reachable after it was heard: MAX_TRANSMIT_WAIT of CoAP
+    (RFC 7252, 4.8.2), the value LwM2M Core 1.2, 6.5.1 recommends."""
+    grace: float = 0.0
+    """Added to a registration's lifetime before it expires."""
+    retry_after: float = 5.0
+    """Pause before a device is served again after the store failed."""
+    admit_unknown: bool = True
+    """Whether a client may register under a name the engine was not told of with ``add``."""
+    strict: bool = False
+    """Refuse what is tolerated with a warning otherwise."""

@@ -1,0 +1,103 @@
+"""``State``: the engine's devices and the indexes that find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+import attrs
+
+from lwm2m_engine.coap import Peer
+from lwm2m_engine.engine.deadlines import Deadlines
+from lwm2m_engine.engine.devices import Device, Exchange
+from lwm2m_engine.engine.hooks import Hooks
+from lwm2m_engine.engine.records import Liveness, Observation, Registration
+from lwm2m_engine.engine.settings import EngineSettings
+from lwm2m_engine.mapping.table import MappingTable
+from lwm2m_engine.model.catalog import Catalog, ModelView
+
+
+@attrs.define(slots=True, eq=False)
+class State:
+    """Everything mutable. Its methods keep the indexes true; the rules live in the other modules."""
+
+    catalog: Catalog
+    table: MappingTable
+    hooks: Hooks
+    settings: EngineSettings
+    tokens: Callable[[], bytes]
+    """8 random bytes a call: observation tokens and registration ids."""
+    devices: dict[str, Device] = attrs.field(factory=dict)
+    by_registration: dict[str, Device] = attrs.field(factory=dict)
+    by_peer: dict[Peer, Device] = attrs.field(factory=dict)
+    by_token: dict[bytes, Device] = attrs.field(factory=dict)
+    by_exchange: dict[int, Device] = attrs.field(factory=dict)
+    deadlines: Deadlines = attrs.field(factory=Deadlines)
+    _exchanges: count[int] = attrs.field(factory=lambda: count(1))
+
+    def device(self, endpoint: str) -> Device:
+        """The device of this name, made on first use."""
+        device = self.devices.get(endpoint)
+        if device is None:
+            device = Device(endpoint, self.view(None), grace=self.settings.grace)
+            self.devices[endpoint] = device
+        return device
+
+    def view(self, registration: Registration | None) -> ModelView:
+        """The models that hold for a registration; the newest ones without."""
+        if registration is None:
+            return self.catalog
+        return self.catalog.view(registration.version, registration.objects)
+
+    def attach(self, device: Device, registration: Registration, liveness: Liveness) -> None:
+        """Make ``registration`` the live one of ``device``."""
+        device.registration = registration
+        device.view = self.view(registration)
+        self.by_registration[registration.id] = device
+        self.move(device, liveness)
+
+    def move(self, device: Device, liveness: Liveness) -> None:
+        """The device was heard from ``liveness.peer``."""
+        known = device.liveness
+        if known is None or known.peer != liveness.peer:
+            self._forget_peer(device)
+            self.by_peer[liveness.peer] = device
+        device.liveness = liveness
+
+    def detach(self, device: Device) -> None:
+        """The registration is over; observations and exchange have been ended by the caller."""
+        if device.registration is not None:
+            self.by_registration.pop(device.registration.id, None)
+        self._forget_peer(device)
+        device.registration = None
+        device.liveness = None
+        device.awake_until = None
+        device.sequences.clear()
+        device.view = self.view(None)
+
+    def remember(self, device: Device, observation: Observation) -> None:
+        device.observations[observation.token] = observation
+        self.by_token[observation.token] = device
+
+    def drop(self, device: Device, token: bytes) -> Observation | None:
+        device.sequences.pop(token, None)
+        self.by_token.pop(token, None)
+        return device.observations.pop(token, None)
+
+    def open_exchange(self, device: Device, exchange: Exchange) -> None:
+        device.exchange = exchange
+        self.by_exchange[exchange.id] = device
+
+    def close_exchange(self, device: Device) -> Exchange | None:
+        exchange, device.exchange = device.exchange, None
+        if exchange is not None:
+            self.by_exchange.pop(exchange.id, None)
+        return exchange
+
+    def next_exchange(self) -> int:
+        return next(self._exchanges)
+
+    def _forget_peer(self, device: Device) -> None:
+        # Another device may have taken over the address meanwhile (NAT).
+        if device.liveness is not None and self.by_peer.get(device.liveness.peer) is device:
+            del self.by_peer[device.liveness.peer]
