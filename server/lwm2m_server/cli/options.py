@@ -1,0 +1,79 @@
+"""Flags that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DIRECTORY = click.Path(path_type=Path, file_okay=False)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+SERVER_FLAGS = {
+    "coap": "coap",
+    "http": "http",
+    "data": "data",
+    "tenant": "tenant",
+    "unknown_devices": "devices.unknown",
+    "names": "names",
+    "models": "models.dirs",
+    "plugins_dir": "plugins.dirs",
+    "strict": "strict",
+}
+"""Which setting each flag of ``serve`` is."""
+
+_SERVER_OPTIONS = (
+    click.option("--coap", metavar="HOST:PORT", multiple=True, help="CoAP/UDP listener; may be repeated."),
+    click.option("--http", metavar="HOST:PORT", help="HTTP listener."),
+    click.option("--data", metavar="DIR", type=_DIRECTORY, help="Folder of the stores."),
+    click.option("--tenant", metavar="NAME", help="Name of the tenant."),
+    click.option(
+        "--unknown-devices", type=click.Choice(["create", "reject"]), help="What an unknown device gets."
+    ),
+    click.option("--names", type=click.Choice(["long", "short"]), help="oneM2M attribute names in answers."),
+    click.option(
+        "--models", metavar="DIR", multiple=True, type=_DIRECTORY, help="One more folder of object XML."
+    ),
+    click.option(
+        "--plugins-dir", metavar="DIR", multiple=True, type=_DIRECTORY, help="One more folder of plugins."
+    ),
+    click.option("--strict/--no-strict", default=None, help="Refuse what is tolerated by default."),
+    click.option(
+        "--config", metavar="FILE", type=_FILE, help="Settings file; default ./lwm2m.toml if present."
+    ),
+)
+
+_CLIENT_OPTIONS = (
+    click.option(
+        "--url", default="http://127.0.0.1:8080", show_default=True, help="The server's HTTP address."
+    ),
+    click.option("--tenant", metavar="NAME", help="Tenant; default the server's own."),
+    click.option("--token-file", type=_FILE, help="File with the bearer token to send."),
+)
+
+
+def server_options(command: F) -> F:
+    """The flags of ``serve`` and ``demo``."""
+    for option in reversed(_SERVER_OPTIONS):
+        command = option(command)
+    return command
+
+
+def client_options(command: F) -> F:
+    """The flags of every command that talks to a running server."""
+    for option in reversed(_CLIENT_OPTIONS):
+        command = option(command)
+    return command
+
+
+def given(flags: dict[str, Any]) -> dict[str, Any]:
+    """The settings that flags on the command line decide."""
+    return {
+        SERVER_FLAGS[name]: value
+        for name, value in flags.items()
+        if name in SERVER_FLAGS and value is not None and value != ()
+    }

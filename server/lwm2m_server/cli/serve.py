@@ -1,0 +1,109 @@
+"""``lwm2m serve``: the server, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+
+from lwm2m_engine.errors import SettingsError
+from lwm2m_server import app, logs
+from lwm2m_server.cli.options import given, server_options
+from lwm2m_server.settings import Address, Loaded, Settings, load, refuse_exposure
+
+Main: TypeAlias = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+
+@click.command()
+@server_options
+def serve(config: Path | None, **flags: Any) -> None:
+    """Run the Device-to-Cloud server.
+
+    The first line on standard output is JSON with the address of every listener; it comes when all
+    of them are bound. Everything else goes to standard error.
+    """
+    loaded = load(config, environ=os.environ, flags=given(flags))
+    settings = loaded.settings
+    refuse_exposure(settings)
+    logs.configure(settings.log)
+    taken = list(taken_listeners(settings))
+    if taken:
+        raise SettingsError("; ".join(f"{name} {address} is taken" for name, address in taken))
+    for folder in unloaded_plugins(loaded):
+        click.echo(
+            f"{folder} holds plugins that are not loaded; load them with --plugins-dir {folder}", err=True
+        )
+
+    run_until_stopped(lambda stop: app.run(settings, ready=announce, stop=stop))
+
+
+def announce(addresses: app.Addresses) -> None:
+    """Print the line that says the server is reachable, and where."""
+    click.echo(json.dumps(addresses.as_json()))
+    sys.stdout.flush()
+
+
+def run_until_stopped(main: Main) -> None:
+    """Run ``main`` with an event that SIGINT and SIGTERM set; a second signal ends at once."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_with_signals(main))
+
+
+async def _with_signals(main: Main) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask_to_stop(number: signal.Signals) -> None:
+        stop.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ask_to_stop, number)
+    await main(stop)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if find_spec("uvloop") is None:
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+def taken_listeners(settings: Settings) -> Iterator[tuple[str, Address]]:
+    """Which of the addresses another process already has."""
+    for address in settings.coap:
+        if not _is_free(address, socket.SOCK_DGRAM):
+            yield "coap", address
+    if not _is_free(settings.http, socket.SOCK_STREAM):
+        yield "http", settings.http
+
+
+def _is_free(address: Address, kind: socket.SocketKind) -> bool:
+    """True also for what cannot be bound for another reason: binding it will say which."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        if kind is socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
+
+
+def unloaded_plugins(loaded: Loaded) -> Iterator[Path]:
+    """``./plugins`` if it has Python files that nobody asked to run."""
+    folder = Path("plugins").absolute()
+    if folder not in loaded.settings.plugins.dirs and next(folder.glob("*.py"), None) is not None:
+        yield folder
