@@ -7,7 +7,7 @@ and returns a ``Step``: the reply, the facts to make durable, and what to do aft
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
@@ -44,13 +44,16 @@ class Engine:
         table: MappingTable | None = None,
         settings: EngineSettings | None = None,
         tokens: Callable[[], bytes] = random_token,
+        exchanges: Iterator[int] | None = None,
     ) -> None:
+        """``exchanges`` numbers the ``Perform`` effects; engines that share a transport share one."""
         self._state = State(
             catalog,
-            table if table is not None else MappingTable.compile((), catalog),
+            table if table is not None else MappingTable(),
             hooks if hooks is not None else Hooks(),
             settings if settings is not None else EngineSettings(),
             tokens,
+            exchanges if exchanges is not None else count(1),
         )
         self._ids = count(1)
 

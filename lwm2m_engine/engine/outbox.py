@@ -168,7 +168,7 @@ def _start(state: State, device: Device, turn: Turn, job: Job, step: Single) -> 
         fail(device, turn, job, "refused", str(error))
         return
     request = state.hooks.outgoing(device.endpoint, request) or request
-    exchange = Exchange(state.next_exchange(), step, content_format, _token(state, device, step))
+    exchange = Exchange(next(state.exchanges), step, content_format, _token(state, device, step))
     if exchange.token is not None:
         # From now on a notification may arrive at any moment.
         state.by_token[exchange.token] = device

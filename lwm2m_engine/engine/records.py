@@ -94,7 +94,6 @@ class DeviceRecord:
     liveness: Liveness | None = None
     observations: tuple[Observation, ...] = ()
     outbox: tuple[Waiting, ...] = ()
-    managed: Mapping[str, Mapping[str, Value]] = attrs.field(factory=dict)
-    """Attributes of each managed resource, by its name."""
     inputs: Mapping[Path, Value] = attrs.field(factory=dict)
-    """The last value of every Resource that a mapping reads."""
+    """The last value of every Resource that a mapping reads. What was made of them is not kept here:
+    the next value makes it again, by the rules that hold then."""

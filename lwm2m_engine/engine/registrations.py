@@ -21,7 +21,7 @@ from lwm2m_engine.engine.events import (
 )
 from lwm2m_engine.engine.presence import heard
 from lwm2m_engine.engine.records import Liveness, Registration
-from lwm2m_engine.engine.reports import tell_changes
+from lwm2m_engine.engine.reports import begin_mappings
 from lwm2m_engine.engine.state import State
 from lwm2m_engine.engine.turn import Turn
 from lwm2m_engine.errors import RequestError
@@ -48,7 +48,7 @@ def register(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> Coap
     turn.tell(Registered(endpoint, turn.now, registration, liveness, replaced))
     for text in registration.warnings:
         turn.tell(Warned(endpoint, turn.now, text))
-    tell_changes(device, turn, state.table.begin(endpoint, device.inputs, device.managed))
+    begin_mappings(state, device, turn)
     device.resume_at = None
     heard(state, device, turn)
     outbox.advance(state, device, turn)

@@ -14,7 +14,8 @@ from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import CodecError
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.mapping.managed import ManagedChange
-from lwm2m_engine.paths import ROOT, Path
+from lwm2m_engine.mapping.table import MappingProblem
+from lwm2m_engine.paths import Path
 
 
 def report(
@@ -66,12 +67,25 @@ def report(
     return error
 
 
+def begin_mappings(state: State, device: Device, turn: Turn) -> None:
+    """What mappings make of the endpoint name alone."""
+    problems: list[MappingProblem] = []
+    changes = state.table.begin(device.endpoint, device.inputs, device.managed, problems)
+    _tell(device, turn, changes, problems)
+
+
 def apply_mappings(state: State, device: Device, turn: Turn, entries: Sequence[Entry]) -> None:
     """Values that a mapping reads become changes of managed resources."""
-    tell_changes(device, turn, state.table.apply(device.endpoint, device.inputs, device.managed, entries))
+    problems: list[MappingProblem] = []
+    changes = state.table.apply(device.endpoint, device.inputs, device.managed, entries, problems)
+    _tell(device, turn, changes, problems)
 
 
-def tell_changes(device: Device, turn: Turn, changes: Sequence[ManagedChange]) -> None:
+def _tell(
+    device: Device, turn: Turn, changes: Sequence[ManagedChange], problems: Sequence[MappingProblem]
+) -> None:
+    for problem in problems:
+        turn.tell(Warned(device.endpoint, turn.now, str(problem)))
     for change in changes:
         turn.tell(ManagedChanged(device.endpoint, turn.now, change, tuple(device.inputs.items())))
 
@@ -100,7 +114,3 @@ def _entries(
             raise
         turn.tell(Warned(device.endpoint, turn.now, f"payload rescued by a plugin: {error}"))
         return rescued
-
-
-ANYWHERE = ROOT
-"""Path to decode against where a payload names its own paths (Send, composites)."""

@@ -17,7 +17,6 @@ def restore(state: State, record: DeviceRecord, turn: Turn, *, resume: bool) -> 
     """Replace the state of one device; sends what waits when ``resume`` is true."""
     _clear(state, record.endpoint, turn)
     device = state.device(record.endpoint)
-    device.managed = {name: dict(attributes) for name, attributes in record.managed.items()}
     device.inputs = dict(record.inputs)
     if record.registration is not None and record.liveness is not None:
         state.attach(device, record.registration, record.liveness)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Callable, Iterator
 
 import attrs
 
@@ -27,13 +26,13 @@ class State:
     settings: EngineSettings
     tokens: Callable[[], bytes]
     """8 random bytes a call: observation tokens and registration ids."""
+    exchanges: Iterator[int]
     devices: dict[str, Device] = attrs.field(factory=dict)
     by_registration: dict[str, Device] = attrs.field(factory=dict)
     by_peer: dict[Peer, Device] = attrs.field(factory=dict)
     by_token: dict[bytes, Device] = attrs.field(factory=dict)
     by_exchange: dict[int, Device] = attrs.field(factory=dict)
     deadlines: Deadlines = attrs.field(factory=Deadlines)
-    _exchanges: count[int] = attrs.field(factory=lambda: count(1))
 
     def device(self, endpoint: str) -> Device:
         """The device of this name, made on first use."""
@@ -93,9 +92,6 @@ class State:
         if exchange is not None:
             self.by_exchange.pop(exchange.id, None)
         return exchange
-
-    def next_exchange(self) -> int:
-        return next(self._exchanges)
 
     def _forget_peer(self, device: Device) -> None:
         # Another device may have taken over the address meanwhile (NAT).
