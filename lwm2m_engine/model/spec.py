@@ -1,4 +1,4 @@
-"""``ObjectSpec`` and ``ResourceSpec``: what an object definition says."""
+"""``ObjectSpec``, ``ResourceSpec``: what an object definition says. ``Problem``: what is wrong with one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,24 @@ import attrs
 
 from lwm2m_engine.errors import UnknownResource
 from lwm2m_engine.values import ResourceType
+
+REUSABLE = range(2048, 26241)
+"""Resource IDs of reusable Resources: they mean the same in every Object that has them."""
+
+
+@attrs.frozen(slots=True)
+class Problem:
+    """Something a definition file does that the schema does not allow."""
+
+    file: str
+    line: int | None
+    reason: str
+    refused: bool = False
+    """True when nothing of the file could be used; else it is loaded and this is for information."""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line is not None else self.file
+        return f"{place}: {self.reason}"
 
 
 @attrs.frozen(slots=True)
@@ -29,6 +47,11 @@ class ResourceSpec:
     """RangeEnumeration as written, stripped."""
     units: str = ""
 
+    @property
+    def reusable(self) -> bool:
+        """True for an id from the range of reusable Resources. The facts are those of this definition."""
+        return self.id in REUSABLE
+
 
 @attrs.frozen(slots=True)
 class ObjectSpec:
@@ -46,7 +69,13 @@ class ObjectSpec:
     """By id, in order of id."""
     source: str = attrs.field(default="", eq=False)
     """The file it came from."""
+    types: Mapping[int, ResourceType] = attrs.field(init=False, repr=False, eq=False)
+    """Type of each Resource that has one, by id: what decoders ask for."""
     _by_attribute: dict[str, ResourceSpec] = attrs.field(init=False, repr=False, eq=False)
+
+    @types.default
+    def _typed(self) -> Mapping[int, ResourceType]:
+        return {id: spec.type for id, spec in self.resources.items() if spec.type is not ResourceType.NONE}
 
     @_by_attribute.default
     def _index(self) -> dict[str, ResourceSpec]:
