@@ -1,0 +1,307 @@
+"""Requests to a device as CoAP, and the requests of its registration interface from CoAP.
+
+To the device: LwM2M Core 1.2, 6.3 and 6.4, and the mapping tables of the Transport binding 1.2, 6.4.
+From the device: LwM2M Core 1.2, 6.2.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+import attrs
+
+from lwm2m_engine.coap import CoapRequest, Code
+from lwm2m_engine.errors import DecodeError, RequestError
+from lwm2m_engine.formats import ContentFormat
+from lwm2m_engine.links import Link, announced, parse_links
+from lwm2m_engine.messages.requests import (
+    Cancel,
+    CancelComposite,
+    Create,
+    Delete,
+    Discover,
+    Execute,
+    Observe,
+    ObserveComposite,
+    Read,
+    ReadComposite,
+    Single,
+    Write,
+    WriteAttributes,
+)
+from lwm2m_engine.messages.uplink import Register, Update
+from lwm2m_engine.paths import Path
+
+# --- to a device -----------------------------------------------------------------------------------
+
+
+def coap_request(
+    request: Single,
+    *,
+    root: str = "/",
+    accept: int | None = None,
+    content_format: int | None = None,
+    payload: bytes = b"",
+) -> CoapRequest:
+    """The exchange that carries ``request``.
+
+    ``root`` is the client's alternate root path. ``payload`` is what the request writes, or the path list
+    of a composite, encoded in ``content_format``. ``accept`` is the format preferred for the answer;
+    one that the request itself names goes before it.
+    """
+    if isinstance(request, Read):
+        return CoapRequest(Code.GET, _uri(root, request.path), accept=_first(request.accept, accept))
+    if isinstance(request, Observe):
+        wanted = _first(request.accept, accept)
+        return CoapRequest(Code.GET, _uri(root, request.path), accept=wanted, observe=0)
+    if isinstance(request, Cancel):
+        return CoapRequest(Code.GET, _uri(root, request.path), accept=accept, observe=1)
+    if isinstance(request, Discover):
+        depth = () if request.depth is None else (f"depth={request.depth}",)
+        return CoapRequest(Code.GET, _uri(root, request.path), depth, accept=ContentFormat.LINK_FORMAT)
+    if isinstance(request, Delete):
+        return CoapRequest(Code.DELETE, _uri(root, request.path))
+    if isinstance(request, WriteAttributes):
+        query = tuple(name if value is None else f"{name}={value}" for name, value in request.attributes)
+        return CoapRequest(Code.PUT, _uri(root, request.path), query)
+    if isinstance(request, Execute):
+        return _execute(request, root)
+    return _with_payload(request, root, accept, content_format, payload)
+
+
+def _execute(request: Execute, root: str) -> CoapRequest:
+    target = _uri(root, request.path)
+    if not request.arguments:
+        return CoapRequest(Code.POST, target)
+    return CoapRequest(
+        Code.POST, target, payload=request.arguments.encode("ascii"), content_format=ContentFormat.TEXT
+    )
+
+
+def _with_payload(
+    request: Single, root: str, accept: int | None, content_format: int | None, payload: bytes
+) -> CoapRequest:
+    observe: int | None = None
+    path = request.path
+    if isinstance(request, Write):
+        code = Code.PUT if request.replace else Code.POST
+    elif isinstance(request, Create):
+        # The id of a chosen Instance travels in the payload.
+        code, path = Code.POST, Path(request.path[:1])
+    elif isinstance(request, (ReadComposite, ObserveComposite, CancelComposite)):
+        code = Code.FETCH
+        observe = {ObserveComposite: 0, CancelComposite: 1}.get(type(request))
+    else:
+        code = Code.IPATCH
+    wanted = accept if code is Code.FETCH else None
+    return CoapRequest(
+        code,
+        _uri(root, path),
+        payload=payload,
+        content_format=content_format,
+        accept=wanted,
+        observe=observe,
+    )
+
+
+def _uri(root: str, path: tuple[int, ...]) -> tuple[str, ...]:
+    prefix = tuple(unquote(segment) for segment in root.split("/") if segment)
+    return (*prefix, *map(str, path))
+
+
+def _first(*formats: int | None) -> int | None:
+    return next((number for number in formats if number is not None), None)
+
+
+# --- from a device ---------------------------------------------------------------------------------
+
+DEFAULT_LIFETIME = 86_400
+"""Seconds a registration lives when the client does not say (LwM2M Core 1.2, 6.2.1)."""
+MAX_LIFETIME = 2**32 - 1
+MAX_NAME_BYTES = 255
+"""Longest Endpoint Client Name; a Uri-Query option is no longer either (RFC 7252, 5.10)."""
+MAX_PARAMETERS = 32
+
+BINDINGS = {"1.0": "UQS", "1.1": "UTSN", "1.2": "UTSNMH"}
+"""Letters ``b`` may hold; in LwM2M 1.0 ``Q`` among them stands for queue mode."""
+
+_VERSION = re.compile(r"([0-9]+\.[0-9]+)(\.[0-9]+)?")
+
+
+def parse_register(request: CoapRequest, *, strict: bool = False) -> Register:
+    """``POST /rd`` (LwM2M Core 1.2, 6.2.1); ``endpoint`` is empty when the client names none.
+
+    Raises ``RequestError``: 4.12 for an enabler version that is not 1.0, 1.1 or 1.2, 4.15 for a payload
+    that is not link-format, 4.00 for whatever else is wrong.
+    """
+    if not request.confirmable:
+        raise _bad("a Register must be confirmable")
+    parameters = _Parameters(request.query)
+    warnings: list[str] = []
+    version = _version(parameters.take("lwm2m"), strict, warnings)
+    binding, queue_mode = _binding(parameters.take("b"), version)
+    lifetime = _lifetime(parameters.take("lt"), version)
+    if parameters.take_flag("Q"):
+        if version == "1.0":
+            raise _bad("the parameter Q is not part of LwM2M 1.0, where b=UQ says the same")
+        queue_mode = True
+    links = _object_list(request, version, strict, warnings)
+    if links is None:
+        raise _bad("a Register needs an object list")
+    return Register(
+        endpoint=_endpoint(parameters.take("ep")),
+        version=version,
+        lifetime=DEFAULT_LIFETIME if lifetime is None else lifetime,
+        binding=binding or "U",
+        queue_mode=bool(queue_mode),
+        sms=parameters.take("sms"),
+        attributes=parameters.rest(),
+        links=links,
+        warnings=tuple(warnings),
+    )
+
+
+def parse_update(request: CoapRequest, *, version: str = "1.1", strict: bool = False) -> Update:
+    """``POST /rd/<id>`` (LwM2M Core 1.2, 6.2.2); ``version`` is that of the registration.
+
+    Raises ``RequestError`` as ``parse_register`` does. What only a Register may say is skipped with a
+    warning, with ``strict`` refused.
+    """
+    parameters = _Parameters(request.query)
+    warnings: list[str] = []
+    binding, queue_mode = _binding(parameters.take("b"), version)
+    for name in ("ep", "lwm2m", "Q"):
+        if parameters.drop(name):
+            _tolerate(f"{name} in an Update", strict, warnings)
+    return Update(
+        lifetime=_lifetime(parameters.take("lt"), version),
+        binding=binding,
+        queue_mode=queue_mode,
+        sms=parameters.take("sms"),
+        attributes=parameters.rest(),
+        links=_object_list(request, version, strict, warnings),
+        warnings=tuple(warnings),
+    )
+
+
+@attrs.define(slots=True)
+class _Parameters:
+    """The Uri-Query options, each to be taken once."""
+
+    query: tuple[str, ...]
+    _left: dict[str, str | None] = attrs.field(init=False, factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        if len(self.query) > MAX_PARAMETERS:
+            raise _bad(f"more than {MAX_PARAMETERS} query parameters")
+        for option in self.query:
+            name, equals, value = option.partition("=")
+            if name in self._left:
+                raise _bad(f"{name} is given more than once")
+            self._left[name] = value if equals else None
+
+    def take(self, name: str) -> str | None:
+        """Its value; ``None`` if it is not there. One without a value is refused."""
+        if name not in self._left:
+            return None
+        value = self._left.pop(name)
+        if value is None:
+            raise _bad(f"{name} has no value")
+        return value
+
+    def take_flag(self, name: str) -> bool:
+        """True if it is there; one with a value is refused."""
+        if name not in self._left:
+            return False
+        if self._left.pop(name) is not None:
+            raise _bad(f"{name} takes no value")
+        return True
+
+    def drop(self, name: str) -> bool:
+        """Take it, whatever its value; True if it was there."""
+        there = name in self._left
+        self._left.pop(name, None)
+        return there
+
+    def rest(self) -> dict[str, str]:
+        """What nobody took; a parameter without a value is an empty text."""
+        return {name: value or "" for name, value in self._left.items() if name}
+
+
+def _version(text: str | None, strict: bool, warnings: list[str]) -> str:
+    if text is None:
+        raise _bad("lwm2m, the enabler version, is missing")
+    match = _VERSION.fullmatch(text)
+    version = match[1] if match is not None else ""
+    if version not in BINDINGS or (strict and text != version):
+        known = ", ".join(BINDINGS)
+        raise RequestError(
+            Code.PRECONDITION_FAILED, f"LwM2M version {text[:20]!r} is not spoken here; {known} are"
+        )
+    if text != version:
+        warnings.append(f"lwm2m={text} taken as {version}")
+    return version
+
+
+def _lifetime(text: str | None, version: str) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= MAX_LIFETIME):
+        raise _bad(f"lt={text[:20]} is not a lifetime in seconds from 1 to {MAX_LIFETIME}")
+    if int(text) == 0 and version in ("1.0", "1.1"):
+        raise _bad("lt=0 means forever in LwM2M 1.2 only")
+    return int(text)
+
+
+def _binding(text: str | None, version: str) -> tuple[str | None, bool | None]:
+    """Binding and, where it tells, queue mode."""
+    if text is None:
+        return None, None
+    letters = BINDINGS[version]
+    known = 0 < len(set(text)) == len(text) and set(text) <= set(letters)
+    if not known or text == "Q":
+        raise _bad(f"b={text[:20]} is no binding of LwM2M {version}, which knows {', '.join(letters)}")
+    return text, ("Q" in text) if version == "1.0" else None
+
+
+def _endpoint(text: str | None) -> str:
+    name = text or ""
+    if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
+        raise _bad(f"ep is longer than {MAX_NAME_BYTES} bytes")
+    if not name.isprintable():
+        raise _bad("ep holds characters that cannot be printed")
+    return name
+
+
+def _object_list(
+    request: CoapRequest, version: str, strict: bool, warnings: list[str]
+) -> tuple[Link, ...] | None:
+    """The links of the payload, ``None`` if there is none.
+
+    A missing Content-Format is common and means link-format: nothing else may stand there.
+    """
+    if not request.payload:
+        return None
+    if request.content_format not in (None, ContentFormat.LINK_FORMAT):
+        raise RequestError(Code.UNSUPPORTED_CONTENT_FORMAT, "an object list is link-format (40)")
+    try:
+        links, tolerated = parse_links(request.payload, strict=strict)
+        found = announced(links, version, strict)
+    except DecodeError as error:
+        raise _bad(f"object list: {error}") from error
+    if not found.objects:
+        raise _bad("the object list names no LwM2M Object")
+    warnings.extend(tolerated)
+    warnings.extend(found.warnings)
+    return links
+
+
+def _tolerate(fault: str, strict: bool, warnings: list[str]) -> None:
+    if strict:
+        raise _bad(fault)
+    warnings.append(fault)
+
+
+def _bad(reason: str) -> RequestError:
+    return RequestError(Code.BAD_REQUEST, reason)
