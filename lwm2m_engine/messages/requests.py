@@ -10,12 +10,9 @@ from typing import ClassVar, TypeAlias
 
 import attrs
 
+from lwm2m_engine.attributes import Attributes as Attributes
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.paths import ROOT, Path
-
-Attributes: TypeAlias = tuple[tuple[str, str | None], ...]
-"""Notification attributes in order, ``(("pmin", "10"), ("pmax", None))``; ``None`` removes one."""
-
 
 VIRTUAL_OBSERVE_NOTIFY = Path((22,))
 """OMA object 22; requests to it stand for observations even on devices that lack it."""
@@ -55,7 +52,11 @@ class Execute:
 
 @attrs.frozen(slots=True)
 class Create:
-    """Create an Object Instance; ``path`` is the Object, or the Instance when its id is chosen."""
+    """Create an Object Instance; ``path`` is the Object, or the Instance when its id is chosen.
+
+    Without a chosen id the entries stand at Instance 0, which is then not part of the payload: it is
+    encoded relative to that Instance, else relative to the Object.
+    """
 
     operation: ClassVar[str] = "create"
     path: Path
