@@ -8,7 +8,7 @@ installation, so an id is also a creation time (see ``ids``).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import attrs
 
@@ -68,6 +68,17 @@ class Message:
 
 
 @attrs.frozen(slots=True)
+class DeviceRef:
+    """The node an Endpoint Client Name stands for."""
+
+    node: int
+    tenant: str
+    name: str
+    """``rn`` of the node."""
+    endpoint: str
+
+
+@attrs.frozen(slots=True)
 class Device:
     """What the ledger knows about a node's LwM2M side."""
 
@@ -90,6 +101,44 @@ class Device:
     inputs: Mapping[Path, Value]
 
 
+@attrs.frozen(slots=True)
+class Tenant:
+    """An organization: one oneM2M CSEBase, one engine."""
+
+    id: int
+    name: str
+    names: Literal["long", "short"] | None = None
+    """Attribute names in answers; ``None`` leaves it to the server's setting."""
+
+
+@attrs.frozen(slots=True)
+class Application:
+    """A oneM2M AE. ``attributes`` have short names and hold no universal attribute, no ``api``, no ``aei``."""
+
+    id: int
+    tenant: str
+    name: str
+    """``rn``"""
+    api: str
+    aei: str
+    attributes: Mapping[str, Any]
+    modified: int
+    """Microseconds since 1970-01-01 UTC."""
+
+
+@attrs.frozen(slots=True)
+class Model:
+    """One row of the model index: which file defines a version of an Object."""
+
+    object: int
+    version: str
+    file: str
+    level: str
+    """Where it was found, e.g. ``system`` or ``user``; a later level replaces an earlier one."""
+    tenant: str | None = None
+    """``None`` when it is every tenant's."""
+
+
 class CommitFailed(Exception):
     """The transaction was rolled back; nothing of it, nor of those behind it, is stored."""
 
@@ -99,7 +148,12 @@ class Conflict(Exception):
 
 
 class ContainerFull(Exception):
-    """``outgoing-msg`` never evicts. Aborts only its own operation, not the batch."""
+    """A container that never evicts is full, or a message alone is larger than its container's ``mbs``.
+    Aborts only its own operation, not the batch."""
+
+
+class Gone(Exception):
+    """The container or node to write to was removed meanwhile. Aborts only its own operation."""
 
 
 class Reader(Protocol):
@@ -109,7 +163,10 @@ class Reader(Protocol):
     def child(self, parent: int, name: str) -> Resource | None: ...
     def children(
         self, parent: int, *, types: Collection[int] = (), limit: int | None = None, offset: int = 0
-    ) -> Sequence[Resource]: ...
+    ) -> Sequence[Resource]:
+        """Direct children, of all types or these; sorted by type, then oldest first."""
+        ...
+
     def counters(self, container: int) -> Counters: ...
     def message(self, id: int) -> Message | None: ...
     def message_named(self, container: int, name: str) -> Message | None: ...
@@ -123,19 +180,28 @@ class Reader(Protocol):
         (``urn:imei:`` and ``urn:gsma:imei:`` alike), credentials identity."""
         ...
 
-    def devices(self, tenant: str | None = None) -> Iterable[Device]: ...
+    def devices(self, tenant: str | None = None) -> Iterable[Device]:
+        """In order of creation, read in chunks: devices may come and go meanwhile."""
+        ...
+
     def observations(self, node: int) -> Sequence[Observation]: ...
 
 
 class Transaction(Reader, Protocol):
     """Writes, inside one commit. Every method is O(1) or O(log n) in what is stored."""
 
-    def put(self, resource: Resource) -> None:
-        """Insert; a node also gets its ``Device`` row. Raises ``Conflict`` for a taken name or ni."""
+    def put(self, resource: Resource, *, evict: bool = True) -> None:
+        """Insert; a node also gets its ``Device`` row. Raises ``Conflict`` for a taken name or ni.
+
+        A container takes its limits from the attributes ``mni`` and ``mbs`` (100 and 1,000,000 where
+        missing); ``evict`` says what it does when full. That the parent exists is the caller's to know:
+        it may lie in the other store.
+        """
         ...
 
     def change(self, id: int, attributes: Mapping[str, Any], modified: int) -> Resource | None:
-        """Replace the attributes of a resource; ``None`` if it is gone."""
+        """Replace the attributes of a resource; ``None`` if it is gone. Raises ``Conflict`` for a taken
+        ni. Smaller limits of a container evict at once."""
         ...
 
     def remove(self, id: int) -> None:
@@ -144,35 +210,48 @@ class Transaction(Reader, Protocol):
 
     def add_message(self, message: Message) -> Message:
         """Append; returns it with its ``state_tag``. Evicts the oldest beyond ``mni``/``mbs`` of the
-        container, or raises ``ContainerFull`` when the container has ``evict`` false."""
+        container, or raises ``ContainerFull``. Raises ``Conflict`` for a taken name, ``Gone``."""
         ...
 
     def remove_message(self, id: int) -> None: ...
     def move_message(self, id: int, container: int, new_id: int, name: str) -> Message | None:
-        """To another container with a new id and name, content and creator kept; ``None`` if gone."""
+        """To another container with a new id and name, content, labels and creator kept, no longer
+        waiting; ``None`` if gone."""
         ...
 
     def mark_in_flight(self, id: int, in_flight: bool) -> None: ...
-    def bind_endpoint(self, node: int, endpoint: str) -> None: ...
-    def set_identity(self, node: int, identity: str | None) -> None:
-        """Raises ``Conflict``."""
+    def bind_endpoint(self, node: int, endpoint: str) -> None:
+        """Raises ``Conflict``, ``Gone``."""
         ...
 
-    def put_registration(
-        self, node: int, registration: Registration, liveness: Liveness, at: float
-    ) -> None: ...
-    def change_registration(self, node: int, registration: Registration) -> None: ...
+    def set_identity(self, node: int, identity: str | None) -> None:
+        """Raises ``Conflict``, ``Gone``."""
+        ...
+
+    def put_registration(self, node: int, registration: Registration, liveness: Liveness, at: float) -> None:
+        """A Register; binds the endpoint too. Raises ``Conflict``, ``Gone``."""
+        ...
+
+    def change_registration(self, node: int, registration: Registration) -> None:
+        """Raises ``Gone``."""
+        ...
+
     def touch(self, node: int, liveness: Liveness, at: float) -> None:
-        """An Update: only the narrow columns."""
+        """An Update: only the narrow columns. Raises ``Gone``."""
         ...
 
     def end_registration(self, node: int, at: float, *, expired: bool) -> None:
         """Also ends its observations."""
         ...
 
-    def put_observation(self, node: int, observation: Observation) -> None: ...
+    def put_observation(self, node: int, observation: Observation) -> None:
+        """Raises ``Gone``."""
+        ...
+
     def remove_observation(self, token: bytes) -> None: ...
-    def set_inputs(self, node: int, inputs: Mapping[Path, Value]) -> None: ...
+    def set_inputs(self, node: int, inputs: Mapping[Path, Value]) -> None:
+        """Remember these values; those of other paths stay. Raises ``Gone``."""
+        ...
 
 
 class Commit(Protocol[T_co]):
@@ -185,8 +264,22 @@ class Commit(Protocol[T_co]):
 class Ledger(Protocol):
     """One writer thread with group commit; reads on the caller's thread."""
 
+    on_failure: Callable[[], object]
+    """Called on the loop when a transaction could not be committed, before any of its futures has its
+    exception. All commits not yet done at this moment fail; those made from here on count again."""
+
     @property
     def reader(self) -> Reader: ...
+    @property
+    def installation(self) -> str:
+        """Ten hex digits drawn when the store was made; part of every ``ri``."""
+        ...
+
+    @property
+    def highest_id(self) -> int:
+        """The highest id of any row: a floor for new ones."""
+        ...
+
     def commit(self, operation: Callable[[Transaction], T]) -> Commit[T]:
         """Run ``operation`` in the writer, in order of the calls; done when durable.
 
@@ -194,4 +287,38 @@ class Ledger(Protocol):
         arguments. If it raises, only its own writes are undone (savepoint)."""
         ...
 
+    def run(self, operation: Callable[[Transaction], T]) -> T:
+        """The same for callers without an event loop: blocks until durable."""
+        ...
+
     def close(self) -> None: ...
+
+
+class Inventory(Protocol):
+    """Small operator documents. Reads come from memory and see only what is durable; each change is
+    durable when its coroutine returns, and raises ``CommitFailed`` when nothing of it is stored."""
+
+    @property
+    def highest_id(self) -> int:
+        """The highest id of any document: a floor for new ones."""
+        ...
+
+    def tenants(self) -> Sequence[Tenant]: ...
+    def tenant(self, name: str) -> Tenant | None: ...
+    async def add_tenant(self, tenant: Tenant) -> None:
+        """Raises ``Conflict`` for a taken name."""
+        ...
+
+    def applications(self, tenant: str) -> Sequence[Application]: ...
+    def application(self, tenant: str, name: str) -> Application | None: ...
+    def application_by_id(self, id: int) -> Application | None: ...
+    def application_by_aei(self, tenant: str, aei: str) -> Application | None: ...
+    async def put_application(self, application: Application) -> None:
+        """Insert or replace. Raises ``Conflict`` for a name or AE-ID that another of its tenant has."""
+        ...
+
+    async def remove_application(self, id: int) -> None: ...
+    def models(self) -> Sequence[Model]: ...
+    async def set_models(self, models: Sequence[Model]) -> None:
+        """Replace the model index."""
+        ...
