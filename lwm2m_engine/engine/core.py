@@ -79,6 +79,10 @@ class Engine:
         """Whether an observe relation, or a request for one, has this token."""
         return token in self._state.by_token
 
+    def hears(self, peer: Peer) -> bool:
+        """Whether a registered device was last heard from this peer."""
+        return peer in self._state.by_peer
+
     def acknowledged(self, exchange: int, now: float) -> Step:
         """A device acknowledged a request; the response will come separately."""
         turn = Turn(now)

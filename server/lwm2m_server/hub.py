@@ -1,0 +1,360 @@
+"""``Hub``: where devices and applications meet. One rule: commit -> reply -> perform -> publish.
+
+Everything that happens becomes a ``Step`` of a tenant's engine. Its facts are committed in one
+transaction; only then is the device answered, are requests sent, and do others hear of it. If the
+commit fails, the devices it is about are put back to what the ledger holds, and nobody was told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+import structlog
+
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
+from lwm2m_engine.engine import Abort, DeviceRecord, Engine, Perform, Step
+from lwm2m_engine.engine.events import Deregistered, Expired, Registered
+from lwm2m_engine.engine.presence import Presence
+from lwm2m_engine.errors import RequestError
+from lwm2m_engine.messages.requests import Request
+from lwm2m_engine.model.catalog import ModelView
+from lwm2m_server.bus import Bus
+from lwm2m_server.commits import Commits
+from lwm2m_server.store.protocols import CommitFailed, ContainerFull, Device, DeviceRef, Ledger, Transaction
+
+T = TypeVar("T")
+Write = Callable[[Transaction], object]
+
+_log = structlog.get_logger(__name__)
+
+
+class Transport(Protocol):
+    """What sends requests to devices."""
+
+    def perform(self, effect: Perform) -> None: ...
+    def abort(self, exchange: int) -> None: ...
+
+
+class Projection(Protocol):
+    """Facts as writes, and rows back as what the engine knew. Belongs to the oneM2M tree above."""
+
+    def plan(self, event: object, device: DeviceRef, models: ModelView) -> Write | None:
+        """What an event changes in the ledger."""
+        ...
+
+    def admit(self, tenant: str, endpoint: str) -> tuple[DeviceRef, Write]:
+        """A node for an endpoint name nobody knew."""
+        ...
+
+    def record(self, device: Device, endpoint: str, engine: Engine) -> DeviceRecord:
+        """What the engine must know of a device to go on."""
+        ...
+
+    def outgoing_is_full(self, node: int) -> bool:
+        """Whether no more messages may wait for the device."""
+        ...
+
+
+class Hub:
+    """Routes what devices say and applications wish to the tenants' engines.
+
+    It is the gateway's ``Uplink`` and the oneM2M side's ``Devices``.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        projection: Projection,
+        bus: Bus,
+        *,
+        default_tenant: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._reader, self._projection, self._bus = ledger.reader, projection, bus
+        self._default, self._clock = default_tenant, clock
+        self._commits = Commits(ledger, self._heal)
+        self._engines: dict[str, Engine] = {}
+        self._transports: dict[str, Transport] = {}
+        self._refs: dict[str, DeviceRef] = {}
+        self._registrations: dict[str, str] = {}
+        """Registration id -> tenant."""
+        self._exchanges: dict[int, tuple[str, Transport]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    # --- assembly ----------------------------------------------------------------------------------
+
+    def add_tenant(self, name: str, engine: Engine) -> None:
+        self._engines[name] = engine
+
+    def add_transport(self, listener: str, transport: Transport) -> None:
+        self._transports[listener] = transport
+
+    def restore(self) -> list[tuple[str, Step]]:
+        """Bring every device back from the ledger; pass the result to ``resume`` once transports are there."""
+        steps = []
+        for device in self._reader.devices():
+            engine = self._engines.get(device.tenant)
+            if engine is None:
+                _log.warning("devices of an unknown tenant are left alone", tenant=device.tenant)
+                continue
+            if device.registration is not None:
+                self._registrations[device.registration.id] = device.tenant
+            steps.append((device.tenant, self._load(engine, device, resume=True)))
+        return steps
+
+    def resume(self, steps: Sequence[tuple[str, Step]]) -> None:
+        """Send what waited when the server stopped, and start the clock."""
+        for tenant, step in steps:
+            if step.events or step.effects:
+                self._settle(tenant, step)
+        self._arm()
+
+    async def close(self) -> None:
+        """Stop the clock and wait for what is being committed."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._commits.drain()
+
+    # --- the gateway's side ------------------------------------------------------------------------
+
+    async def receive(self, request: CoapRequest, peer: Peer) -> CoapReply:
+        """A device's request; returns when its facts are durable. 5.03 if they cannot be."""
+        try:
+            tenant = self._tenant_of(request, peer)
+            step = self._engines[tenant].receive(request, peer, self._clock())
+            await self._settle(tenant, step)
+        except RequestError as error:
+            return CoapReply(error.code, error.reason.encode())
+        except CommitFailed:
+            return CoapReply(Code.SERVICE_UNAVAILABLE)
+        return step.reply or CoapReply(Code.INTERNAL_SERVER_ERROR)
+
+    def knows(self, token: bytes) -> bool:
+        return any(engine.knows(token) for engine in self._engines.values())
+
+    async def notified(self, token: bytes, reply: CoapReply, peer: Peer) -> bool:
+        """False for a token nobody waits for. Raises ``CommitFailed``: do not acknowledge then."""
+        for tenant, engine in self._engines.items():
+            if engine.knows(token):
+                step = engine.notified(token, reply, peer, self._clock())
+                if step is not None:
+                    await self._settle(tenant, step)
+                    return True
+        return False
+
+    async def acknowledged(self, exchange: int) -> None:
+        if exchange in self._exchanges:
+            tenant, _ = self._exchanges[exchange]
+            await self._report(tenant, self._engines[tenant].acknowledged(exchange, self._clock()))
+
+    async def answered(self, exchange: int, reply: CoapReply) -> None:
+        if exchange in self._exchanges:
+            tenant, _ = self._exchanges.pop(exchange)
+            await self._report(tenant, self._engines[tenant].answered(exchange, reply, self._clock()))
+
+    async def failed(self, exchange: int, reason: str) -> None:
+        if exchange in self._exchanges:
+            tenant, _ = self._exchanges.pop(exchange)
+            await self._report(tenant, self._engines[tenant].failed(exchange, reason, self._clock()))
+
+    # --- the applications' side --------------------------------------------------------------------
+
+    def models(self, device: Device) -> ModelView:
+        return self._engines[device.tenant].models(self._key(device))
+
+    def presence(self, device: Device) -> Presence:
+        """Whether the device can be reached, and what waits for it."""
+        return self._engines[device.tenant].presence(self._introduce(device).endpoint)
+
+    async def submit(
+        self,
+        device: Device,
+        request: Request,
+        *,
+        id: int,
+        expires_at: float | None,
+        store: Callable[[Transaction], T],
+    ) -> T:
+        """Check and queue a request, committed together with ``store``.
+
+        Raises ``RequestError``, ``ContainerFull``, ``CommitFailed`` and what ``store`` raises.
+        """
+        ref = self._introduce(device)
+        if self._projection.outgoing_is_full(device.node):
+            raise ContainerFull(f"too many messages wait for {device.name}")
+        engine = self._engines[device.tenant]
+        step = engine.submit(ref.endpoint, request, self._clock(), id=id, expires_at=expires_at)
+        return await self._settle(device.tenant, step, first=store)
+
+    async def cancel(self, device: Device, id: int, store: Callable[[Transaction], T]) -> T:
+        """Take a waiting message back."""
+        ref = self._introduce(device)
+        step = self._engines[device.tenant].cancel(ref.endpoint, id, self._clock())
+        return await self._settle(device.tenant, step, last=store)
+
+    async def change(self, store: Callable[[Transaction], T]) -> T:
+        """Commit what concerns no device's queue."""
+        return await self._settle(self._default, Step(), first=store)
+
+    async def forget(self, device: Device, store: Callable[[Transaction], T]) -> T:
+        """End all that lives with the device's registration, committed together with ``store``."""
+        ref = self._introduce(device)
+        step = self._engines[device.tenant].forget(ref.endpoint, self._clock())
+        settled = self._settle(device.tenant, step, last=store)
+        self._refs.pop(ref.endpoint, None)
+        return await settled
+
+    # --- the rule ------------------------------------------------------------------------------------
+
+    def _settle(
+        self,
+        tenant: str,
+        step: Step,
+        *,
+        first: Callable[[Transaction], T] | None = None,
+        last: Callable[[Transaction], T] | None = None,
+    ) -> asyncio.Future[T]:
+        """Commit the facts of a step; then perform and publish, after the caller went on.
+
+        The result is that of ``first`` or ``last``, run before or after the facts are written.
+        """
+        writes = self._plan(tenant, step)
+        keys = {event.endpoint for event in step.events} | {effect.endpoint for effect in step.effects}
+        done = self._commits.add(keys, writes, first, last, lambda: self._after(tenant, step))
+        self._arm()
+        return done
+
+    def _plan(self, tenant: str, step: Step) -> list[Write]:
+        writes = []
+        for event in step.events:
+            ref = self._refs.get(event.endpoint)
+            if ref is None:
+                ref, write = self._projection.admit(tenant, event.endpoint)
+                self._refs[event.endpoint] = ref
+                writes.append(write)
+            if isinstance(event, Registered):
+                self._registrations.pop(event.replaced or "", None)
+                self._registrations[event.registration.id] = tenant
+            elif isinstance(event, (Deregistered, Expired)):
+                self._registrations.pop(event.registration.id, None)
+            planned = self._projection.plan(event, ref, self._engines[tenant].models(event.endpoint))
+            if planned is not None:
+                writes.append(planned)
+        return writes
+
+    def _after(self, tenant: str, step: Step) -> None:
+        for effect in step.effects:
+            if isinstance(effect, Abort):
+                _, transport = self._exchanges.pop(effect.exchange, (None, None))
+                if transport is not None:
+                    transport.abort(effect.exchange)
+            elif not self._closed:
+                transport = self._transports[effect.peer.listener]
+                self._exchanges[effect.exchange] = (tenant, transport)
+                transport.perform(effect)
+        for event in step.events:
+            self._bus.publish(tenant, event)
+
+    async def _report(self, tenant: str, step: Step) -> None:
+        try:
+            await self._settle(tenant, step)
+        except CommitFailed:
+            # The device is put back to before the answer; the request will be sent again.
+            _log.warning("an answer could not be stored", tenant=tenant)
+
+    def _heal(self, key: str) -> None:
+        """A commit about this device failed: back to what the ledger holds."""
+        ref = self._refs.get(key)
+        if ref is None:
+            return
+        engine = self._engines[ref.tenant]
+        device = self._reader.device(ref.node)
+        if device is None:
+            del self._refs[key]
+            step = engine.forget(key, self._clock())
+            self._after(ref.tenant, Step(effects=step.effects))
+        else:
+            self._settle(ref.tenant, self._load(engine, device, key=key, resume=False))
+
+    # --- who is who ----------------------------------------------------------------------------------
+
+    def _tenant_of(self, request: CoapRequest, peer: Peer) -> str:
+        path = request.path
+        if path == ("rd",):
+            return self._home_of_register(request, peer)
+        if len(path) == 2 and path[0] == "rd":
+            return self._registrations.get(path[1], self._default)
+        if len(self._engines) > 1:
+            for tenant, engine in self._engines.items():
+                if engine.hears(peer):
+                    return tenant
+        return self._default
+
+    def _home_of_register(self, request: CoapRequest, peer: Peer) -> str:
+        """The tenant an endpoint name belongs to; makes a device known that has a node."""
+        endpoint = next((text[3:] for text in request.query if text.startswith("ep=")), peer.identity or "")
+        if "\0" in endpoint:
+            raise RequestError(Code.BAD_REQUEST, "an endpoint name has no NUL in it")
+        ref = self._refs.get(endpoint)
+        if ref is not None:
+            return ref.tenant
+        device = self._reader.device_of_endpoint(endpoint, peer.identity) if endpoint else None
+        if device is None or device.tenant not in self._engines:
+            return self._default
+        self._rename(device, endpoint)
+        return device.tenant
+
+    def _rename(self, device: Device, endpoint: str) -> None:
+        """A device goes by another name from now on: its own, or one more that fits its node."""
+        engine, former = self._engines[device.tenant], self._key(device)
+        if self._refs.pop(former, None) is not None:
+            step = engine.forget(former, self._clock())
+            self._after(device.tenant, Step(effects=step.effects))
+        self._load(engine, device, key=endpoint, resume=False)
+
+    def _introduce(self, device: Device) -> DeviceRef:
+        key = self._key(device)
+        if key not in self._refs:
+            self._load(self._engines[device.tenant], device, key=key, resume=False)
+        return self._refs[key]
+
+    def _load(
+        self, engine: Engine, device: Device, *, key: str | None = None, resume: bool
+    ) -> Step:
+        endpoint = key if key is not None else self._key(device)
+        self._refs[endpoint] = DeviceRef(device.node, device.tenant, device.name, endpoint)
+        record = self._projection.record(device, endpoint, engine)
+        return engine.restore((record,), self._clock(), resume=resume)
+
+    def _key(self, device: Device) -> str:
+        """The name the engine knows a device by; no client can register under a made-up one."""
+        return device.endpoint if device.endpoint is not None else f"\0{device.node}"
+
+    # --- time ----------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        """Wake up when the first engine has something to do."""
+        deadlines = [engine.next_deadline() for engine in self._engines.values()]
+        due = min((when for when in deadlines if when is not None), default=None)
+        if self._closed or due is None:
+            return
+        loop = asyncio.get_running_loop()
+        when = loop.time() + max(0.0, due - self._clock())
+        if self._timer is not None and not self._timer.cancelled():
+            if self._timer.when() <= when and self._timer.when() > loop.time():
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(when, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        for tenant, engine in self._engines.items():
+            step = engine.tick(self._clock())
+            if step.events or step.effects:
+                self._settle(tenant, step)
+        self._arm()
