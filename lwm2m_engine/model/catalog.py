@@ -10,8 +10,10 @@ from lwm2m_engine.errors import NoSuchVersion, UnknownObject
 from lwm2m_engine.model.sources import Sources, bundled_directory
 from lwm2m_engine.model.spec import ObjectSpec, Problem, ResourceSpec
 from lwm2m_engine.model.versions import INITIAL, nearest_version, version_key
-from lwm2m_engine.model.view import DeviceView
+from lwm2m_engine.model.view import DeviceView, ModelView
 from lwm2m_engine.values import ResourceType
+
+__all__ = ["Catalog", "ModelView"]
 
 
 class Catalog:
@@ -96,7 +98,7 @@ class Catalog:
         found = nearest_version(version, versions) if versions else None
         return versions[found] if versions and found else None
 
-    def view(self, enabler: str = "1.1", announced: Mapping[int, str] | None = None) -> DeviceView:
+    def view(self, enabler: str = "1.1", announced: Mapping[int, str] | None = None) -> ModelView:
         """The models as a Client means them: its enabler version, and the Object versions it announced.
 
         Clients that announce the same share one view.

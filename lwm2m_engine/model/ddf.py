@@ -11,17 +11,15 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar, cast
 
 import attrs
+from lxml import etree
 
 from lwm2m_engine.errors import DDFError
 from lwm2m_engine.model.names import attribute_names
 from lwm2m_engine.model.spec import ObjectSpec, Problem, ResourceSpec
 from lwm2m_engine.values import ResourceType
-
-if TYPE_CHECKING:
-    from lxml.etree import _Element
 
 T = TypeVar("T")
 
@@ -64,6 +62,11 @@ SINCE_1_1 = frozenset({ResourceType.UNSIGNED_INTEGER, ResourceType.CORELNK})
 COMPANIONS = {"DDFList": "an index of object definitions", "units": "a list of units"}
 """Root elements of registry files that define no object."""
 
+_PARSER = etree.XMLParser(
+    resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
+)
+_TOO_DEEP = etree.XPath(f"boolean({'/*' * (MAX_DEPTH + 1)})")
+
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})")
 _ID = re.compile(r"[0-9]{1,5}")
 _URN = re.compile(r"urn:oma:lwm2m:[a-z]+:([0-9]{1,5})(?::([0-9.]+))?")
@@ -87,23 +90,23 @@ def parse(data: bytes, file: str = "") -> Definitions:
     return _Reader(file, root.get(_SCHEMA, "")).read(root)
 
 
-def _root(data: bytes, file: str) -> _Element:
-    from lxml import etree
+def check_size(size: int, file: str) -> None:
+    """Raises ``DDFError`` for more bytes than a definition file may have."""
+    if size > MAX_BYTES:
+        raise DDFError(f"{size} bytes, more than {MAX_BYTES}", file=file)
 
-    if len(data) > MAX_BYTES:
-        raise DDFError(f"larger than {MAX_BYTES} bytes", file=file)
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
-    )
+
+def _root(data: bytes, file: str) -> etree._Element:
+    check_size(len(data), file)
     try:
-        root = etree.fromstring(data, parser)
+        root = etree.fromstring(data, _PARSER)
     except etree.XMLSyntaxError as error:
         raise DDFError(error.msg or "not well-formed XML", file=file, line=error.lineno or None) from None
     if root.getroottree().docinfo.doctype:  # type: ignore[union-attr]
         raise DDFError(
             "a DOCTYPE is not allowed", file=file, line=data.count(b"\n", 0, data.find(b"<!DOCTYPE")) + 1
         )
-    if root.xpath(f"boolean({'/*' * (MAX_DEPTH + 1)})"):
+    if _TOO_DEEP(root):
         raise DDFError(f"elements are nested deeper than {MAX_DEPTH}", file=file)
     return root
 
@@ -117,7 +120,7 @@ class _Reader:
         self.notes: dict[str, tuple[int | None, int]] = {}
         self.items = 0
 
-    def read(self, root: _Element) -> Definitions:
+    def read(self, root: etree._Element) -> Definitions:
         if root.tag != "LWM2M":
             if root.tag in COMPANIONS:
                 return self._companion(COMPANIONS[root.tag])
@@ -139,22 +142,22 @@ class _Reader:
             for reason, (line, count) in self.notes.items()
         )
 
-    def _note(self, element: _Element, reason: str) -> None:
+    def _note(self, element: etree._Element, reason: str) -> None:
         line, count = self.notes.get(reason, (_line(element), 0))
         self.notes[reason] = line, count + 1
 
-    def _fault(self, element: _Element, reason: str) -> DDFError:
+    def _fault(self, element: etree._Element, reason: str) -> DDFError:
         return DDFError(reason, file=self.file, line=_line(element))
 
     # --- objects and resources ---------------------------------------------------------------------
 
-    def _object(self, element: _Element) -> ObjectSpec:
+    def _object(self, element: etree._Element) -> ObjectSpec:
         texts = self._texts(element, OBJECT_ORDER)
         object_id = self._id(element, texts.get("ObjectID"), "ObjectID")
         version = self._version(element, texts, "ObjectVersion")
         return ObjectSpec(
             id=object_id,
-            name=self._name(element, texts, f"object {object_id}"),
+            name=self._name(element, texts, "object", object_id),
             version=version,
             lwm2m_version=self._version(element, texts, "LWM2MVersion"),
             urn=self._urn(element, texts, object_id, version),
@@ -164,25 +167,26 @@ class _Reader:
             source=self.file,
         )
 
-    def _resources(self, element: _Element) -> Mapping[int, ResourceSpec]:
-        items = element.findall("Resources/Item")
+    def _resources(self, element: etree._Element) -> Mapping[int, ResourceSpec]:
+        resources = element.find("Resources")
+        items = [] if resources is None else list(resources.iterchildren("Item"))
         self.items += len(items)
         if self.items > MAX_ITEMS:
             raise self._fault(element, f"more than {MAX_ITEMS} resources")
         if not items:
             self._note(element, "the object has no resources")
-        texts: dict[int, tuple[_Element, dict[str, str]]] = {}
+        texts: dict[int, tuple[etree._Element, dict[str, str]]] = {}
         for item in items:
             resource_id = self._id(item, item.get("ID"), "Item ID")
             if resource_id in texts:
                 raise self._fault(item, f"resource {resource_id} is defined twice")
             texts[resource_id] = item, self._texts(item, ITEM_ORDER)
-        names = {id: self._name(item, fields, f"resource {id}") for id, (item, fields) in texts.items()}
+        names = {id: self._name(item, fields, "resource", id) for id, (item, fields) in texts.items()}
         attributes = attribute_names(names.items())
         return {id: self._resource(*texts[id], id, names[id], attributes[id]) for id in sorted(texts)}
 
     def _resource(
-        self, item: _Element, texts: dict[str, str], resource_id: int, name: str, attribute: str
+        self, item: etree._Element, texts: dict[str, str], resource_id: int, name: str, attribute: str
     ) -> ResourceSpec:
         spec = ResourceSpec(
             id=resource_id,
@@ -198,7 +202,7 @@ class _Reader:
         self._check(item, spec)
         return spec
 
-    def _check(self, item: _Element, spec: ResourceSpec) -> None:
+    def _check(self, item: etree._Element, spec: ResourceSpec) -> None:
         if spec.operations == "E":
             if spec.type is not ResourceType.NONE:
                 self._note(item, f"resource {spec.id} is executable and has a type")
@@ -211,16 +215,16 @@ class _Reader:
 
     # --- fields ------------------------------------------------------------------------------------
 
-    def _texts(self, element: _Element, order: tuple[str, ...]) -> dict[str, str]:
+    def _texts(self, element: etree._Element, order: tuple[str, ...]) -> dict[str, str]:
         """Text of each child, white space (of any kind: some files have no-break spaces) stripped."""
-        texts = {child.tag: (child.text or "").strip() for child in element}
+        texts = {child.tag: text.strip() if (text := child.text) else "" for child in element}
         if len(texts) != len(element):
             raise self._fault(element, "an element stands there twice")
         if tuple(texts) != order:
             self._compare(element, texts, order)
         return texts
 
-    def _compare(self, element: _Element, texts: Iterable[str], order: tuple[str, ...]) -> None:
+    def _compare(self, element: etree._Element, texts: Iterable[str], order: tuple[str, ...]) -> None:
         known = [tag for tag in texts if tag in order]
         if known != sorted(known, key=order.index):
             self._note(element, f"elements of <{element.tag}> are not in the order of the schema")
@@ -228,20 +232,20 @@ class _Reader:
             if tag not in known and tag not in OPTIONAL:
                 self._note(element, f"<{element.tag}> without <{tag}>")
 
-    def _id(self, element: _Element, text: str | None, what: str) -> int:
+    def _id(self, element: etree._Element, text: str | None, what: str) -> int:
         if not text:
             raise self._fault(element, f"there is no {what}")
         if not _ID.fullmatch(text) or int(text) > 65534:
             raise self._fault(element, f"{what} {text[:20]!r} is not a number from 0 to 65534")
         return int(text)
 
-    def _name(self, element: _Element, texts: dict[str, str], what: str) -> str:
+    def _name(self, element: etree._Element, texts: dict[str, str], what: str, number: int) -> str:
         name = " ".join(texts.get("Name", "").split())
         if not name:
-            raise self._fault(element, f"{what} has no name")
+            raise self._fault(element, f"{what} {number} has no name")
         return name
 
-    def _version(self, element: _Element, texts: dict[str, str], tag: str) -> str:
+    def _version(self, element: etree._Element, texts: dict[str, str], tag: str) -> str:
         """Absent means 1.0 by the schema; empty is taken for the same."""
         text = texts.get(tag)
         if not text:
@@ -252,7 +256,7 @@ class _Reader:
             raise self._fault(element, f"{tag} {text[:20]!r} is not a version such as 1.0")
         return text
 
-    def _urn(self, element: _Element, texts: dict[str, str], object_id: int, version: str) -> str:
+    def _urn(self, element: etree._Element, texts: dict[str, str], object_id: int, version: str) -> str:
         text = texts.get("ObjectURN", "")
         if not text:
             suffix = "" if version == "1.0" else f":{version}"
@@ -265,12 +269,11 @@ class _Reader:
         return text
 
     def _word(
-        self, element: _Element, texts: dict[str, str], tag: str, words: Mapping[str, T], default: str
+        self, element: etree._Element, texts: dict[str, str], tag: str, words: Mapping[str, T], default: str
     ) -> T:
         text = texts.get(tag, default)
-        found = words.get(text)
-        if found is not None:
-            return found
+        if text in words:
+            return words[text]
         if not text:
             self._note(element, f"<{tag}> is empty; {default} is assumed")
             return words[default]
@@ -279,9 +282,8 @@ class _Reader:
         raise self._fault(element, f"unknown {tag} {text[:20]!r}{hint}")
 
 
-def _line(element: _Element) -> int | None:
-    line = element.sourceline
-    return line if isinstance(line, int) else None
+def _line(element: etree._Element) -> int | None:
+    return cast("int | None", element.sourceline)  # the stubs leave its type open
 
 
 def _family(object_id: int) -> str:

@@ -6,6 +6,7 @@ import keyword
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 # Where a CamelCase word begins: after two small letters (CellID), before a capital with a small one behind it
 # (OnOff), and at the last capital of an abbreviation (SHAType). LwM2M, IPv4, eNB and QoS stay whole.
@@ -31,6 +32,7 @@ def attribute_names(resources: Iterable[tuple[int, str]]) -> dict[int, str]:
     return {resource_id: attribute for attribute, resource_id in taken.items()}
 
 
+@lru_cache(maxsize=4096)
 def snake_case(name: str) -> str:
     """A Python identifier: ``IPv4 Name`` -> ``ipv4_name``, ``5QI`` -> ``r_5qi``, ``Class`` -> ``class_``.
 

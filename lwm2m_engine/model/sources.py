@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-
-import attrs
+from typing import TypeAlias
 
 from lwm2m_engine.errors import DDFError
-from lwm2m_engine.model.ddf import MAX_BYTES, Definitions, parse
+from lwm2m_engine.model.ddf import Definitions, check_size, parse
 from lwm2m_engine.model.spec import ObjectSpec, Problem
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 SYSTEM = Path("/etc/lwm2m/models")
 WORKING = Path("models/xml")
+
+State: TypeAlias = tuple[int, int]
+"""Time of the last change (ns) and size (bytes) of a file."""
 
 
 def bundled_directory() -> Path:
@@ -31,27 +33,23 @@ def user_directory() -> Path:
     return (Path(home) if home else Path.home() / ".config") / "lwm2m" / "models"
 
 
-@attrs.frozen(slots=True)
-class _State:
-    """What changes when a file does, without reading it."""
-
-    modified: int
-    size: int
-
-
 class Sources:
     """Definition files of several places; a later place replaces the same Object version of an earlier one.
 
     A place is a file, or a directory that is searched for ``*.xml`` with all below it. It may come into being
-    later; until then a ``required`` one is a problem. Files are parsed when they are new or have changed.
+    later; until then a ``required`` one is a problem. A place named again stays where it was first named.
+    Files are parsed when they are new or have changed.
     """
 
     def __init__(self, places: Iterable[str | Path], *, required: Iterable[str | Path] = ()) -> None:
         """``required`` places come after ``places``."""
         self._required = tuple(Path(place) for place in required)
-        self.places = (*(Path(place) for place in places), *self._required)
-        self._parsed: dict[Path, tuple[_State, Definitions]] = {}
-        self._seen: dict[Path, _State] | None = None
+        unique: dict[Path, Path] = {}
+        for place in (*map(Path, places), *self._required):
+            unique.setdefault(place.resolve(), place)
+        self.places = tuple(unique.values())
+        self._seen: list[dict[str, State]] | None = None
+        self._parsed: dict[str, tuple[State, Definitions]] = {}
 
     @classmethod
     def standard(
@@ -68,78 +66,78 @@ class Sources:
         """True if a file came, went or changed since the last ``read``: by name, time of change and size."""
         return self._seen != self._look()
 
+    @property
+    def files(self) -> Mapping[str, Definitions]:
+        """What each file says by itself, as of the last ``read``."""
+        return {path: definitions for path, (_, definitions) in self._parsed.items()}
+
     def read(self) -> Definitions:
         """All definitions, in the order of the places; each file that cannot be used is one problem."""
-        self._seen = self._look()
-        self._parsed = {path: self._parse(path, state) for path, state in self._seen.items()}
+        seen = self._look()
+        self._parsed = {path: self._parse(path, state) for files in seen for path, state in files.items()}
+        self._seen = seen
         objects: list[ObjectSpec] = []
         problems = [
             Problem(str(place), None, "no such file or directory", refused=True)
             for place in self._required
             if not place.exists()
         ]
-        for place in self.places:
-            found = self._place(place)
-            objects.extend(found.objects)
-            problems.extend(found.problems)
+        for files in seen:
+            found = self._merge(files)
+            objects += found.objects
+            problems += found.problems
         return Definitions(tuple(objects), tuple(dict.fromkeys(problems)))
 
-    def _look(self) -> dict[Path, _State]:
-        return dict(_states(path for place in self.places for path in _files(place)))
+    def _look(self) -> list[dict[str, State]]:
+        return [dict(_files(place)) for place in self.places]
 
-    def _parse(self, path: Path, state: _State) -> tuple[_State, Definitions]:
+    def _parse(self, path: str, state: State) -> tuple[State, Definitions]:
         known = self._parsed.get(path)
-        return known if known is not None and known[0] == state else (state, read_file(path))
+        return known if known is not None and known[0] == state else (state, read_file(path, size=state[1]))
 
-    def _place(self, place: Path) -> Definitions:
+    def _merge(self, files: Mapping[str, State]) -> Definitions:
         """In one place nothing is later than the other: two different definitions there are a fault."""
         objects: dict[tuple[int, str], ObjectSpec] = {}
         problems: list[Problem] = []
-        for path in _files(place):
-            if path not in self._parsed:
-                continue
+        for path in files:
             definitions = self._parsed[path][1]
-            problems.extend(definitions.problems)
+            problems += definitions.problems
             for spec in definitions.objects:
                 first = objects.setdefault((spec.id, spec.version), spec)
-                if first != spec:
-                    reason = (
-                        f"object {spec.id} version {spec.version} is defined differently in {first.source}"
-                    )
-                    problems.append(Problem(str(path), None, reason, refused=True))
+                if first is not spec and first != spec:
+                    reason = f"object {spec.id} version {spec.version} differs from that in {first.source}"
+                    problems.append(Problem(path, None, reason, refused=True))
         return Definitions(tuple(objects.values()), tuple(problems))
 
 
-def read_file(path: Path) -> Definitions:
-    """Parse one file; a fault becomes a problem."""
+def read_file(path: str, *, size: int) -> Definitions:
+    """Parse one file of ``size`` bytes; a fault becomes a problem."""
     try:
-        with path.open("rb") as file:
-            return parse(file.read(MAX_BYTES + 1), str(path))
+        check_size(size, path)
+        with open(path, "rb") as file:
+            return parse(file.read(), path)
     except DDFError as error:
-        return Definitions(problems=(Problem(str(path), error.line, error.reason, refused=True),))
+        return Definitions(problems=(Problem(path, error.line, error.reason, refused=True),))
     except OSError as error:
-        return Definitions(problems=(Problem(str(path), None, error.strerror or str(error), refused=True),))
+        return Definitions(problems=(Problem(path, None, error.strerror or str(error), refused=True),))
 
 
-def _files(place: Path) -> Iterator[Path]:
-    """A single file is taken whatever its name."""
+def _files(place: Path) -> Iterator[tuple[str, State]]:
+    """A single file is taken whatever its name. What is hidden, or no regular file, is not looked at."""
     if place.is_file():
-        yield place
+        yield from _state(str(place))
     for directory, below, names in os.walk(place):
         below[:] = sorted(name for name in below if not name.startswith("."))
-        yield from (Path(directory, name) for name in sorted(names) if _is_definition(name))
+        for name in sorted(names):
+            if name.lower().endswith(".xml") and not name.startswith("."):
+                yield from _state(os.path.join(directory, name))
 
 
-def _is_definition(name: str) -> bool:
-    return name.lower().endswith(".xml") and not name.startswith(".")
-
-
-def _states(paths: Iterable[Path]) -> Iterator[tuple[Path, _State]]:
-    """Regular files only. One that vanishes between listing and look has gone."""
-    for path in paths:
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            continue
-        if stat.S_ISREG(status.st_mode):
-            yield path, _State(status.st_mtime_ns, status.st_size)
+def _state(path: str) -> Iterator[tuple[str, State]]:
+    """Nothing for a file that vanished after it was listed."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return
+    if stat.S_ISREG(status.st_mode):
+        yield path, (status.st_mtime_ns, status.st_size)
