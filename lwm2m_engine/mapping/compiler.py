@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Protocol
 
 import attrs
@@ -19,8 +20,11 @@ from lwm2m_engine.values import ResourceType
 class Objects(Protocol):
     """The part of a ``Catalog`` that rules are resolved against."""
 
-    def __getitem__(self, object_id: int, /) -> ObjectSpec:
-        """The newest version; raises ``UnknownObject``."""
+    def __getitem__(self, key: int | tuple[int, str], /) -> ObjectSpec:
+        """The newest version, or that one; raises ``UnknownObject``."""
+
+    def versions(self, object_id: int) -> tuple[str, ...]:
+        """The loaded versions, oldest first."""
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -68,9 +72,9 @@ def resolve(source: Source, objects: Objects) -> Path | None:
         raise MappingError(str(error)) from error
 
 
-def resource_spec(path: Path, objects: Objects) -> ResourceSpec:
-    """The definition of a Resource or Resource Instance that ``resolve`` returned."""
-    return objects[path[0]][path[2]]
+def resource_type(path: Path, objects: Objects) -> ResourceType:
+    """The type of a Resource or Resource Instance that ``resolve`` returned."""
+    return _versions_of(path[0], path[2], objects)[0].type
 
 
 def _compile_mapping(plugin: str, mapping: Mapping, objects: Objects) -> list[CompiledRule]:
@@ -119,25 +123,36 @@ def _resolve_path(text: str, objects: Objects) -> Path:
     if len(elements) not in (3, 4):
         raise MappingError(f"{text!r} is no Resource such as /3/0/9 or /3/0/battery_level")
     instance = Path("/".join(elements[:2]))
-    spec = objects[instance[0]]
     name = elements[2]
-    resource = spec[name] if not name.isdecimal() else _by_id(spec, int(name))
-    path = instance / resource.id
-    if resource.type is ResourceType.NONE:
-        raise MappingError(f"{path} ({resource.name}) is executable and has no value")
-    if len(elements) == 3 and resource.multiple:
-        raise MappingError(f"{path} ({resource.name}) has several instances: name one, such as {path}/0")
-    if len(elements) == 4 and not resource.multiple:
-        raise MappingError(f"{path} ({resource.name}) has no instances; leave the last id out")
-    return path if len(elements) == 3 else Path(f"{path}/{elements[3]}")
+    versions = _versions_of(instance[0], int(name) if name.isdecimal() else name, objects)
+    path, label = instance / versions[0].id, versions[0].name
+    if versions[0].type is ResourceType.NONE:
+        raise MappingError(f"{path} ({label}) is executable and has no value")
+    multiple = len(elements) == 4
+    if all(version.multiple != multiple for version in versions):
+        hint = (
+            "has no instances; leave the last id out" if multiple else f"has instances: name one, as {path}/0"
+        )
+        raise MappingError(f"{path} ({label}) {hint}")
+    return Path(f"{path}/{elements[3]}") if multiple else path
 
 
-def _by_id(spec: ObjectSpec, resource_id: int) -> ResourceSpec:
-    try:
-        return spec[resource_id]
-    except UnknownResource:
-        known = ", ".join(map(str, spec.resources))
-        raise MappingError(f"object {spec.id} has no resource {resource_id}; it has {known}") from None
+def _versions_of(object_id: int, resource: int | str, objects: Objects) -> list[ResourceSpec]:
+    """A Resource as the versions of its Object define it, newest first.
+
+    Devices bring older versions along: what the newest one has dropped can still be read from them.
+    """
+    newest = objects[object_id]
+    found: list[ResourceSpec] = []
+    for version in reversed(objects.versions(object_id)):
+        with suppress(UnknownResource):
+            found.append(objects[object_id, version][resource])
+    if found:
+        return found
+    if isinstance(resource, int):
+        known = ", ".join(map(str, newest.resources))
+        raise MappingError(f"object {object_id} has no resource {resource}; it has {known}")
+    return [newest[resource]]  # Raises, and names what is nearest.
 
 
 def _check_kinds(rules: Iterable[CompiledRule]) -> None:

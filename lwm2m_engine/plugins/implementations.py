@@ -1,0 +1,58 @@
+"""``Implementation``: one plugin's function behind a hook, and what it may hand over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import attrs
+
+from lwm2m_engine.errors import PluginError
+
+T = TypeVar("T")
+
+
+@attrs.frozen(slots=True)
+class Implementation:
+    """Called without pluggy's multicall, so that what one plugin raises does not stop the others."""
+
+    plugin: str
+    hook: str
+    function: Callable[..., object]
+    arguments: tuple[str, ...]
+    """The hook's arguments that this plugin wants, in its order."""
+
+    def call(self, **values: object) -> object:
+        """Whatever the plugin's code returns or raises."""
+        return self.function(*(values[name] for name in self.arguments))
+
+    def collect(self, kinds: type[T] | tuple[type[T], ...], **values: object) -> list[T]:
+        """All that a start-up hook yields or returns; raises ``PluginError`` if it fails.
+
+        ``None`` is an empty collection: a hook may decide to add nothing.
+        """
+        try:
+            result = self.call(**values)
+            items = [] if result is None else list(result)  # type: ignore[call-overload]
+        except Exception as error:
+            raise PluginError(f"{self.hook} raised {type(error).__name__}: {error}") from error
+        for item in items:
+            if not isinstance(item, kinds):
+                raise PluginError(f"{self.hook} gave {item!r}, not {_names(kinds)}")
+        return items
+
+
+def expect(kind: type[T], value: object) -> T:
+    """``value``, if the hook's contract allows it; raises ``PluginError``."""
+    if not isinstance(value, kind):
+        raise PluginError(f"gave {value!r}, not {_names(kind)}")
+    return value
+
+
+def expect_all(kind: type[T], values: object) -> tuple[T, ...]:
+    """As ``expect``, for a hook that gives several."""
+    return tuple(expect(kind, value) for value in expect(Iterable, values))  # type: ignore[type-abstract]
+
+
+def _names(kind: type | tuple[type, ...]) -> str:
+    return " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))

@@ -1,0 +1,134 @@
+"""Where plugins come from: packages, entry points, directories. Foreign code is run here, and isolated."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from importlib.machinery import SourceFileLoader
+from importlib.metadata import entry_points
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+
+import attrs
+
+from lwm2m_engine.errors import PluginError
+
+PACKAGE = "lwm2m_plugins"
+GROUP = "lwm2m.plugins"
+
+
+@attrs.frozen(slots=True)
+class Candidate:
+    """A plugin that can be loaded; nothing of it has run yet."""
+
+    name: str
+    origin: str
+    """``bundled``, ``entry point`` or the directory it was found in."""
+    file: str
+    load: Callable[[], object]
+
+
+def bundled() -> Iterator[Candidate]:
+    """The modules of the package ``lwm2m_plugins``, if it is installed."""
+    try:
+        package = importlib.import_module(PACKAGE)
+    except ModuleNotFoundError:
+        return
+    for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
+        name = f"{PACKAGE}.{module.name}"
+        found = importlib.util.find_spec(name)
+        file = (found.origin if found is not None else None) or name
+        yield Candidate(module.name, "bundled", file, partial(importlib.import_module, name))
+
+
+def installed() -> Iterator[Candidate]:
+    """What other distributions declare in the entry-point group ``lwm2m.plugins``."""
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        yield Candidate(point.name, "entry point", point.value, point.load)
+
+
+def loose(directory: Path) -> Iterator[Candidate]:
+    """The ``.py`` files of a directory; those that begin with ``_`` are left alone."""
+    if not directory.is_dir():
+        yield Candidate(directory.name, str(directory), str(directory), _no_directory)
+    for file in python_files(directory):
+        yield from_file(file)
+
+
+def python_files(directory: Path) -> list[Path]:
+    """Possible plugins in a directory, sorted; empty if there is no such directory."""
+    return sorted(file for file in directory.glob("*.py") if not file.name.startswith("_"))
+
+
+def from_file(file: Path) -> Candidate:
+    """One loose file as a plugin; its name is that of the file."""
+    return Candidate(file.stem, str(file.parent), str(file), partial(_run_file, file))
+
+
+def run(candidate: Candidate) -> object:
+    """Load it; raises ``PluginError`` with place and reason whatever its code does."""
+    try:
+        return candidate.load()
+    except SyntaxError as error:
+        reason = f"{error.msg} in line {error.lineno}"
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code, run at import
+        reason = f"{type(error).__name__}: {error}{_line(error, candidate.file)}"
+    raise PluginError(f"{candidate.file}: {reason}")
+
+
+def _no_directory() -> object:
+    raise FileNotFoundError("no such directory")
+
+
+def _line(error: BaseException, file: str) -> str:
+    """The last line of ``file`` the error went through."""
+    number, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            number = trace.tb_lineno
+        trace = trace.tb_next
+    return f" in line {number}" if number is not None else ""
+
+
+class _SourceLoader(SourceFileLoader):
+    """Always from source: an edited file counts at once, and nothing is written beside it."""
+
+    def path_stats(self, path: str | bytes) -> dict[str, object]:
+        raise OSError("not cached")
+
+
+def _run_file(file: Path) -> ModuleType:
+    # Two directories may hold files of one name; dataclasses and pickle want the module to be found.
+    name = f"lwm2m_plugin_{file.stem}_{zlib.crc32(str(file.resolve()).encode()):08x}"
+    spec = spec_from_loader(name, _SourceLoader(name, str(file)))
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{file}: not a Python file")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def discover(directories: Iterable[Path]) -> Iterator[Candidate]:
+    """All plugins in order; of two with one name the later is meant."""
+    yield from bundled()
+    yield from installed()
+    for directory in directories:
+        yield from loose(directory)
+
+
+def unasked(directories: Iterable[Path]) -> list[Path]:
+    """Python files in ``./plugins``, unless that is one of ``directories``."""
+    here = Path("plugins")
+    if here.resolve() in {directory.resolve() for directory in directories}:
+        return []
+    return python_files(here)

@@ -1,0 +1,213 @@
+"""``PluginManager``: the plugins of one process, typed, each isolated from the others' mistakes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path as FilePath
+from typing import TypeVar
+
+from lwm2m_engine.coap import CoapRequest, Code, Peer
+from lwm2m_engine.codecs.codec import Codec, Scope
+from lwm2m_engine.engine.events import Event
+from lwm2m_engine.engine.hooks import Hooks, Verdict
+from lwm2m_engine.entries import Entry
+from lwm2m_engine.errors import CodecError, MappingError, PluginError, UnsupportedFormat
+from lwm2m_engine.mapping.rules import Mapping
+from lwm2m_engine.mapping.table import MappingTable
+from lwm2m_engine.messages.uplink import Register
+from lwm2m_engine.model.catalog import Catalog
+from lwm2m_engine.paths import Path
+from lwm2m_engine.plugins import loading
+from lwm2m_engine.plugins.implementations import Implementation, expect, expect_all
+from lwm2m_engine.plugins.loading import Candidate
+from lwm2m_engine.plugins.registry import PluginRow, Registry
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class PluginManager(Hooks):
+    """Loads plugins, reports what became of each, and asks them what the engine asks.
+
+    With ``strict`` the constructor, ``models`` and ``table`` raise ``PluginError`` if a plugin cannot
+    be used; the single faults are an ``ExceptionGroup`` in its ``__cause__``. Otherwise they are rows
+    of the ``report``, and the other plugins keep working.
+    """
+
+    def __init__(
+        self,
+        candidates: Iterable[Candidate],
+        *,
+        enabled: Iterable[str] = (),
+        strict: bool = False,
+        unloaded: Iterable[FilePath] = (),
+    ) -> None:
+        self._strict = strict
+        self._registry = Registry(candidates, enabled)
+        for file in unloaded:
+            reason = f"not asked for; --plugins-dir {file.parent} loads it"
+            self._registry.add(PluginRow(file.stem, str(file.parent), str(file), "not loaded", reason))
+        self._codecs = {
+            codec.content_format: _decoder(plugin, codec)
+            for plugin, codec in self._collect("lwm2m_codecs", Codec)
+        }
+        # Looked up once: where no plugin listens, nothing is called at all.
+        self._gates = self._registry.latest_first("lwm2m_admit")
+        self._rewriters = self._registry.latest_first("lwm2m_outgoing")
+        self._rescuers = self._registry.latest_first("lwm2m_rescue_payload")
+        self._listeners = self._registry.in_order("lwm2m_event")
+        self._raise_if_strict()
+
+    @classmethod
+    def default(
+        cls,
+        dirs: Iterable[str | os.PathLike[str]] = (),
+        *,
+        strict: bool = False,
+        enabled: Iterable[str] = (),
+    ) -> PluginManager:
+        """Bundled plugins, installed ones, and those in ``dirs``; of two with one name the later.
+
+        ``enabled`` names plugins that are off by default. Python files in ``./plugins`` are mentioned
+        in the report unless that is one of ``dirs``; they are not run.
+        """
+        directories = [FilePath(directory) for directory in dirs]
+        return cls(
+            loading.discover(directories),
+            enabled=enabled,
+            strict=strict,
+            unloaded=loading.unasked(directories),
+        )
+
+    @property
+    def report(self) -> tuple[PluginRow, ...]:
+        """One row a plugin, in order of discovery."""
+        return self._registry.rows
+
+    # --- start-up ----------------------------------------------------------------------------------
+
+    def models(self) -> tuple[FilePath, ...]:
+        """Files and directories of object definitions that plugins bring along."""
+        found = self._collect("lwm2m_models", (str, FilePath))
+        self._raise_if_strict()
+        return tuple(FilePath(str(path)) for _, path in found)
+
+    def table(self, catalog: Catalog) -> MappingTable:
+        """All mappings that compile against ``catalog``.
+
+        A plugin with one that does not, or that conflicts with plugins discovered before it, adds
+        none. May be called again with another catalog; the report then tells of the last call.
+        """
+        self._registry.mappings.clear()
+        accepted: list[tuple[str, Mapping]] = []
+        for implementation in self._registry.in_order("lwm2m_mappings"):
+            place = implementation.plugin, implementation.hook
+            self._registry.faults.pop(place, None)
+            try:
+                own = implementation.collect(Mapping, catalog=catalog)
+                candidates = [*accepted, *((implementation.plugin, mapping) for mapping in own)]
+                MappingTable.compile(candidates, catalog)
+            except (MappingError, PluginError) as error:
+                self._registry.faults[place] = str(error)
+                continue
+            accepted = candidates
+            names = tuple(dict.fromkeys(mapping.name for mapping in own))
+            self._registry.mappings[implementation.plugin] = names
+        self._raise_if_strict()
+        return MappingTable.compile(accepted, catalog)
+
+    # --- Hooks: what the engine asks ---------------------------------------------------------------
+
+    def admit(self, register: Register, peer: Peer, known: bool) -> Verdict | None:
+        """The first plugin with an opinion; one that fails refuses with 5.03."""
+        for gate in self._gates:
+            try:
+                verdict = gate.call(register=register, peer=peer, known=known)
+                if verdict is not None:
+                    return expect(Verdict, verdict)
+            except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
+                self._count(gate, error)
+                return Verdict(False, Code.SERVICE_UNAVAILABLE, f"plugin {gate.plugin} failed")
+        return None
+
+    def outgoing(self, endpoint: str, request: CoapRequest) -> CoapRequest | None:
+        """The first plugin that wants another request in its place."""
+        for rewriter in self._rewriters:
+            found = self._ask(
+                rewriter, lambda result: expect(CoapRequest, result), endpoint=endpoint, request=request
+            )
+            if found is not None:
+                return found
+        return None
+
+    def rescue_payload(
+        self, endpoint: str, path: Path, content_format: int, payload: bytes, error: CodecError
+    ) -> Sequence[Entry] | None:
+        """A plugin's codec of this Content-Format, then the first plugin that can read the payload."""
+        # Only what the library has no codec for: a plugin does not overrule a built-in one.
+        codec = self._codecs.get(content_format) if isinstance(error, UnsupportedFormat) else None
+        for rescuer in self._rescuers if codec is None else (codec, *self._rescuers):
+            entries = self._ask(
+                rescuer,
+                lambda result: expect_all(Entry, result),
+                endpoint=endpoint,
+                path=path,
+                content_format=content_format,
+                payload=payload,
+                error=error,
+            )
+            if entries is not None:
+                return entries
+        return None
+
+    def event(self, event: Event) -> None:
+        """Every plugin that listens."""
+        for listener in self._listeners:
+            self._ask(listener, lambda result: None, event=event)
+
+    # --- isolation ---------------------------------------------------------------------------------
+
+    def _ask(
+        self, implementation: Implementation, check: Callable[[object], T], **values: object
+    ) -> T | None:
+        """What one plugin says, checked; a failure is logged and counted, and says nothing."""
+        try:
+            result = implementation.call(**values)
+            return None if result is None else check(result)
+        except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
+            self._count(implementation, error)
+            return None
+
+    def _count(self, implementation: Implementation, error: Exception) -> None:
+        self._registry.failures[implementation.plugin] += 1
+        _log.error("plugin %s: %s failed", implementation.plugin, implementation.hook, exc_info=error)
+
+    def _collect(self, hook: str, kinds: type[T] | tuple[type[T], ...]) -> list[tuple[str, T]]:
+        """What all plugins declare behind a start-up hook, with their names."""
+        found: list[tuple[str, T]] = []
+        for implementation in self._registry.in_order(hook):
+            place = implementation.plugin, hook
+            self._registry.faults.pop(place, None)
+            try:
+                found += [(implementation.plugin, item) for item in implementation.collect(kinds)]
+            except PluginError as error:
+                self._registry.faults[place] = str(error)
+        return found
+
+    def _raise_if_strict(self) -> None:
+        faults = [PluginError(row.reason) for row in self.report if row.status == "failed"]
+        if self._strict and faults:
+            text = "\n".join(map(str, faults))
+            raise PluginError(text) from ExceptionGroup("plugins that cannot be used", faults)
+
+
+def _decoder(plugin: str, codec: Codec) -> Implementation:
+    """A plugin's codec in the shape of ``lwm2m_rescue_payload``."""
+
+    def decode(payload: bytes, path: Path) -> Sequence[Entry]:
+        return codec.decode(payload, Scope(at=path))
+
+    return Implementation(plugin, "lwm2m_codecs", decode, ("payload", "path"))
