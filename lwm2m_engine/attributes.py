@@ -85,7 +85,7 @@ def parse_attributes(query: str | Sequence[str]) -> Attributes:
 
 
 def check_attributes(attributes: Attributes, path: Path | None = None) -> None:
-    """Raise ``ValueRejected`` for a set that cannot be, and with a ``path`` for what cannot be written there."""
+    """Raise ``ValueRejected`` for a set that cannot be; with a ``path`` also for what it cannot be given."""
     values: dict[str, str | None] = {}
     for name, value in attributes:
         if name in values:

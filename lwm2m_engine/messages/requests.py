@@ -110,20 +110,22 @@ class Cancel:
 
 @attrs.frozen(slots=True)
 class ReadComposite:
-    """Read several paths in one request (LwM2M 1.1)."""
+    """Read several paths in one request (LwM2M 1.1); ``accept`` forces a format."""
 
     operation: ClassVar[str] = "read-composite"
     paths: tuple[Path, ...]
     path: Path = ROOT
+    accept: int | None = None
 
 
 @attrs.frozen(slots=True)
 class ObserveComposite:
-    """Observe several paths with one relation (LwM2M 1.1)."""
+    """Observe several paths with one relation (LwM2M 1.1); ``accept`` forces a format."""
 
     operation: ClassVar[str] = "observe-composite"
     paths: tuple[Path, ...]
     path: Path = ROOT
+    accept: int | None = None
 
 
 @attrs.frozen(slots=True)
@@ -142,6 +144,7 @@ class WriteComposite:
     operation: ClassVar[str] = "write-composite"
     entries: tuple[Entry, ...]
     path: Path = ROOT
+    content_format: int | None = None
 
 
 @attrs.frozen(slots=True)
