@@ -113,7 +113,7 @@ class Tenant:
 
 @attrs.frozen(slots=True)
 class Application:
-    """A oneM2M AE. ``attributes`` have short names and hold no universal attribute, no ``api``, no ``aei``."""
+    """A oneM2M AE. ``attributes`` have short names and hold no universal one, nor ``api`` and ``aei``."""
 
     id: int
     tenant: str

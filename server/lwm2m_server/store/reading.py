@@ -1,0 +1,185 @@
+"""Reads of the ledger: each a look-up by primary key or by one index."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, TypeAlias
+
+from lwm2m_engine.coap import Peer
+from lwm2m_engine.engine.records import Liveness, Observation
+from lwm2m_server.store.documents import (
+    inputs_from_json,
+    loads,
+    observation_from_json,
+    registration_from_json,
+)
+from lwm2m_server.store.ids import id_of_name, uuid_name
+from lwm2m_server.store.protocols import Counters, Device, Message, Resource
+
+Row: TypeAlias = tuple[Any, ...]
+
+CHUNK = 500
+"""Devices read at once."""
+
+_RESOURCE = "SELECT id, tenant, parent, name, ty, key, attributes, modified FROM resource"
+_MESSAGE = (
+    "SELECT id, container, name, creator, st, content, cnf, cs, lbl, et, deadline, in_flight FROM message"
+)
+_DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.identity, d.registration,
+    d.registered_at, l.updated_at, d.deregistered_at, d.expired_at, i.document,
+    l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at
+    FROM device d LEFT JOIN liveness l ON l.node = d.node LEFT JOIN inputs i ON i.node = d.node"""
+
+
+class LedgerReader:
+    """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.execute
+
+    # --- oneM2M resources ----------------------------------------------------------------------------
+
+    def resource(self, id: int) -> Resource | None:
+        row = self._execute(f"{_RESOURCE} WHERE id = ?", (id,)).fetchone()
+        return _resource(row) if row else None
+
+    def child(self, parent: int, name: str) -> Resource | None:
+        row = self._execute(f"{_RESOURCE} WHERE parent = ? AND name = ?", (parent, name)).fetchone()
+        return _resource(row) if row else None
+
+    def children(
+        self, parent: int, *, types: Collection[int] = (), limit: int | None = None, offset: int = 0
+    ) -> Sequence[Resource]:
+        among = f" AND ty IN ({','.join('?' * len(types))})" if types else ""
+        rows = self._execute(
+            f"{_RESOURCE} WHERE parent = ?{among} ORDER BY ty, id LIMIT ? OFFSET ?",
+            (parent, *types, _limit(limit), offset),
+        )
+        return [_resource(row) for row in rows.fetchall()]
+
+    # --- containers and their messages ---------------------------------------------------------------
+
+    def counters(self, container: int) -> Counters:
+        """All zero for what is no container."""
+        row = self._execute("SELECT st, cni, cbs FROM container WHERE id = ?", (container,)).fetchone()
+        return Counters(*row) if row else Counters()
+
+    def message(self, id: int) -> Message | None:
+        row = self._execute(f"{_MESSAGE} WHERE id = ?", (id,)).fetchone()
+        return _message(row) if row else None
+
+    def message_named(self, container: int, name: str) -> Message | None:
+        """By primary key for a generated name; a client's own name is looked for in its container."""
+        id = id_of_name(name)
+        found = None if id is None else self.message(id)
+        if found is not None and found.container == container and found.name == name:
+            return found
+        row = self._execute(f"{_MESSAGE} WHERE container = ? AND name = ?", (container, name)).fetchone()
+        return _message(row) if row else None
+
+    def latest(self, container: int) -> Message | None:
+        row = self._execute(
+            f"{_MESSAGE} WHERE container = ? ORDER BY id DESC LIMIT 1", (container,)
+        ).fetchone()
+        return _message(row) if row else None
+
+    def oldest(self, container: int) -> Message | None:
+        found = self.messages(container, limit=1)
+        return found[0] if found else None
+
+    def messages(self, container: int, *, limit: int | None = None, offset: int = 0) -> Sequence[Message]:
+        rows = self._execute(
+            f"{_MESSAGE} WHERE container = ? ORDER BY id LIMIT ? OFFSET ?", (container, _limit(limit), offset)
+        )
+        return [_message(row) for row in rows.fetchall()]
+
+    # --- devices -------------------------------------------------------------------------------------
+
+    def device(self, node: int) -> Device | None:
+        return self._device("d.node = ?", node)
+
+    def device_named(self, tenant: str, name: str) -> Device | None:
+        return self._device("d.name = ? AND d.tenant = ?", name, tenant)
+
+    def device_of_endpoint(self, endpoint: str, identity: str | None = None) -> Device | None:
+        """A name that nodes of several tenants have belongs to the oldest of them."""
+        return (
+            self._device("d.endpoint = ?", endpoint)
+            or self._device("d.name = ? ORDER BY d.node LIMIT 1", endpoint)
+            or self._device("d.ni_key = ?", node_id_key(endpoint))
+            or (self._device("d.identity = ?", identity) if identity is not None else None)
+        )
+
+    def devices(self, tenant: str | None = None) -> Iterator[Device]:
+        among, arguments = ("", ()) if tenant is None else ("d.tenant = ? AND ", (tenant,))
+        last = -1
+        while True:
+            rows = self._execute(
+                f"{_DEVICE} WHERE {among}d.node > ? ORDER BY d.node LIMIT {CHUNK}", (*arguments, last)
+            ).fetchall()
+            yield from map(_device, rows)
+            if len(rows) < CHUNK:
+                return
+            last = rows[-1][0]
+
+    def observations(self, node: int) -> Sequence[Observation]:
+        rows = self._execute("SELECT document FROM observation WHERE node = ?", (node,)).fetchall()
+        return [observation_from_json(document) for (document,) in rows]
+
+    def _device(self, condition: str, *arguments: object) -> Device | None:
+        row = self._execute(f"{_DEVICE} WHERE {condition}", arguments).fetchone()
+        return _device(row) if row else None
+
+
+def node_id_key(text: str) -> str:
+    """``urn:imei:`` and ``urn:gsma:imei:`` (RFC 7254) are two spellings of one name."""
+    return text.replace("urn:gsma:imei:", "urn:imei:", 1) if text.startswith("urn:gsma:imei:") else text
+
+
+def _limit(limit: int | None) -> int:
+    return -1 if limit is None else limit
+
+
+def _resource(row: Row) -> Resource:
+    id, tenant, parent, name, type, key, attributes, modified = row
+    return Resource(id, tenant, parent, name, type, key, loads(attributes), modified)
+
+
+def _message(row: Row) -> Message:
+    id, container, name, creator, state_tag, content, content_info, size, labels, expires, *waiting = row
+    return Message(
+        id=id,
+        container=container,
+        name=name or uuid_name(id),
+        creator=creator,
+        state_tag=state_tag,
+        content=content,
+        content_info=content_info,
+        size=size,
+        labels=None if labels is None else tuple(loads(labels)),
+        expires=expires,
+        deadline=waiting[0],
+        in_flight=bool(waiting[1]),
+    )
+
+
+def _device(row: Row) -> Device:
+    node, tenant, name, node_id, endpoint, identity, registration, *moments, inputs = row[:12]
+    registered_at, updated_at, deregistered_at, expired_at = moments
+    host, port, listener, proven, seen_at, expires_at = row[12:]
+    return Device(
+        node=node,
+        tenant=tenant,
+        name=name,
+        node_id=node_id,
+        endpoint=endpoint,
+        identity=identity,
+        registration=registration_from_json(registration) if registration else None,
+        liveness=Liveness(Peer(host, port, listener, proven), seen_at, expires_at) if registration else None,
+        registered_at=registered_at,
+        updated_at=updated_at,
+        deregistered_at=deregistered_at,
+        expired_at=expired_at,
+        inputs=inputs_from_json(inputs) if inputs else {},
+    )

@@ -1,0 +1,119 @@
+"""The tables of the ledger, and how a ledger of an older version becomes one of this version."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from lwm2m_engine.errors import SettingsError
+
+Connect: TypeAlias = Callable[[Path], sqlite3.Connection]
+
+# Rows that an Update touches (liveness) stand apart from documents (device); a message has one index.
+# Ids are rowids, so "oldest first" is the order an index on (container) has by itself.
+_VERSION_1 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('installation', lower(hex(randomblob(5))));
+
+CREATE TABLE resource (
+    id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, parent INTEGER NOT NULL, name TEXT NOT NULL,
+    ty INTEGER NOT NULL, key TEXT NOT NULL, attributes TEXT NOT NULL, modified INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX resource_name ON resource (parent, name);
+CREATE INDEX resource_type ON resource (parent, ty);
+
+CREATE TABLE container (
+    id INTEGER PRIMARY KEY, st INTEGER NOT NULL DEFAULT 0, cni INTEGER NOT NULL DEFAULT 0,
+    cbs INTEGER NOT NULL DEFAULT 0, mni INTEGER NOT NULL, mbs INTEGER NOT NULL, evict INTEGER NOT NULL
+);
+
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY, container INTEGER NOT NULL, name TEXT, creator TEXT NOT NULL,
+    st INTEGER NOT NULL, content TEXT NOT NULL, cnf TEXT, cs INTEGER NOT NULL, lbl TEXT, et INTEGER,
+    deadline REAL, in_flight INTEGER NOT NULL
+);
+CREATE INDEX message_container ON message (container);
+
+CREATE TABLE device (
+    node INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, ni TEXT, ni_key TEXT UNIQUE,
+    endpoint TEXT UNIQUE, identity TEXT UNIQUE, registration TEXT,
+    registered_at REAL, deregistered_at REAL, expired_at REAL
+);
+CREATE UNIQUE INDEX device_name ON device (name, tenant);
+CREATE INDEX device_tenant ON device (tenant);
+
+CREATE TABLE liveness (
+    node INTEGER PRIMARY KEY, host TEXT NOT NULL, port INTEGER NOT NULL, listener TEXT NOT NULL,
+    identity TEXT, seen_at REAL NOT NULL, expires_at REAL, updated_at REAL
+);
+CREATE TABLE inputs (node INTEGER PRIMARY KEY, document TEXT NOT NULL);
+
+CREATE TABLE observation (
+    token BLOB PRIMARY KEY, node INTEGER NOT NULL, document TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX observation_node ON observation (node);
+"""
+
+STEPS: tuple[str, ...] = (_VERSION_1,)
+"""``STEPS[n]`` turns version n into n + 1; an empty file has version 0. Append, never edit."""
+
+
+def connect(file: Path) -> sqlite3.Connection:
+    """A connection for one user at a time, on any thread; transactions are explicit."""
+    return sqlite3.connect(file, isolation_level=None, check_same_thread=False, cached_statements=256)
+
+
+def open_writer(file: Path, connect: Connect, *, power_safe: bool) -> sqlite3.Connection:
+    """A connection that may write: WAL; synced at each commit only if ``power_safe``."""
+    connection = connect(file)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA cache_size = -32000")
+    return connection
+
+
+def open_reader(file: Path, connect: Connect) -> sqlite3.Connection:
+    """A connection that can only read."""
+    connection = connect(file)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def prepare(file: Path, connect: Connect = connect, steps: Sequence[str] = STEPS) -> None:
+    """Create the ledger, or bring it to this version after copying it to ``ledger.v<n>.db``.
+
+    Raises ``SettingsError`` for a file of a newer version and for one that is no ledger.
+    """
+    # SQLite gives its -wal and -shm files the permissions of the database.
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = connect(file)
+    try:
+        _migrate(file, connection, steps)
+    except sqlite3.DatabaseError as error:
+        raise SettingsError(f"{file}: cannot be used as a ledger: {error}") from error
+    finally:
+        connection.close()
+
+
+def _migrate(file: Path, connection: sqlite3.Connection, steps: Sequence[str]) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(steps):
+        raise SettingsError(
+            f"{file}: has schema version {version}, this program knows {len(steps)}: use a newer program"
+        )
+    if 0 < version < len(steps):
+        copy = file.with_suffix(f".v{version}{file.suffix}")
+        copy.unlink(missing_ok=True)
+        connection.execute("VACUUM INTO ?", (str(copy),))
+        copy.chmod(0o600)
+    for number, step in enumerate(steps[version:], version + 1):
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE;{step};PRAGMA user_version = {number};COMMIT;")
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise

@@ -1,0 +1,281 @@
+"""Writes of the ledger, inside a transaction that somebody else began and will commit."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from lwm2m_engine.engine.records import Liveness, Observation, Registration
+from lwm2m_engine.paths import Path
+from lwm2m_engine.values import Value
+from lwm2m_server.store.documents import (
+    dumps,
+    inputs_from_json,
+    inputs_to_json,
+    observation_to_json,
+    registration_to_json,
+)
+from lwm2m_server.store.ids import uuid_name
+from lwm2m_server.store.protocols import Conflict, ContainerFull, Gone, Message, Resource
+from lwm2m_server.store.reading import LedgerReader, node_id_key
+
+CONTAINER, NODE = 3, 14
+"""``ty`` of the two resource types that have rows of their own besides."""
+
+MAX_INSTANCES, MAX_BYTES = 100, 1_000_000
+"""Limits of a container whose attributes have no ``mni`` or ``mbs``."""
+
+_SUBTREE = """WITH RECURSIVE tree(id) AS (
+    VALUES (?) UNION ALL SELECT resource.id FROM tree JOIN resource ON resource.parent = tree.id
+) SELECT tree.id, resource.ty FROM tree JOIN resource ON resource.id = tree.id"""
+
+_DELETE_DEVICE = (
+    "DELETE FROM device WHERE node = ?",
+    "DELETE FROM liveness WHERE node = ?",
+    "DELETE FROM inputs WHERE node = ?",
+    "DELETE FROM observation WHERE node = ?",
+)
+
+
+class LedgerTransaction(LedgerReader):
+    """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
+
+    # --- oneM2M resources ----------------------------------------------------------------------------
+
+    def put(self, resource: Resource, *, evict: bool = True) -> None:
+        try:
+            self._execute(
+                "INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    resource.id,
+                    resource.tenant,
+                    resource.parent,
+                    resource.name,
+                    resource.type,
+                    resource.key,
+                    dumps(resource.attributes),
+                    resource.modified,
+                ),
+            )
+        except sqlite3.IntegrityError:
+            raise Conflict(f"the name {resource.name!r} is taken") from None
+        if resource.type == CONTAINER:
+            self._execute(
+                "INSERT INTO container (id, mni, mbs, evict) VALUES (?, ?, ?, ?)",
+                (resource.id, *_limits(resource.attributes), evict),
+            )
+        elif resource.type == NODE:
+            self._put_device(resource)
+
+    def _put_device(self, node: Resource) -> None:
+        node_id = node.attributes.get("ni")
+        try:
+            self._execute(
+                "INSERT INTO device (node, tenant, name, ni, ni_key) VALUES (?, ?, ?, ?, ?)",
+                (node.id, node.tenant, node.name, node_id, node_id and node_id_key(node_id)),
+            )
+        except sqlite3.IntegrityError:
+            self._execute("DELETE FROM resource WHERE id = ?", (node.id,))
+            raise Conflict(f"the name {node.name!r} or node id {node_id!r} is taken") from None
+
+    def change(self, id: int, attributes: Mapping[str, Any], modified: int) -> Resource | None:
+        before = self.resource(id)
+        if before is None:
+            return None
+        if before.type == NODE:
+            self._change_node_id(id, attributes.get("ni"))
+        elif before.type == CONTAINER:
+            self._change_limits(id, *_limits(attributes))
+        self._execute(
+            "UPDATE resource SET attributes = ?, modified = ? WHERE id = ?", (dumps(attributes), modified, id)
+        )
+        return attrs.evolve(before, attributes=attributes, modified=modified)
+
+    def _change_node_id(self, node: int, node_id: str | None) -> None:
+        try:
+            self._execute(
+                "UPDATE device SET ni = ?, ni_key = ? WHERE node = ?",
+                (node_id, node_id and node_id_key(node_id), node),
+            )
+        except sqlite3.IntegrityError:
+            raise Conflict(f"the node id {node_id!r} is taken") from None
+
+    def remove(self, id: int) -> None:
+        for child, type in self._execute(_SUBTREE, (id,)).fetchall():
+            self._execute("DELETE FROM resource WHERE id = ?", (child,))
+            if type == CONTAINER:
+                self._execute("DELETE FROM container WHERE id = ?", (child,))
+                self._execute("DELETE FROM message WHERE container = ?", (child,))
+            elif type == NODE:
+                for statement in _DELETE_DEVICE:
+                    self._execute(statement, (child,))
+
+    # --- containers and their messages ---------------------------------------------------------------
+
+    def add_message(self, message: Message) -> Message:
+        name = None if message.name == uuid_name(message.id) else message.name
+        if name is not None and self.message_named(message.container, name) is not None:
+            raise Conflict(f"the name {name!r} is taken")
+        state_tag = self._make_room(message.container, message.size) + 1
+        self._execute(
+            "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                message.id,
+                message.container,
+                name,
+                message.creator,
+                state_tag,
+                message.content,
+                message.content_info,
+                message.size,
+                None if message.labels is None else dumps(message.labels),
+                message.expires,
+                message.deadline,
+                message.in_flight,
+            ),
+        )
+        self._execute(
+            "UPDATE container SET st = ?, cni = cni + 1, cbs = cbs + ? WHERE id = ?",
+            (state_tag, message.size, message.container),
+        )
+        return attrs.evolve(message, state_tag=state_tag)
+
+    def remove_message(self, id: int) -> None:
+        row = self._execute("SELECT container, cs FROM message WHERE id = ?", (id,)).fetchone()
+        if row is not None:
+            self._drop(id, *row)
+
+    def move_message(self, id: int, container: int, new_id: int, name: str) -> Message | None:
+        message = self.message(id)
+        if message is None:
+            return None
+        moved = self.add_message(
+            attrs.evolve(message, id=new_id, container=container, name=name, deadline=None, in_flight=False)
+        )
+        self._drop(id, message.container, message.size)
+        return moved
+
+    def mark_in_flight(self, id: int, in_flight: bool) -> None:
+        self._execute("UPDATE message SET in_flight = ? WHERE id = ?", (in_flight, id))
+
+    def _make_room(self, container: int, size: int) -> int:
+        """Evict until one more message of ``size`` bytes fits; the container's state tag."""
+        row = self._execute(
+            "SELECT st, cni, cbs, mni, mbs, evict FROM container WHERE id = ?", (container,)
+        ).fetchone()
+        if row is None:
+            raise Gone("the container was removed")
+        state_tag, instances, stored, max_instances, max_bytes, evict = row
+        if size > max_bytes or max_instances < 1:
+            raise ContainerFull(
+                f"{size} bytes; the container takes {max_instances} of {max_bytes} bytes in all"
+            )
+        if instances + 1 > max_instances or stored + size > max_bytes:
+            if not evict:
+                raise ContainerFull(f"{instances} messages of {stored} bytes are waiting already")
+            self._evict(container, instances + 1 - max_instances, stored + size - max_bytes)
+        return int(state_tag)
+
+    def _evict(self, container: int, instances: int, size: int) -> None:
+        """Drop the oldest: at least so many, and at least so many bytes."""
+        while instances > 0 or size > 0:
+            row = self._execute(
+                "SELECT id, cs FROM message WHERE container = ? ORDER BY id LIMIT 1", (container,)
+            ).fetchone()
+            if row is None:
+                return
+            self._drop(row[0], container, row[1])
+            instances, size = instances - 1, size - row[1]
+
+    def _drop(self, id: int, container: int, size: int) -> None:
+        self._execute("DELETE FROM message WHERE id = ?", (id,))
+        self._execute("UPDATE container SET cni = cni - 1, cbs = cbs - ? WHERE id = ?", (size, container))
+
+    def _change_limits(self, container: int, max_instances: int, max_bytes: int) -> None:
+        self._execute(
+            "UPDATE container SET mni = ?, mbs = ? WHERE id = ?", (max_instances, max_bytes, container)
+        )
+        row = self._execute("SELECT cni, cbs, evict FROM container WHERE id = ?", (container,)).fetchone()
+        if row[2]:
+            self._evict(container, row[0] - max_instances, row[1] - max_bytes)
+
+    # --- devices -------------------------------------------------------------------------------------
+
+    def bind_endpoint(self, node: int, endpoint: str) -> None:
+        self._change_device("UPDATE device SET endpoint = ? WHERE node = ?", endpoint, node)
+
+    def set_identity(self, node: int, identity: str | None) -> None:
+        self._change_device("UPDATE device SET identity = ? WHERE node = ?", identity, node)
+
+    def put_registration(self, node: int, registration: Registration, liveness: Liveness, at: float) -> None:
+        self._change_device(
+            "UPDATE device SET registration = ?, endpoint = ?, registered_at = ? WHERE node = ?",
+            registration_to_json(registration),
+            registration.endpoint,
+            at,
+            node,
+        )
+        self._execute(
+            """INSERT INTO liveness VALUES (?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT (node) DO UPDATE SET
+            host = excluded.host, port = excluded.port, listener = excluded.listener,
+            identity = excluded.identity, seen_at = excluded.seen_at, expires_at = excluded.expires_at""",
+            (node, *liveness.peer, liveness.seen_at, liveness.expires_at),
+        )
+
+    def change_registration(self, node: int, registration: Registration) -> None:
+        self._change_device(
+            "UPDATE device SET registration = ? WHERE node = ?", registration_to_json(registration), node
+        )
+
+    def touch(self, node: int, liveness: Liveness, at: float) -> None:
+        changed = self._execute(
+            """UPDATE liveness SET host = ?, port = ?, listener = ?, identity = ?, seen_at = ?,
+            expires_at = ?, updated_at = ? WHERE node = ?""",
+            (*liveness.peer, liveness.seen_at, liveness.expires_at, at, node),
+        )
+        if changed.rowcount == 0:
+            raise Gone("the node was removed")
+
+    def end_registration(self, node: int, at: float, *, expired: bool) -> None:
+        if expired:
+            ended = "UPDATE device SET registration = NULL, expired_at = ? WHERE node = ?"
+        else:
+            ended = "UPDATE device SET registration = NULL, deregistered_at = ? WHERE node = ?"
+        self._execute(ended, (at, node))
+        self._execute("DELETE FROM observation WHERE node = ?", (node,))
+
+    def put_observation(self, node: int, observation: Observation) -> None:
+        changed = self._execute(
+            "INSERT OR REPLACE INTO observation SELECT ?, node, ? FROM device WHERE node = ?",
+            (observation.token, observation_to_json(observation), node),
+        )
+        if changed.rowcount == 0:
+            raise Gone("the node was removed")
+
+    def remove_observation(self, token: bytes) -> None:
+        self._execute("DELETE FROM observation WHERE token = ?", (token,))
+
+    def set_inputs(self, node: int, inputs: Mapping[Path, Value]) -> None:
+        row = self._execute("SELECT document FROM inputs WHERE node = ?", (node,)).fetchone()
+        known = inputs_from_json(row[0]) if row else {}
+        changed = self._execute(
+            "INSERT OR REPLACE INTO inputs SELECT node, ? FROM device WHERE node = ?",
+            (inputs_to_json(known | dict(inputs)), node),
+        )
+        if changed.rowcount == 0:
+            raise Gone("the node was removed")
+
+    def _change_device(self, statement: str, *values: object) -> None:
+        try:
+            changed = self._execute(statement, values)
+        except sqlite3.IntegrityError:
+            raise Conflict("the endpoint name or security identity is taken") from None
+        if changed.rowcount == 0:
+            raise Gone("the node was removed")
+
+
+def _limits(attributes: Mapping[str, Any]) -> tuple[int, int]:
+    return attributes.get("mni", MAX_INSTANCES), attributes.get("mbs", MAX_BYTES)

@@ -1,0 +1,704 @@
+"""The ledger: what is written is read back, limits hold, what fails leaves no trace."""
+
+import asyncio
+import json
+import math
+import sqlite3
+
+import attrs
+import pytest
+
+from lwm2m_engine.coap import Peer
+from lwm2m_engine.engine.records import Liveness, Observation, Registration
+from lwm2m_engine.errors import SettingsError
+from lwm2m_engine.links import Link
+from lwm2m_engine.paths import Path
+from lwm2m_engine.values import ObjLink
+from lwm2m_server.store import schema
+from lwm2m_server.store.ids import uuid_name
+from lwm2m_server.store.ledger import SqliteLedger
+from lwm2m_server.store.protocols import (
+    CommitFailed,
+    Conflict,
+    ContainerFull,
+    Counters,
+    Gone,
+    Message,
+    Resource,
+)
+
+ROOT = 1
+BOX = 50
+
+
+def node(id=100, name="dev1", ni="urn:imei:123456789012345", tenant="main", **attributes):
+    attributes |= {} if ni is None else {"ni": ni}
+    return Resource(id, tenant, ROOT, name, 14, "m2m:nod", attributes, modified=id)
+
+
+def container(id=BOX, name="box", parent=ROOT, **attributes):
+    return Resource(id, "main", parent, name, 3, "m2m:cnt", attributes, modified=id)
+
+
+def message(id, box=BOX, content="hello", name=None, **more):
+    return Message(
+        id=id,
+        container=box,
+        name=uuid_name(id) if name is None else name,
+        creator="CAdmin",
+        state_tag=0,
+        content=content,
+        content_info=None,
+        size=len(content),
+        **more,
+    )
+
+
+def registration(endpoint="dev1", **changes):
+    record = Registration(
+        id="r1",
+        endpoint=endpoint,
+        version="1.1",
+        lifetime=300,
+        binding="UQ",
+        queue_mode=True,
+        root="/",
+        objects={1: "1.1", 3: "1.0"},
+        instances=(Path("/1/0"), Path("/3/0")),
+        links=(Link("/", (("rt", "oma.lwm2m"), ("hb", None))), Link("/3/0")),
+        formats=(112, 11542),
+        sms=None,
+        attributes={"vendor": "ACME"},
+        registered_at=1000.5,
+        unread=(Path("/6/0"),),
+        warnings=("no quotes",),
+    )
+    return attrs.evolve(record, **changes)
+
+
+LIVE = Liveness(Peer("192.0.2.1", 5683, "coaps", "psk-1"), seen_at=1000.5, expires_at=1300.5)
+
+
+def observation(token=b"\x00\xff", **changes):
+    record = Observation(token, "dev1", "r1", (Path("/3/0/9"),), False, 112, 1001.0, "7")
+    return attrs.evolve(record, **changes)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def ledger(path):
+    opened = SqliteLedger(path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def box(ledger):
+    ledger.run(lambda tx: tx.put(container()))
+    return ledger
+
+
+class Breaking(sqlite3.Connection):
+    """A connection whose next COMMITs fail as a full disk makes them fail."""
+
+    failures = 0
+
+    def execute(self, sql, *arguments):
+        if sql == "COMMIT" and Breaking.failures:
+            Breaking.failures -= 1
+            raise sqlite3.OperationalError("database or disk is full")
+        return super().execute(sql, *arguments)
+
+
+def breaking(file):
+    return sqlite3.connect(file, isolation_level=None, check_same_thread=False, factory=Breaking)
+
+
+# --- resources ---------------------------------------------------------------------------------------
+
+
+def test_a_resource_is_read_back_by_id_and_by_name(ledger):
+    stored = Resource(7, "main", ROOT, "x", 13, "m2m:dvi", {"man": "ACME", "n": 2**63, "l": [1.5, None]}, 8)
+    ledger.run(lambda tx: tx.put(stored))
+    assert ledger.reader.resource(7) == stored
+    assert ledger.reader.child(ROOT, "x") == stored
+    assert ledger.reader.resource(8) is None
+    assert ledger.reader.child(2, "x") is None
+
+
+def test_children_are_sorted_by_type_then_age_and_paged(ledger):
+    def fill(tx):
+        for id, type in [(10, 14), (11, 3), (12, 14), (13, 13)]:
+            tx.put(Resource(id, "main", ROOT, f"r{id}", type, "k", {}, id))
+
+    ledger.run(fill)
+    read = ledger.reader
+    assert [child.id for child in read.children(ROOT)] == [11, 13, 10, 12]
+    assert [child.id for child in read.children(ROOT, types=[14])] == [10, 12]
+    assert [child.id for child in read.children(ROOT, types=[13, 14], limit=2, offset=1)] == [10, 12]
+
+
+def test_a_taken_name_is_a_conflict(ledger):
+    ledger.run(lambda tx: tx.put(container()))
+    with pytest.raises(Conflict, match="box"):
+        ledger.run(lambda tx: tx.put(container(id=51)))
+    ledger.run(lambda tx: tx.put(container(id=52, parent=2)))
+
+
+def test_change_replaces_attributes(ledger):
+    ledger.run(lambda tx: tx.put(node(lbl=["a"])))
+    changed = ledger.run(lambda tx: tx.change(100, {"lbl": ["b"]}, 999))
+    assert changed == ledger.reader.resource(100)
+    assert (changed.attributes, changed.modified) == ({"lbl": ["b"]}, 999)
+    assert ledger.run(lambda tx: tx.change(101, {}, 1)) is None
+
+
+def test_remove_takes_all_below_along(box):
+    def fill(tx):
+        tx.put(container(id=60, name="inner", parent=BOX))
+        tx.add_message(message(61, 60))
+        tx.put(node())
+        tx.put_registration(100, registration(), LIVE, 1.0)
+        tx.put_observation(100, observation())
+        tx.set_inputs(100, {Path("/3/0/9"): 1})
+
+    box.run(fill)
+    box.run(lambda tx: [tx.remove(BOX), tx.remove(100)])
+    read = box.reader
+    assert (read.resource(60), read.message(61), read.device(100)) == (None, None, None)
+    assert not read.observations(100)
+    box.run(lambda tx: [tx.put(container()), tx.put(node())])
+    assert read.counters(BOX) == Counters()
+    assert read.device(100).inputs == {}
+
+
+# --- containers --------------------------------------------------------------------------------------
+
+
+def test_messages_are_in_order_and_found_by_every_key(box):
+    for id in (70, 71):
+        box.run(lambda tx, id=id: tx.add_message(message(id, labels=("a", "b"), expires=5, deadline=9.5)))
+    stored = box.run(lambda tx: tx.add_message(message(72, name="mine")))
+    read = box.reader
+    assert [found.id for found in read.messages(BOX)] == [70, 71, 72]
+    assert [found.id for found in read.messages(BOX, limit=1, offset=1)] == [71]
+    assert (read.oldest(BOX).id, read.latest(BOX).id) == (70, 72)
+    assert read.message_named(BOX, uuid_name(71)) == read.message(71)
+    assert read.message_named(BOX, "mine") == stored == read.message(72)
+    assert read.message_named(BOX + 1, "mine") is read.message_named(BOX, "other") is None
+    whole = attrs.evolve(message(70, labels=("a", "b"), expires=5, deadline=9.5), state_tag=1)
+    assert read.message(70) == whole
+
+
+def test_a_clients_name_may_look_generated(box):
+    name = uuid_name(12345)
+    box.run(lambda tx: tx.add_message(message(70, name=name)))
+    assert box.reader.message_named(BOX, name).id == 70
+
+
+def test_a_taken_message_name_is_a_conflict(box):
+    box.run(lambda tx: tx.add_message(message(70, name="mine")))
+    with pytest.raises(Conflict):
+        box.run(lambda tx: tx.add_message(message(71, name="mine")))
+    assert box.reader.counters(BOX) == Counters(1, 1, 5)
+
+
+def test_state_tag_counts_inserts_and_survives_removal_and_restart(path):
+    first = SqliteLedger(path)
+    first.run(lambda tx: tx.put(container()))
+    assert [first.run(lambda tx, id=id: tx.add_message(message(id))).state_tag for id in (70, 71)] == [1, 2]
+    first.run(lambda tx: tx.remove_message(71))
+    assert first.reader.counters(BOX) == Counters(state_tag=2, instances=1, bytes=5)
+    first.close()
+    second = SqliteLedger(path)
+    assert second.run(lambda tx: tx.add_message(message(72))).state_tag == 3
+    second.close()
+
+
+def test_a_full_container_drops_the_oldest_by_number(ledger):
+    ledger.run(lambda tx: tx.put(container(mni=2)))
+    ledger.run(lambda tx: [tx.add_message(message(id)) for id in (70, 71, 72)])
+    assert [found.id for found in ledger.reader.messages(BOX)] == [71, 72]
+    assert ledger.reader.counters(BOX) == Counters(3, 2, 10)
+
+
+def test_a_full_container_drops_the_oldest_by_size(ledger):
+    ledger.run(lambda tx: tx.put(container(mbs=10)))
+    ledger.run(lambda tx: [tx.add_message(message(id, content="xxx")) for id in (70, 71, 72)])
+    ledger.run(lambda tx: tx.add_message(message(73, content="x" * 5)))
+    assert [found.id for found in ledger.reader.messages(BOX)] == [72, 73]
+    assert ledger.reader.counters(BOX) == Counters(4, 2, 8)
+
+
+def test_default_limits_are_100_and_a_million_bytes(box):
+    box.run(lambda tx: [tx.add_message(message(id)) for id in range(70, 171)])
+    assert box.reader.counters(BOX) == Counters(101, 100, 500)
+    box.run(lambda tx: tx.add_message(message(200, content="x" * 999_999)))
+    assert [found.id for found in box.reader.messages(BOX)] == [200]
+    with pytest.raises(ContainerFull, match="1000001 bytes"):
+        box.run(lambda tx: tx.add_message(message(201, content="x" * 1_000_001)))
+
+
+def test_a_container_that_does_not_evict_refuses(ledger):
+    ledger.run(lambda tx: tx.put(container(mni=1), evict=False))
+    ledger.run(lambda tx: tx.add_message(message(70)))
+    with pytest.raises(ContainerFull):
+        ledger.run(lambda tx: tx.add_message(message(71)))
+    ledger.run(lambda tx: tx.remove_message(70))
+    assert ledger.run(lambda tx: tx.add_message(message(71))).state_tag == 2
+
+
+def test_smaller_limits_evict_at_once(box):
+    box.run(lambda tx: [tx.add_message(message(id)) for id in (70, 71, 72)])
+    box.run(lambda tx: tx.change(BOX, {"mni": 1}, 99))
+    assert [found.id for found in box.reader.messages(BOX)] == [72]
+
+
+def test_a_message_moves_with_content_creator_and_labels(box):
+    def move(tx):
+        tx.put(container(id=51, name="sent"))
+        tx.add_message(message(70, labels=("a",), deadline=9.0, in_flight=True))
+        return tx.move_message(70, 51, 71, uuid_name(71))
+
+    moved = box.run(move)
+    assert box.reader.message(71) == moved
+    assert (moved.content, moved.creator, moved.labels) == ("hello", "CAdmin", ("a",))
+    assert (moved.deadline, moved.in_flight, moved.state_tag) == (None, False, 1)
+    assert box.reader.message(70) is None
+    assert (box.reader.counters(BOX), box.reader.counters(51)) == (Counters(1, 0, 0), Counters(1, 1, 5))
+    assert box.run(lambda tx: tx.move_message(70, 51, 72, "x")) is None
+
+
+def test_the_in_flight_mark_and_messages_gone(box):
+    box.run(lambda tx: [tx.add_message(message(70)), tx.mark_in_flight(70, True)])
+    assert box.reader.message(70).in_flight is True
+    box.run(lambda tx: tx.mark_in_flight(70, False))
+    assert box.reader.message(70).in_flight is False
+    box.run(lambda tx: tx.remove_message(71))
+    with pytest.raises(Gone):
+        box.run(lambda tx: tx.add_message(message(71, box=999)))
+
+
+# --- devices -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def device(ledger):
+    ledger.run(lambda tx: tx.put(node()))
+    return ledger
+
+
+def test_a_new_node_has_a_device_row(device):
+    found = device.reader.device(100)
+    assert (found.node, found.tenant, found.name, found.node_id) == (
+        100,
+        "main",
+        "dev1",
+        "urn:imei:123456789012345",
+    )
+    assert (found.endpoint, found.identity, found.registration, found.liveness) == (None,) * 4
+    assert found == device.reader.device_named("main", "dev1")
+    assert device.reader.device_named("other", "dev1") is None
+
+
+def test_a_node_id_is_unique_in_both_spellings(device):
+    for same in ("urn:imei:123456789012345", "urn:gsma:imei:123456789012345"):
+        with pytest.raises(Conflict):
+            device.run(lambda tx, same=same: tx.put(node(200, "dev2", same, tenant="other")))
+    assert device.reader.resource(200) is None
+    device.run(lambda tx: tx.put(node(200, "dev2", None)))
+    with pytest.raises(Conflict):
+        device.run(lambda tx: tx.change(200, {"ni": "urn:imei:123456789012345"}, 1))
+    device.run(lambda tx: tx.change(200, {"ni": "urn:dev:2"}, 1))
+    assert device.reader.device_of_endpoint("urn:dev:2").node == 200
+
+
+def test_an_operation_that_catches_a_conflict_goes_on(device):
+    def with_suffix(tx):
+        try:
+            tx.put(node(200, "dev1", "urn:dev:9"))
+        except Conflict:
+            tx.put(node(200, "dev1-2", "urn:dev:9"))
+
+    device.run(with_suffix)
+    assert device.reader.device_of_endpoint("urn:dev:9").name == "dev1-2"
+
+
+def test_an_endpoint_belongs_to_binding_then_name_then_node_id_then_identity(device):
+    def fill(tx):
+        tx.put(node(200, "dev2", "urn:gsma:imei:2"))
+        tx.put(node(300, "dev3", "dev2"))
+        tx.put(node(400, "dev4", None))
+        tx.set_identity(400, "psk-4")
+
+    device.run(fill)
+    resolve = device.reader.device_of_endpoint
+    assert resolve("dev2").node == 200, "a name goes before a node id"
+    assert resolve("urn:imei:2").node == resolve("urn:gsma:imei:2").node == 200
+    assert resolve("anything", "psk-4").node == 400
+    assert resolve("dev1", "psk-4").node == 100
+    assert resolve("anything") is None
+    device.run(lambda tx: tx.bind_endpoint(400, "dev2"))
+    assert resolve("dev2").node == 400, "a binding goes before a name"
+
+
+def test_a_name_in_two_tenants_belongs_to_the_older(device):
+    device.run(lambda tx: tx.put(Resource(90, "other", 2, "dev1", 14, "m2m:nod", {}, 90)))
+    assert device.reader.device_of_endpoint("dev1").node == 90
+
+
+def test_endpoint_and_identity_are_unique(device):
+    device.run(lambda tx: tx.put(node(200, "dev2", None)))
+    device.run(lambda tx: [tx.set_identity(100, "psk"), tx.bind_endpoint(100, "ep")])
+    with pytest.raises(Conflict):
+        device.run(lambda tx: tx.set_identity(200, "psk"))
+    with pytest.raises(Conflict):
+        device.run(lambda tx: tx.bind_endpoint(200, "ep"))
+    device.run(lambda tx: tx.set_identity(100, None))
+    device.run(lambda tx: tx.set_identity(200, "psk"))
+
+
+def test_a_registration_survives_a_restart(path):
+    first = SqliteLedger(path)
+    first.run(lambda tx: [tx.put(node()), tx.put_registration(100, registration(), LIVE, 1000.5)])
+    first.close()
+    second = SqliteLedger(path)
+    found = second.reader.device(100)
+    second.close()
+    assert (found.registration, found.liveness, found.endpoint) == (registration(), LIVE, "dev1")
+    assert (found.registered_at, found.updated_at) == (1000.5, None)
+
+
+def test_the_life_of_a_registration(device):
+    read = device.reader
+    device.run(lambda tx: tx.put_registration(100, registration(), LIVE, 1.0))
+    moved = Liveness(Peer("2001:db8::1", 40000), 2.0, None)
+    device.run(lambda tx: tx.touch(100, moved, 2.0))
+    assert (read.device(100).liveness, read.device(100).updated_at) == (moved, 2.0)
+    device.run(lambda tx: tx.change_registration(100, registration(unread=())))
+    assert (read.device(100).registration.unread, read.device(100).liveness) == ((), moved)
+    device.run(lambda tx: tx.put_observation(100, observation()))
+    device.run(lambda tx: tx.end_registration(100, 3.0, expired=False))
+    ended = read.device(100)
+    assert (ended.registration, ended.liveness, ended.endpoint) == (None, None, "dev1")
+    assert (ended.registered_at, ended.updated_at, ended.deregistered_at) == (1.0, 2.0, 3.0)
+    assert not read.observations(100)
+    device.run(lambda tx: tx.put_registration(100, registration(id="r2"), LIVE, 4.0))
+    device.run(lambda tx: tx.end_registration(100, 5.0, expired=True))
+    ended = read.device(100)
+    assert (ended.registered_at, ended.updated_at) == (4.0, 2.0)
+    assert (ended.deregistered_at, ended.expired_at) == (3.0, 5.0)
+
+
+def test_observations_are_kept_by_token(device):
+    composite = observation(b"\x02", paths=(Path("/3"), Path("/6")), composite=True, accept=None, origin="")
+    device.run(lambda tx: [tx.put_observation(100, observation()), tx.put_observation(100, composite)])
+    assert device.reader.observations(100) == [observation(), composite]
+    device.run(lambda tx: tx.remove_observation(b"\x00\xff"))
+    assert device.reader.observations(100) == [composite]
+
+
+def test_inputs_of_every_type_add_up(device):
+    values = {
+        Path("/3/0/0"): "x",
+        Path("/3/0/9"): -(2**63),
+        Path("/3/0/10"): 2**64 - 1,
+        Path("/3/0/11"): 1.0,
+        Path("/3/0/12"): math.inf,
+        Path("/3/0/13"): True,
+        Path("/3/0/14"): b"\x00\xff",
+        Path("/3/0/15/1"): ObjLink(3, 0),
+    }
+    device.run(lambda tx: tx.set_inputs(100, {Path("/3/0/0"): "old", Path("/6/0/0"): 1.5}))
+    device.run(lambda tx: tx.set_inputs(100, values))
+    found = device.reader.device(100).inputs
+    assert found == {**values, Path("/6/0/0"): 1.5}
+    assert {path: type(value) for path, value in found.items() if path in values} == {
+        path: type(value) for path, value in values.items()
+    }
+    device.run(lambda tx: tx.set_inputs(100, {Path("/3/0/0"): math.nan}))
+    assert math.isnan(device.reader.device(100).inputs[Path("/3/0/0")])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda tx: tx.bind_endpoint(999, "x"),
+        lambda tx: tx.set_identity(999, "x"),
+        lambda tx: tx.put_registration(999, registration(), LIVE, 1.0),
+        lambda tx: tx.change_registration(999, registration()),
+        lambda tx: tx.touch(999, LIVE, 1.0),
+        lambda tx: tx.put_observation(999, observation()),
+        lambda tx: tx.set_inputs(999, {}),
+    ],
+)
+def test_facts_about_a_removed_node_are_refused(device, write):
+    with pytest.raises(Gone):
+        device.run(write)
+
+
+def test_devices_are_iterated_across_chunks_while_they_change(ledger):
+    ledger.run(lambda tx: [tx.put(node(id, f"d{id}", None, "ab"[id % 2])) for id in range(100, 1300)])
+    assert [found.node for found in ledger.reader.devices()] == list(range(100, 1300))
+    assert [found.node for found in ledger.reader.devices("a")] == list(range(100, 1300, 2))
+    walk = ledger.reader.devices()
+    next(walk)
+    ledger.run(lambda tx: tx.remove(1299))
+    assert len(list(walk)) == 1198
+
+
+# --- transactions ------------------------------------------------------------------------------------
+
+
+def test_a_transaction_reads_its_own_writes_and_the_loop_does_not(ledger):
+    def write(tx):
+        tx.put(node())
+        return tx.device(100) is not None, ledger.reader.device(100) is None
+
+    assert ledger.run(write) == (True, True)
+
+
+def test_a_failing_operation_undoes_only_itself(ledger):
+    class Oops(Exception):
+        pass
+
+    def oops(tx):
+        tx.put(container(id=60, name="half"))
+        raise Oops
+
+    async def main():
+        good, bad, after = (
+            ledger.commit(lambda tx: tx.put(container())),
+            ledger.commit(oops),
+            ledger.commit(lambda tx: tx.put(container(id=61, name="after"))),
+        )
+        with pytest.raises(Oops):
+            await bad
+        await asyncio.gather(good, after)
+
+    asyncio.run(main())
+    assert [child.id for child in ledger.reader.children(ROOT)] == [BOX, 61]
+
+
+def test_commits_run_in_order_and_share_transactions(path):
+    begun = []
+
+    class Counting(sqlite3.Connection):
+        def execute(self, sql, *arguments):
+            begun.append(sql) if sql.startswith("BEGIN") else None
+            return super().execute(sql, *arguments)
+
+    ledger = SqliteLedger(
+        path,
+        connect=lambda file: sqlite3.connect(
+            file, isolation_level=None, check_same_thread=False, factory=Counting
+        ),
+    )
+    order = []
+
+    async def main():
+        await asyncio.gather(*[ledger.commit(lambda tx, n=n: order.append(n)) for n in range(2000)])
+
+    asyncio.run(main())
+    ledger.close()
+    assert order == list(range(2000))
+    assert len(begun) < 200
+
+
+def test_a_failed_commit_fails_all_that_was_built_on_it_and_nothing_later(path):
+    ledger, told = SqliteLedger(path, connect=breaking), []
+    ledger.run(lambda tx: tx.put(container()))
+
+    async def main():
+        Breaking.failures = 1
+        futures = [ledger.commit(lambda tx, id=id: tx.add_message(message(id))) for id in range(1000, 3000)]
+        ledger.on_failure = lambda: told.append(not any(future.done() for future in futures[-100:]))
+        outcomes = await asyncio.gather(*futures, return_exceptions=True)
+        assert all(isinstance(outcome, CommitFailed) for outcome in outcomes)
+        assert told == [True], "the hub hears of it once, before the futures do"
+        assert ledger.reader.counters(BOX) == Counters()
+        assert (await ledger.commit(lambda tx: tx.add_message(message(70)))).state_tag == 1
+
+    asyncio.run(main())
+    ledger.close()
+
+
+def test_a_commit_made_when_told_of_the_failure_counts(path):
+    ledger = SqliteLedger(path, connect=breaking)
+
+    async def main():
+        again = []
+        ledger.on_failure = lambda: again.append(ledger.commit(lambda tx: tx.put(container())))
+        Breaking.failures = 1
+        with pytest.raises(CommitFailed, match="disk is full"):
+            await ledger.commit(lambda tx: tx.put(container()))
+        await again[0]
+
+    asyncio.run(main())
+    assert ledger.reader.resource(BOX) is not None
+    ledger.close()
+
+
+def test_without_a_loop_a_failed_commit_fails_alone(path):
+    ledger = SqliteLedger(path, connect=breaking)
+    Breaking.failures = 1
+    with pytest.raises(CommitFailed):
+        ledger.run(lambda tx: tx.put(container()))
+    ledger.run(lambda tx: tx.put(container()))
+    ledger.close()
+
+
+def test_a_truly_full_database_fails_and_recovers(path):
+    limit = 0
+
+    def limited(file):
+        connection = schema.connect(file)
+        if limit:
+            connection.execute(f"PRAGMA max_page_count = {limit}")
+        return connection
+
+    SqliteLedger(path, connect=limited).close()
+    limit = 60
+    ledger = SqliteLedger(path, connect=limited)
+    ledger.run(lambda tx: tx.put(container()))
+    with pytest.raises(CommitFailed, match="full"):
+        ledger.run(lambda tx: tx.add_message(message(70, content="x" * 900_000)))
+    limit = 0
+    ledger.run(lambda tx: tx.add_message(message(70)))
+    assert ledger.reader.counters(BOX) == Counters(1, 1, 5)
+    ledger.close()
+
+
+def test_an_operation_that_is_refused_in_a_failed_transaction_fails_with_it(path):
+    ledger = SqliteLedger(path, connect=breaking)
+
+    async def main():
+        Breaking.failures = 1
+        with pytest.raises(CommitFailed):
+            await ledger.commit(lambda tx: tx.touch(999, LIVE, 1.0))
+
+    asyncio.run(main())
+    ledger.close()
+
+
+def test_close_commits_what_waits_and_then_refuses(path):
+    ledger = SqliteLedger(path)
+
+    async def main():
+        futures = [ledger.commit(lambda tx, id=id: tx.put(node(id, f"d{id}", None))) for id in range(50)]
+        ledger.close()
+        await asyncio.gather(*futures)
+        with pytest.raises(CommitFailed, match="closed"):
+            ledger.commit(lambda tx: None)
+
+    asyncio.run(main())
+    again = SqliteLedger(path)
+    assert len(list(again.reader.devices())) == 50
+    again.close()
+
+
+def test_a_loop_that_ended_does_not_stop_the_writer(ledger, caplog):
+    async def leave():
+        for id in range(100, 200):
+            ledger.commit(lambda tx, id=id: tx.put(node(id, f"d{id}", None)))
+
+    asyncio.run(leave())
+    ledger.run(lambda tx: None)
+    assert len(list(ledger.reader.devices())) == 100
+
+
+# --- the file ----------------------------------------------------------------------------------------
+
+
+def test_the_installation_tag_is_drawn_once(path, tmp_path):
+    first = SqliteLedger(path)
+    tag = first.installation
+    first.close()
+    again, other = SqliteLedger(path), SqliteLedger(tmp_path / "other.db")
+    assert again.installation == tag != other.installation
+    assert len(bytes.fromhex(tag)) == 5
+    again.close()
+    other.close()
+
+
+def test_the_highest_id_is_a_resource_or_a_message(ledger):
+    assert ledger.highest_id == 0
+    ledger.run(lambda tx: tx.put(container()))
+    assert ledger.highest_id == BOX
+    ledger.run(lambda tx: tx.add_message(message(70)))
+    assert ledger.highest_id == 70
+
+
+def test_files_are_readable_by_their_owner_only(ledger, path):
+    ledger.run(lambda tx: tx.put(node()))
+    modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+    assert modes == dict.fromkeys(("ledger.db", "ledger.db-wal", "ledger.db-shm"), 0o600)
+
+
+def test_durability_by_the_setting(path, ledger):
+    def synchronous(tx):
+        return tx._execute("PRAGMA synchronous").fetchone()[0]
+
+    assert ledger.run(synchronous) == 1
+    ledger.close()
+    safe = SqliteLedger(path, power_safe=True)
+    assert safe.run(synchronous) == 2
+    safe.close()
+
+
+def test_an_older_ledger_is_copied_and_migrated(path):
+    old = SqliteLedger(path)
+    old.run(lambda tx: tx.put(node()))
+    old.close()
+    schema.prepare(path, steps=(*schema.STEPS, "ALTER TABLE device ADD COLUMN owner TEXT DEFAULT 'me'"))
+    with sqlite3.connect(path) as new, sqlite3.connect(path.with_name("ledger.v1.db")) as copy:
+        assert new.execute("SELECT owner FROM device").fetchall() == [("me",)]
+        assert new.execute("PRAGMA user_version").fetchone() == (2,)
+        assert copy.execute("SELECT name FROM device").fetchall() == [("dev1",)]
+        assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+    new.close()
+    copy.close()
+    with pytest.raises(SettingsError, match=r"ledger\.db: has schema version 2, this program knows 1"):
+        SqliteLedger(path)
+
+
+def test_a_failed_migration_changes_nothing(path):
+    SqliteLedger(path).close()
+    with pytest.raises(SettingsError, match="nonsense"):
+        schema.prepare(path, steps=(*schema.STEPS, "CREATE TABLE extra (x); nonsense"))
+    SqliteLedger(path).close()
+    with sqlite3.connect(path) as connection:
+        assert not connection.execute("SELECT * FROM sqlite_master WHERE name = 'extra'").fetchall()
+    connection.close()
+
+
+def test_a_file_that_is_no_ledger_is_refused_and_left_alone(path):
+    path.write_text(json.dumps({"not": "sqlite"}) * 100)
+    before = path.read_bytes()
+    with pytest.raises(SettingsError, match=r"ledger\.db: cannot be used as a ledger"):
+        SqliteLedger(path)
+    assert path.read_bytes() == before
+
+
+def test_everything_is_found_by_an_index(ledger):
+    """Reads stay O(log n): the planner scans no table and sorts only the nodes of one name."""
+    plans = []
+    real = ledger._reading.execute
+
+    def explain(sql, arguments=()):
+        plans.extend(row[3] for row in real(f"EXPLAIN QUERY PLAN {sql}", arguments))
+        return real(sql, arguments)
+
+    read = ledger.reader
+    read._execute = explain
+    read.resource(1), read.child(1, "x"), read.children(1), read.children(1, types=[3, 14], limit=5)
+    read.counters(1), read.message(1), read.message_named(1, "x"), read.latest(1), read.oldest(1)
+    read.messages(1), read.device(1), read.device_named("t", "x"), read.device_of_endpoint("x", "y")
+    list(read.devices()), list(read.devices("t")), read.observations(1)
+    assert len(plans) > 15
+    assert not [plan for plan in plans if plan.startswith("SCAN")]
+    assert len([plan for plan in plans if "TEMP B-TREE" in plan]) <= 1
