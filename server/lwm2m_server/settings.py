@@ -121,6 +121,8 @@ class PluginSettings:
 
     dirs: tuple[Path, ...] = ()
     """Folders of plugin files. With a settings file, ``plugins`` beside it unless given."""
+    enabled: tuple[str, ...] = ()
+    """Names of plugins to load that are off by default."""
 
 
 @attrs.frozen
@@ -144,7 +146,9 @@ class LogSettings:
     """What goes to standard error."""
 
     format: Literal["console", "json"] = "console"
+    """For people or for machines."""
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe records that are written."""
 
 
 @attrs.frozen

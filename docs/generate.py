@@ -1,0 +1,124 @@
+"""Writes the reference pages that can be read off the program: ``python docs/generate.py``.
+
+A test compares the pages with what this would write.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from lwm2m_server import settings
+from lwm2m_server.cli.main import lwm2m
+
+REFERENCE = Path(__file__).parent / "reference"
+WIDTH = 96
+
+CLI_HEAD = """\
+# Command line
+
+The command is `lwm2m`. Results go to standard output, everything else to standard error. Exit code 0 means
+done, 1 that it could not be done (the reason is on standard error), 2 that the command line is wrong or a
+package is missing.
+"""
+
+SETTINGS_HEAD = """\
+# Settings
+
+Read from `lwm2m.toml` (in the working directory, or `--config FILE`), then from environment variables, then
+from flags; later wins. A dotted name is a table: `devices.unknown` is `unknown` below `[devices]`. Its
+variable is the name in capitals with `LWM2M_` before it and `_` for the dot, `LWM2M_DEVICES_UNKNOWN`; lists
+are separated by commas. A misspelt name, in the file or in the environment, stops the command with the place
+and the nearest name.
+
+`lwm2m config show` prints each value and where it came from.
+
+| setting | default | meaning |
+|---|---|---|
+"""
+
+SETTINGS_FOOT = """
+`lwm2m demo` starts from other defaults: `tenant` is `demo`, `devices.unknown` is `create`,
+`credentials.readable` is true, `log.level` is `warning`, and `data` is a temporary folder. It reads a settings
+file only when one is named.
+"""
+
+
+def cli_page() -> str:
+    """Every command with its help text."""
+    parts = [CLI_HEAD]
+    for names, command in commands(("lwm2m",), lwm2m):
+        context = click.Context(
+            command, info_name=" ".join(names), max_content_width=WIDTH, terminal_width=WIDTH
+        )
+        title = "### " if len(names) > 2 else "## "
+        parts.append(f"{title}{' '.join(names)}\n\n```text\n{command.get_help(context)}\n```\n")
+    return "\n".join(parts)
+
+
+def commands(
+    names: tuple[str, ...], command: click.Command
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """A command and all below it, depth first."""
+    yield names, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from commands((*names, name), found)
+
+
+def settings_page() -> str:
+    """Every setting with default and meaning."""
+    defaults = settings.Settings()
+    meanings = dict(documented())
+    rows = []
+    for key in settings.KEYS:
+        value: object = defaults
+        for name in key.split("."):
+            value = getattr(value, name)
+        rows.append(f"| `{key}` | {shown(value)} | {meanings[key]} |\n")
+    return SETTINGS_HEAD + "".join(rows) + SETTINGS_FOOT
+
+
+def shown(value: object) -> str:
+    """A default as TOML would have it."""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple) and not isinstance(value, settings.Address):
+        return ", ".join(shown(item) for item in value) or "none"
+    return f"`{value}`"
+
+
+def documented() -> Iterator[tuple[str, str]]:
+    """Dotted name and docstring of each field of the settings classes."""
+    tree = ast.parse(Path(settings.__file__).read_text(encoding="utf-8"))
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    for name, annotation, meaning in fields(classes["Settings"]):
+        if annotation in classes and annotation != "Address":
+            for inner, _, text in fields(classes[annotation]):
+                yield f"{name}.{inner}", text
+        else:
+            yield name, meaning
+
+
+def fields(node: ast.ClassDef) -> Iterator[tuple[str, str, str]]:
+    """Name, type and docstring of each annotated attribute."""
+    for statement, following in zip(node.body, [*node.body[1:], None], strict=True):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            text = ""
+            if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+                text = " ".join(str(following.value.value).replace("``", "`").split())
+            yield statement.target.id, ast.unparse(statement.annotation), text
+
+
+PAGES = {"cli.md": cli_page, "settings.md": settings_page}
+
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (REFERENCE / name).write_text(page(), encoding="utf-8")
