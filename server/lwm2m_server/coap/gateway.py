@@ -1,0 +1,211 @@
+"""``Gateway``: CoAP over UDP between devices and the hub, on one socket for both directions."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Protocol
+
+from lwm2m_engine.coap import CoapReply, CoapRequest, Peer
+from lwm2m_engine.engine.step import Perform
+from lwm2m_engine.errors import RequestError
+from lwm2m_server.coap import wire
+from lwm2m_server.coap.background import Background
+from lwm2m_server.coap.channel import Channel, ExchangeFailed, Timing
+from lwm2m_server.coap.inbound import Inbound
+from lwm2m_server.coap.observations import Observations
+from lwm2m_server.coap.options import OBSERVE, number, reply_of
+from lwm2m_server.coap.recent import Recent
+from lwm2m_server.coap.replies import Replies
+from lwm2m_server.coap.sockets import SocketAddress, Source, UdpSocket, bind
+
+__all__ = ["Gateway", "Timing", "Uplink"]
+
+GRACE = 1.0
+"""Seconds that requests being answered get when the gateway closes."""
+
+
+class Uplink(Protocol):
+    """What devices' messages are handed to. Every coroutine returns after the commit."""
+
+    async def receive(self, request: CoapRequest, peer: Peer) -> CoapReply:
+        """A device's request, complete after block-wise transfer."""
+        ...
+
+    async def notified(self, token: bytes, reply: CoapReply, peer: Peer) -> bool:
+        """A notification. False if the token is unknown: it is then answered with a Reset."""
+        ...
+
+    def knows(self, token: bytes) -> bool:
+        """True for the token of an observe relation."""
+        ...
+
+    def observed(self, token: bytes) -> CoapRequest | None:
+        """The request that began a relation (GET, or FETCH with its payload), to fetch the rest of a
+        block-wise notification with; ``None`` passes the first block on as it came."""
+        ...
+
+    async def answered(self, exchange: int, reply: CoapReply) -> None:
+        """The response to a ``Perform``, complete after block-wise transfer."""
+        ...
+
+    async def acknowledged(self, exchange: int) -> None:
+        """The device has the request; its response is still to come."""
+        ...
+
+    async def failed(self, exchange: int, reason: str) -> None:
+        """No response: ``timeout``, ``reset``, ``unreachable`` or ``undecodable``."""
+        ...
+
+
+class Gateway:
+    """A CoAP endpoint. Make it with ``Gateway.start``, end it with ``close``."""
+
+    def __init__(self, uplink: Uplink, timing: Timing, listener: str) -> None:
+        self._uplink = uplink
+        self._timing = timing
+        self._listener = listener
+        self._tasks = Background()
+        self._running: dict[int, asyncio.Task[None]] = {}
+
+    @classmethod
+    async def start(
+        cls,
+        uplink: Uplink,
+        host: str,
+        port: int,
+        *,
+        listener: str = "coap",
+        timing: Timing = Timing(),  # noqa: B008 - frozen
+    ) -> Gateway:
+        """Listen on ``host`` (a name, an IPv4 or an IPv6 address) and ``port`` (0 takes a free one).
+
+        Raises ``OSError`` that names the address, with ``errno`` telling the cause.
+        """
+        bound = await bind(host, port)
+        gateway = cls(uplink, timing, listener)
+        gateway._assemble(UdpSocket(bound, gateway._received, gateway._unreachable))
+        return gateway
+
+    def _assemble(self, udp: UdpSocket) -> None:
+        loop = asyncio.get_running_loop()
+        self._udp = udp
+        self._replies = Replies(udp, Recent(loop.time))
+        self._channel = Channel(udp, self._timing, self._given_up)
+        self._inbound = Inbound(
+            self._uplink, self._replies, self._channel, self._tasks, self._timing.ack_timeout / 2
+        )
+        self._observations = Observations(
+            self._uplink, self._replies, self._channel, self._tasks, self._timing.response_timeout
+        )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port it is bound to."""
+        return self._udp.address
+
+    # --- requests to devices ---
+
+    def perform(self, effect: Perform) -> None:
+        """Begin the exchange; its outcome is reported to the uplink."""
+        try:
+            source = self._udp.source(effect.peer)
+        except OSError:
+            self._tasks.start(self._uplink.failed(effect.exchange, "unreachable"))
+            return
+        if effect.token is not None:
+            self._observations.start(effect, effect.token, source)
+        else:
+            self._running[effect.exchange] = self._tasks.start(self._request(effect, source))
+
+    def abort(self, exchange: int) -> None:
+        """Stop retransmitting; nothing is reported any more."""
+        task = self._running.pop(exchange, None)
+        if task is not None:
+            task.cancel()
+        else:
+            self._observations.abort(exchange)
+
+    async def _request(self, effect: Perform, source: Source) -> None:
+        exchange, reason = effect.exchange, ""
+        try:
+            async with asyncio.timeout(self._timing.response_timeout):
+                reply = await self._channel.request(
+                    effect.request, source, partial(self._acknowledged, exchange)
+                )
+        except TimeoutError:
+            reason = "timeout"
+        except ExchangeFailed as problem:
+            reason = problem.reason
+        # From here on an abort must not interrupt the hub.
+        if self._running.pop(exchange, None) is None:
+            return
+        if reason:
+            await self._uplink.failed(exchange, reason)
+        else:
+            await self._uplink.answered(exchange, reply)
+
+    def _acknowledged(self, exchange: int) -> None:
+        self._tasks.start(self._uplink.acknowledged(exchange))
+
+    def _given_up(self, address: SocketAddress, reason: str) -> None:
+        self._observations.failed(address, reason)
+
+    def _unreachable(self, problem: OSError, address: SocketAddress) -> None:
+        self._channel.unreachable(problem, address)
+
+    # --- what arrives ---
+
+    def _received(self, data: bytes, source: Source) -> None:
+        try:
+            message = wire.decode(data)
+        except wire.Malformed as problem:
+            if problem.mid is not None:
+                self._udp.send(wire.reset(problem.mid), source)
+            return
+        kind = message.type
+        if message.is_request and kind in (wire.CON, wire.NON):
+            if not self._replies.is_duplicate(message, source):
+                self._inbound.receive(message, source, self._peer(source))
+        elif message.is_response and kind != wire.RST:
+            self._response(message, source)
+        elif message.code == wire.EMPTY and kind in (wire.ACK, wire.RST):
+            self._channel.receive(message, source)
+        elif kind == wire.CON:
+            # A ping, or a code of a class that is not used over UDP.
+            self._udp.send(wire.reset(message.mid), source)
+
+    def _response(self, message: wire.Message, source: Source) -> None:
+        if message.type != wire.ACK and self._replies.is_duplicate(message, source):
+            return
+        if self._observations.claims(message.token):
+            self._observations.receive(message, source, self._peer(source))
+        elif self._channel.expects(message.token, source) and _is_acceptable(message):
+            self._channel.receive(message, source)
+            self._replies.remember_acknowledged(message, source)
+        elif message.type != wire.ACK and _wants_to_hear(message):
+            self._replies.reset(message, source)
+
+    def _peer(self, source: Source) -> Peer:
+        return self._udp.peer(source.address, self._listener)
+
+    async def close(self) -> None:
+        """Answer what is being worked on, drop the rest, and close the socket."""
+        self._udp.stop_reading()
+        for exchange in list(self._running):
+            self.abort(exchange)
+        await self._tasks.finish(GRACE)
+        await self._channel.close()
+
+
+def _wants_to_hear(message: wire.Message) -> bool:
+    """A Reset is what tells a device that nobody observes; other unasked messages get none if NON."""
+    return message.type == wire.CON or number(message.options, OBSERVE) is not None
+
+
+def _is_acceptable(message: wire.Message) -> bool:
+    try:
+        reply_of(message)
+    except RequestError:
+        return False
+    return True

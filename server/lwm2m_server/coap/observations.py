@@ -1,0 +1,198 @@
+"""Observe relations: requests and notifications with tokens of the engine's own (RFC 7641).
+
+The tokens are persisted, so they cannot live in aiocoap's token manager, which forgets them at the end
+of the process; only the tail of a block-wise notification is fetched through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+import attrs
+import structlog
+
+from lwm2m_engine.coap import CoapReply, CoapRequest, Peer
+from lwm2m_engine.engine.step import Perform
+from lwm2m_engine.errors import RequestError
+from lwm2m_server.coap import wire
+from lwm2m_server.coap.background import Background
+from lwm2m_server.coap.blocks import Block
+from lwm2m_server.coap.channel import Channel, ExchangeFailed
+from lwm2m_server.coap.options import BLOCK2, OBSERVE, number, reply_of
+from lwm2m_server.coap.replies import Replies
+from lwm2m_server.coap.sockets import SocketAddress, Source
+
+log = structlog.get_logger(__name__)
+
+CANCEL = 1
+"""The value of the Observe option that ends a relation."""
+
+
+class Observer(Protocol):
+    """Who knows the relations."""
+
+    def knows(self, token: bytes) -> bool: ...
+
+    def observed(self, token: bytes) -> CoapRequest | None: ...
+
+    async def notified(self, token: bytes, reply: CoapReply, peer: Peer) -> bool: ...
+
+    async def answered(self, exchange: int, reply: CoapReply) -> None: ...
+
+    async def acknowledged(self, exchange: int) -> None: ...
+
+    async def failed(self, exchange: int, reason: str) -> None: ...
+
+
+@attrs.define(slots=True)
+class _Asked:
+    """An Observe or Cancel without an answer yet."""
+
+    effect: Perform
+    token: bytes
+    source: Source
+    mid: int | None = None
+    stop: Callable[[], None] | None = None
+    timer: asyncio.TimerHandle | None = None
+
+
+class Observations:
+    """Observe exchanges under way, and what becomes of messages that carry their tokens."""
+
+    def __init__(
+        self,
+        observer: Observer,
+        replies: Replies,
+        channel: Channel,
+        tasks: Background,
+        response_timeout: float,
+    ) -> None:
+        self._observer = observer
+        self._replies = replies
+        self._channel = channel
+        self._tasks = tasks
+        self._timeout = response_timeout
+        self._loop = asyncio.get_running_loop()
+        self._asked: dict[bytes, _Asked] = {}
+
+    # --- what the engine wants ---
+
+    def start(self, effect: Perform, token: bytes, source: Source) -> None:
+        asked = self._asked[token] = _Asked(effect, token, source)
+        asked.timer = self._loop.call_later(self._timeout, self._fail, asked, "timeout")
+        asked.mid, asked.stop = self._channel.send(
+            effect.request,
+            token,
+            source,
+            reset=partial(self._fail, asked, "reset"),
+            acknowledged=partial(self._acknowledged, asked),
+        )
+
+    def abort(self, exchange: int) -> None:
+        for asked in self._asked.values():
+            if asked.effect.exchange == exchange:
+                self._end(asked)
+                return
+
+    def failed(self, address: SocketAddress, reason: str) -> None:
+        """This remote was given up."""
+        for asked in [asked for asked in self._asked.values() if asked.source.address == address]:
+            self._fail(asked, reason)
+
+    def _fail(self, asked: _Asked, reason: str) -> None:
+        if self._end(asked):
+            self._tasks.start(self._observer.failed(asked.effect.exchange, reason))
+
+    def _acknowledged(self, asked: _Asked) -> None:
+        if self._asked.get(asked.token) is asked:
+            self._tasks.start(self._observer.acknowledged(asked.effect.exchange))
+
+    def _end(self, asked: _Asked) -> bool:
+        """True if it was not over before."""
+        if self._asked.get(asked.token) is not asked:
+            return False
+        del self._asked[asked.token]
+        if asked.timer is not None:
+            asked.timer.cancel()
+        if asked.stop is not None:
+            asked.stop()
+        return True
+
+    # --- what devices say ---
+
+    def claims(self, token: bytes) -> bool:
+        """True for the token of a relation, or of one being asked for."""
+        return token in self._asked or self._observer.knows(token)
+
+    def receive(self, message: wire.Message, source: Source, peer: Peer) -> None:
+        """A response with a claimed token, no duplicate unless it is an Acknowledgement."""
+        asked = self._asked.get(message.token)
+        if asked is not None and not self._answers(asked, message, source):
+            asked = None
+        if message.type == wire.ACK:
+            self._channel.acknowledge(message, source)
+            if asked is None:
+                # A late copy of the first answer: notifications are messages of their own.
+                return
+        if asked is not None:
+            self._end(asked)
+        self._tasks.start(self._deliver(asked, message, source, peer))
+
+    def _answers(self, asked: _Asked, message: wire.Message, source: Source) -> bool:
+        if asked.source.address != source.address:
+            return False
+        if message.type == wire.ACK:
+            return message.mid == asked.mid
+        # While a Cancel is under way the relation still lives: what has a sequence number is its.
+        cancels = asked.effect.request.observe == CANCEL
+        return not (cancels and number(message.options, OBSERVE) is not None)
+
+    async def _deliver(self, asked: _Asked | None, message: wire.Message, source: Source, peer: Peer) -> None:
+        try:
+            reply = await self._whole(asked, message, source)
+            accepted = await self._report(asked, message.token, reply, peer)
+        except RequestError as problem:
+            log.info("notification rejected", peer=str(peer), reason=str(problem))
+            accepted = False
+        except BaseException:
+            # Not acknowledged, so the device repeats it; that copy must not pass for a duplicate.
+            self._replies.forget(message, source)
+            raise
+        if message.type == wire.ACK:
+            return
+        if accepted:
+            self._replies.acknowledge(message, source)
+        else:
+            self._replies.reset(message, source)
+
+    async def _report(self, asked: _Asked | None, token: bytes, reply: CoapReply, peer: Peer) -> bool:
+        if asked is None:
+            return await self._observer.notified(token, reply, peer)
+        await self._observer.answered(asked.effect.exchange, reply)
+        return True
+
+    async def _whole(self, asked: _Asked | None, message: wire.Message, source: Source) -> CoapReply:
+        """The complete representation; what cannot be completed is passed on as it came.
+
+        Raises ``RequestError`` for options that make the message unacceptable.
+        """
+        reply = reply_of(message)
+        value = number(message.options, BLOCK2)
+        if value is None or not Block.unpack(value).more:
+            return reply
+        request = asked.effect.request if asked is not None else self._observer.observed(message.token)
+        if request is None:
+            return reply
+        # Clients do not serve the rest while they wait for this Acknowledgement.
+        self._replies.acknowledge(message, source)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._channel.complete(request, message, source)
+        except (ExchangeFailed, TimeoutError) as problem:
+            log.warning(
+                "the rest of a notification is missing", source=str(source.address), error=repr(problem)
+            )
+            return reply

@@ -1,0 +1,63 @@
+"""De-duplication: what each peer sent lately, and what it was answered (RFC 7252, 4.5)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeAlias
+
+from lwm2m_server.coap.blocks import EXCHANGE_LIFETIME
+
+PER_PEER = 16
+"""Message IDs remembered of one peer. With one exchange at a time (NSTART) a few would do."""
+PEERS = 100_000
+"""Peers remembered; those not heard of for the longest time are forgotten first."""
+
+_Answers: TypeAlias = "OrderedDict[int, tuple[float, bytes | None]]"
+
+
+class Recent:
+    """Bounded in both directions; within the bounds nothing is run twice in ``EXCHANGE_LIFETIME``."""
+
+    def __init__(self, clock: Callable[[], float], *, per_peer: int = PER_PEER, peers: int = PEERS) -> None:
+        self._clock = clock
+        self._per_peer = per_peer
+        self._limit = peers
+        self._peers: OrderedDict[object, _Answers] = OrderedDict()
+
+    def is_new(self, peer: object, mid: int) -> bool:
+        """True the first time; from then on the message counts as being worked on."""
+        answers = self._peers.get(peer)
+        now = self._clock()
+        if answers is None:
+            answers = self._peers[peer] = OrderedDict()
+            if len(self._peers) > self._limit:
+                self._peers.popitem(last=False)
+        else:
+            self._peers.move_to_end(peer)
+            known = answers.get(mid)
+            if known is not None and now - known[0] <= EXCHANGE_LIFETIME:
+                return False
+            answers.pop(mid, None)
+        answers[mid] = now, None
+        if len(answers) > self._per_peer:
+            answers.popitem(last=False)
+        return True
+
+    def answer(self, peer: object, mid: int) -> bytes | None:
+        """The datagram a duplicate is answered with; ``None`` while there is none."""
+        answers = self._peers.get(peer)
+        known = answers.get(mid) if answers is not None else None
+        return None if known is None else known[1]
+
+    def answered(self, peer: object, mid: int, datagram: bytes) -> None:
+        """Remember what the message was answered with."""
+        answers = self._peers.get(peer)
+        if answers is not None and mid in answers:
+            answers[mid] = answers[mid][0], datagram
+
+    def forget(self, peer: object, mid: int) -> None:
+        """The message could not be dealt with: its next copy is to be taken for new."""
+        answers = self._peers.get(peer)
+        if answers is not None:
+            answers.pop(mid, None)

@@ -1,0 +1,208 @@
+"""One UDP socket for both directions: reads in bursts, answers from the address it was asked at."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+from lwm2m_engine.coap import Peer
+
+SocketAddress: TypeAlias = tuple[Any, ...]
+
+BURST = 64
+"""Datagrams read in one turn of the event loop."""
+MAX_DATAGRAM = 65535
+RECEIVE_BUFFER = 4 * 1024 * 1024
+"""Bytes the kernel is asked for, so that a burst of devices waits instead of being lost."""
+MAPPED = "::ffff:"
+
+# Linux constants the socket module of Python 3.11 does not name.
+IP_PKTINFO, IP_RECVERR, IPV6_RECVERR, MSG_ERRQUEUE = 8, 11, 25, 0x2000
+LINUX = sys.platform == "linux"
+
+
+class Source(NamedTuple):
+    """Where a datagram came from, and (on a wildcard socket) which of our addresses it was sent to."""
+
+    address: SocketAddress
+    local: bytes | None = None
+
+
+class UdpSocket:
+    """A bound, non-blocking socket, read by the event loop until ``close``.
+
+    ``received`` gets every datagram; ``failed`` every ICMP or send error that can be attributed to a
+    destination. Bound to ``[::]`` it takes IPv4 too.
+    """
+
+    def __init__(
+        self,
+        bound: socket.socket,
+        received: Callable[[bytes, Source], None],
+        failed: Callable[[OSError, SocketAddress], None],
+    ) -> None:
+        self._socket = bound
+        self._received = received
+        self._failed = failed
+        self._six = bound.family == socket.AF_INET6
+        host = bound.getsockname()[0]
+        self._wildcard = host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+        self._loop = asyncio.get_running_loop()
+        self._enable()
+        self._loop.add_reader(bound.fileno(), self._readable)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port, *_ = self._socket.getsockname()
+        return host, port
+
+    def _enable(self) -> None:
+        level = socket.IPPROTO_IPV6 if self._six else socket.IPPROTO_IP
+        if self._wildcard and self._six:
+            self._socket.setsockopt(level, socket.IPV6_RECVPKTINFO, 1)
+        elif self._wildcard and LINUX:
+            self._socket.setsockopt(level, IP_PKTINFO, 1)
+        if LINUX:
+            self._socket.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+            if self._six:
+                self._socket.setsockopt(level, IPV6_RECVERR, 1)
+
+    # --- reading ---
+
+    def _readable(self) -> None:
+        for count in range(BURST):
+            try:
+                data, source = self._receive()
+            except (BlockingIOError, InterruptedError):
+                # Woken for nothing: there may be errors whose notice an earlier call used up.
+                if count == 0:
+                    self._read_errors()
+                return
+            except OSError:
+                self._read_errors()
+                continue
+            self._received(data, source)
+
+    def _receive(self) -> tuple[bytes, Source]:
+        if not self._wildcard:
+            data, address = self._socket.recvfrom(MAX_DATAGRAM)
+            return data, Source(address)
+        data, ancillary, _, address = self._socket.recvmsg(MAX_DATAGRAM, 256)
+        return data, Source(address, self._local(ancillary))
+
+    def _local(self, ancillary: list[tuple[int, int, bytes]]) -> bytes | None:
+        for level, kind, value in ancillary:
+            if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
+                return value
+            if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
+                # struct in_pktinfo: interface, address to answer from, address in the header.
+                return struct.pack("=I4s4s", 0, value[4:8], bytes(4))
+        return None
+
+    def _read_errors(self) -> None:
+        """Empty the error queue (Linux; elsewhere ICMP errors of an unconnected socket are not told)."""
+        while LINUX:
+            try:
+                _, ancillary, _, address = self._socket.recvmsg(0, 512, MSG_ERRQUEUE)
+            except OSError:
+                return
+            for level, kind, value in ancillary:
+                if (level, kind) in (
+                    (socket.IPPROTO_IP, IP_RECVERR),
+                    (socket.IPPROTO_IPV6, IPV6_RECVERR),
+                ):
+                    self._report(struct.unpack_from("=I", value)[0], address)
+
+    def _report(self, number: int, address: SocketAddress) -> None:
+        # "Too big" is how the kernel learns a smaller path MTU: the retransmission will fit.
+        if number != errno.EMSGSIZE:
+            self._failed(OSError(number, errno.errorcode.get(number, "error")), address)
+
+    # --- writing ---
+
+    def send(self, data: bytes, to: Source) -> None:
+        """Never blocks, never raises: what the network refuses is reported like an ICMP error."""
+        try:
+            self._send(data, to)
+        except (BlockingIOError, InterruptedError):
+            # The send buffer is full. CoAP repeats what matters.
+            return
+        except OSError:
+            # The first error may be an older one, about another destination.
+            self._read_errors()
+            self._send_again(data, to)
+
+    def _send_again(self, data: bytes, to: Source) -> None:
+        try:
+            self._send(data, to)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._loop.call_soon(self._failed, error, to.address)
+
+    def _send(self, data: bytes, to: Source) -> None:
+        if to.local is None:
+            self._socket.sendto(data, to.address)
+        elif self._six:
+            ancillary = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, to.local)]
+            self._socket.sendmsg([data], ancillary, 0, to.address)
+        else:
+            self._socket.sendmsg([data], [(socket.IPPROTO_IP, IP_PKTINFO, to.local)], 0, to.address)
+
+    def stop_reading(self) -> None:
+        """Writing still works."""
+        self._loop.remove_reader(self._socket.fileno())
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+
+    # --- addresses ---
+
+    def peer(self, address: SocketAddress, listener: str) -> Peer:
+        """An IPv4 peer of an IPv6 socket has its IPv4 address; a link-local one its zone."""
+        host: str = address[0]
+        if self._six:
+            host = host.removeprefix(MAPPED) if "." in host else host
+            if address[3] and "%" not in host:
+                host = f"{host}%{address[3]}"
+        return Peer(host, address[1], listener)
+
+    def source(self, peer: Peer) -> Source:
+        """The inverse of ``peer``; raises ``OSError`` for an address this socket cannot reach."""
+        if not self._six:
+            socket.inet_pton(socket.AF_INET, peer.host)
+            return Source((peer.host, peer.port))
+        host, _, zone = peer.host.partition("%")
+        if ":" not in host:
+            host = MAPPED + host
+        socket.inet_pton(socket.AF_INET6, host)
+        return Source((host, peer.port, 0, int(zone) if zone.isdigit() else 0))
+
+
+async def bind(host: str, port: int) -> socket.socket:
+    """A UDP socket on this address; raises ``OSError`` that names it, with the cause's ``errno``."""
+    loop = asyncio.get_running_loop()
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise OSError(errno.EADDRNOTAVAIL, f"cannot listen on coap://{where}: {error.strerror}") from error
+    family, kind, protocol, _, address = found[0]
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setblocking(False)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        made.bind(address)
+    except OSError as error:
+        made.close()
+        reason = "the address is already in use" if error.errno == errno.EADDRINUSE else error.strerror
+        raise OSError(error.errno, f"cannot listen on coap://{where}: {reason}") from error
+    return made
