@@ -1,0 +1,133 @@
+"""What a codec is, and the checks every codec shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeAlias
+
+import attrs
+
+from lwm2m_engine.entries import Entry
+from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
+from lwm2m_engine.paths import ROOT, Path
+from lwm2m_engine.values import ResourceType, Value, coerce
+
+Types: TypeAlias = Callable[[Path], ResourceType | None]
+"""The type of a Resource or Resource Instance; ``None`` where no model knows it."""
+
+
+def untyped(path: Path) -> ResourceType | None:
+    """The ``Types`` of somebody without models."""
+    return None
+
+
+Fact: TypeAlias = tuple[Path, Value, float | None]
+"""An entry that certainly has a value, on its way out."""
+
+
+class Scope(NamedTuple):
+    """What a codec is told besides the payload or the entries. Fields may be added at the end."""
+
+    at: Path = ROOT
+    """The path of the request."""
+    types: Types = untyped
+    strict: bool = False
+    """Refuse what real devices do and the specification does not allow."""
+    now: float | None = None
+    """Seconds since 1970 UTC, to which relative times are added; without it they stay as they are."""
+    root: str = ""
+    """The alternate path below which the objects live (``/lwm2m``), without a trailing slash."""
+    multiple: Callable[[Path], bool | None] | None = None
+    """Whether a Resource may have instances; ``None`` where no model knows."""
+
+
+@attrs.frozen(slots=True)
+class Codec:
+    """One Content-Format: bytes to entries and back.
+
+    ``decode`` raises ``DecodeError``, ``encode`` raises ``EncodeError``; neither needs to name the
+    Content-Format. The last two exist where a format can list paths without values, as the payload of
+    composite reads does.
+    """
+
+    content_format: int
+    decode: Callable[[bytes, Scope], list[Entry]]
+    encode: Callable[[Sequence[Entry], Scope], bytes]
+    decode_paths: Callable[[bytes, Scope], list[Path]] | None = None
+    encode_paths: Callable[[Sequence[Path], Scope], bytes] | None = None
+
+
+def nothing(scope: Scope) -> list[Entry]:
+    """The entries of a payload without values; raises ``DecodeError`` where there must be one."""
+    at, multiple = scope.at, scope.multiple
+    if len(at) == 4 or (len(at) == 3 and multiple is not None and multiple(at) is False):
+        raise DecodeError("a single value is due, and there is none", path=at)
+    return []
+
+
+def refuse_repeats(entries: Sequence[Entry] | Sequence[Fact], error: type[DecodeError | EncodeError]) -> None:
+    """Raises ``error`` if a path stands there twice for the same time."""
+    # One set of a comprehension is the cheap way to find that nothing is wrong.
+    if len({(path, time) for path, _, time in entries}) == len(entries):
+        return
+    seen = set()
+    for path, _, time in entries:
+        if (path, time) in seen:
+            raise error("given twice for the same time", path=path)
+        seen.add((path, time))
+
+
+def outgoing(entries: Iterable[Entry], scope: Scope) -> list[Fact]:
+    """The entries as their types want them; raises ``EncodeError`` for one that has no place here."""
+    at, types, *_ = scope
+    depth = len(at)
+    checked: list[Fact] = []
+    for path, value, time in entries:
+        if path[:depth] != at:
+            raise EncodeError(f"not below {at}", path=path)
+        if len(path) < 3:
+            raise EncodeError("only Resources and Resource Instances have values", path=path)
+        if value is None:
+            raise EncodeError("no value", path=path)
+        try:
+            checked.append((path, coerce(value, types(path)), time))
+        except ValueRejected as error:
+            raise EncodeError(error.reason, path=path) from None
+    refuse_repeats(checked, EncodeError)
+    return checked
+
+
+def outgoing_without_times(entries: Iterable[Entry], scope: Scope) -> list[Fact]:
+    """As ``outgoing``, for formats that have no place for a time."""
+    checked = outgoing(entries, scope)
+    for path, _, time in checked:
+        if time is not None:
+            raise EncodeError("this format carries no times", path=path)
+    return checked
+
+
+def outgoing_single(entries: Iterable[Entry], scope: Scope) -> tuple[Path, Value]:
+    """Path and value of a format that carries one value."""
+    checked = outgoing_without_times(entries, scope)
+    if len(checked) != 1:
+        raise EncodeError(f"this format carries one value, not {len(checked)}", path=scope.at)
+    path, value, _ = checked[0]
+    if len(scope.at) == 3 and path != scope.at:
+        raise EncodeError("this format cannot carry a multiple-instance Resource", path=scope.at)
+    return path, value
+
+
+def incoming_single(value: object, scope: Scope) -> list[Entry]:
+    """The one entry of a format that carries one value, typed; raises ``DecodeError``."""
+    at = single_path(scope)
+    try:
+        return [Entry(at, coerce(value, scope.types(at)))]
+    except ValueRejected as error:
+        raise DecodeError(error.reason, path=at) from None
+
+
+def single_path(scope: Scope) -> Path:
+    """The request path, if one value can stand for it; raises ``DecodeError``."""
+    if len(scope.at) < 3:
+        raise DecodeError(f"one value cannot stand for an {scope.at.level}", path=scope.at)
+    return scope.at

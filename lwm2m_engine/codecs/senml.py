@@ -1,0 +1,233 @@
+"""SenML records (RFC 8428) as LwM2M uses them, whatever they are written in (LwM2M Core 1.2, 7.4.5).
+
+SenML JSON, SenML CBOR and the older LwM2M JSON differ in their labels and in how bytes are written;
+names, base names, times and types are resolved here for all three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from lwm2m_engine.codecs.codec import Fact, Scope, refuse_repeats
+from lwm2m_engine.entries import Entry
+from lwm2m_engine.errors import DecodeError, PathError, ValueRejected
+from lwm2m_engine.paths import Path
+from lwm2m_engine.values import ObjLink, ResourceType, Value, coerce, from_base64
+
+RELATIVE = 2**28
+"""Times below are seconds relative to now (RFC 8428, 4.5.3)."""
+
+Label = str | int
+
+
+class Labels(NamedTuple):
+    """How a format calls the fields of a record."""
+
+    base_name: Label
+    base_time: Label
+    name: Label
+    time: Label
+    number: Label
+    string: Label
+    boolean: Label
+    data: Label | None
+    link: Label
+    read_data: Callable[[object, bool], bytes]
+    """Bytes of a data field (and whether to be strict); raises ``ValueRejected``."""
+
+
+def resolve(
+    records: Iterable[Any], labels: Labels, scope: Scope, base: str = "", base_time: float | None = None
+) -> list[Entry]:
+    """The entries of a pack, in its order; raises ``DecodeError``."""
+    at, types, strict, now, root, _ = scope
+    base_name_, base_time_, name_, time_, number_, string_, boolean_, data_, link_, read_data = labels
+    entries: list[Entry] = []
+    new = tuple.__new__
+    for index, record in enumerate(records):
+        if record.__class__ is not dict:
+            raise DecodeError(f"record {index} is no map", path=at)
+        name, time, values = "", None, 0
+        raw: Any = None
+        try:
+            # In the order of frequency; the types are part of the question, so that whatever a
+            # device makes up ends in the last branch.
+            for label, field in record.items():
+                kind = field.__class__
+                if label == name_ and kind is str:
+                    name = field
+                elif (label == number_ and (kind is int or kind is float)) or (
+                    (label == string_ and kind is str) or (label == boolean_ and kind is bool)
+                ):
+                    raw = field
+                    values += 1
+                elif label == base_name_ and kind is str:
+                    base = field
+                elif label == base_time_:
+                    base_time = seconds(field)
+                elif label == time_:
+                    time = seconds(field)
+                elif label == data_:
+                    raw = read_data(field, strict)
+                    values += 1
+                elif label == link_ and kind is str:
+                    raw = ObjLink.parse(field)
+                    values += 1
+                else:
+                    _refuse_field(label, field, labels)
+            path = locate(base, name, at, root, strict)
+            if values != 1:
+                raise DecodeError("no value" if not values else "more than one value", path=path)
+            type_ = types(path)
+            if type_ is ResourceType.OPAQUE and data_ is None and raw.__class__ is str:
+                raw = from_base64(raw)
+            value = coerce(raw, type_)
+        except ValueRejected as error:
+            raise DecodeError(
+                f"record {index}: {error.reason}", path=_try_locate(base, name, scope)
+            ) from None
+        moment = None
+        if time is not None or base_time is not None:
+            moment = _moment(base_time or 0, time or 0, now)
+        entries.append(new(Entry, (path, value, moment)))
+    refuse_repeats(entries, DecodeError)
+    return entries
+
+
+def resolve_paths(records: Iterable[Any], labels: Labels, scope: Scope) -> list[Path]:
+    """The paths a pack without values lists (payload of a composite read); raises ``DecodeError``."""
+    base = ""
+    paths = []
+    for index, record in enumerate(records):
+        if record.__class__ is not dict:
+            raise DecodeError(f"record {index} is no map")
+        fields = dict(record)
+        base = fields.pop(labels.base_name, base)
+        name = fields.pop(labels.name, "")
+        if fields or not (isinstance(base, str) and isinstance(name, str)):
+            raise DecodeError(f"record {index}: a list of paths has names and nothing else")
+        path = _below_root(base + name, scope.root)
+        if path is None:
+            raise DecodeError(f"record {index}: {base + name!r} is no path")
+        paths.append(path)
+    return paths
+
+
+# --- names --------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=8192)
+def locate(base: str, name: str, at: Path, root: str, strict: bool) -> Path:
+    """The Resource or Resource Instance a record is about; raises ``DecodeError``.
+
+    By RFC 8428 a name is the base name and the name, put together as they are. Real clients forget
+    the slash between them, write it twice, or leave out the base name they mean.
+    """
+    for text in (base + name,) if strict else _spellings(base, name, at, root):
+        path = _below_root(text, root)
+        if path is not None and len(path) >= 3 and path.startswith(at):
+            return path
+    shown = base + name
+    reason = f"record name {shown[:80]!r} is no Resource"
+    raise DecodeError(reason if not at else f"{reason} at or below {at}", path=at)
+
+
+def _spellings(base: str, name: str, at: Path, root: str) -> Iterable[str]:
+    yield base + name
+    if base and name:
+        yield base.rstrip("/") + "/" + name.lstrip("/")
+    if not base:
+        yield f"{root}{at}/{name}"
+
+
+def _below_root(text: str, root: str) -> Path | None:
+    if root:
+        if not text.startswith(root) or text[len(root) : len(root) + 1] not in ("/", ""):
+            return None
+        text = text[len(root) :]
+    try:
+        return Path(text)
+    except PathError:
+        return None
+
+
+def _try_locate(base: str, name: str, scope: Scope) -> Path:
+    """The best that can be said about where a record went wrong."""
+    try:
+        return locate(base, name, scope.at, scope.root, scope.strict)
+    except DecodeError:
+        return scope.at
+
+
+# --- fields -------------------------------------------------------------------------------------------
+
+
+def seconds(field: object) -> int | float:
+    """A time field as it is; raises ``ValueRejected`` for what is no usable number."""
+    if isinstance(field, (int, float)) and field.__class__ is not bool and abs(field) < 2**62:
+        return field
+    raise ValueRejected("a time is not a number of seconds", value=field)
+
+
+def _moment(base: float, time: float, now: float | None) -> float:
+    """The time of a record. Microseconds: a sum of decimal fractions is as exact as its parts."""
+    moment = base + time
+    if now is not None and moment < RELATIVE:
+        moment += now
+    if moment.__class__ is float:
+        moment = round(moment, 6)
+    return moment
+
+
+def _refuse_field(label: object, field: object, labels: Labels) -> None:
+    """RFC 8428, 4.4: labels nobody knows are ignored unless they end in an underscore."""
+    if label in labels[:9]:
+        raise ValueRejected(f"field {label!r} has a value of the wrong type", value=field)
+    if label in _MEANINGFUL or (isinstance(label, str) and label.endswith("_")):
+        raise ValueRejected(f"field {label!r} is not supported", value=field)
+
+
+_MEANINGFUL = frozenset({"bv", "bs", "s", -5, -6, 5})
+"""Base value, base sum and sum change what a value means; LwM2M does not use them."""
+
+
+# --- packs --------------------------------------------------------------------------------------------
+
+
+class Pack(NamedTuple):
+    """Entries that share a base name and a time."""
+
+    base: str
+    time: float | None
+    members: tuple[tuple[str, Path, Value], ...]
+    """Name, path and value; an empty name where the base name says it all."""
+
+
+def packs(facts: list[Fact], scope: Scope) -> list[Pack]:
+    """Neighbours of one Object Instance (or multiple-instance Resource) and time, put together.
+
+    A base time holds until the next one, and no record can take it back: entries without a time come
+    first.
+    """
+    facts.sort(key=lambda fact: fact[2] is not None)
+    depth = 3 if len(scope.at) == 3 else 2
+    made = []
+    for (ids, time), group in groupby(facts, key=lambda fact: (fact[0][:depth], fact[2])):
+        members = tuple(group)
+        if len(members) == 1:
+            path, value, _ = members[0]
+            made.append(Pack(scope.root + str(path), time, (("", path, value),)))
+        else:
+            base = scope.root + "/" + "/".join(map(str, ids)) + "/"
+            named = tuple((relative(path, depth), path, value) for path, value, _ in members)
+            made.append(Pack(base, time, named))
+    return made
+
+
+@lru_cache(maxsize=8192)
+def relative(path: Path, depth: int) -> str:
+    """The ids of a path after its first ``depth``, as a name: ``6/0``."""
+    return "/".join(map(str, path[depth:]))

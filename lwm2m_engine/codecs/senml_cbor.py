@@ -1,0 +1,78 @@
+"""application/senml+cbor (112), RFC 8428, section 6."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lwm2m_engine.codecs import cbor, senml
+from lwm2m_engine.codecs.codec import Codec, Scope, nothing, outgoing
+from lwm2m_engine.entries import Entry
+from lwm2m_engine.errors import DecodeError, ValueRejected
+from lwm2m_engine.formats import ContentFormat
+from lwm2m_engine.paths import Path
+from lwm2m_engine.values import ObjLink, Value
+
+
+def _read_data(field: object, strict: bool) -> bytes:
+    if not isinstance(field, bytes):
+        raise ValueRejected("data is not a byte string", value=field)
+    return field
+
+
+LABELS = senml.Labels(-2, -3, 0, 6, 2, 3, 4, 8, "vlo", _read_data)
+_BASE_NAME, _BASE_TIME, _NAME = cbor.dump(-2), cbor.dump(-3), cbor.dump(0)
+_NUMBER, _STRING, _BOOLEAN, _DATA, _LINK = (
+    cbor.dump(2),
+    cbor.dump(3),
+    cbor.dump(4),
+    cbor.dump(8),
+    cbor.dump("vlo"),
+)
+
+
+def decode(payload: bytes, scope: Scope) -> list[Entry]:
+    return senml.resolve(_pack(payload), LABELS, scope) or nothing(scope)
+
+
+def decode_paths(payload: bytes, scope: Scope) -> list[Path]:
+    return senml.resolve_paths(_pack(payload), LABELS, scope)
+
+
+def _pack(payload: bytes) -> list[Any]:
+    pack = cbor.load(payload) if payload else []
+    if not isinstance(pack, list):
+        raise DecodeError("a SenML pack is an array", offset=0)
+    return pack
+
+
+def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
+    records = []
+    for pack in senml.packs(outgoing(entries, scope), scope):
+        shared, fields = _BASE_NAME + cbor.dump(pack.base), 1
+        if pack.time is not None:
+            shared, fields = shared + _BASE_TIME + cbor.dump(pack.time), 2
+        for name, _, value in pack.members:
+            if name:
+                shared, fields = shared + _NAME + cbor.dump(name), fields + 1
+            records.append(cbor.head(5, fields + 1) + shared + _label(value) + cbor.dump(value))
+            shared, fields = b"", 0
+    return cbor.head(4, len(records)) + b"".join(records)
+
+
+def _label(value: Value) -> bytes:
+    if isinstance(value, str):
+        return _STRING
+    if isinstance(value, bool):
+        return _BOOLEAN
+    if isinstance(value, (int, float)):
+        return _NUMBER
+    return _LINK if isinstance(value, ObjLink) else _DATA
+
+
+def encode_paths(paths: Sequence[Path], scope: Scope) -> bytes:
+    records = [b"\xa1" + _NAME + cbor.dump(scope.root + str(path)) for path in paths]
+    return cbor.head(4, len(records)) + b"".join(records)
+
+
+CODEC = Codec(ContentFormat.SENML_CBOR, decode, encode, decode_paths, encode_paths)

@@ -1,0 +1,148 @@
+"""application/senml+json (110), RFC 8428, section 5; also the JSON reading and writing LwM2M JSON shares."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from lwm2m_engine.codecs import senml
+from lwm2m_engine.codecs.codec import Codec, Scope, nothing, outgoing
+from lwm2m_engine.entries import Entry
+from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
+from lwm2m_engine.formats import ContentFormat
+from lwm2m_engine.paths import Path
+from lwm2m_engine.values import ObjLink, Value, from_base64
+
+
+def load(payload: bytes, *, strict: bool) -> Any:
+    """The one JSON value a payload is; raises ``DecodeError``. Numbers keep all their digits."""
+    try:
+        text = payload.decode("utf-8").strip(_BLANK)
+        value, end = _DECODER.raw_decode(text)
+    except UnicodeDecodeError as error:
+        raise DecodeError("not UTF-8", offset=error.start) from None
+    except json.JSONDecodeError as error:
+        raise DecodeError(f"not JSON: {error.msg}", offset=_offset(payload, error.pos)) from None
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(f"not JSON: {error}") from None
+    # A stray comma after the pack is known from a device.
+    if end != len(text) and (strict or text[end:].strip(_BLANK) != ","):
+        raise DecodeError("text follows the JSON value", offset=_offset(payload, end))
+    return value
+
+
+def dump(value: object) -> bytes:
+    """Compact JSON in UTF-8; raises ``EncodeError`` for NaN and infinities."""
+    try:
+        return _ENCODER.encode(value).encode("utf-8")
+    except ValueError as error:
+        raise EncodeError(f"JSON has no such value: {error}") from None
+
+
+_BLANK = " \t\r\n"
+
+
+def _offset(payload: bytes, position: int) -> int:
+    """Bytes before a character of the stripped text."""
+    text = payload.decode("utf-8")
+    leading = len(text) - len(text.lstrip(_BLANK))
+    return len(text[: leading + position].encode("utf-8"))
+
+
+def _number(text: str) -> int | float:
+    """A JSON number with a point or an exponent; integers written so stay exact."""
+    number = float(text)
+    if abs(number) < 2**53:
+        return number
+    if abs(number) == float("inf"):
+        raise ValueError(f"{text[:40]} is out of range")
+    exact = Decimal(text)
+    return int(exact) if number < 2**65 and exact == exact.to_integral_value() else number
+
+
+def _constant(text: str) -> object:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a field stands twice in a record")
+    return fields
+
+
+_DECODER = json.JSONDecoder(parse_float=_number, parse_constant=_constant, object_pairs_hook=_unique)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+# --- the format ---------------------------------------------------------------------------------------
+
+
+def _read_data(field: object, strict: bool) -> bytes:
+    if not isinstance(field, str):
+        raise ValueRejected("data is not a text", value=field)
+    data = from_base64(field)
+    if strict and field != _write_data(data):
+        raise ValueRejected("data is not base64url without padding", value=field)
+    return data
+
+
+def _write_data(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode("ascii").rstrip("=")
+
+
+LABELS = senml.Labels("bn", "bt", "n", "t", "v", "vs", "vb", "vd", "vlo", _read_data)
+
+
+def decode(payload: bytes, scope: Scope) -> list[Entry]:
+    return senml.resolve(_pack(payload, scope), LABELS, scope) or nothing(scope)
+
+
+def decode_paths(payload: bytes, scope: Scope) -> list[Path]:
+    return senml.resolve_paths(_pack(payload, scope), LABELS, scope)
+
+
+def _pack(payload: bytes, scope: Scope) -> list[Any]:
+    pack = load(payload, strict=scope.strict) if payload else []
+    if not isinstance(pack, list):
+        raise DecodeError("a SenML pack is an array", offset=0)
+    return pack
+
+
+def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
+    records = []
+    for pack in senml.packs(outgoing(entries, scope), scope):
+        first: dict[str, object] = {"bn": pack.base}
+        if pack.time is not None:
+            first["bt"] = pack.time
+        record = first
+        for name, _, value in pack.members:
+            if name:
+                record["n"] = name
+            label, shown = _field(value)
+            record[label] = shown
+            records.append(record)
+            record = {}
+    return dump(records)
+
+
+def _field(value: Value) -> tuple[str, object]:
+    if isinstance(value, str):
+        return "vs", value
+    if isinstance(value, bool):
+        return "vb", value
+    if isinstance(value, (int, float)):
+        return "v", value
+    if isinstance(value, ObjLink):
+        return "vlo", str(value)
+    return "vd", _write_data(value)
+
+
+def encode_paths(paths: Sequence[Path], scope: Scope) -> bytes:
+    return dump([{"n": scope.root + str(path)} for path in paths])
+
+
+CODEC = Codec(ContentFormat.SENML_JSON, decode, encode, decode_paths, encode_paths)

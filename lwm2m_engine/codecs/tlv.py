@@ -1,0 +1,176 @@
+"""application/vnd.oma.lwm2m+tlv (11542) (LwM2M Core 1.2, 7.4.6).
+
+Type-length-value elements, at most three levels deep: Object Instances contain Resources, multiple
+Resources contain Resource Instances. The kind of an element says where it may stand, so one loop that
+knows where the two enclosing elements end reads all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lwm2m_engine.codecs.codec import Codec, Fact, Scope, nothing, outgoing_without_times, refuse_repeats
+from lwm2m_engine.codecs.tlv_values import READERS, write
+from lwm2m_engine.entries import Entry
+from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
+from lwm2m_engine.formats import ContentFormat
+from lwm2m_engine.paths import MAX_ID, Path
+
+INSTANCE, RESOURCE_INSTANCE, MULTIPLE, RESOURCE = 0x00, 0x40, 0x80, 0xC0
+"""The kinds of element: the upper two bits of its first byte."""
+_KIND, _LONG_ID = 0xC0, 0x20
+_NAMES = {
+    INSTANCE: "an Object Instance",
+    RESOURCE_INSTANCE: "a Resource Instance",
+    MULTIPLE: "a multiple Resource",
+    RESOURCE: "a Resource",
+}
+
+
+def decode(payload: bytes, scope: Scope) -> list[Entry]:
+    at, types, strict, *_ = scope
+    depth = len(at)
+    if not depth:
+        raise DecodeError("TLV does not name Objects: the path of the request is needed")
+    if not payload:
+        return nothing(scope)
+    # Resources without an Object Instance around them belong to that of the path, or to the first.
+    default = (at[0], at[1] if depth > 1 else 0)
+    owner, inside, wrapped = default, False, False
+    multiple, kind = None, None
+    size = instance_end = end = len(payload)
+    # With the padding the head of a cut-off element can be read; its end then lies outside.
+    data = payload + b"\0\0\0\0\0\0"
+    entries: list[Entry] = []
+    containers: list[Path] = []
+    new = tuple.__new__
+    position = 0
+    while position < size:
+        if position == end:
+            multiple, end = None, instance_end
+            if position == end:
+                owner, inside, instance_end, end = default, False, size, size
+        start = position
+        first = data[start]
+        if first & _LONG_ID:
+            id_ = data[start + 1] << 8 | data[start + 2]
+            position += 3
+        else:
+            id_ = data[start + 1]
+            position += 2
+        width = first >> 3 & 3
+        if width:
+            length = int.from_bytes(data[position : position + width], "big")
+            position += width
+        else:
+            length = first & 7
+        stop = position + length
+        if stop > end:
+            raise DecodeError("the element does not end where what encloses it does", offset=start, path=at)
+
+        element = first & _KIND
+        if element & MULTIPLE and multiple is None and (inside or not wrapped):
+            # The first Resource that is not wrapped stands for its Instance: no wrapper may follow.
+            inside = True
+            path = new(Path, (*owner, id_))
+            if depth > 2 and path != at[:3]:
+                raise DecodeError(f"outside the path {at}", offset=start, path=path)
+            kind = types(path)
+            if element == MULTIPLE:
+                if depth == 4 and strict:
+                    raise DecodeError("a Resource where its Instance is due", offset=start, path=path)
+                containers.append(path)
+                multiple, end = path, stop
+                continue
+            if depth == 4:
+                raise DecodeError("a Resource where its Instance is due", offset=start, path=path)
+        elif element == RESOURCE_INSTANCE and (multiple is not None or (depth > 2 and not inside)):
+            if multiple is None:
+                # Likewise: Resource Instances alone stand for the Resource of the path.
+                multiple, inside = new(Path, at[:3]), True
+                kind = types(multiple)
+            path = new(Path, (*multiple, id_))
+            if depth == 4 and path != at:
+                raise DecodeError(f"outside the path {at}", offset=start, path=path)
+        elif element == INSTANCE and not inside:
+            owner = (at[0], id_)
+            path = new(Path, owner)
+            if id_ == MAX_ID or (depth > 1 and (strict or owner != default)):
+                raise DecodeError(f"an Object Instance where {at} is due", offset=start, path=path)
+            containers.append(path)
+            inside = wrapped = True
+            instance_end = end = stop
+            continue
+        else:
+            raise DecodeError(f"{_NAMES[element]} cannot stand here", offset=start, path=at)
+
+        try:
+            value = READERS[kind](data[position:stop])
+        except ValueRejected as error:
+            raise DecodeError(error.reason, offset=start, path=path) from None
+        entries.append(new(Entry, (path, value, None)))
+        position = stop
+    refuse_repeats(entries, DecodeError)
+    _refuse_repeated_containers(containers, entries)
+    return entries
+
+
+def _refuse_repeated_containers(containers: list[Path], entries: list[Entry]) -> None:
+    """Containers can be empty and still stand there twice; a Resource cannot be single and multiple."""
+    seen = {entry.path for entry in entries}
+    for path in containers:
+        if path in seen:
+            raise DecodeError("given twice", path=path)
+        seen.add(path)
+
+
+def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
+    at = scope.at
+    if not at:
+        raise EncodeError("TLV does not name Objects: the path of the request is needed")
+    checked = outgoing_without_times(entries, scope)
+    if len(at) == 4:
+        return b"".join(_leaf(RESOURCE_INSTANCE, fact, scope) for fact in checked)
+    resources: dict[tuple[int, ...], list[Fact]] = {}
+    for fact in checked:
+        resources.setdefault(fact[0][:3], []).append(fact)
+    if len(at) == 3 and not resources:
+        return _element(MULTIPLE, at[2], b"")
+    instances: dict[int, list[bytes]] = {}
+    for ids, members in resources.items():
+        instances.setdefault(ids[1], []).append(_resource(ids, members, scope))
+    if len(at) > 1:
+        return b"".join(instances.get(at[1], ()))
+    return b"".join(_element(INSTANCE, id_, b"".join(content)) for id_, content in instances.items())
+
+
+def _resource(ids: tuple[int, ...], members: list[Fact], scope: Scope) -> bytes:
+    if len(members) == 1 and len(members[0][0]) == 3:
+        return _leaf(RESOURCE, members[0], scope)
+    if any(len(path) == 3 for path, _, _ in members):
+        raise EncodeError("both single and with instances", path=Path(ids))
+    content = b"".join(_leaf(RESOURCE_INSTANCE, member, scope) for member in members)
+    return _element(MULTIPLE, ids[2], content)
+
+
+def _leaf(element: int, fact: Fact, scope: Scope) -> bytes:
+    path, value, _ = fact
+    try:
+        return _element(element, path[-1], write(value, scope.types(path)))
+    except ValueRejected as error:
+        raise EncodeError(error.reason, path=path) from None
+
+
+def _element(element: int, id_: int, value: bytes) -> bytes:
+    length = len(value)
+    head = bytes((id_,)) if id_ < 0x100 else id_.to_bytes(2, "big")
+    first = element if id_ < 0x100 else element | _LONG_ID
+    if length < 8:
+        return bytes((first | length,)) + head + value
+    width = (length.bit_length() + 7) // 8
+    if width > 3:
+        raise EncodeError(f"{length} bytes are more than a TLV element holds")
+    return bytes((first | width << 3,)) + head + length.to_bytes(width, "big") + value
+
+
+CODEC = Codec(ContentFormat.TLV, decode, encode)
