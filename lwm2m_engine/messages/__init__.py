@@ -27,6 +27,7 @@ from lwm2m_engine.messages.requests import (
     WriteComposite,
     WriteObject,
 )
+from lwm2m_engine.messages.text import parse, parse_json
 from lwm2m_engine.messages.uplink import Register, Update
 
 __all__ = [
@@ -54,4 +55,6 @@ __all__ = [
     "WriteAttributes",
     "WriteComposite",
     "WriteObject",
+    "parse",
+    "parse_json",
 ]
