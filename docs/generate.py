@@ -42,8 +42,8 @@ and the nearest name.
 
 SETTINGS_FOOT = """
 `lwm2m demo` starts from other defaults: `tenant` is `demo`, `devices.unknown` is `create`,
-`credentials.readable` is true, `log.level` is `warning`, and `data` is a temporary folder. It reads a settings
-file only when one is named.
+`credentials.readable` is true, `log.level` is `warning`, and `data` is a temporary folder. A settings
+file is read only when one is named.
 """
 
 
