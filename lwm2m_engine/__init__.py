@@ -56,7 +56,7 @@ _HOMES = {
 }
 """Public name -> the module that owns it."""
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605 - the table is the list
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> object:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
+from lwm2m_engine.codecs import Codecs
 from lwm2m_engine.engine import answers, observations, outbox, plans, presence, registrations, restoration
 from lwm2m_engine.engine.devices import Device
 from lwm2m_engine.engine.events import Deregistered
@@ -42,6 +43,7 @@ class Engine:
         hooks: Hooks | None = None,
         *,
         table: MappingTable | None = None,
+        codecs: Codecs | None = None,
         settings: EngineSettings | None = None,
         tokens: Callable[[], bytes] = random_token,
         exchanges: Iterator[int] | None = None,
@@ -50,6 +52,7 @@ class Engine:
         self._state = State(
             catalog,
             table if table is not None else MappingTable(),
+            codecs if codecs is not None else Codecs(),
             hooks if hooks is not None else Hooks(),
             settings if settings is not None else EngineSettings(),
             tokens,
@@ -181,10 +184,9 @@ class Engine:
         device = self._state.devices.get(endpoint)
         return device.registration if device is not None else None
 
-    def presence(self, endpoint: str) -> presence.Presence | None:
-        """Whether a device can be reached, and how much waits for it."""
-        device = self._state.devices.get(endpoint)
-        return presence.of(device) if device is not None else None
+    def presence(self, endpoint: str) -> presence.Presence:
+        """Whether a device can be reached, and how much waits for it. Raises ``UnknownDevice``."""
+        return presence.of(self._device(endpoint))
 
     def endpoints(self) -> tuple[str, ...]:
         """All devices, registered or not."""

@@ -62,7 +62,9 @@ def _candidates(device: Device, request: Single) -> tuple[int, ...]:
     candidates: tuple[int, ...] = _BY_VERSION[registration.version]
     if isinstance(request, (Write, Create)) and len(request.path) >= 3 and len(request.entries) == 1:
         candidates = (*candidates, ContentFormat.TEXT)
-    announced = [number for number in candidates if number in registration.formats]
+    # TLV stands in every 1.0 list, announced or not: there the client's own order tells more.
+    preferred = registration.formats if registration.version == "1.0" else candidates
+    announced = [number for number in preferred if number in candidates and number in registration.formats]
     return (*announced, *(number for number in candidates if number not in announced))
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 
 from lwm2m_engine.coap import CoapRequest, Code
-from lwm2m_engine.codecs import encode, encode_paths
 from lwm2m_engine.engine import negotiation, plans
 from lwm2m_engine.engine.devices import Device, Exchange, Job
 from lwm2m_engine.engine.events import Failed, Held, Queued, Received, Sent, Started
@@ -163,7 +162,7 @@ def _start(state: State, device: Device, turn: Turn, job: Job, step: Single) -> 
         return
     content_format = negotiation.choose(device, step)
     try:
-        request = _coap(device, step, content_format, registration.root)
+        request = _coap(state, device, step, content_format, registration.root)
     except (CodecError, RequestError) as error:
         fail(device, turn, job, "refused", str(error))
         return
@@ -176,16 +175,16 @@ def _start(state: State, device: Device, turn: Turn, job: Job, step: Single) -> 
     turn.do(Perform(device.endpoint, exchange.id, liveness.peer, request, exchange.token))
 
 
-def _coap(device: Device, step: Single, content_format: int | None, root: str) -> CoapRequest:
+def _coap(state: State, device: Device, step: Single, content_format: int | None, root: str) -> CoapRequest:
     """The request on the wire; raises ``CodecError`` for values its format cannot carry."""
     types = device.view.types
     if isinstance(step, (Write, Create, WriteComposite)) and content_format is not None:
         at = _written_at(step)
-        payload = encode(step.entries, content_format, at=at, types=types, root=root)
+        payload = state.codecs.encode(step.entries, content_format, at=at, types=types, root=root)
         return coap_request(step, root=root, content_format=content_format, payload=payload)
     if isinstance(step, (ReadComposite, ObserveComposite, CancelComposite)):
         number = content_format if content_format is not None else negotiation.COMPOSITE_DEFAULT
-        payload = encode_paths(step.paths, number, root=root)
+        payload = state.codecs.encode_paths(step.paths, number, root=root)
         return coap_request(step, root=root, accept=number, content_format=number, payload=payload)
     if isinstance(step, (Write, Create, WriteComposite)):
         raise RequestError(Code.UNSUPPORTED_CONTENT_FORMAT, "the device refused every content format")

@@ -35,7 +35,9 @@ def check(device: Device, request: Request) -> None:
     for path in _paths(request):
         if device.registration is not None and path and path[0] not in device.registration.objects:
             known = " ".join(f"/{number}" for number in sorted(device.registration.objects))
-            raise RequestError(Code.BAD_REQUEST, f"{device.endpoint} has no object {path[0]}; it has {known}")
+            raise RequestError(
+                Code.BAD_REQUEST, f"{path}: {device.endpoint} has no object {path[0]}; it has {known}"
+            )
         spec = device.view.object(path[0]) if path else None
         if spec is None:
             continue

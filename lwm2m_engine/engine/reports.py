@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lwm2m_engine.coap import is_success
-from lwm2m_engine.codecs import decode
 from lwm2m_engine.engine.devices import Device
 from lwm2m_engine.engine.events import ManagedChanged, Received, Warned
 from lwm2m_engine.engine.state import State
@@ -99,7 +98,7 @@ def _entries(
     number = ContentFormat.TEXT if content_format is None else content_format
     root = device.registration.root if device.registration is not None else "/"
     try:
-        return decode(
+        return state.codecs.decode(
             payload,
             number,
             at=path,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from lwm2m_engine.coap import Peer
+from lwm2m_engine.codecs import Codecs
 from lwm2m_engine.engine.deadlines import Deadlines
 from lwm2m_engine.engine.devices import Device, Exchange
 from lwm2m_engine.engine.hooks import Hooks
@@ -22,6 +23,7 @@ class State:
 
     catalog: Catalog
     table: MappingTable
+    codecs: Codecs
     hooks: Hooks
     settings: EngineSettings
     tokens: Callable[[], bytes]

@@ -50,6 +50,7 @@ class Commits:
         waiter.add_done_callback(_look)
         if not self._broken.isdisjoint(keys):
             self._break(keys)
+            self._mend(keys)
             waiter.set_exception(CommitFailed("the device is being restored"))
             return waiter
         if not writes and first is None and last is None:

@@ -167,7 +167,7 @@ class Hub:
     def models(self, device: Device) -> ModelView:
         return self._engines[device.tenant].models(self._key(device))
 
-    def presence(self, device: Device) -> Presence:
+    def state(self, device: Device) -> Presence:
         """Whether the device can be reached, and what waits for it."""
         return self._engines[device.tenant].presence(self._introduce(device).endpoint)
 
