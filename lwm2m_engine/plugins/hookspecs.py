@@ -36,10 +36,7 @@ def lwm2m_models() -> Iterable[str | FilePath]:  # type: ignore[empty-body]
 
 @hookspec
 def lwm2m_codecs() -> Iterable[Codec]:  # type: ignore[empty-body]
-    """Start-up: codecs for Content-Formats the library does not know; later replaces earlier.
-
-    They decode what devices send; they get the path, not the device's models.
-    """
+    """Start-up: codecs for further Content-Formats; one for a number the library knows replaces it."""
 
 
 @hookspec

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import attrs
 
-from lwm2m_engine.errors import PluginError
+from lwm2m_engine.codecs.codec import Codec
+from lwm2m_engine.errors import CodecError, DecodeError, EncodeError, PluginError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -52,6 +55,31 @@ def expect(kind: type[T], value: object) -> T:
 def expect_all(kind: type[T], values: object) -> tuple[T, ...]:
     """As ``expect``, for a hook that gives several."""
     return tuple(expect(kind, value) for value in expect(Iterable, values))  # type: ignore[type-abstract]
+
+
+def guarded(plugin: str, codec: Codec) -> Codec:
+    """A codec that raises nothing but what the engine expects of one."""
+    decode_paths, encode_paths = codec.decode_paths, codec.encode_paths
+    return attrs.evolve(
+        codec,
+        decode=_only(DecodeError, plugin, codec.decode),
+        encode=_only(EncodeError, plugin, codec.encode),
+        decode_paths=decode_paths and _only(DecodeError, plugin, decode_paths),
+        encode_paths=encode_paths and _only(EncodeError, plugin, encode_paths),
+    )
+
+
+def _only(kind: type[CodecError], plugin: str, function: Callable[P, T]) -> Callable[P, T]:
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except CodecError:
+            raise
+        except Exception as error:
+            raise kind(f"plugin {plugin} raised {type(error).__name__}: {error}") from error
+
+    return call
 
 
 def _names(kind: type | tuple[type, ...]) -> str:

@@ -54,8 +54,6 @@ def installed() -> Iterator[Candidate]:
 
 def loose(directory: Path) -> Iterator[Candidate]:
     """The ``.py`` files of a directory; those that begin with ``_`` are left alone."""
-    if not directory.is_dir():
-        yield Candidate(directory.name, str(directory), str(directory), _no_directory)
     for file in python_files(directory):
         yield from_file(file)
 
@@ -79,10 +77,6 @@ def run(candidate: Candidate) -> object:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code, run at import
         reason = f"{type(error).__name__}: {error}{_line(error, candidate.file)}"
     raise PluginError(f"{candidate.file}: {reason}")
-
-
-def _no_directory() -> object:
-    raise FileNotFoundError("no such directory")
 
 
 def _line(error: BaseException, file: str) -> str:
@@ -126,9 +120,14 @@ def discover(directories: Iterable[Path]) -> Iterator[Candidate]:
         yield from loose(directory)
 
 
-def unasked(directories: Iterable[Path]) -> list[Path]:
-    """Python files in ``./plugins``, unless that is one of ``directories``."""
+def not_loaded(directories: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    """What a person may expect to run and does not, with the reason.
+
+    Directories that do not exist, and Python files in ``./plugins`` unless that is one of ``directories``.
+    """
+    asked = list(directories)
+    yield from ((directory, "no such directory") for directory in asked if not directory.is_dir())
     here = Path("plugins")
-    if here.resolve() in {directory.resolve() for directory in directories}:
-        return []
-    return python_files(here)
+    if here.resolve() not in {directory.resolve() for directory in asked}:
+        for file in python_files(here):
+            yield file, f"not asked for; --plugins-dir {here} loads it"

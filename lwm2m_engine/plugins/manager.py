@@ -9,18 +9,18 @@ from pathlib import Path as FilePath
 from typing import TypeVar
 
 from lwm2m_engine.coap import CoapRequest, Code, Peer
-from lwm2m_engine.codecs.codec import Codec, Scope
+from lwm2m_engine.codecs.codec import Codec
 from lwm2m_engine.engine.events import Event
 from lwm2m_engine.engine.hooks import Hooks, Verdict
 from lwm2m_engine.entries import Entry
-from lwm2m_engine.errors import CodecError, MappingError, PluginError, UnsupportedFormat
+from lwm2m_engine.errors import CodecError, MappingError, PluginError
 from lwm2m_engine.mapping.rules import Mapping
 from lwm2m_engine.mapping.table import MappingTable
 from lwm2m_engine.messages.uplink import Register
 from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.paths import Path
 from lwm2m_engine.plugins import loading
-from lwm2m_engine.plugins.implementations import Implementation, expect, expect_all
+from lwm2m_engine.plugins.implementations import Implementation, expect, expect_all, guarded
 from lwm2m_engine.plugins.loading import Candidate
 from lwm2m_engine.plugins.registry import PluginRow, Registry
 
@@ -43,17 +43,12 @@ class PluginManager(Hooks):
         *,
         enabled: Iterable[str] = (),
         strict: bool = False,
-        unloaded: Iterable[FilePath] = (),
+        not_loaded: Iterable[tuple[FilePath, str]] = (),
     ) -> None:
         self._strict = strict
         self._registry = Registry(candidates, enabled)
-        for file in unloaded:
-            reason = f"not asked for; --plugins-dir {file.parent} loads it"
+        for file, reason in not_loaded:
             self._registry.add(PluginRow(file.stem, str(file.parent), str(file), "not loaded", reason))
-        self._codecs = {
-            codec.content_format: _decoder(plugin, codec)
-            for plugin, codec in self._collect("lwm2m_codecs", Codec)
-        }
         # Looked up once: where no plugin listens, nothing is called at all.
         self._gates = self._registry.latest_first("lwm2m_admit")
         self._rewriters = self._registry.latest_first("lwm2m_outgoing")
@@ -79,13 +74,19 @@ class PluginManager(Hooks):
             loading.discover(directories),
             enabled=enabled,
             strict=strict,
-            unloaded=loading.unasked(directories),
+            not_loaded=loading.not_loaded(directories),
         )
 
     @property
     def report(self) -> tuple[PluginRow, ...]:
         """One row a plugin, in order of discovery."""
         return self._registry.rows
+
+    @property
+    def mappings(self) -> tuple[tuple[str, Mapping], ...]:
+        """Plugin name and mapping of all that the last ``table`` took in."""
+        declared = self._registry.mappings
+        return tuple((plugin, mapping) for plugin, own in declared.items() for mapping in own)
 
     # --- start-up ----------------------------------------------------------------------------------
 
@@ -95,6 +96,15 @@ class PluginManager(Hooks):
         self._raise_if_strict()
         return tuple(FilePath(str(path)) for _, path in found)
 
+    def codecs(self) -> tuple[Codec, ...]:
+        """Codecs for further Content-Formats, for ``Codecs.extended``.
+
+        Whatever a plugin's code raises comes out as ``DecodeError`` or ``EncodeError``.
+        """
+        found = self._collect("lwm2m_codecs", Codec)
+        self._raise_if_strict()
+        return tuple(guarded(plugin, codec) for plugin, codec in found)
+
     def table(self, catalog: Catalog) -> MappingTable:
         """All mappings that compile against ``catalog``.
 
@@ -102,20 +112,19 @@ class PluginManager(Hooks):
         none. May be called again with another catalog; the report then tells of the last call.
         """
         self._registry.mappings.clear()
-        accepted: list[tuple[str, Mapping]] = []
+        accepted: tuple[tuple[str, Mapping], ...] = ()
         for implementation in self._registry.in_order("lwm2m_mappings"):
             place = implementation.plugin, implementation.hook
             self._registry.faults.pop(place, None)
             try:
                 own = implementation.collect(Mapping, catalog=catalog)
-                candidates = [*accepted, *((implementation.plugin, mapping) for mapping in own)]
+                candidates = (*accepted, *((implementation.plugin, mapping) for mapping in own))
                 MappingTable.compile(candidates, catalog)
             except (MappingError, PluginError) as error:
                 self._registry.faults[place] = str(error)
                 continue
             accepted = candidates
-            names = tuple(dict.fromkeys(mapping.name for mapping in own))
-            self._registry.mappings[implementation.plugin] = names
+            self._registry.mappings[implementation.plugin] = tuple(own)
         self._raise_if_strict()
         return MappingTable.compile(accepted, catalog)
 
@@ -146,10 +155,8 @@ class PluginManager(Hooks):
     def rescue_payload(
         self, endpoint: str, path: Path, content_format: int, payload: bytes, error: CodecError
     ) -> Sequence[Entry] | None:
-        """A plugin's codec of this Content-Format, then the first plugin that can read the payload."""
-        # Only what the library has no codec for: a plugin does not overrule a built-in one.
-        codec = self._codecs.get(content_format) if isinstance(error, UnsupportedFormat) else None
-        for rescuer in self._rescuers if codec is None else (codec, *self._rescuers):
+        """The first plugin that can read the payload."""
+        for rescuer in self._rescuers:
             entries = self._ask(
                 rescuer,
                 lambda result: expect_all(Entry, result),
@@ -202,12 +209,3 @@ class PluginManager(Hooks):
         if self._strict and faults:
             text = "\n".join(map(str, faults))
             raise PluginError(text) from ExceptionGroup("plugins that cannot be used", faults)
-
-
-def _decoder(plugin: str, codec: Codec) -> Implementation:
-    """A plugin's codec in the shape of ``lwm2m_rescue_payload``."""
-
-    def decode(payload: bytes, path: Path) -> Sequence[Entry]:
-        return codec.decode(payload, Scope(at=path))
-
-    return Implementation(plugin, "lwm2m_codecs", decode, ("payload", "path"))

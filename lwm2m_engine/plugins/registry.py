@@ -11,6 +11,7 @@ import attrs
 import pluggy
 
 from lwm2m_engine.errors import PluginError
+from lwm2m_engine.mapping.rules import Mapping
 from lwm2m_engine.plugins import hookspecs, loading
 from lwm2m_engine.plugins.implementations import Implementation
 from lwm2m_engine.plugins.loading import Candidate
@@ -49,8 +50,8 @@ class Registry:
         """By plugin: hooks that raised while the engine ran."""
         self.faults: dict[tuple[str, str], str] = {}
         """By plugin and start-up hook: why what it declares is not used."""
-        self.mappings: dict[str, tuple[str, ...]] = {}
-        """By plugin: names of the managed resources it writes."""
+        self.mappings: dict[str, tuple[Mapping, ...]] = {}
+        """By plugin: what it maps."""
         wanted = frozenset(enabled)
         for candidate in candidates:
             self._load(candidate, wanted)
@@ -131,7 +132,7 @@ class Registry:
             row,
             status="failed" if faults else "loaded",
             reason="; ".join(faults),
-            mappings=self.mappings.get(row.name, ()),
+            mappings=tuple(dict.fromkeys(mapping.name for mapping in self.mappings.get(row.name, ()))),
             failures=self.failures[row.name],
         )
 
