@@ -6,6 +6,7 @@ import uuid
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lwm2m_server.store.ids import (
     TYPE_TAGS,
     Ids,

@@ -11,7 +11,6 @@ import cattrs
 import orjson
 
 from lwm2m_engine.engine.records import Observation, Registration
-from lwm2m_engine.links import Link
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink, Value
 

@@ -1,0 +1,173 @@
+"""The inventory: TinyDB over one JSON file that a person may read, and edit while the server is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cattrs
+from cattrs.gen import make_dict_unstructure_fn, override
+from tinydb import TinyDB, where
+from tinydb.queries import QueryInstance
+from tinydb.table import Document
+
+from lwm2m_engine.errors import SettingsError
+from lwm2m_server.store.jsonfile import Migration, Snapshot, Tables, load, replace
+from lwm2m_server.store.protocols import Application, CommitFailed, Conflict, Model, Tenant
+
+T = TypeVar("T")
+
+MIGRATIONS: tuple[Migration, ...] = ()
+"""``MIGRATIONS[n]`` turns tables of version n + 1 into those of version n + 2. Append, never edit."""
+
+TENANTS, APPLICATIONS, MODELS = "tenants", "applications", "models"
+_CLASSES: dict[str, type] = {TENANTS: Tenant, APPLICATIONS: Application, MODELS: Model}
+
+_CACHED_QUERIES = 1000
+
+
+class TinyInventory:
+    """The ``Inventory`` of ``protocols``. Changes are made one after the other, on a draft that takes the
+    place of what readers see when it is on disk. Raises ``SettingsError`` for an unusable file."""
+
+    def __init__(self, file: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+        self._file = file
+        tables = load(file, migrations)
+        _validate(file, tables)
+        self._stored = Snapshot(tables)
+        self._database = TinyDB(storage=lambda: self._stored)
+        self._changing = asyncio.Lock()
+        for name in _CLASSES:
+            self._database.table(name, cache_size=_CACHED_QUERIES)
+
+    @property
+    def highest_id(self) -> int:
+        documents = [*self._database.table(TENANTS), *self._database.table(APPLICATIONS)]
+        return max((document.doc_id for document in documents), default=0)
+
+    # --- tenants -------------------------------------------------------------------------------------
+
+    def tenants(self) -> Sequence[Tenant]:
+        return [_structure(document, Tenant) for document in self._database.table(TENANTS).all()]
+
+    def tenant(self, name: str) -> Tenant | None:
+        return self._one(TENANTS, where("name") == name, Tenant)
+
+    async def add_tenant(self, tenant: Tenant) -> None:
+        def add(draft: TinyDB) -> None:
+            if draft.table(TENANTS).contains(where("name") == tenant.name):
+                raise Conflict(f"there is a tenant {tenant.name!r}")
+            draft.table(TENANTS).insert(_document(tenant, tenant.id))
+
+        await self._change(add)
+
+    # --- applications --------------------------------------------------------------------------------
+
+    def applications(self, tenant: str) -> Sequence[Application]:
+        found = self._database.table(APPLICATIONS).search(where("tenant") == tenant)
+        return [_structure(document, Application) for document in found]
+
+    def application(self, tenant: str, name: str) -> Application | None:
+        return self._one(APPLICATIONS, (where("tenant") == tenant) & (where("name") == name), Application)
+
+    def application_by_id(self, id: int) -> Application | None:
+        document = self._database.table(APPLICATIONS).get(doc_id=id)
+        return _structure(document, Application) if isinstance(document, Document) else None
+
+    def application_by_aei(self, tenant: str, aei: str) -> Application | None:
+        return self._one(APPLICATIONS, (where("tenant") == tenant) & (where("aei") == aei), Application)
+
+    async def put_application(self, application: Application) -> None:
+        taken = (where("tenant") == application.tenant) & (
+            (where("name") == application.name) | (where("aei") == application.aei)
+        )
+
+        def put(draft: TinyDB) -> None:
+            table = draft.table(APPLICATIONS)
+            if any(other.doc_id != application.id for other in table.search(taken)):
+                raise Conflict(f"the name {application.name!r} or AE-ID {application.aei!r} is taken")
+            if table.contains(doc_id=application.id):
+                table.remove(doc_ids=[application.id])
+            table.insert(_document(application, application.id))
+
+        await self._change(put)
+
+    async def remove_application(self, id: int) -> None:
+        def remove(draft: TinyDB) -> None:
+            table = draft.table(APPLICATIONS)
+            if table.contains(doc_id=id):
+                table.remove(doc_ids=[id])
+
+        await self._change(remove)
+
+    # --- model index ---------------------------------------------------------------------------------
+
+    def models(self) -> Sequence[Model]:
+        return [_structure(document, Model) for document in self._database.table(MODELS).all()]
+
+    async def set_models(self, models: Sequence[Model]) -> None:
+        def fill(draft: TinyDB) -> None:
+            draft.table(MODELS).truncate()
+            draft.table(MODELS).insert_multiple(_converter.unstructure(model) for model in models)
+
+        if list(models) != self.models():
+            await self._change(fill)
+
+    # --- the one way to change -----------------------------------------------------------------------
+
+    async def _change(self, change: Callable[[TinyDB], None]) -> None:
+        # Cancelling the caller must not leave a thread writing while the next change begins.
+        await asyncio.shield(asyncio.ensure_future(self._replace(change)))
+
+    async def _replace(self, change: Callable[[TinyDB], None]) -> None:
+        async with self._changing:
+            draft = Snapshot(self._stored.tables)
+            change(TinyDB(storage=lambda: draft))
+            if draft.tables is self._stored.tables:
+                return
+            try:
+                await asyncio.to_thread(replace, self._file, draft.tables)
+            except OSError as error:
+                raise CommitFailed(f"{self._file}: {error.strerror}") from error
+            self._stored.tables = draft.tables
+            for name in _CLASSES:
+                self._database.table(name).clear_cache()
+
+    def _one(self, table: str, condition: QueryInstance, kind: type[T]) -> T | None:
+        found = self._database.table(table).search(condition)
+        return _structure(found[0], kind) if found else None
+
+
+def _validate(file: Path, tables: Tables) -> None:
+    """Somebody may have edited it."""
+    for name, kind in _CLASSES.items():
+        for id, document in tables.get(name, {}).items():
+            try:
+                _structure(Document(document, int(id)), kind)
+            except cattrs.BaseValidationError as error:
+                reasons = "; ".join(cattrs.transform_error(error))
+                raise SettingsError(f"{file}: table {name!r}, document {id}: {reasons}") from error
+
+
+def _document(record: Tenant | Application, id: int) -> Document:
+    return Document(_converter.unstructure(record), id)
+
+
+def _structure(document: Document, kind: type[T]) -> T:
+    if kind is Model:
+        return _converter.structure(document, kind)
+    return _converter.structure({"id": document.doc_id, **document}, kind)
+
+
+def _make_converter() -> cattrs.Converter:
+    """The id of a document is its key in the file, not a member; a misspelt member is an error."""
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    for kind in (Tenant, Application):
+        hook: Any = make_dict_unstructure_fn(kind, converter, id=override(omit=True))
+        converter.register_unstructure_hook(kind, hook)
+    return converter
+
+
+_converter = _make_converter()
