@@ -7,7 +7,7 @@ import re
 from lwm2m_engine.errors import ValueRejected
 
 # Everything printable but blank, double quote, quote and backslash.
-_ARGUMENT = re.compile(r"([0-9])(?:='([!\x23-\x26\x28-\x5b\x5d-\x7e]*)')?(,|$)")
+_ARGUMENT = re.compile(r"([0-9])(?:='([!\x23-\x26\x28-\x5b\x5d-\x7e]*)')?(,|\Z)")
 
 
 def parse_arguments(text: str) -> tuple[tuple[int, str | None], ...]:

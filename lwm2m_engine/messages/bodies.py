@@ -232,7 +232,7 @@ def _wire_entries(path: Path, body: Any, models: Models, content_format: int | N
     try:
         entries = decode(payload, number, at=path, types=types)
     except (CodecError, ValueRejected, PathError) as error:
-        raise ValueRejected(str(error), path=path) from None
+        raise ValueRejected(str(error), path=path or None) from None
     for entry in entries:
         if not entry.path.startswith(path) or len(entry.path) < 3:
             raise ValueRejected(f"{entry.path} is not a Resource below it", path=path)
@@ -252,7 +252,7 @@ def _json(body: Any, path: Path) -> Any:
     try:
         return _load(body)
     except ValueRejected as error:
-        raise ValueRejected(error.reason, path=path) from None
+        raise ValueRejected(error.reason, path=path or None) from None
 
 
 def _load(text: str) -> Any:
@@ -284,7 +284,7 @@ def _no_constant(word: str) -> Any:
 def _object(body: Any, path: Path, example: str) -> Mapping[str, Any]:
     body = _json(body, path)
     if not isinstance(body, Mapping):
-        raise ValueRejected(f"a JSON object such as {example} is expected", path=path)
+        raise ValueRejected(f"a JSON object such as {example} is expected", path=path or None)
     return body
 
 
