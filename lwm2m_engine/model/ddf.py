@@ -103,9 +103,7 @@ def _root(data: bytes, file: str) -> etree._Element:
     except etree.XMLSyntaxError as error:
         raise DDFError(error.msg or "not well-formed XML", file=file, line=error.lineno or None) from None
     if root.getroottree().docinfo.doctype:  # type: ignore[union-attr]
-        raise DDFError(
-            "a DOCTYPE is not allowed", file=file, line=data.count(b"\n", 0, data.find(b"<!DOCTYPE")) + 1
-        )
+        raise DDFError("a DOCTYPE is not allowed", file=file)
     if _TOO_DEEP(root):
         raise DDFError(f"elements are nested deeper than {MAX_DEPTH}", file=file)
     return root
@@ -146,8 +144,10 @@ class _Reader:
         line, count = self.notes.get(reason, (_line(element), 0))
         self.notes[reason] = line, count + 1
 
-    def _fault(self, element: etree._Element, reason: str) -> DDFError:
-        return DDFError(reason, file=self.file, line=_line(element))
+    def _fault(self, element: etree._Element, reason: str, tag: str = "") -> DDFError:
+        """A fault in an element, or in its child ``tag`` if it has one."""
+        child = element.find(tag) if tag else None
+        return DDFError(reason, file=self.file, line=_line(element if child is None else child))
 
     # --- objects and resources ---------------------------------------------------------------------
 
@@ -177,7 +177,7 @@ class _Reader:
             self._note(element, "the object has no resources")
         texts: dict[int, tuple[etree._Element, dict[str, str]]] = {}
         for item in items:
-            resource_id = self._id(item, item.get("ID"), "Item ID")
+            resource_id = self._id(item, item.get("ID"), "ID")
             if resource_id in texts:
                 raise self._fault(item, f"resource {resource_id} is defined twice")
             texts[resource_id] = item, self._texts(item, ITEM_ORDER)
@@ -236,13 +236,13 @@ class _Reader:
         if not text:
             raise self._fault(element, f"there is no {what}")
         if not _ID.fullmatch(text) or int(text) > 65534:
-            raise self._fault(element, f"{what} {text[:20]!r} is not a number from 0 to 65534")
+            raise self._fault(element, f"{what} {text[:20]!r} is not a number from 0 to 65534", what)
         return int(text)
 
     def _name(self, element: etree._Element, texts: dict[str, str], what: str, number: int) -> str:
         name = " ".join(texts.get("Name", "").split())
         if not name:
-            raise self._fault(element, f"{what} {number} has no name")
+            raise self._fault(element, f"{what} {number} has no name", "Name")
         return name
 
     def _version(self, element: etree._Element, texts: dict[str, str], tag: str) -> str:
@@ -253,7 +253,7 @@ class _Reader:
                 self._note(element, f"<{tag}> is empty; 1.0 is assumed")
             return "1.0"
         if not _VERSION.fullmatch(text):
-            raise self._fault(element, f"{tag} {text[:20]!r} is not a version such as 1.0")
+            raise self._fault(element, f"{tag} {text[:20]!r} is not a version such as 1.0", tag)
         return text
 
     def _urn(self, element: etree._Element, texts: dict[str, str], object_id: int, version: str) -> str:
@@ -279,7 +279,7 @@ class _Reader:
             return words[default]
         nearest = difflib.get_close_matches(text, words, n=1)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise self._fault(element, f"unknown {tag} {text[:20]!r}{hint}")
+        raise self._fault(element, f"unknown {tag} {text[:20]!r}{hint}", tag)
 
 
 def _line(element: etree._Element) -> int | None:
