@@ -311,6 +311,8 @@ SHORT: Final = {row.long: row.short for row in ATTRIBUTES.values()} | {short: sh
 _BY_KEY: Final = {key: row for row in TYPES for key in (row.key, row.long, *row.aliases)} | {
     f"m2m:{row.long}": row for row in TYPES
 }
+KNOWN_TYPES: Final = frozenset().union(*_CHILDREN.values())
+"""Every ``ty`` that oneM2M lets be created somewhere in this tree."""
 BY_TY: Final = {row.ty: row for row in TYPES if row.mgd is None}
 BY_MGD: Final = {row.mgd: row for row in TYPES if row.mgd is not None}
 

@@ -1,0 +1,1 @@
+"""What clients' writes mean: the one door through which wishes enter."""

@@ -1,0 +1,56 @@
+"""AEs: who speaks to the API (TS-0004, 7.4.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from lwm2m_server.onem2m.behaviours.context import ADMIN, PLATFORM, Context, now
+from lwm2m_server.onem2m.checks import Draft, check_name, require
+from lwm2m_server.onem2m.errors import AlreadyRegistered, BadRequest, NameTaken, NotFound
+from lwm2m_server.onem2m.tree import RELEASES, Target, as_resource
+from lwm2m_server.store.protocols import Application, Resource
+
+
+async def create_application(
+    context: Context, target: Target, draft: Draft, originator: str | None
+) -> Resource:
+    """``originator`` becomes the AE-ID; none, or a bare ``C``, gets one made up.
+
+    Raises ``AlreadyRegistered``, ``NameTaken``.
+    """
+    require(draft)
+    tenant, attributes = target.tenant, draft.attributes
+    api = attributes.pop("api")
+    if not (api.startswith(("N", "R")) and len(api) > 1):
+        raise BadRequest(f"api (App-ID) begins with N, or with R if it is registered, not {api[:40]!r}")
+    id = context.ids.next()
+    aei = originator if originator not in (None, "", "C") else f"C{id:x}"
+    if aei in (ADMIN, PLATFORM) or context.inventory.application_by_aei(tenant.name, aei) is not None:
+        raise AlreadyRegistered(f"{aei} is registered already; an AE is created with its own X-M2M-Origin")
+    name = check_name(draft.take_name() or aei[1:])
+    attributes.setdefault("rr", True)
+    attributes.setdefault("srv", [RELEASES[-1]])
+    application = Application(id, tenant.name, name, api, aei, attributes, id)
+    with context.reserve(tenant.name, name):
+        if context.reader.child(tenant.id, name) is not None:
+            raise NameTaken(f"the name {name!r} is taken")
+        await context.inventory.put_application(application)
+    return as_resource(application, tenant)
+
+
+async def update_application(context: Context, target: Target, changes: dict[str, Any]) -> Resource:
+    application = context.inventory.application_by_id(target.what.id)
+    if application is None:
+        raise NotFound(f"{target.what.name} was removed meanwhile")
+    api = changes.pop("api", application.api)
+    attributes = {**application.attributes, **changes}
+    changed = attrs.evolve(
+        application,
+        api=api,
+        attributes={name: value for name, value in attributes.items() if value is not None},
+        modified=now(),
+    )
+    await context.inventory.put_application(changed)
+    return as_resource(changed, target.tenant)

@@ -1,0 +1,133 @@
+"""contentInstances: into ``outgoing-msg`` a wish to the device, into its other containers as they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import orjson
+
+from lwm2m_engine.messages.requests import Request
+from lwm2m_engine.messages.text import parse, parse_json
+from lwm2m_server.onem2m.behaviours.context import Context
+from lwm2m_server.onem2m.behaviours.nodes import OUTGOING
+from lwm2m_server.onem2m.checks import Draft, check_name, require
+from lwm2m_server.onem2m.errors import BadRequest, InvalidChildType, NotFound
+from lwm2m_server.onem2m.rendering import JSON_CONTENT
+from lwm2m_server.onem2m.tree import Box, Target
+from lwm2m_server.store.ids import SECOND, parse_timestamp, uuid_name
+from lwm2m_server.store.protocols import Device, Message
+
+TEXT_CONTENT = "text/plain:0"
+_CONTENT_INFO = re.compile(r"[\w.+-]+/[\w.+-]+:\d{1,4}(:\d)?")
+_TTL = re.compile(r"ttl:\s*(\d{1,9})")
+
+
+async def create_message(context: Context, target: Target, draft: Draft, originator: str) -> Message:
+    """Raises ``RequestError`` for what no device could do, ``ContainerFull``, ``Conflict``."""
+    require(draft)
+    box = context.tree.box(target)
+    if box is None:
+        raise InvalidChildType(f"{target.what.name} takes no messages; those of a device do, e.g. {OUTGOING}")
+    message = _message(context, box, draft, originator)
+    if box.container.name != OUTGOING:
+        return await context.devices.change(lambda transaction: transaction.add_message(message))
+    device = context.device(target, box.device)
+    if device is None:
+        raise NotFound(f"there is no device {box.device!r}")
+    request = _request(context, device, message)
+    waiting = attrs.evolve(message, deadline=_deadline(context, message))
+    return await context.devices.submit(
+        device,
+        request,
+        id=message.id,
+        expires_at=waiting.deadline,
+        store=lambda transaction: transaction.add_message(waiting),
+    )
+
+
+async def delete_message(context: Context, target: Target, message: Message) -> None:
+    """A message that waits is cancelled with it."""
+    box = context.tree.box_of(target, message)
+    if box is not None and box.container.name == OUTGOING:
+        device = context.device(target, box.device)
+        if device is not None:
+            await context.devices.cancel(
+                device, message.id, lambda transaction: transaction.remove_message(message.id)
+            )
+            return
+    await context.devices.change(lambda transaction: transaction.remove_message(message.id))
+
+
+def _message(context: Context, box: Box, draft: Draft, originator: str) -> Message:
+    given = draft.attributes
+    name = draft.take_name()
+    content, content_info = _content(given["con"], given.get("cnf"))
+    labels = given.get("lbl")
+    id = context.ids.next()
+    return Message(
+        id=id,
+        container=box.container.id,
+        name=check_name(name) if name is not None else uuid_name(id),
+        creator=originator,
+        state_tag=0,
+        content=content,
+        content_info=content_info,
+        size=len(content.encode()),
+        labels=tuple(labels) if labels is not None else None,
+        expires=_expiry(id, given.get("et")),
+    )
+
+
+def _content(content: Any, content_info: str | None) -> tuple[str, str | None]:
+    """``con`` as it is stored, and ``cnf``. What is no text is JSON."""
+    if content_info is not None and not _CONTENT_INFO.fullmatch(content_info):
+        raise BadRequest(f"cnf (contentInfo) {content_info[:40]!r} is not <media type>:<encoding>")
+    if isinstance(content, str) and content_info != JSON_CONTENT:
+        return content, content_info
+    if content_info not in (None, JSON_CONTENT):
+        raise BadRequest(f"con (content) is JSON, and cnf (contentInfo) says {content_info}")
+    return orjson.dumps(content).decode(), JSON_CONTENT
+
+
+def _expiry(now: int, text: str | None) -> int | None:
+    if text is None:
+        return None
+    expires = parse_timestamp(text)
+    if expires <= now:
+        raise BadRequest(f"et (expirationTime) {text} is over")
+    return expires
+
+
+def _request(context: Context, device: Device, message: Message) -> Request:
+    models = context.devices.models(device)
+    if message.content_info not in (None, TEXT_CONTENT, JSON_CONTENT):
+        raise BadRequest(f"{OUTGOING} takes {TEXT_CONTENT} and {JSON_CONTENT}, not {message.content_info}")
+    if message.content_info != JSON_CONTENT:
+        return parse(message.content, models)
+    document = orjson.loads(message.content)
+    if isinstance(document, str):
+        # JSON in a string: what cnf says is true of the string's content.
+        try:
+            document = orjson.loads(document)
+        except orjson.JSONDecodeError as error:
+            raise BadRequest(f"con (content) is not the JSON that cnf promises: {error}") from error
+    if not isinstance(document, Mapping):
+        raise BadRequest('con (content) must be an object such as {"method": "GET", "path": "/3"}')
+    return parse_json(document, models)
+
+
+def _deadline(context: Context, message: Message) -> float:
+    """Seconds since 1970: ``et``, else the label ``ttl:<seconds>``, else the setting's time to live."""
+    if message.expires is not None:
+        return message.expires / SECOND
+    seconds = context.settings.messages.ttl
+    for label in message.labels or ():
+        if label.startswith("ttl:"):
+            found = _TTL.fullmatch(label)
+            if found is None or int(found[1]) == 0:
+                raise BadRequest(f"the label {label[:40]!r} is not ttl:<seconds>")
+            seconds = int(found[1])
+    return message.id / SECOND + seconds

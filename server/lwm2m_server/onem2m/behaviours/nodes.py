@@ -1,0 +1,119 @@
+"""Nodes: a device as oneM2M sees it, with all that every node is born with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+import attrs
+
+from lwm2m_server.onem2m.behaviours.context import PLATFORM, Context
+from lwm2m_server.onem2m.checks import PLATFORM_NAMES, Draft, check_name, require
+from lwm2m_server.onem2m.errors import NotFound
+from lwm2m_server.onem2m.rendering import CONTAINER, MGMT_OBJ, NODE, without_lifecycle
+from lwm2m_server.onem2m.tree import COMMUNICATION, Target
+from lwm2m_server.settings import MessageSettings
+from lwm2m_server.store.ids import NodeIds
+from lwm2m_server.store.protocols import Device, Resource, Tenant, Transaction
+
+OUTGOING, SENT, RECEIVED, ERRORS, LOGS = "outgoing-msg", "sent-msg", "received-msg", "error-msg", "logs"
+CREDENTIALS, DEVICE_INFO = "credentials", "device-info"
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.:-]")
+
+
+def communication_root(id: int, tenant: Tenant) -> Resource:
+    """``device-communication``, once a tenant."""
+    attributes = {"cr": PLATFORM}
+    return Resource(id, tenant.name, tenant.id, COMMUNICATION, CONTAINER, "m2m:cnt", attributes, id)
+
+
+def node_name(endpoint: str, taken: Callable[[str], bool]) -> str:
+    """A free ``rn`` made from an endpoint name; characters that no name has become ``_``."""
+    stem = _UNSAFE.sub("_", endpoint)[:240] or "_"
+    name, count = stem, 1
+    while name in PLATFORM_NAMES or taken(name):
+        count += 1
+        name = f"{stem}-{count}"
+    return name
+
+
+def provision_node(
+    ids: NodeIds,
+    tenant: Tenant,
+    communication: int,
+    name: str,
+    node_id: str,
+    labels: Iterable[str],
+    limits: MessageSettings,
+) -> list[Resource]:
+    """The nine resources of a new node, parents first; ``communication`` is ``device-communication``."""
+    node: dict[str, object] = {"ni": node_id}
+    labels = without_lifecycle(list(labels))
+    if labels:
+        node["lbl"] = labels
+
+    def make(id: int, parent: int, name: str, type: int, key: str, attributes: dict[str, object]) -> Resource:
+        return Resource(id, tenant.name, parent, name, type, key, attributes, ids.node)
+
+    def container(id: int, name: str, parent: int, **attributes: object) -> Resource:
+        return make(id, parent, name, CONTAINER, "m2m:cnt", {"cr": PLATFORM, **attributes})
+
+    kept = {"mni": limits.mni, "mbs": limits.mbs}
+    waiting = {"mni": limits.outgoing_mni, "mbs": limits.mbs}
+    return [
+        make(ids.node, tenant.id, name, NODE, "m2m:nod", node),
+        make(ids.credentials, ids.node, CREDENTIALS, MGMT_OBJ, "m2m:crds", {"dc": "cred", "mgd": 1029}),
+        make(ids.device_info, ids.node, DEVICE_INFO, MGMT_OBJ, "m2m:dvi", {"mgd": 1007, "dlb": name}),
+        container(ids.communication, name, communication),
+        container(ids.outgoing, OUTGOING, ids.communication, **waiting),
+        container(ids.sent, SENT, ids.communication, **kept),
+        container(ids.received, RECEIVED, ids.communication, **kept),
+        container(ids.errors, ERRORS, ids.communication, **kept),
+        container(ids.logs, LOGS, ids.communication, **kept),
+    ]
+
+
+def put_node(transaction: Transaction, resources: Iterable[Resource]) -> None:
+    """Store what ``provision_node`` made. Raises ``Conflict`` for a name or ``ni`` that is taken."""
+    for resource in resources:
+        transaction.put(resource, evict=resource.name != OUTGOING)
+
+
+async def create_node(context: Context, target: Target, draft: Draft, originator: str) -> Resource:
+    """Raises ``Conflict`` for a name or ``ni`` that is taken."""
+    require(draft)
+    tenant = target.tenant
+    node_id = draft.attributes["ni"]
+    name = draft.take_name()
+    if name is None:
+        name = node_name(node_id, lambda name: _is_taken(context, tenant, name))
+    check_name(name)
+    root = context.reader.child(tenant.id, COMMUNICATION)
+    if root is None:
+        raise NotFound(f"tenant {tenant.name} has no {COMMUNICATION}")
+    ids = NodeIds(context.ids.next(NodeIds.COUNT))
+    labels = draft.attributes.pop("lbl", ())
+    resources = provision_node(ids, tenant, root.id, name, node_id, labels, context.settings.messages)
+    resources[0] = attrs.evolve(resources[0], attributes={**resources[0].attributes, **draft.attributes})
+    with context.reserve(tenant.name, name):
+        await context.devices.change(lambda transaction: put_node(transaction, resources))
+    return resources[0]
+
+
+async def delete_node(context: Context, device: Device) -> None:
+    """With its containers, registration, waiting messages and observations."""
+    folder = NodeIds(device.node).communication
+
+    def remove(transaction: Transaction) -> None:
+        transaction.remove(device.node)
+        transaction.remove(folder)
+
+    await context.devices.forget(device, remove)
+
+
+def _is_taken(context: Context, tenant: Tenant, name: str) -> bool:
+    return (
+        context.inventory.application(tenant.name, name) is not None
+        or context.reader.child(tenant.id, name) is not None
+    )

@@ -1,0 +1,218 @@
+"""oneM2M over HTTP (TS-0009): headers, media types and status codes around ``Onem2m``.
+
+An ASGI application rather than endpoints of a framework: it serves one tree under any path, and its
+overhead is part of every request.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final, TypeAlias
+
+import orjson
+import structlog
+
+from lwm2m_server.onem2m.addresses import parse_address
+from lwm2m_server.onem2m.behaviours.context import now
+from lwm2m_server.onem2m.bodies import MAX_BODY, parse_body
+from lwm2m_server.onem2m.errors import (
+    BadRequest,
+    InternalError,
+    NotAcceptable,
+    NotAllowed,
+    OneM2MError,
+    ReleaseNotSupported,
+    UnsupportedMediaType,
+)
+from lwm2m_server.onem2m.platform import Onem2m
+from lwm2m_server.onem2m.primitives import CREATED, Answer, Primitive
+from lwm2m_server.onem2m.queries import CREATE_CONTENT, DELETE_CONTENT, RETRIEVE_CONTENT, Content, parse_query
+from lwm2m_server.onem2m.rendering import Style
+from lwm2m_server.onem2m.tree import RELEASES
+from lwm2m_server.store.ids import timestamp
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers: TypeAlias = dict[str, str]
+
+_OPERATIONS: Final[dict[str, tuple[Any, frozenset[Content]]]] = {
+    "POST": ("create", CREATE_CONTENT),
+    "GET": ("retrieve", RETRIEVE_CONTENT),
+    "HEAD": ("retrieve", RETRIEVE_CONTENT),
+    "PUT": ("update", CREATE_CONTENT),
+    "DELETE": ("delete", DELETE_CONTENT),
+}
+_PLAIN_JSON, _ONEM2M_JSON = "application/json", "application/vnd.onem2m-res+json"
+_ACCEPTABLE: Final = frozenset({"*/*", "application/*", _PLAIN_JSON, _ONEM2M_JSON})
+_ALWAYS: Final = (
+    (b"cache-control", b"no-cache, no-store, max-age=0, must-revalidate"),
+    (b"pragma", b"no-cache"),
+    (b"expires", b"0"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-m2m-rvi", RELEASES[-1].encode()),
+)
+_log = structlog.get_logger(__name__)
+
+
+class Binding:
+    """The ASGI application."""
+
+    def __init__(self, platform: Onem2m) -> None:
+        self._platform, self._settings = platform, platform.settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = _headers(scope["headers"])
+        request_id = headers.get("x-m2m-ri") or ""
+        try:
+            request = await self._request(scope, headers, receive)
+            answer = await self._platform.answer(request)
+        except OneM2MError as error:
+            await _send(send, scope, headers, request_id, error.status, error.rsc, {"m2m:dbg": str(error)})
+            return
+        except Exception:
+            # The last line of defence: the client gets an answer, the log the traceback.
+            _log.exception("a oneM2M request failed", method=scope["method"], path=scope["path"])
+            rsc, status = InternalError.rsc, InternalError.status
+            await _send(send, scope, headers, request_id, status, rsc, {"m2m:dbg": "internal error"})
+            raise
+        status = 201 if answer.rsc == CREATED else 200
+        await _send(
+            send, scope, headers, request_id, status, answer.rsc, answer.body, more=_answer_headers(answer)
+        )
+
+    async def _request(self, scope: Scope, headers: Headers, receive: Receive) -> Primitive:
+        """In the order of checks of TS-0004, 7.3.2, relaxed where the D2C documents are."""
+        self._check_envelope(headers)
+        prefix, default = self._settings.http_prefix, self._settings.tenant
+        address = parse_address(scope["path"], prefix, default)
+        try:
+            operation, contents = _OPERATIONS[scope["method"]]
+        except KeyError:
+            raise NotAllowed(f"{scope['method'][:20]} is no oneM2M operation") from None
+        media_type, ty = _content_type(headers.get("content-type", ""))
+        if ty is not None and operation != "create":
+            raise BadRequest(f"ty={ty} in the Content-Type belongs to a CREATE (POST) only")
+        _check_accept(headers.get("accept", ""))
+        query = parse_query(scope["query_string"].decode("latin-1"), contents)
+        body: object = None
+        if operation in ("create", "update"):
+            if media_type not in (_PLAIN_JSON, _ONEM2M_JSON, ""):
+                raise UnsupportedMediaType(
+                    f"the body is {media_type[:60]}; {_PLAIN_JSON} or {_ONEM2M_JSON} is understood"
+                )
+            body = parse_body(await _read(receive, headers))
+        return Primitive(
+            operation,
+            address,
+            headers.get("x-m2m-origin"),
+            query,
+            self._style(headers, address.tenant),
+            ty,
+            body,
+        )
+
+    def _check_envelope(self, headers: Headers) -> None:
+        release = headers.get("x-m2m-rvi")
+        if release is not None and release not in RELEASES:
+            raise ReleaseNotSupported(f"X-M2M-RVI {release[:20]!r} is not one of {', '.join(RELEASES)}")
+        if not self._settings.strict:
+            return
+        for name in ("X-M2M-RI", "X-M2M-Origin"):
+            if not headers.get(name.lower()):
+                raise BadRequest(f"the header {name} is missing")
+        if release is None:
+            raise ReleaseNotSupported("the header X-M2M-RVI is missing")
+
+    def _style(self, headers: Headers, tenant_name: str | None) -> Style:
+        """``fullName`` decides; else a client of the standard gets short names; else the settings say."""
+        secrets = self._settings.credentials.readable
+        wish = headers.get("fullname", "").strip().lower()
+        if wish in ("true", "false"):
+            return Style(wish == "true", secrets)
+        standard = "x-m2m-rvi" in headers or any(
+            "application/vnd.onem2m-" in headers.get(name, "") for name in ("accept", "content-type")
+        )
+        if standard:
+            return Style(False, secrets)
+        tenant = self._platform.inventory.tenant(tenant_name or self._settings.tenant)
+        names = (tenant.names if tenant is not None else None) or self._settings.names
+        return Style(names == "long", secrets)
+
+
+def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in pairs}
+
+
+def _content_type(text: str) -> tuple[str, int | None]:
+    """Media type and ``ty``; blanks around ``;`` and ``=`` are tolerated."""
+    media_type, *parameters = (part.strip() for part in text.split(";"))
+    for parameter in parameters:
+        name, _, value = (part.strip() for part in parameter.partition("="))
+        if name.lower() == "ty":
+            if not (value.isascii() and value.isdigit() and len(value) <= 6):
+                raise BadRequest(f"ty={value[:20]} in the Content-Type is not a number")
+            return media_type.lower(), int(value)
+    return media_type.lower(), None
+
+
+def _check_accept(text: str) -> None:
+    wanted = {part.partition(";")[0].strip().lower() for part in text.split(",")} - {""}
+    if wanted and wanted.isdisjoint(_ACCEPTABLE):
+        raise NotAcceptable(f"Accept: {text[:60]}; this server answers in {_PLAIN_JSON}")
+
+
+async def _read(receive: Receive, headers: Headers) -> bytes:
+    """The whole body. Raises ``BadRequest`` as soon as it is known to be too large."""
+    announced = headers.get("content-length", "0")
+    too_large = BadRequest(f"the body is larger than {MAX_BODY} bytes")
+    if not announced.isdigit() or int(announced) > MAX_BODY:
+        raise too_large
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("the client went away")
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            raise too_large
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _answer_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
+    more = []
+    if answer.location is not None:
+        more.append((b"content-location", answer.location.encode()))
+    if answer.next_offset is not None:
+        # Content status "partial", and where to go on, counted from 1 (TS-0009, 6.4.3).
+        more += [(b"x-m2m-cts", b"1"), (b"x-m2m-cto", str(answer.next_offset + 1).encode())]
+    return more
+
+
+async def _send(
+    send: Send,
+    scope: Scope,
+    headers: Headers,
+    request_id: str,
+    status: int,
+    rsc: int,
+    body: dict[str, Any] | None,
+    *,
+    more: Iterable[tuple[bytes, bytes]] = (),
+) -> None:
+    payload = orjson.dumps(body) if body is not None else b""
+    media_type = _ONEM2M_JSON if _ONEM2M_JSON in headers.get("accept", "") else _PLAIN_JSON
+    fields = [
+        *_ALWAYS,
+        (b"x-m2m-ri", (request_id or str(uuid.uuid4())).encode("latin-1")),
+        (b"x-m2m-rsc", str(rsc).encode()),
+        (b"x-m2m-ot", timestamp(now()).encode()),
+        (b"content-length", str(len(payload)).encode()),
+        *more,
+    ]
+    if payload:
+        fields.append((b"content-type", media_type.encode()))
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else payload})

@@ -1,0 +1,194 @@
+"""What clients may write: one body against the tables of ``names`` (TS-0004, 6.5 and 7.4)."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import attrs
+
+from lwm2m_server.onem2m.errors import BadRequest
+from lwm2m_server.onem2m.names import ATTRIBUTES, LONG, SHORT, Access, Kind, Type, type_of_key
+from lwm2m_server.store.ids import parse_timestamp
+
+_COMMON: Final = {
+    "ty": Access.READ_ONLY,
+    "ri": Access.READ_ONLY,
+    "pi": Access.READ_ONLY,
+    "ct": Access.READ_ONLY,
+    "lt": Access.READ_ONLY,
+    "cr": Access.READ_ONLY,
+    "rn": Access.ONCE,
+    "lbl": Access.OPTIONAL,
+}
+_NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
+PLATFORM_NAMES: Final = frozenset(
+    {"device-communication", "device-provisioning", "device-group", "la", "ol", "fopt", "pcu", "~", "_", "-"}
+    | {".", ".."}
+)
+"""Names with a meaning of their own; no client's resource has one."""
+
+
+@attrs.frozen(slots=True)
+class Draft:
+    """A checked body: the type it is of, and its attributes by short name.
+
+    ``None`` as a value removes the attribute (UPDATE only).
+    """
+
+    type: Type
+    attributes: dict[str, Any]
+
+    def take_name(self) -> str | None:
+        """``rn`` out of the attributes."""
+        name: str | None = self.attributes.pop("rn", None)
+        return name
+
+
+def read_creation(body: object, ty: int) -> Draft:
+    """The body of a CREATE of type ``ty``. Raises ``BadRequest``."""
+    type, given = _root(body)
+    if type.ty != ty:
+        raise BadRequest(f"the body is a {type.long} (ty {type.ty}), the Content-Type says ty={ty}")
+    attributes = _short_names(type, given)
+    if attributes.get("cr", ...) is None:
+        # The one attribute for which null is meant: "tell who created it" (TS-0004, 7.4). It always is told.
+        del attributes["cr"]
+    _check_access(type, attributes, {Access.READ_ONLY})
+    _check_values(type, attributes)
+    return Draft(type, attributes)
+
+
+def read_update(body: object, type: Type) -> Draft:
+    """The body of an UPDATE of a resource of ``type``. Raises ``BadRequest``."""
+    found, given = _root(body)
+    if found is not type:
+        raise BadRequest(f"the body is a {found.long}, the resource a {type.long}")
+    attributes = _short_names(type, given)
+    _check_access(type, attributes, {Access.READ_ONLY, Access.ONCE})
+    for name, value in attributes.items():
+        if value is None and type.attributes.get(name) is Access.REQUIRED:
+            raise BadRequest(f"{_both(name)} cannot be removed from a {type.long}")
+    _check_values(type, {name: value for name, value in attributes.items() if value is not None})
+    return Draft(type, attributes)
+
+
+def require(draft: Draft) -> None:
+    """All that oneM2M makes mandatory. Raises ``BadRequest`` naming all that is missing."""
+    missing = [
+        _both(name)
+        for name, access in draft.type.attributes.items()
+        if access is Access.REQUIRED and name not in draft.attributes
+    ]
+    if missing:
+        raise BadRequest(f"a {draft.type.long} needs {', '.join(missing)}")
+
+
+def check_name(name: str) -> str:
+    """A resource name a client chose. Raises ``BadRequest``."""
+    if not _NAME.fullmatch(name):
+        raise BadRequest(
+            f"{name[:80]!r} is no resource name: 1 to 255 letters, digits and '_', '.', ':', '-' are"
+        )
+    if name in PLATFORM_NAMES:
+        raise BadRequest(f"the name {name!r} is the platform's own")
+    return name
+
+
+def _root(body: object) -> tuple[Type, Mapping[str, Any]]:
+    if not isinstance(body, dict) or len(body) != 1:
+        raise BadRequest('the body must be an object with one member, such as {"m2m:cin": {…}}')
+    ((key, given),) = body.items()
+    type = type_of_key(key)
+    if type is None:
+        raise BadRequest(f"{key[:80]!r} is no resource type this server knows")
+    if not isinstance(given, dict):
+        raise BadRequest(f"{key} must be an object")
+    return type, given
+
+
+def _short_names(type: Type, given: Mapping[str, Any]) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
+    for name, value in given.items():
+        short = SHORT.get(name)
+        if short is None or (short not in type.attributes and short not in _COMMON):
+            raise BadRequest(f"{name[:80]!r} is no attribute of {type.long}{_hint(type, name)}")
+        if short in attributes:
+            raise BadRequest(f"{_both(short)} is there twice, under its short and its long name")
+        attributes[short] = value
+    return attributes
+
+
+def _check_access(type: Type, attributes: Iterable[str], refused: set[Access]) -> None:
+    for name in attributes:
+        if type.attributes.get(name, _COMMON.get(name)) in refused:
+            raise BadRequest(f"{_both(name)} of a {type.long} is not the client's to set here")
+
+
+def _check_values(type: Type, attributes: Mapping[str, Any]) -> None:
+    for name, value in attributes.items():
+        kind = ATTRIBUTES[name].kind
+        if not _FITS[kind](value):
+            raise BadRequest(f"{_both(name)} of {type.long} must be {_MEANS[kind]}, not {_show(value)}")
+    if type.mgd is not None and attributes.get("mgd", type.mgd) != type.mgd:
+        raise BadRequest(f"mgd (mgmtDefinition) of {type.long} is {type.mgd}, not {attributes['mgd']}")
+
+
+def _hint(type: Type, name: str) -> str:
+    known = [*type.attributes, *_COMMON]
+    nearest = difflib.get_close_matches(name, [*known, *(LONG[short] for short in known)], n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def _both(short: str) -> str:
+    return f"{short} ({LONG[short]})"
+
+
+def _show(value: object) -> str:
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_uint(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_time(value: object) -> bool:
+    try:
+        return isinstance(value, str) and parse_timestamp(value) > 0
+    except ValueError:
+        return False
+
+
+_FITS: Final[dict[Kind, Callable[[object], bool]]] = {
+    Kind.TEXT: _is_text,
+    Kind.TEXTS: _is_texts,
+    Kind.TEXT_OR_TEXTS: lambda value: _is_text(value) or _is_texts(value),
+    Kind.UINT: _is_uint,
+    Kind.UINTS: lambda value: isinstance(value, list) and all(map(_is_uint, value)),
+    Kind.NUMBER: lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+    Kind.BOOLEAN: lambda value: isinstance(value, bool),
+    Kind.TIME: _is_time,
+    Kind.ANY: lambda value: value is not None,
+}
+_MEANS: Final = {
+    Kind.TEXT: "a string",
+    Kind.TEXTS: "a list of strings",
+    Kind.TEXT_OR_TEXTS: "a string or a list of strings",
+    Kind.UINT: "an integer from 0",
+    Kind.UINTS: "a list of integers from 0",
+    Kind.NUMBER: "a number",
+    Kind.BOOLEAN: "true or false",
+    Kind.TIME: "a time such as 20251231T235959,000000",
+    Kind.ANY: "a value",
+}

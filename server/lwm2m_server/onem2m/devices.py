@@ -1,0 +1,56 @@
+"""What the oneM2M side asks of the LwM2M side; the hub answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from lwm2m_engine.engine.presence import Presence
+from lwm2m_engine.messages.requests import Request
+from lwm2m_engine.model.view import ModelView
+from lwm2m_server.store.protocols import Device, Transaction
+
+T = TypeVar("T")
+
+
+class Devices(Protocol):
+    """Wishes to devices. Everything a client writes is committed through here, in one order.
+
+    All of them raise ``CommitFailed`` when the store cannot keep what was asked for, and what
+    ``store`` raises.
+    """
+
+    def models(self, device: Device) -> ModelView:
+        """The object versions the device announced, or the newest ones."""
+        ...
+
+    def state(self, device: Device) -> Presence:
+        """Whether it can be reached, and what waits for it."""
+        ...
+
+    async def submit(
+        self,
+        device: Device,
+        request: Request,
+        *,
+        id: int,
+        expires_at: float | None,
+        store: Callable[[Transaction], T],
+    ) -> T:
+        """Check and queue a request; ``store`` commits in the same transaction.
+
+        ``expires_at`` is seconds since 1970-01-01 UTC. Raises ``RequestError`` and ``ContainerFull``.
+        """
+        ...
+
+    async def cancel(self, device: Device, id: int, store: Callable[[Transaction], T]) -> T:
+        """Take a waiting message out of the queue."""
+        ...
+
+    async def change(self, store: Callable[[Transaction], T]) -> T:
+        """Commit what concerns no device's queue."""
+        ...
+
+    async def forget(self, device: Device, store: Callable[[Transaction], T]) -> T:
+        """The node or its credentials go: registration, queue and observations end."""
+        ...

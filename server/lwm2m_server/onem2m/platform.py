@@ -1,0 +1,216 @@
+"""``Onem2m``: the tree and all that can be done to it; one request in, one answer out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from lwm2m_engine.errors import RequestError
+from lwm2m_server.onem2m.behaviours.applications import create_application, update_application
+from lwm2m_server.onem2m.behaviours.context import ADMIN, Context
+from lwm2m_server.onem2m.behaviours.management import create_management, delete_credentials
+from lwm2m_server.onem2m.behaviours.messages import create_message, delete_message
+from lwm2m_server.onem2m.behaviours.nodes import communication_root, create_node, delete_node
+from lwm2m_server.onem2m.behaviours.updates import update_resource
+from lwm2m_server.onem2m.checks import Draft, read_creation, read_update
+from lwm2m_server.onem2m.devices import Devices
+from lwm2m_server.onem2m.errors import (
+    BadRequest,
+    InvalidChildType,
+    NameTaken,
+    NoPrivilege,
+    NotAcceptable,
+    NotAllowed,
+    NotFound,
+    NotImplementedYet,
+    Unavailable,
+)
+from lwm2m_server.onem2m.names import BY_MGD, BY_TY, KNOWN_TYPES, Type, type_of_key
+from lwm2m_server.onem2m.primitives import CREATED, DELETED, OK, UPDATED, Answer, Primitive
+from lwm2m_server.onem2m.queries import Content
+from lwm2m_server.onem2m.rendering import (
+    CONTENT_INSTANCE,
+    MGMT_OBJ,
+    NODE,
+    Renderer,
+    named,
+    root_key,
+)
+from lwm2m_server.onem2m.retrieval import Retrieval
+from lwm2m_server.onem2m.tree import AE, COMMUNICATION, Target, Tree
+from lwm2m_server.settings import Settings
+from lwm2m_server.store.ids import Ids, ResourceIds
+from lwm2m_server.store.protocols import (
+    CommitFailed,
+    Conflict,
+    ContainerFull,
+    Gone,
+    Inventory,
+    Ledger,
+    Message,
+    Resource,
+    Transaction,
+)
+
+Create: TypeAlias = Callable[[Context, Target, Draft, Any], Awaitable[Resource | Message]]
+
+_CREATE: Final[dict[int, Create]] = {
+    AE: create_application,
+    CONTENT_INSTANCE: create_message,
+    MGMT_OBJ: create_management,
+    NODE: create_node,
+}
+
+
+class Onem2m:
+    """Answers requests of oneM2M clients. Belongs to the event loop."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        ledger: Ledger,
+        devices: Devices,
+        ids: Ids,
+        settings: Settings,
+    ) -> None:
+        self.settings = settings
+        self.inventory = inventory
+        self._ledger, self._ids = ledger, ids
+        resource_ids = ResourceIds(ledger.installation)
+        self._renderer = Renderer(resource_ids, ledger.reader, settings)
+        self.tree = Tree(inventory, ledger.reader, resource_ids)
+        self._retrieval = Retrieval(inventory, ledger.reader, self._renderer)
+        self._context = Context(inventory, ledger.reader, self.tree, devices, ids, settings)
+
+    async def prepare(self) -> None:
+        """Give every tenant the resources it must have; to be called at start, and again at will."""
+        for tenant in self.inventory.tenants():
+            root = communication_root(self._ids.next(), tenant)
+
+            def store(transaction: Transaction, root: Resource = root) -> None:
+                if transaction.child(root.parent, COMMUNICATION) is None:
+                    transaction.put(root)
+
+            await self._ledger.commit(store)
+
+    async def answer(self, request: Primitive) -> Answer:
+        """Raises ``OneM2MError``."""
+        try:
+            return await _OPERATIONS[request.operation](self, request)
+        except RequestError as error:
+            raise BadRequest(str(error)) from error
+        except Conflict as error:
+            raise NameTaken(str(error)) from error
+        except ContainerFull as error:
+            raise NotAcceptable(str(error)) from error
+        except Gone as error:
+            raise NotFound(str(error)) from error
+        except CommitFailed as error:
+            raise Unavailable("the request could not be stored; it may be repeated") from error
+
+    async def _create(self, request: Primitive) -> Answer:
+        ty = request.ty
+        if ty is None:
+            raise BadRequest("the Content-Type of a CREATE says what to create, e.g. application/json;ty=4")
+        originator = _originator(request) if ty != AE or request.originator else None
+        target = self.tree.locate(request.address)
+        what = target.what
+        kind = BY_TY[CONTENT_INSTANCE] if isinstance(what, Message) else _type(what)
+        if ty not in KNOWN_TYPES:
+            raise BadRequest(f"ty={ty} is no resource type that can be created")
+        if ty not in kind.children:
+            raise InvalidChildType(f"a {kind.long} has no children of ty {ty}")
+        if ty not in _CREATE:
+            raise NotImplementedYet(f"resources of ty {ty} cannot be created yet")
+        draft = read_creation(request.body, ty)
+        sent = dict(draft.attributes)
+        created = await _CREATE[ty](self._context, target, draft, originator)
+        made = attrs.evolve(target, what=created)
+        location = f"{target.root}/~/{target.tenant.name}/{self._renderer.ri(created, target.tenant)}"
+        return Answer(CREATED, self._written(made, request, sent), location)
+
+    async def _retrieve(self, request: Primitive) -> Answer:
+        _originator(request)
+        target = self.tree.locate(request.address)
+        result = await self._retrieval.retrieve(target, request.query, request.style)
+        return Answer(OK, result.body, next_offset=result.next_offset)
+
+    async def _update(self, request: Primitive) -> Answer:
+        _originator(request)
+        target = self.tree.locate(request.address)
+        what = target.what
+        if isinstance(what, Message) or what.type not in (AE, NODE, MGMT_OBJ):
+            raise NotAllowed(f"{what.name} cannot be updated")
+        kind = type_of_key(what.key)
+        if kind is None:
+            raise NotAllowed(f"{what.name} is of a type of its own ({what.key}) and cannot be updated")
+        draft = read_update(request.body, kind)
+        sent = dict(draft.attributes)
+        if what.type == AE:
+            changed = await update_application(self._context, target, draft.attributes)
+        else:
+            changed = await update_resource(self._context, what, draft)
+        return Answer(UPDATED, self._written(attrs.evolve(target, what=changed), request, sent))
+
+    async def _delete(self, request: Primitive) -> Answer:
+        _originator(request)
+        target = self.tree.locate(request.address)
+        wants_body = request.query.content is Content.ATTRIBUTES
+        body = self._retrieval.attributes(target, request.style) if wants_body else None
+        await self._remove(target)
+        return Answer(DELETED, body)
+
+    async def _remove(self, target: Target) -> None:
+        context, what = self._context, target.what
+        if isinstance(what, Message):
+            await delete_message(context, target, what)
+        elif what.type == AE:
+            await self.inventory.remove_application(what.id)
+        elif what.type == NODE:
+            device = context.reader.device(what.id)
+            if device is None:
+                raise NotFound(f"{what.name} was removed meanwhile")
+            await delete_node(context, device)
+        elif what.key == "m2m:crds":
+            await delete_credentials(context, what)
+        elif what.type == MGMT_OBJ:
+            await context.devices.change(lambda transaction: transaction.remove(what.id))
+        else:
+            raise NotAllowed(f"{what.name} belongs to the platform and cannot be deleted")
+
+    def _written(self, target: Target, request: Primitive, sent: dict[str, Any]) -> dict[str, Any] | None:
+        """The body after a CREATE or UPDATE, as ``rcn`` wants it."""
+        if request.query.content is Content.NOTHING:
+            return None
+        if request.query.content is not Content.MODIFIED:
+            return self._retrieval.attributes(target, request.style)
+        style = request.style
+        representation = self._renderer.represent(target.what, target.tenant, secrets=style.secrets)
+        news = {name: value for name, value in representation.items() if name not in sent}
+        if request.operation == "update":
+            news = {"lt": representation["lt"]}
+        return {root_key(target.what, style.long): named(news, style.long)}
+
+
+_OPERATIONS: Final[dict[str, Callable[[Onem2m, Primitive], Awaitable[Answer]]]] = {
+    "create": Onem2m._create,
+    "retrieve": Onem2m._retrieve,
+    "update": Onem2m._update,
+    "delete": Onem2m._delete,
+}
+
+
+def _type(resource: Resource) -> Type:
+    kind = type_of_key(resource.key)
+    # A self-defined management object is a management object all the same.
+    return kind if kind is not None else BY_MGD[1007]
+
+
+def _originator(request: Primitive) -> str:
+    """Who asks. Without API clients any AE-ID is believed, and none means the administrator."""
+    originator = request.originator or ADMIN
+    if not originator.startswith("C"):
+        raise NoPrivilege(f"X-M2M-Origin {originator[:40]!r} is no AE-ID: these begin with C")
+    return originator

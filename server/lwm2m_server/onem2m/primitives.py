@@ -1,0 +1,38 @@
+"""Requests and responses without the HTTP around them (TS-0004, 6.4)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import attrs
+
+from lwm2m_server.onem2m.addresses import Address
+from lwm2m_server.onem2m.queries import Query
+from lwm2m_server.onem2m.rendering import Style
+
+CREATED, OK, DELETED, UPDATED = 2001, 2000, 2002, 2004
+
+
+@attrs.frozen(slots=True)
+class Primitive:
+    """A request. ``ty`` is the resource type of a CREATE."""
+
+    operation: Literal["create", "retrieve", "update", "delete"]
+    address: Address
+    originator: str | None
+    """``None`` if the client sent none."""
+    query: Query
+    style: Style
+    ty: int | None = None
+    body: object = None
+
+
+@attrs.frozen(slots=True)
+class Answer:
+    """A response; ``location`` is the HTTP path of what was created."""
+
+    rsc: int
+    body: dict[str, Any] | None = None
+    location: str | None = None
+    next_offset: int | None = None
+    """From 0: there is more than fitted into this answer."""

@@ -1,0 +1,141 @@
+"""One resource as JSON, in short or in long form; the order of the keys is the D2C documents'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+import orjson
+
+from lwm2m_server.onem2m.names import BY_TY, LONG, long_key
+from lwm2m_server.settings import Settings
+from lwm2m_server.store.ids import ResourceIds, timestamp
+from lwm2m_server.store.protocols import Device, Message, Reader, Resource, Tenant
+
+JSON_CONTENT: Final = "application/json:0"
+MASK: Final = "***"
+"""Stands for a secret that is kept and not shown."""
+UNDEFINED: Final = "UNDEFINED"
+LIFECYCLE_LABELS: Final = (
+    "updates_timestamp",
+    "registrations_timestamp",
+    "deregistrations_timestamp",
+    "expirations_timestamp",
+)
+
+CSE_BASE, CONTAINER, CONTENT_INSTANCE, MGMT_OBJ, NODE = 5, 3, 4, 13, 14
+_PARENT_TYPE: Final = {CONTAINER: CONTAINER, CONTENT_INSTANCE: CONTAINER, MGMT_OBJ: NODE}
+
+
+@attrs.frozen(slots=True)
+class Style:
+    """How the client that asks wants it, and what it may see."""
+
+    long: bool
+    secrets: bool = False
+    """Secrets in clear."""
+
+
+class Renderer:
+    """Makes representations; reads counters, and registrations for lifecycle labels."""
+
+    def __init__(self, resource_ids: ResourceIds, reader: Reader, settings: Settings) -> None:
+        self._ids, self._reader = resource_ids, reader
+        self._per_second = 1000 if settings.timestamp_unit == "ms" else 1
+
+    def ri(self, what: Resource | Message, tenant: Tenant) -> str:
+        """The resource id; of a CSEBase the tenant's name."""
+        if isinstance(what, Message):
+            return self._ids.ri(what.id, CONTENT_INSTANCE)
+        return tenant.name if what.type == CSE_BASE else self._ids.ri(what.id, what.type)
+
+    def represent(self, what: Resource | Message, tenant: Tenant, *, secrets: bool = False) -> dict[str, Any]:
+        """All attributes by short name."""
+        if isinstance(what, Message):
+            return self._message(what)
+        own = dict(what.attributes)
+        if what.key == "m2m:crds":
+            _conceal(own, secrets)
+        elif what.type == NODE:
+            self._label(own, what.id)
+        elif what.type == CONTAINER:
+            counters = self._reader.counters(what.id)
+            own |= {"cni": counters.instances, "cbs": counters.bytes, "st": counters.state_tag}
+        return own | {
+            "rn": what.name,
+            "ty": what.type,
+            "ri": self.ri(what, tenant),
+            "pi": self._parent(what, tenant),
+            "ct": timestamp(what.id),
+            "lt": timestamp(what.modified),
+        }
+
+    def _message(self, message: Message) -> dict[str, Any]:
+        moment = timestamp(message.id)
+        is_json = message.content_info == JSON_CONTENT
+        own: dict[str, Any] = {"con": orjson.Fragment(message.content) if is_json else message.content}
+        if message.content_info is not None:
+            own["cnf"] = message.content_info
+        own |= {
+            "ty": CONTENT_INSTANCE,
+            "cs": message.size,
+            "st": message.state_tag,
+            "cr": message.creator,
+            "rn": message.name,
+            "ri": self._ids.ri(message.id, CONTENT_INSTANCE),
+            "pi": self._ids.ri(message.container, CONTAINER),
+            "ct": moment,
+            "lt": moment,
+        }
+        if message.expires is not None:
+            own["et"] = timestamp(message.expires)
+        if message.labels is not None:
+            own["lbl"] = list(message.labels)
+        return own
+
+    def _parent(self, resource: Resource, tenant: Tenant) -> str:
+        if resource.type == CSE_BASE:
+            return ""
+        if resource.parent == tenant.id:
+            return tenant.name
+        return self._ids.ri(resource.parent, _PARENT_TYPE[resource.type])
+
+    def _label(self, own: dict[str, Any], node: int) -> None:
+        """Lifecycle labels come from the registration record and are stored nowhere else."""
+        device = self._reader.device(node)
+        labels = [*own.get("lbl", ()), *(self._lifecycle(device) if device else ())]
+        if labels:
+            own["lbl"] = labels
+
+    def _lifecycle(self, device: Device) -> list[str]:
+        moments = (device.updated_at, device.registered_at, device.deregistered_at, device.expired_at)
+        return [
+            f"{name}: {int(moment * self._per_second)}"
+            for name, moment in zip(LIFECYCLE_LABELS, moments, strict=True)
+            if moment is not None
+        ]
+
+
+def without_lifecycle(labels: list[str]) -> list[str]:
+    """Labels as a client sends them back, without those that only tell of the registration."""
+    return [label for label in labels if label.partition(":")[0].strip() not in LIFECYCLE_LABELS]
+
+
+def root_key(what: Resource | Message, long: bool) -> str:
+    """``m2m:nod`` or ``node``."""
+    key = BY_TY[CONTENT_INSTANCE].key if isinstance(what, Message) else what.key
+    return long_key(key) if long else key
+
+
+def named(representation: Mapping[str, Any], long: bool) -> dict[str, Any]:
+    """The same attributes under the names the client wants; values stay as they are."""
+    if not long:
+        return dict(representation)
+    return {LONG.get(name, name): value for name, value in representation.items()}
+
+
+def _conceal(own: dict[str, Any], secrets: bool) -> None:
+    own.setdefault("crid", UNDEFINED)
+    secret = own.get("crse")
+    own["crse"] = UNDEFINED if secret is None else secret if secrets else MASK

@@ -1,0 +1,160 @@
+"""RETRIEVE: a resource, its children, or references to them (TS-0004, 7.5.2; result content, 7.5.1.1)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from lwm2m_server.onem2m.queries import Content, Query
+from lwm2m_server.onem2m.rendering import (
+    CONTAINER,
+    CONTENT_INSTANCE,
+    CSE_BASE,
+    Renderer,
+    Style,
+    named,
+    root_key,
+)
+from lwm2m_server.onem2m.tree import AE, Target, as_resource
+from lwm2m_server.store.protocols import Inventory, Message, Reader, Resource
+
+PAGE: Final = 50
+"""Children read and rendered before others may run."""
+
+Child: TypeAlias = tuple[Resource | Message, dict[str, Any]]
+"""A child and its representation by short names."""
+
+
+@attrs.frozen(slots=True)
+class Result:
+    """The body of an answer; ``next_offset`` (from 0) if there is more."""
+
+    body: dict[str, Any] | None
+    next_offset: int | None = None
+
+
+class Retrieval:
+    """Reads what requests ask for."""
+
+    def __init__(self, inventory: Inventory, reader: Reader, renderer: Renderer) -> None:
+        self._inventory, self._reader, self._renderer = inventory, reader, renderer
+
+    def attributes(self, target: Target, style: Style) -> dict[str, Any]:
+        """``{root key: representation}``."""
+        representation = self._renderer.represent(target.what, target.tenant, secrets=style.secrets)
+        return {root_key(target.what, style.long): named(representation, style.long)}
+
+    async def retrieve(self, target: Target, query: Query, style: Style) -> Result:
+        content = Content.ATTRIBUTES if query.content is None else query.content
+        if content is Content.NOTHING:
+            return Result(None)
+        if content is Content.ATTRIBUTES:
+            return Result(self.attributes(target, style))
+        children, more = await self._children(target, query, style)
+        references = [self._reference(target, child, query, style) for child, _ in children]
+        if content is Content.REFERENCES:
+            return Result(_references(references, style), more)
+        body = self.attributes(target, style) if content is not Content.CHILDREN else {}
+        key = root_key(target.what, style.long)
+        own = body.setdefault(key, {})
+        if content is Content.ATTRIBUTES_AND_REFERENCES:
+            own |= named({"ch": references}, style.long)
+        else:
+            own |= await self._grouped(target, children, query, style)
+        return Result(body, more)
+
+    async def _grouped(
+        self, target: Target, children: list[Child], query: Query, style: Style
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Representations by root key; with ``lvl`` above 1 each with its own children."""
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for child, representation in children:
+            own = named(representation, style.long)
+            if query.level > 1:
+                below = attrs.evolve(target, what=child)
+                narrower = attrs.evolve(query, level=query.level - 1, offset=0)
+                grandchildren, _ = await self._children(below, narrower, style)
+                own |= await self._grouped(below, grandchildren, narrower, style)
+            groups.setdefault(root_key(child, style.long), []).append(own)
+        return groups
+
+    async def _children(self, target: Target, query: Query, style: Style) -> tuple[list[Child], int | None]:
+        found: list[Child] = []
+        skip = query.offset
+        walk = self._walk(target, query.types, 0 if query.filters else skip)
+        if not query.filters:
+            skip = 0
+        for count, child in enumerate(walk):
+            if count % PAGE == PAGE - 1:
+                await asyncio.sleep(0)
+            representation = self._renderer.represent(child, target.tenant, secrets=style.secrets)
+            if not query.accepts(representation):
+                continue
+            if skip:
+                skip -= 1
+            elif len(found) == query.limit:
+                return found, query.offset + query.limit
+            else:
+                found.append((child, representation))
+        return found, None
+
+    def _walk(self, target: Target, types: frozenset[int], skip: int) -> Iterator[Resource | Message]:
+        """Children of these types, all if none, in stable order; the first ``skip`` left out."""
+        parent = target.what
+        if isinstance(parent, Message):
+            return
+        if parent.type == CSE_BASE and (not types or AE in types):
+            applications = self._inventory.applications(target.tenant.name)
+            yield from (as_resource(application, target.tenant) for application in applications[skip:])
+            skip = max(0, skip - len(applications))
+        if (
+            parent.type == CONTAINER
+            and skip
+            and not self._reader.children(parent.id, types=types, limit=1, offset=skip)
+        ):
+            skip -= sum(1 for _ in self._resources(parent.id, types, 0))
+        else:
+            yield from self._resources(parent.id, types, skip)
+            skip = 0
+        if parent.type == CONTAINER and (not types or CONTENT_INSTANCE in types):
+            yield from self._messages(parent.id, skip)
+
+    def _resources(self, parent: int, types: frozenset[int], offset: int) -> Iterator[Resource]:
+        while page := self._reader.children(parent, types=types, limit=PAGE, offset=offset):
+            yield from page
+            offset += len(page)
+
+    def _messages(self, container: int, offset: int) -> Iterator[Message]:
+        while page := self._reader.messages(container, limit=PAGE, offset=offset):
+            yield from page
+            offset += len(page)
+
+    def _reference(
+        self, target: Target, child: Resource | Message, query: Query, style: Style
+    ) -> dict[str, Any]:
+        ri = self._renderer.ri(child, target.tenant)
+        value = ri if query.by_id else "/".join([*self._names(target), child.name])
+        type = CONTENT_INSTANCE if isinstance(child, Message) else child.type
+        reference = {"nm": child.name, "typ": type, "val": f"/{target.tenant.name}/{value}"}
+        if isinstance(child, Resource) and "mgd" in child.attributes:
+            reference["spid"] = child.attributes["mgd"]
+        return named(reference, style.long)
+
+    def _names(self, target: Target) -> list[str]:
+        """Names from the CSEBase down to the target."""
+        names: list[str] = []
+        what: Resource | None = target.what if isinstance(target.what, Resource) else None
+        while what is not None and what.type != CSE_BASE and what.parent != target.tenant.id:
+            names.append(what.name)
+            what = self._reader.resource(what.parent)
+        if what is not None and what.type != CSE_BASE:
+            names.append(what.name)
+        return [target.tenant.name, *reversed(names)]
+
+
+def _references(references: list[dict[str, Any]], style: Style) -> dict[str, Any]:
+    key = "resourceRefList" if style.long else "m2m:rrl"
+    return {key: named({"rrf": references}, style.long)}

@@ -1,0 +1,165 @@
+"""Which resource an address means: tenants and applications from the inventory, the rest from the ledger."""
+
+from __future__ import annotations
+
+import attrs
+
+from lwm2m_server.onem2m.addresses import Address
+from lwm2m_server.onem2m.errors import NotFound
+from lwm2m_server.onem2m.rendering import CONTAINER, CONTENT_INSTANCE, CSE_BASE
+from lwm2m_server.store.ids import ResourceIds
+from lwm2m_server.store.protocols import Application, Inventory, Message, Reader, Resource, Tenant
+
+AE = 2
+LATEST, OLDEST = "la", "ol"
+"""Virtual children of a container."""
+COMMUNICATION = "device-communication"
+RELEASES = ["2a", "3", "4"]
+"""``X-M2M-RVI`` this server understands."""
+TYPES_SUPPORTED = [2, 3, 4, 5, 13, 14]
+
+
+@attrs.frozen(slots=True)
+class Target:
+    """A resource that was found, and the address it has."""
+
+    tenant: Tenant
+    what: Resource | Message
+    root: str
+    """HTTP path below which links of this client start."""
+
+
+@attrs.frozen(slots=True)
+class Box:
+    """A container of a device: ``outgoing-msg``, ``received-msg`` …"""
+
+    container: Resource
+    device: str
+    """``rn`` of its node."""
+
+
+class Tree:
+    """Look-ups only; nothing here writes."""
+
+    def __init__(self, inventory: Inventory, reader: Reader, resource_ids: ResourceIds) -> None:
+        self._inventory, self._reader, self._ids = inventory, reader, resource_ids
+
+    def locate(self, address: Address) -> Target:
+        """Raises ``NotFound``, saying how far the address leads."""
+        if address.by_id:
+            tenant, what = self._start(address)
+            names = address.names[1:]
+        else:
+            tenant = self._tenant(address.tenant or "")
+            what, names = base(tenant), address.names
+        for name in names:
+            below = self._child(tenant, what, name)
+            if below is None:
+                raise NotFound(_missing(what, name))
+            what = below
+        return Target(tenant, what, address.root)
+
+    def box(self, target: Target) -> Box | None:
+        """The device container a resource is, if it is one."""
+        what = target.what
+        if isinstance(what, Message) or what.type != CONTAINER:
+            return None
+        folder = self._reader.resource(what.parent)
+        if folder is None or folder.type != CONTAINER:
+            return None
+        above = self._reader.resource(folder.parent)
+        if above is None or above.name != COMMUNICATION or above.parent != target.tenant.id:
+            return None
+        return Box(what, folder.name)
+
+    def box_of(self, target: Target, message: Message) -> Box | None:
+        """The device container a message lies in."""
+        container = self._reader.resource(message.container)
+        return self.box(attrs.evolve(target, what=container)) if container is not None else None
+
+    def _tenant(self, name: str) -> Tenant:
+        tenant = self._inventory.tenant(name)
+        if tenant is None:
+            raise NotFound(f"there is no tenant {name!r}")
+        return tenant
+
+    def _start(self, address: Address) -> tuple[Tenant, Resource | Message]:
+        ri = address.names[0]
+        tenant = self._tenant(address.tenant) if address.tenant is not None else self._inventory.tenant(ri)
+        if tenant is not None and ri == tenant.name:
+            return tenant, base(tenant)
+        found = self._by_ri(ri)
+        if found is None or (tenant is not None and found[0].name != tenant.name):
+            raise NotFound(f"there is no resource {ri!r}")
+        return found
+
+    def _by_ri(self, ri: str) -> tuple[Tenant, Resource | Message] | None:
+        parsed = self._ids.parse(ri)
+        if parsed is None:
+            return None
+        id, type = parsed
+        if type == AE:
+            application = self._inventory.application_by_id(id)
+            if application is None:
+                return None
+            tenant = self._tenant(application.tenant)
+            return tenant, as_resource(application, tenant)
+        if type == CONTENT_INSTANCE:
+            message = self._reader.message(id)
+            container = self._reader.resource(message.container) if message is not None else None
+            return (self._tenant(container.tenant), message) if container and message else None
+        resource = self._reader.resource(id)
+        # The type is part of the id: a changed digit must not find a neighbour.
+        if resource is None or resource.type != type:
+            return None
+        return self._tenant(resource.tenant), resource
+
+    def _child(self, tenant: Tenant, parent: Resource | Message, name: str) -> Resource | Message | None:
+        if isinstance(parent, Message):
+            return None
+        if parent.type == CSE_BASE:
+            application = self._inventory.application(tenant.name, name)
+            if application is not None:
+                return as_resource(application, tenant)
+        elif parent.type == CONTAINER:
+            if name == LATEST:
+                return self._reader.latest(parent.id)
+            if name == OLDEST:
+                return self._reader.oldest(parent.id)
+        found = self._reader.child(parent.id, name)
+        if found is None and parent.type == CONTAINER:
+            return self._reader.message_named(parent.id, name)
+        return found
+
+
+def base(tenant: Tenant) -> Resource:
+    """The CSEBase a tenant is."""
+    attributes = {
+        "csi": f"/{tenant.name}",
+        "cst": 1,
+        "srt": TYPES_SUPPORTED,
+        "srv": RELEASES,
+        "csz": ["application/json"],
+    }
+    return Resource(tenant.id, tenant.name, 0, tenant.name, CSE_BASE, "m2m:cb", attributes, tenant.id)
+
+
+def as_resource(application: Application, tenant: Tenant) -> Resource:
+    """An application as the AE it is."""
+    attributes = {"api": application.api, "aei": application.aei, **application.attributes}
+    return Resource(
+        application.id,
+        tenant.name,
+        tenant.id,
+        application.name,
+        AE,
+        "m2m:ae",
+        attributes,
+        application.modified,
+    )
+
+
+def _missing(parent: Resource | Message, name: str) -> str:
+    if isinstance(parent, Resource) and parent.type == CONTAINER and name in (LATEST, OLDEST):
+        return f"{parent.name} is empty"
+    return f"{parent.name} has no child {name!r}"
