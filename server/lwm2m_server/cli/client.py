@@ -1,0 +1,115 @@
+"""A small client of a running server's HTTP API, for the commands that talk to one."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
+
+import attrs
+
+from lwm2m_engine.errors import LwM2MError
+
+TIMEOUT = 30.0
+"""Seconds the server may take for one answer."""
+
+# A server on this machine is not to be asked for through a proxy.
+_open = build_opener(ProxyHandler({})).open
+
+
+class ServerError(LwM2MError):
+    """The server refused; ``status`` is the HTTP status, 0 if there was no answer."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status, self.reason = status, reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@attrs.frozen
+class Client:
+    """Requests as an administrator of one tenant."""
+
+    url: str
+    tenant: str | None = None
+    token: str | None = None
+
+    @classmethod
+    def of(cls, url: str, tenant: str | None, token_file: Path | None) -> Client:
+        """From the flags; raises ``ServerError`` for what is no HTTP address or no readable file."""
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise ServerError(0, f"--url: {url!r} is not an http:// or https:// address")
+        try:
+            token = token_file.read_text(encoding="utf-8").strip() if token_file else None
+        except OSError as error:
+            raise ServerError(0, f"--token-file: {token_file}: {error.strerror}") from error
+        return cls(url.rstrip("/"), tenant, token)
+
+    def get(self, path: str) -> Any:
+        """The JSON at a path of the server; raises ``ServerError``."""
+        return self._request("GET", path)
+
+    def post(self, path: str, resource: Mapping[str, Any], ty: int) -> Any:
+        """Create a oneM2M resource of type ``ty``; raises ``ServerError``."""
+        return self._request("POST", path, resource, f"application/json;ty={ty}")
+
+    def delete(self, path: str) -> None:
+        """Raises ``ServerError``."""
+        self._request("DELETE", path)
+
+    def _request(self, method: str, path: str, body: Any = None, media_type: str = "application/json") -> Any:
+        headers = {
+            "Accept": "application/json",
+            "X-M2M-Origin": "CAdmin",
+            "X-M2M-RI": uuid.uuid4().hex,
+            # Attribute names as the server spells them by default would depend on its settings.
+            "fullName": "true",
+        }
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token}"
+        data = None
+        if body is not None:
+            data, headers["Content-Type"] = json.dumps(body).encode(), media_type
+        # The scheme was checked: this is never a file.
+        request = Request(self.url + path, data=data, headers=headers, method=method)  # noqa: S310
+        try:
+            with _open(request, timeout=TIMEOUT) as response:
+                payload = response.read()
+        except HTTPError as error:
+            raise ServerError(error.code, _reason(error)) from error
+        except (URLError, HTTPException, OSError) as error:
+            raise ServerError(0, _unreachable(self.url, error)) from error
+        return json.loads(payload) if payload else None
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path."""
+    return quote(name, safe=":")
+
+
+def _reason(error: HTTPError) -> str:
+    """What the server says is wrong: oneM2M's debug text, a problem's detail, or the status."""
+    text = error.read().decode("utf-8", "replace")
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = {}
+    if isinstance(body, dict):
+        for key in ("m2m:dbg", "detail", "title"):
+            if body.get(key):
+                return str(body[key])
+    return f"the server answered {error.code} {error.reason}"
+
+
+def _unreachable(url: str, error: Exception) -> str:
+    cause = getattr(error, "reason", error)
+    advice = "start one with 'lwm2m serve' or 'lwm2m demo', or name another with --url"
+    return f"no server answers at {url} ({cause}); {advice}"
