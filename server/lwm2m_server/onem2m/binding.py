@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 import structlog
+from starlette.routing import Route
 
 from lwm2m_server.onem2m.addresses import parse_address
 from lwm2m_server.onem2m.behaviours.context import now
@@ -54,6 +55,11 @@ _ALWAYS: Final = (
     (b"x-m2m-rvi", RELEASES[-1].encode()),
 )
 _log = structlog.get_logger(__name__)
+
+
+def create_routes(platform: Onem2m) -> list[Route]:
+    """To stand behind all other routes: the tree answers under any path, with 404 if need be."""
+    return [Route("/{path:path}", Binding(platform), name="oneM2M")]
 
 
 class Binding:

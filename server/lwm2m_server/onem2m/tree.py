@@ -117,11 +117,7 @@ class Tree:
     def _child(self, tenant: Tenant, parent: Resource | Message, name: str) -> Resource | Message | None:
         if isinstance(parent, Message):
             return None
-        if parent.type == CSE_BASE:
-            application = self._inventory.application(tenant.name, name)
-            if application is not None:
-                return as_resource(application, tenant)
-        elif parent.type == CONTAINER:
+        if parent.type == CONTAINER:
             if name == LATEST:
                 return self._reader.latest(parent.id)
             if name == OLDEST:
@@ -129,6 +125,9 @@ class Tree:
         found = self._reader.child(parent.id, name)
         if found is None and parent.type == CONTAINER:
             return self._reader.message_named(parent.id, name)
+        if found is None and parent.type == CSE_BASE:
+            application = self._inventory.application(tenant.name, name)
+            return as_resource(application, tenant) if application is not None else None
         return found
 
 

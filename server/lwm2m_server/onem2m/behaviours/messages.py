@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import attrs
 import orjson
 
+from lwm2m_engine.coap import Code
+from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.messages.text import parse, parse_json
+from lwm2m_engine.model.view import ModelView
 from lwm2m_server.onem2m.behaviours.context import Context
 from lwm2m_server.onem2m.behaviours.nodes import OUTGOING
 from lwm2m_server.onem2m.checks import Draft, check_name, require
@@ -18,7 +20,7 @@ from lwm2m_server.onem2m.errors import BadRequest, InvalidChildType, NotFound
 from lwm2m_server.onem2m.rendering import JSON_CONTENT
 from lwm2m_server.onem2m.tree import Box, Target
 from lwm2m_server.store.ids import SECOND, parse_timestamp, uuid_name
-from lwm2m_server.store.protocols import Device, Message
+from lwm2m_server.store.protocols import Message
 
 TEXT_CONTENT = "text/plain:0"
 _CONTENT_INFO = re.compile(r"[\w.+-]+/[\w.+-]+:\d{1,4}(:\d)?")
@@ -37,7 +39,7 @@ async def create_message(context: Context, target: Target, draft: Draft, origina
     device = context.device(target, box.device)
     if device is None:
         raise NotFound(f"there is no device {box.device!r}")
-    request = _request(context, device, message)
+    request = request_of(message.content, message.content_info, context.devices.models(device))
     waiting = attrs.evolve(message, deadline=_deadline(context, message))
     return await context.devices.submit(
         device,
@@ -101,22 +103,26 @@ def _expiry(now: int, text: str | None) -> int | None:
     return expires
 
 
-def _request(context: Context, device: Device, message: Message) -> Request:
-    models = context.devices.models(device)
-    if message.content_info not in (None, TEXT_CONTENT, JSON_CONTENT):
-        raise BadRequest(f"{OUTGOING} takes {TEXT_CONTENT} and {JSON_CONTENT}, not {message.content_info}")
-    if message.content_info != JSON_CONTENT:
-        return parse(message.content, models)
-    document = orjson.loads(message.content)
+def request_of(content: str, content_info: str | None, models: ModelView | None) -> Request:
+    """What a message in ``outgoing-msg`` asks of the device. Raises ``RequestError``."""
+    if content_info not in (None, TEXT_CONTENT, JSON_CONTENT):
+        raise _bad(f"{OUTGOING} takes {TEXT_CONTENT} and {JSON_CONTENT}, not {content_info}")
+    if content_info != JSON_CONTENT:
+        return parse(content, models)
+    document = orjson.loads(content)
     if isinstance(document, str):
         # JSON in a string: what cnf says is true of the string's content.
         try:
             document = orjson.loads(document)
         except orjson.JSONDecodeError as error:
-            raise BadRequest(f"con (content) is not the JSON that cnf promises: {error}") from error
-    if not isinstance(document, Mapping):
-        raise BadRequest('con (content) must be an object such as {"method": "GET", "path": "/3"}')
+            raise _bad(f"con (content) is not the JSON that cnf promises: {error}") from error
+    if not isinstance(document, dict):
+        raise _bad('con (content) must be an object such as {"method": "GET", "path": "/3"}')
     return parse_json(document, models)
+
+
+def _bad(reason: str) -> RequestError:
+    return RequestError(Code.BAD_REQUEST, reason)
 
 
 def _deadline(context: Context, message: Message) -> float:

@@ -1,0 +1,188 @@
+"""``/api/v1/devices``: registrations as an operator wants to see them. Times are milliseconds."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lwm2m_engine.engine.records import Observation, Registration
+from lwm2m_engine.model.spec import ResourceSpec
+from lwm2m_engine.model.view import ModelView
+from lwm2m_server.http.problems import Problem
+from lwm2m_server.onem2m.devices import Devices
+from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
+from lwm2m_server.settings import Settings
+from lwm2m_server.store.ids import NodeIds, ResourceIds
+from lwm2m_server.store.protocols import Device, Inventory, Ledger
+
+MAX_ROWS: Final = 1000
+
+
+class DeviceApi:
+    """Read-only; creating and removing devices is oneM2M's business."""
+
+    def __init__(self, inventory: Inventory, ledger: Ledger, devices: Devices, settings: Settings) -> None:
+        self._inventory, self._reader, self._devices = inventory, ledger.reader, devices
+        self._ids = ResourceIds(ledger.installation)
+        self._default_tenant = settings.tenant
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/api/v1/devices", self.list_devices, methods=["GET"]),
+            Route("/api/v1/devices/{name}", self.show_device, methods=["GET"]),
+        ]
+
+    async def list_devices(self, request: Request) -> Response:
+        """``?tenant=&limit=&offset=``: devices in the order of their creation."""
+        tenant = self._tenant(request)
+        limit = min(_number(request, "limit", MAX_ROWS), MAX_ROWS)
+        offset = _number(request, "offset", 0)
+        rows = list(islice(self._reader.devices(tenant), offset, offset + limit + 1))
+        document: dict[str, Any] = {
+            "tenant": tenant,
+            "devices": [self._row(device) for device in rows[:limit]],
+        }
+        if len(rows) > limit:
+            document["nextOffset"] = offset + limit
+        return _json(document)
+
+    async def show_device(self, request: Request) -> Response:
+        tenant = self._tenant(request)
+        name = request.path_params["name"]
+        device = self._reader.device_named(tenant, name)
+        if device is None:
+            raise Problem(404, f"tenant {tenant} has no device {name!r}")
+        return _json(self._row(device) | self._details(device))
+
+    def _tenant(self, request: Request) -> str:
+        name = request.query_params.get("tenant") or self._default_tenant
+        if self._inventory.tenant(name) is None:
+            raise Problem(404, f"there is no tenant {name!r}")
+        return name
+
+    def _row(self, device: Device) -> dict[str, Any]:
+        state, registration, liveness = self._devices.state(device), device.registration, device.liveness
+        return {
+            "name": device.name,
+            "nodeId": device.node_id,
+            "endpoint": device.endpoint,
+            "registered": state.registered,
+            "version": registration.version if registration else None,
+            "lifetime": registration.lifetime if registration else None,
+            "binding": registration.binding if registration else None,
+            "queueMode": registration.queue_mode if registration else None,
+            "awake": state.awake if registration else None,
+            "awakeUntil": _milliseconds(state.awake_until),
+            "lastSeen": _milliseconds(liveness.seen_at) if liveness else None,
+            "waiting": state.waiting,
+            "inFlight": state.in_flight,
+        }
+
+    def _details(self, device: Device) -> dict[str, Any]:
+        node = self._reader.resource(device.node)
+        registration, liveness = device.registration, device.liveness
+        details: dict[str, Any] = {
+            "tenant": device.tenant,
+            "labels": list(node.attributes.get("lbl", ())) if node else [],
+            "identity": device.identity,
+            "registeredAt": _milliseconds(device.registered_at),
+            "updatedAt": _milliseconds(device.updated_at),
+            "deregisteredAt": _milliseconds(device.deregistered_at),
+            "expiredAt": _milliseconds(device.expired_at),
+            "expiresAt": _milliseconds(liveness.expires_at) if liveness else None,
+            "address": str(liveness.peer) if liveness else None,
+            "registration": _registration(registration) if registration else None,
+            "objects": _objects(registration, self._devices.models(device)) if registration else [],
+            "observations": [_observation(one) for one in self._reader.observations(device.node)],
+        }
+        return details | self._messages(device)
+
+    def _messages(self, device: Device) -> dict[str, Any]:
+        ids = NodeIds(device.node)
+        last_error = self._reader.latest(ids.errors)
+        return {
+            "messages": [
+                {
+                    "id": self._ids.ri(message.id, CONTENT_INSTANCE),
+                    "content": message.content,
+                    "expiresAt": _milliseconds(message.deadline),
+                    "inFlight": message.in_flight,
+                }
+                for message in self._reader.messages(ids.outgoing)
+            ],
+            "lastError": orjson.Fragment(last_error.content) if last_error else None,
+        }
+
+
+def _registration(registration: Registration) -> dict[str, Any]:
+    return {
+        "id": registration.id,
+        "root": registration.root,
+        "contentFormats": list(registration.formats),
+        "sms": registration.sms,
+        "attributes": dict(registration.attributes),
+        "warnings": list(registration.warnings),
+    }
+
+
+def _objects(registration: Registration, models: ModelView) -> list[dict[str, Any]]:
+    """What the device announced, and what its models say can be done with it."""
+    instances: dict[int, list[int]] = {id: [] for id in registration.objects}
+    for path in registration.instances:
+        instances.setdefault(path[0], []).append(path[1])
+    return [_object(id, found, models) for id, found in sorted(instances.items())]
+
+
+def _object(id: int, instances: list[int], models: ModelView) -> dict[str, Any]:
+    spec = models.object(id)
+    return {
+        "id": id,
+        "name": spec.name if spec else None,
+        "version": models.version(id),
+        "modelVersion": spec.version if spec else None,
+        "instances": instances,
+        "resources": [_resource(resource) for resource in spec.resources.values()] if spec else [],
+    }
+
+
+def _resource(spec: ResourceSpec) -> dict[str, Any]:
+    return {
+        "id": spec.id,
+        "name": spec.name,
+        "operations": spec.operations,
+        "type": spec.type.value,
+        "multiple": spec.multiple,
+        "mandatory": spec.mandatory,
+        "units": spec.units,
+        "range": spec.range,
+    }
+
+
+def _observation(observation: Observation) -> dict[str, Any]:
+    return {
+        "paths": [str(path) for path in observation.paths],
+        "composite": observation.composite,
+        "since": _milliseconds(observation.began_at),
+    }
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):
+        raise Problem(400, f"{name}={text[:40]} is not a number")
+    return int(text)
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * 1000)
+
+
+def _json(document: object) -> Response:
+    return Response(orjson.dumps(document), 200, {"cache-control": "no-store"}, media_type="application/json")
