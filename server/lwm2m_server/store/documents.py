@@ -11,6 +11,7 @@ import cattrs
 import orjson
 
 from lwm2m_engine.engine.records import Observation, Registration
+from lwm2m_engine.links import Link
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink, Value
 
@@ -74,3 +75,6 @@ _converter.register_unstructure_hook(Path, str)
 _converter.register_structure_hook(Path, lambda text, _: Path(text))
 _converter.register_unstructure_hook(bytes, lambda value: base64.b64encode(value).decode("ascii"))
 _converter.register_structure_hook(bytes, lambda text, _: base64.b64decode(text))
+# A device announces dozens of links: pairs are a quarter of the work of objects with named members.
+_converter.register_unstructure_hook(Link, lambda link: (link.target, link.attributes))
+_converter.register_structure_hook(Link, lambda pair, _: Link(pair[0], tuple(map(tuple, pair[1]))))

@@ -11,6 +11,7 @@ import attrs
 from lwm2m_engine.engine.records import Liveness, Observation, Registration
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
+from lwm2m_server.store.containers import ContainerWriter
 from lwm2m_server.store.documents import (
     dumps,
     inputs_from_json,
@@ -18,15 +19,11 @@ from lwm2m_server.store.documents import (
     observation_to_json,
     registration_to_json,
 )
-from lwm2m_server.store.ids import uuid_name
-from lwm2m_server.store.protocols import Conflict, ContainerFull, Gone, Message, Resource
-from lwm2m_server.store.reading import LedgerReader, node_id_key
+from lwm2m_server.store.protocols import Conflict, Gone, Resource
+from lwm2m_server.store.reading import node_id_key
 
 CONTAINER, NODE = 3, 14
 """``ty`` of the two resource types that have rows of their own besides."""
-
-MAX_INSTANCES, MAX_BYTES = 100, 1_000_000
-"""Limits of a container whose attributes have no ``mni`` or ``mbs``."""
 
 _SUBTREE = """WITH RECURSIVE tree(id) AS (
     VALUES (?) UNION ALL SELECT resource.id FROM tree JOIN resource ON resource.parent = tree.id
@@ -40,7 +37,7 @@ _DELETE_DEVICE = (
 )
 
 
-class LedgerTransaction(LedgerReader):
+class LedgerTransaction(ContainerWriter):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 
     # --- oneM2M resources ----------------------------------------------------------------------------
@@ -63,10 +60,7 @@ class LedgerTransaction(LedgerReader):
         except sqlite3.IntegrityError:
             raise Conflict(f"the name {resource.name!r} is taken") from None
         if resource.type == CONTAINER:
-            self._execute(
-                "INSERT INTO container (id, mni, mbs, evict) VALUES (?, ?, ?, ?)",
-                (resource.id, *_limits(resource.attributes), evict),
-            )
+            self._put_container(resource.id, resource.attributes, evict)
         elif resource.type == NODE:
             self._put_device(resource)
 
@@ -88,7 +82,7 @@ class LedgerTransaction(LedgerReader):
         if before.type == NODE:
             self._change_node_id(id, attributes.get("ni"))
         elif before.type == CONTAINER:
-            self._change_limits(id, *_limits(attributes))
+            self._change_container(id, attributes)
         self._execute(
             "UPDATE resource SET attributes = ?, modified = ? WHERE id = ?", (dumps(attributes), modified, id)
         )
@@ -107,100 +101,10 @@ class LedgerTransaction(LedgerReader):
         for child, type in self._execute(_SUBTREE, (id,)).fetchall():
             self._execute("DELETE FROM resource WHERE id = ?", (child,))
             if type == CONTAINER:
-                self._execute("DELETE FROM container WHERE id = ?", (child,))
-                self._execute("DELETE FROM message WHERE container = ?", (child,))
+                self._remove_container(child)
             elif type == NODE:
                 for statement in _DELETE_DEVICE:
                     self._execute(statement, (child,))
-
-    # --- containers and their messages ---------------------------------------------------------------
-
-    def add_message(self, message: Message) -> Message:
-        name = None if message.name == uuid_name(message.id) else message.name
-        if name is not None and self.message_named(message.container, name) is not None:
-            raise Conflict(f"the name {name!r} is taken")
-        state_tag = self._make_room(message.container, message.size) + 1
-        self._execute(
-            "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                message.id,
-                message.container,
-                name,
-                message.creator,
-                state_tag,
-                message.content,
-                message.content_info,
-                message.size,
-                None if message.labels is None else dumps(message.labels),
-                message.expires,
-                message.deadline,
-                message.in_flight,
-            ),
-        )
-        self._execute(
-            "UPDATE container SET st = ?, cni = cni + 1, cbs = cbs + ? WHERE id = ?",
-            (state_tag, message.size, message.container),
-        )
-        return attrs.evolve(message, state_tag=state_tag)
-
-    def remove_message(self, id: int) -> None:
-        row = self._execute("SELECT container, cs FROM message WHERE id = ?", (id,)).fetchone()
-        if row is not None:
-            self._drop(id, *row)
-
-    def move_message(self, id: int, container: int, new_id: int, name: str) -> Message | None:
-        message = self.message(id)
-        if message is None:
-            return None
-        moved = self.add_message(
-            attrs.evolve(message, id=new_id, container=container, name=name, deadline=None, in_flight=False)
-        )
-        self._drop(id, message.container, message.size)
-        return moved
-
-    def mark_in_flight(self, id: int, in_flight: bool) -> None:
-        self._execute("UPDATE message SET in_flight = ? WHERE id = ?", (in_flight, id))
-
-    def _make_room(self, container: int, size: int) -> int:
-        """Evict until one more message of ``size`` bytes fits; the container's state tag."""
-        row = self._execute(
-            "SELECT st, cni, cbs, mni, mbs, evict FROM container WHERE id = ?", (container,)
-        ).fetchone()
-        if row is None:
-            raise Gone("the container was removed")
-        state_tag, instances, stored, max_instances, max_bytes, evict = row
-        if size > max_bytes or max_instances < 1:
-            raise ContainerFull(
-                f"{size} bytes; the container takes {max_instances} of {max_bytes} bytes in all"
-            )
-        if instances + 1 > max_instances or stored + size > max_bytes:
-            if not evict:
-                raise ContainerFull(f"{instances} messages of {stored} bytes are waiting already")
-            self._evict(container, instances + 1 - max_instances, stored + size - max_bytes)
-        return int(state_tag)
-
-    def _evict(self, container: int, instances: int, size: int) -> None:
-        """Drop the oldest: at least so many, and at least so many bytes."""
-        while instances > 0 or size > 0:
-            row = self._execute(
-                "SELECT id, cs FROM message WHERE container = ? ORDER BY id LIMIT 1", (container,)
-            ).fetchone()
-            if row is None:
-                return
-            self._drop(row[0], container, row[1])
-            instances, size = instances - 1, size - row[1]
-
-    def _drop(self, id: int, container: int, size: int) -> None:
-        self._execute("DELETE FROM message WHERE id = ?", (id,))
-        self._execute("UPDATE container SET cni = cni - 1, cbs = cbs - ? WHERE id = ?", (size, container))
-
-    def _change_limits(self, container: int, max_instances: int, max_bytes: int) -> None:
-        self._execute(
-            "UPDATE container SET mni = ?, mbs = ? WHERE id = ?", (max_instances, max_bytes, container)
-        )
-        row = self._execute("SELECT cni, cbs, evict FROM container WHERE id = ?", (container,)).fetchone()
-        if row[2]:
-            self._evict(container, row[0] - max_instances, row[1] - max_bytes)
 
     # --- devices -------------------------------------------------------------------------------------
 
@@ -275,7 +179,3 @@ class LedgerTransaction(LedgerReader):
             raise Conflict("the endpoint name or security identity is taken") from None
         if changed.rowcount == 0:
             raise Gone("the node was removed")
-
-
-def _limits(attributes: Mapping[str, Any]) -> tuple[int, int]:
-    return attributes.get("mni", MAX_INSTANCES), attributes.get("mbs", MAX_BYTES)
