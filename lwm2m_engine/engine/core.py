@@ -197,6 +197,18 @@ class Engine:
         device = self._state.devices.get(endpoint)
         return device.view if device is not None else self._state.catalog
 
+    def view(self, registration: Registration | None) -> ModelView:
+        """The models that hold for a registration."""
+        return self._state.view(registration)
+
+    def observed(self, token: bytes) -> CoapRequest | None:
+        """The request that began an observe relation, to fetch the rest of a block-wise notification."""
+        device = self._state.by_token.get(token)
+        observation = device.observations.get(token) if device is not None else None
+        if device is None or observation is None:
+            return None
+        return outbox.request_of(self._state, device, observation)
+
     def swap(self, catalog: Catalog, table: MappingTable) -> None:
         """Use other models and mappings from the next input on."""
         self._state.catalog, self._state.table = catalog, table

@@ -13,7 +13,7 @@ from lwm2m_engine.coap import CoapRequest, Code
 from lwm2m_engine.engine import negotiation, plans
 from lwm2m_engine.engine.devices import Device, Exchange, Job
 from lwm2m_engine.engine.events import Failed, Held, Queued, Received, Sent, Started
-from lwm2m_engine.engine.records import Waiting
+from lwm2m_engine.engine.records import Observation, Waiting
 from lwm2m_engine.engine.state import State
 from lwm2m_engine.engine.step import Abort, Perform
 from lwm2m_engine.engine.turn import Turn
@@ -136,6 +136,16 @@ def interrupt(state: State, device: Device, turn: Turn) -> None:
         _fail(device, turn, job, "unknown-outcome", "the registration ended before the answer came")
     else:
         turn.tell(Held(device.endpoint, turn.now, job.message.id))
+
+
+def request_of(state: State, device: Device, observation: Observation) -> CoapRequest | None:
+    """The Observe or Observe-Composite that began a relation, as it went out."""
+    if device.registration is None:
+        return None
+    step: Single = (
+        ObserveComposite(observation.paths) if observation.composite else Observe(observation.paths[0])
+    )
+    return _coap(state, device, step, observation.accept, device.registration.root)
 
 
 def _next_job(device: Device, turn: Turn) -> Job | None:

@@ -30,6 +30,5 @@ class Bus:
         for listener in tuple(self._listeners):
             try:
                 listener(tenant, event)
-            except Exception:
-                # A listener is a plugin, a log or a screen: none may hold up the devices.
+            except Exception:  # noqa: BLE001 - a listener may be foreign code
                 _log.exception("listener failed", listener=repr(listener), event_type=type(event).__name__)

@@ -30,6 +30,8 @@ class Commits:
 
     def __init__(self, ledger: Ledger, heal: Callable[[str], None]) -> None:
         self._ledger, self._heal = ledger, heal
+        self.problem: str | None = None
+        """Why the last commit failed; ``None`` after one that did not."""
         self._under_way: Counter[str] = Counter()
         self._broken: set[str] = set()
         self._attempts: Counter[str] = Counter()
@@ -65,6 +67,8 @@ class Commits:
             self._open.discard(commit)
             self._under_way.subtract(keys)
             error = commit.exception()
+            if error is None or isinstance(error, CommitFailed):
+                self.problem = None if error is None else str(error)
             if error is None:
                 for key in keys:
                     self._attempts.pop(key, None)

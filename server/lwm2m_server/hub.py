@@ -16,7 +16,7 @@ import structlog
 
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
 from lwm2m_engine.engine import Abort, DeviceRecord, Engine, Perform, Step
-from lwm2m_engine.engine.events import Deregistered, Expired, Registered
+from lwm2m_engine.engine.events import Deregistered, Event, Expired, Registered
 from lwm2m_engine.engine.presence import Presence
 from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages.requests import Request
@@ -41,7 +41,7 @@ class Transport(Protocol):
 class Projection(Protocol):
     """Facts as writes, and rows back as what the engine knew. Belongs to the oneM2M tree above."""
 
-    def plan(self, event: object, device: DeviceRef, models: ModelView) -> Write | None:
+    def plan(self, event: Event, device: DeviceRef, models: ModelView) -> Write | None:
         """What an event changes in the ledger."""
         ...
 
@@ -91,10 +91,16 @@ class Hub:
         self._engines[name] = engine
 
     def add_transport(self, listener: str, transport: Transport) -> None:
+        """``listener`` is the name in the ``Peer`` of whoever is heard through it."""
         self._transports[listener] = transport
 
+    @property
+    def problem(self) -> str | None:
+        """Why the ledger cannot keep facts at present."""
+        return self._commits.problem
+
     def restore(self) -> list[tuple[str, Step]]:
-        """Bring every device back from the ledger; pass the result to ``resume`` once transports are there."""
+        """Bring every device back from the ledger; ``resume`` takes the result once transports are there."""
         steps = []
         for device in self._reader.devices():
             engine = self._engines.get(device.tenant)
@@ -136,6 +142,13 @@ class Hub:
 
     def knows(self, token: bytes) -> bool:
         return any(engine.knows(token) for engine in self._engines.values())
+
+    def observed(self, token: bytes) -> CoapRequest | None:
+        """The request that began a relation."""
+        for engine in self._engines.values():
+            if engine.knows(token):
+                return engine.observed(token)
+        return None
 
     async def notified(self, token: bytes, reply: CoapReply, peer: Peer) -> bool:
         """False for a token nobody waits for. Raises ``CommitFailed``: do not acknowledge then."""
@@ -254,11 +267,19 @@ class Hub:
                 if transport is not None:
                     transport.abort(effect.exchange)
             elif not self._closed:
-                transport = self._transports[effect.peer.listener]
-                self._exchanges[effect.exchange] = (tenant, transport)
-                transport.perform(effect)
+                self._perform(tenant, effect)
         for event in step.events:
             self._bus.publish(tenant, event)
+
+    def _perform(self, tenant: str, effect: Perform) -> None:
+        transport = self._transports.get(effect.peer.listener)
+        if transport is None:
+            # The device registered through a listener that was taken out of the settings.
+            step = self._engines[tenant].failed(effect.exchange, "unreachable", self._clock())
+            self._settle(tenant, step)
+            return
+        self._exchanges[effect.exchange] = (tenant, transport)
+        transport.perform(effect)
 
     async def _report(self, tenant: str, step: Step) -> None:
         try:
@@ -323,9 +344,7 @@ class Hub:
             self._load(self._engines[device.tenant], device, key=key, resume=False)
         return self._refs[key]
 
-    def _load(
-        self, engine: Engine, device: Device, *, key: str | None = None, resume: bool
-    ) -> Step:
+    def _load(self, engine: Engine, device: Device, *, key: str | None = None, resume: bool) -> Step:
         endpoint = key if key is not None else self._key(device)
         self._refs[endpoint] = DeviceRef(device.node, device.tenant, device.name, endpoint)
         record = self._projection.record(device, endpoint, engine)

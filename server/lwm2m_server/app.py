@@ -1,0 +1,184 @@
+"""The composition root: opens the stores, builds every part, connects them, and takes them down again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from itertools import count
+
+import attrs
+import structlog
+
+from lwm2m_engine.codecs import Codecs
+from lwm2m_engine.engine import Engine, EngineSettings
+from lwm2m_engine.engine.events import Event, Warned
+from lwm2m_engine.mapping.table import MappingTable
+from lwm2m_engine.model.catalog import Catalog
+from lwm2m_engine.plugins.manager import PluginManager
+from lwm2m_server.bus import Bus
+from lwm2m_server.coap.gateway import Gateway, Timing
+from lwm2m_server.http.app import create_http
+from lwm2m_server.http.devices import DeviceApi
+from lwm2m_server.http.health import health_routes
+from lwm2m_server.http.serving import serve_http
+from lwm2m_server.hub import Hub
+from lwm2m_server.models import Models
+from lwm2m_server.onem2m.binding import create_routes
+from lwm2m_server.onem2m.platform import Onem2m
+from lwm2m_server.onem2m.projection import Nodes
+from lwm2m_server.onem2m.projector import Projector
+from lwm2m_server.settings import Settings
+from lwm2m_server.store.ids import Ids, ResourceIds
+from lwm2m_server.store.inventory import TinyInventory
+from lwm2m_server.store.ledger import SqliteLedger
+from lwm2m_server.store.lock import DataDirectory
+from lwm2m_server.store.protocols import Tenant
+
+_log = structlog.get_logger(__name__)
+
+
+@attrs.frozen
+class Addresses:
+    """Where the server listens."""
+
+    coap: tuple[str, ...]
+    http: str
+
+    def as_json(self) -> dict[str, object]:
+        """One listener as text, several as a list; unknown keys may be added later."""
+        return {"coap": self.coap[0] if len(self.coap) == 1 else list(self.coap), "http": self.http}
+
+
+@attrs.frozen
+class Running:
+    """A started server, as ``ready`` gets it."""
+
+    addresses: Addresses
+    bus: Bus
+    models: Models
+    plugins: PluginManager
+
+
+async def run(settings: Settings, *, ready: Callable[[Running], None], stop: asyncio.Event) -> None:
+    """Serve until ``stop`` is set. ``ready`` is called when every listener is bound.
+
+    Raises ``SettingsError`` for what cannot be used, ``OSError`` for an address that cannot be bound.
+    """
+    async with AsyncExitStack() as stack:
+        running = await _start(settings, stack)
+        ready(running)
+        await stop.wait()
+
+
+async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
+    plugins = PluginManager.default(settings.plugins.dirs, strict=settings.strict)
+    models = Models(plugins, settings.models.dirs)
+    _tell_plugins(plugins)
+    directory = stack.enter_context(DataDirectory(settings.data))
+    ledger = SqliteLedger(directory.path / "ledger.sqlite", power_safe=settings.ledger.power_safe)
+    stack.callback(ledger.close)
+    inventory = TinyInventory(directory.path / "inventory.json")
+    ids = Ids(floor=max(ledger.highest_id, inventory.highest_id))
+    if inventory.tenant(settings.tenant) is None:
+        await inventory.add_tenant(Tenant(ids.next(), settings.tenant))
+    bus = Bus()
+    bus.subscribe(lambda tenant, event: plugins.event(event))
+    bus.subscribe(_log_event)
+    resource_ids = ResourceIds(ledger.installation)
+    projector = Projector(ids, resource_ids, settings)
+    nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
+    hub = Hub(ledger, nodes, bus, default_tenant=settings.tenant)
+    stack.push_async_callback(hub.close)
+    engines = _engines(settings, plugins, models, [tenant.name for tenant in inventory.tenants()])
+    for name, engine in engines.items():
+        hub.add_tenant(name, engine)
+    onem2m = Onem2m(inventory, ledger, hub, ids, settings)
+    await onem2m.prepare()
+    waiting = hub.restore()
+    gateways = [
+        await _listen(settings, hub, host, port, number, stack)
+        for number, (host, port) in enumerate(settings.coap, start=1)
+    ]
+    hub.resume(waiting)
+    routes = [
+        *health_routes(lambda: {"ledger": hub.problem}),
+        *DeviceApi(inventory, ledger, hub, settings).routes(),
+        *create_routes(onem2m),
+    ]
+    http = await serve_http(create_http(routes), settings.http.host, settings.http.port)
+    stack.push_async_callback(http.close)
+    _watch(models, engines, stack)
+    addresses = Addresses(tuple(_show(gateway.address) for gateway in gateways), http.url)
+    return Running(addresses, bus, models, plugins)
+
+
+def _engines(
+    settings: Settings, plugins: PluginManager, models: Models, tenants: list[str]
+) -> dict[str, Engine]:
+    """One a tenant; unknown devices are let in by the default tenant only."""
+    codecs = Codecs().extended(plugins.codecs())
+    exchanges = count(1)
+    engines = {}
+    for tenant in tenants:
+        engine_settings = EngineSettings(
+            awake_window=settings.devices.awake_window,
+            grace=settings.devices.registration_grace,
+            admit_unknown=settings.devices.unknown == "create" and tenant == settings.tenant,
+            strict=settings.strict,
+        )
+        engines[tenant] = Engine(
+            models.catalog,
+            plugins,
+            table=models.table,
+            codecs=codecs,
+            settings=engine_settings,
+            exchanges=exchanges,
+        )
+    return engines
+
+
+async def _listen(
+    settings: Settings, hub: Hub, host: str, port: int, number: int, stack: AsyncExitStack
+) -> Gateway:
+    transmission = settings.transmission
+    timing = Timing(
+        transmission.ack_timeout,
+        transmission.ack_random_factor,
+        transmission.max_retransmit,
+        transmission.response_timeout,
+    )
+    # A registration belongs to the listener it came through, so the names must outlive a restart.
+    name = "coap" if number == 1 else f"coap-{number}"
+    gateway = await Gateway.start(hub, host, port, listener=name, timing=timing)
+    stack.push_async_callback(gateway.close)
+    hub.add_transport(name, gateway)
+    return gateway
+
+
+def _watch(models: Models, engines: dict[str, Engine], stack: AsyncExitStack) -> None:
+    def swap(catalog: Catalog, table: MappingTable) -> None:
+        for engine in engines.values():
+            engine.swap(catalog, table)
+
+    task = asyncio.get_running_loop().create_task(models.watch(swap), name="models")
+    stack.callback(task.cancel)
+
+
+def _tell_plugins(plugins: PluginManager) -> None:
+    for row in plugins.report:
+        if row.status == "failed":
+            _log.error("plugin not used", plugin=row.name, file=row.file, reason=row.reason)
+        elif row.status == "not loaded":
+            _log.info("plugin not loaded", file=row.file, reason=row.reason)
+
+
+def _log_event(tenant: str, event: Event) -> None:
+    level = "warning" if isinstance(event, Warned) else "debug"
+    text = event.text if isinstance(event, Warned) else type(event).__name__
+    getattr(_log, level)(text, tenant=tenant, endpoint=event.endpoint)
+
+
+def _show(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,95 @@
+"""``Nodes``: the hub's view of the tree: facts into rows, rows back into what an engine knew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from lwm2m_engine.engine import DeviceRecord, Engine, Waiting
+from lwm2m_engine.engine.events import Event
+from lwm2m_engine.errors import RequestError
+from lwm2m_engine.messages.requests import Request
+from lwm2m_engine.model.catalog import ModelView
+from lwm2m_server.onem2m.behaviours.messages import request_of
+from lwm2m_server.onem2m.behaviours.nodes import node_name, provision_node, put_node
+from lwm2m_server.onem2m.projector import Projector
+from lwm2m_server.onem2m.tree import COMMUNICATION
+from lwm2m_server.settings import MessageSettings
+from lwm2m_server.store.ids import SECOND, Ids, NodeIds
+from lwm2m_server.store.protocols import Device, DeviceRef, Inventory, Message, Reader, Transaction
+
+Write = Callable[[Transaction], object]
+
+_log = structlog.get_logger(__name__)
+
+
+class Nodes:
+    """The hub's ``Projection``."""
+
+    def __init__(
+        self, projector: Projector, inventory: Inventory, reader: Reader, ids: Ids, limits: MessageSettings
+    ) -> None:
+        self._projector, self._inventory, self._reader = projector, inventory, reader
+        self._ids, self._limits = ids, limits
+
+    def plan(self, event: Event, device: DeviceRef, models: ModelView) -> Write | None:
+        """What an event changes in the ledger."""
+        return self._projector.plan(event, device, models)
+
+    def admit(self, tenant: str, endpoint: str) -> tuple[DeviceRef, Write]:
+        """A node for an endpoint name nobody knew, named after it."""
+        owner = self._inventory.tenant(tenant)
+        folder = self._reader.child(owner.id, COMMUNICATION) if owner is not None else None
+        if owner is None or folder is None:
+            raise LookupError(f"tenant {tenant!r} has no {COMMUNICATION}")
+        ids = NodeIds(self._ids.next(NodeIds.COUNT))
+        name = node_name(endpoint, lambda name: self._is_taken(owner.name, owner.id, name))
+        resources = provision_node(ids, owner, folder.id, name, endpoint, (), self._limits)
+        return DeviceRef(ids.node, tenant, name, endpoint), lambda write: put_node(write, resources)
+
+    def record(self, device: Device, endpoint: str, engine: Engine) -> DeviceRecord:
+        """What the engine must know of a device to go on."""
+        models = engine.view(device.registration)
+        waiting = self._reader.messages(NodeIds(device.node).outgoing)
+        return DeviceRecord(
+            endpoint,
+            device.registration,
+            device.liveness,
+            tuple(self._reader.observations(device.node)),
+            tuple(one for message in waiting if (one := _waiting(message, models)) is not None),
+            device.inputs,
+        )
+
+    def outgoing_is_full(self, node: int) -> bool:
+        """Whether no more messages may wait for the device."""
+        container = NodeIds(node).outgoing
+        resource = self._reader.resource(container)
+        limit = resource.attributes.get("mni") if resource is not None else None
+        return limit is not None and self._reader.counters(container).instances >= limit
+
+    def _is_taken(self, tenant: str, parent: int, name: str) -> bool:
+        return (
+            self._inventory.application(tenant, name) is not None
+            or self._reader.child(parent, name) is not None
+        )
+
+
+def _waiting(message: Message, models: ModelView) -> Waiting | None:
+    request = _request(message, models)
+    if request is None:
+        return None
+    return Waiting(message.id, request, message.id / SECOND, message.deadline, message.in_flight)
+
+
+def _request(message: Message, models: ModelView) -> Request | None:
+    """A message was valid when it was posted; if the models have changed, the device decides."""
+    try:
+        return request_of(message.content, message.content_info, models)
+    except RequestError:
+        pass
+    try:
+        return request_of(message.content, message.content_info, None)
+    except RequestError as error:
+        _log.error("a waiting message cannot be read any more", message=message.id, reason=str(error))
+        return None
