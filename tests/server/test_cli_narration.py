@@ -13,7 +13,8 @@ from lwm2m_engine.messages.requests import Read
 from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
-from lwm2m_server.cli.narration import Narrator, literal, quantity
+from lwm2m_server.cli.narration import Narrator
+from lwm2m_server.cli.values import literal, quantity
 
 SOURCES = {
     ("device-info", "deviceName"): (Path("/3/0/0"),),

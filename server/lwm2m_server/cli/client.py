@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 import attrs
@@ -53,6 +53,27 @@ class Client:
             raise ServerError(0, f"--token-file: {token_file}: {error.strerror}") from error
         return cls(url.rstrip("/"), tenant, token)
 
+    @property
+    def base(self) -> str:
+        """Where the tenant's oneM2M tree begins; ``-`` is the server's own tenant."""
+        return f"/{segment(self.tenant or '-')}"
+
+    def devices(self) -> Iterator[dict[str, Any]]:
+        """All devices of the tenant, as ``/api/v1/devices`` describes them."""
+        offset: int | None = 0
+        while offset is not None:
+            page = self.get(f"/api/v1/devices?{self._query(offset=offset)}")
+            yield from page["devices"]
+            offset = page.get("nextOffset")
+
+    def device(self, name: str) -> dict[str, Any]:
+        """One device with its objects, observations and waiting messages."""
+        found: dict[str, Any] = self.get(f"/api/v1/devices/{segment(name)}?{self._query()}")
+        return found
+
+    def _query(self, **arguments: int) -> str:
+        return urlencode({**arguments, **({"tenant": self.tenant} if self.tenant else {})})
+
     def get(self, path: str) -> Any:
         """The JSON at a path of the server; raises ``ServerError``."""
         return self._request("GET", path)
@@ -60,6 +81,10 @@ class Client:
     def post(self, path: str, resource: Mapping[str, Any], ty: int) -> Any:
         """Create a oneM2M resource of type ``ty``; raises ``ServerError``."""
         return self._request("POST", path, resource, f"application/json;ty={ty}")
+
+    def put(self, path: str, resource: Mapping[str, Any]) -> Any:
+        """Update a oneM2M resource; raises ``ServerError``."""
+        return self._request("PUT", path, resource)
 
     def delete(self, path: str) -> None:
         """Raises ``ServerError``."""

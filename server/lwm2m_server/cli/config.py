@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from lwm2m_server.cli.options import given, server_options
-from lwm2m_server.cli.tables import columns
+from lwm2m_server.cli.tables import show_table
 from lwm2m_server.settings import load
 
 
@@ -31,9 +31,7 @@ def show(config: Path | None, as_json: bool, **flags: Any) -> None:
             json.dumps({key: {"value": value, "origin": origin} for key, value, origin in rows}, indent=2)
         )
         return
-    click.echo(
-        columns(("setting", "value", "origin"), [(key, _text(value), origin) for key, value, origin in rows])
-    )
+    show_table(("setting", "value", "origin"), [(key, _text(value), origin) for key, value, origin in rows])
 
 
 def _plain(value: object) -> Any:

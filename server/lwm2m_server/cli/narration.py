@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import singledispatchmethod
@@ -26,7 +25,7 @@ from lwm2m_engine.engine.events import (
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import Path
-from lwm2m_engine.values import Value
+from lwm2m_server.cli.values import literal, quantity
 
 METHODS = {
     "read": "GET",
@@ -150,22 +149,3 @@ def summary(entries: Iterable[Entry], models: ModelView) -> str:
     ]
     count = f"{len(known)} value{'s' if len(known) != 1 else ''}"
     return f"{count}: {', '.join(texts)}{', …' if len(known) > len(chosen) else ''}"
-
-
-def quantity(value: Value | None, units: str) -> str:
-    """A value with its unit; ``/100`` is how SenML spells percent."""
-    unit = "%" if units == "/100" else units
-    return f"{literal(value)} {unit}".rstrip()
-
-
-def literal(value: Value | None) -> str:
-    """A value as one would type it: text in quotes, a geo URI as it is."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bytes):
-        return f"0x{value.hex()}" if len(value) <= 16 else f"{len(value)} bytes"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return value if value.startswith("geo:") else json.dumps(value, ensure_ascii=False)
-    return str(value)

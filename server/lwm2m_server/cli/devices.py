@@ -1,0 +1,176 @@
+"""``lwm2m devices``: what a running server knows of its devices; add one, remove one."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lwm2m_engine.errors import SettingsError
+from lwm2m_server.cli.client import Client, ServerError, segment
+from lwm2m_server.cli.options import client_options
+from lwm2m_server.cli.tables import columns, show_table
+from lwm2m_server.cli.values import UNITS
+
+HEADING = ("name", "endpoint", "state", "lwm2m", "last seen", "waiting")
+NODE, CREDENTIALS = 14, "credentials"
+
+
+@click.group()
+def devices() -> None:
+    """Devices of a running server."""
+
+
+@devices.command("list")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list.")
+@client_options
+def list_(as_json: bool, url: str, tenant: str | None, token_file: Path | None) -> None:
+    """One line a device, in the order they were added."""
+    found = Client.of(url, tenant, token_file).devices()
+    if as_json:
+        click.echo(json.dumps(list(found)))
+        return
+    show_table(HEADING, [_row(device) for device in found])
+
+
+@devices.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="As the API has it.")
+@client_options
+def show(name: str, as_json: bool, url: str, tenant: str | None, token_file: Path | None) -> None:
+    """What the device NAME supports, what can be read and written, whether it is awake, what waits for it."""
+    device = Client.of(url, tenant, token_file).device(name)
+    if as_json:
+        click.echo(json.dumps(device))
+        return
+    click.echo(columns(("", ""), _facts(device)).lstrip("\n"))
+    for spec in device["objects"]:
+        click.echo(f"\n{_title(spec)}")
+        if spec["resources"]:
+            show_table(("  id", "name", "may", "type", "units"), _resource_rows(spec["resources"]))
+
+
+@devices.command()
+@click.argument("name")
+@click.option("--id", "node_id", metavar="URN", help="Node id; default NAME.")
+@click.option("--label", "labels", metavar="K:V", multiple=True, help="A label; may be repeated.")
+@click.option("--psk-id", metavar="ID", help="DTLS PSK identity; needs --psk-file.")
+@click.option(
+    "--psk-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File with the key.",
+)
+@client_options
+def add(
+    name: str,
+    node_id: str | None,
+    labels: Sequence[str],
+    psk_id: str | None,
+    psk_file: Path | None,
+    url: str,
+    tenant: str | None,
+    token_file: Path | None,
+) -> None:
+    """Let the device NAME in; NAME is its endpoint name."""
+    key = _key(psk_id, psk_file)
+    client = Client.of(url, tenant, token_file)
+    node = {"rn": name, "ni": node_id or name, **({"lbl": list(labels)} if labels else {})}
+    client.post(client.base, {"m2m:nod": node}, ty=NODE)
+    if psk_id is not None:
+        try:
+            credentials = {"m2m:crds": {"crid": psk_id, "crse": key}}
+            client.put(f"{client.base}/{segment(name)}/{CREDENTIALS}", credentials)
+        except ServerError:
+            # All or nothing: a device without its key would be let in without one.
+            client.delete(f"{client.base}/{segment(name)}")
+            raise
+    click.echo(f"{name} added")
+
+
+@devices.command()
+@click.argument("name")
+@client_options
+def remove(name: str, url: str, tenant: str | None, token_file: Path | None) -> None:
+    """Forget the device NAME with all its messages; its registration ends."""
+    client = Client.of(url, tenant, token_file)
+    client.delete(f"{client.base}/{segment(name)}")
+    click.echo(f"{name} removed")
+
+
+def _key(psk_id: str | None, psk_file: Path | None) -> str | None:
+    if (psk_id is None) != (psk_file is None):
+        raise click.UsageError("--psk-id and --psk-file belong together")
+    if psk_file is None:
+        return None
+    try:
+        return psk_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--psk-file: {psk_file}: {error}") from error
+
+
+def _row(device: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        device["name"],
+        device["endpoint"] or "",
+        _state(device),
+        device["version"] or "",
+        _clock(device["lastSeen"]),
+        str(device["waiting"]),
+    )
+
+
+def _state(device: Mapping[str, Any]) -> str:
+    if not device["registered"]:
+        return "not registered"
+    if not device["queueMode"]:
+        return "registered"
+    return f"awake until {_clock(device['awakeUntil'])}" if device["awake"] else "asleep"
+
+
+def _clock(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return ""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(milliseconds / 1000))
+
+
+def _facts(device: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield device["name"], _state(device)
+    yield "endpoint", device["endpoint"] or "has not registered yet"
+    yield "node id", device["nodeId"]
+    if device["labels"]:
+        yield "labels", ", ".join(device["labels"])
+    if device["registered"]:
+        mode = "queue mode: sleeps between Updates" if device["queueMode"] else "no queue mode: always awake"
+        yield "speaks", f"LwM2M {device['version']}, lifetime {device['lifetime']} s, {mode}"
+        yield "at", device["address"]
+        yield "last seen", _clock(device["lastSeen"])
+        for warning in device["registration"]["warnings"]:
+            yield "tolerated", warning
+    for observation in device["observations"]:
+        yield "observed", " ".join(observation["paths"])
+    for message in device["messages"]:
+        under_way = "   (under way)" if message["inFlight"] else ""
+        yield "waiting", f"{' '.join(str(message['content']).split())}{under_way}"
+
+
+def _title(spec: Mapping[str, Any]) -> str:
+    instances = ", ".join(map(str, spec["instances"])) or "none"
+    if spec["name"] is None:
+        return f"/{spec['id']} version {spec['version']}: no definition loaded; instances {instances}"
+    return f"/{spec['id']} {spec['name']}, version {spec['version']}; instances {instances}"
+
+
+def _resource_rows(resources: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
+    for resource in resources:
+        yield (
+            f"  {resource['id']}",
+            resource["name"],
+            resource["operations"],
+            resource["type"],
+            UNITS.get(resource["units"], resource["units"]),
+        )

@@ -1,0 +1,28 @@
+"""Values and units as people read them."""
+
+from __future__ import annotations
+
+import json
+
+from lwm2m_engine.values import Value
+
+UNITS = {"/100": "%"}
+"""SenML's spelling of a unit (RFC 8428, 12.1; RFC 8798) -> the usual one."""
+
+
+def quantity(value: Value | None, units: str) -> str:
+    """A value with its unit."""
+    return f"{literal(value)} {UNITS.get(units, units)}".rstrip()
+
+
+def literal(value: Value | None) -> str:
+    """A value as one would type it: text in quotes, a geo URI as it is."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bytes):
+        return f"0x{value.hex()}" if len(value) <= 16 else f"{len(value)} bytes"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value if value.startswith("geo:") else json.dumps(value, ensure_ascii=False)
+    return str(value)
