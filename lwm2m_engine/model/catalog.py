@@ -52,7 +52,7 @@ class Catalog:
 
         A file that cannot be used is a row in ``problems``.
         """
-        return cls.of(Sources([bundled_directory()], required=paths))
+        return cls.of(Sources([bundled_directory()], expected=paths))
 
     @classmethod
     def of(cls, sources: Sources) -> Catalog:

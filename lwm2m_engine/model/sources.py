@@ -37,15 +37,15 @@ class Sources:
     """Definition files of several places; a later place replaces the same Object version of an earlier one.
 
     A place is a file, or a directory that is searched for ``*.xml`` with all below it. It may come into being
-    later; until then a ``required`` one is a problem. A place named again stays where it was first named.
+    later; until then an ``expected`` one is a problem. A place named again stays where it was first named.
     Files are parsed when they are new or have changed.
     """
 
-    def __init__(self, places: Iterable[str | Path], *, required: Iterable[str | Path] = ()) -> None:
-        """``required`` places come after ``places``."""
-        self._required = tuple(Path(place) for place in required)
+    def __init__(self, places: Iterable[str | Path], *, expected: Iterable[str | Path] = ()) -> None:
+        """``expected`` places come after ``places``."""
+        self._expected = tuple(Path(place) for place in expected)
         unique: dict[Path, Path] = {}
-        for place in (*map(Path, places), *self._required):
+        for place in (*map(Path, places), *self._expected):
             unique.setdefault(place.resolve(), place)
         self.places = tuple(unique.values())
         self._seen: list[dict[str, State]] | None = None
@@ -60,7 +60,7 @@ class Sources:
         working: str | Path = WORKING,
     ) -> Sources:
         """The usual places, in order: bundled, ``plugins``, system, user, ``working``, and ``models``."""
-        return cls([bundled_directory(), *plugins, SYSTEM, user_directory(), working], required=models)
+        return cls([bundled_directory(), *plugins, SYSTEM, user_directory(), working], expected=models)
 
     def changed(self) -> bool:
         """True if a file came, went or changed since the last ``read``: by name, time of change and size."""
@@ -78,8 +78,8 @@ class Sources:
         self._seen = seen
         objects: list[ObjectSpec] = []
         problems = [
-            Problem(str(place), None, "no such file or directory", refused=True)
-            for place in self._required
+            Problem(str(place), None, "no such file or directory")
+            for place in self._expected
             if not place.exists()
         ]
         for files in seen:

@@ -133,12 +133,12 @@ def test_a_single_file_may_have_any_name(tmp_path):
 
 
 def test_a_place_may_come_into_being_later(tmp_path):
-    optional, required = tmp_path / "optional", tmp_path / "required"
-    sources = Sources([optional], required=[required])
-    assert reasons(sources.read()) == [(str(required), "no such file or directory")]
+    optional, expected = tmp_path / "optional", tmp_path / "expected"
+    sources = Sources([optional], expected=[expected])
+    assert reasons(sources.read()) == [(str(expected), "no such file or directory")]
     assert not sources.changed()
-    required.mkdir()
-    (required / "tank.xml").write_bytes(ddf())
+    expected.mkdir()
+    (expected / "tank.xml").write_bytes(ddf())
     assert sources.changed()
     definitions = sources.read()
     assert [spec.id for spec in definitions.objects] == [33333]
@@ -146,7 +146,7 @@ def test_a_place_may_come_into_being_later(tmp_path):
 
 
 def test_a_place_named_twice_counts_once(place):
-    assert Sources([place, place.parent / "b" / ".." / "xml"], required=[place]).places == (place,)
+    assert Sources([place, place.parent / "b" / ".." / "xml"], expected=[place]).places == (place,)
 
 
 def test_standard_places(tmp_path, monkeypatch):
@@ -170,4 +170,4 @@ def test_load_adds_to_the_bundled_registry(place):
 
 def test_load_says_that_a_path_does_not_exist(tmp_path):
     catalog = Catalog.load(tmp_path / "nowhere")
-    assert str(tmp_path / "nowhere") in [problem.file for problem in catalog.problems if problem.refused]
+    assert str(tmp_path / "nowhere") in [problem.file for problem in catalog.problems if not problem.refused]

@@ -26,7 +26,7 @@ folders = click.option(
     "folders",
     metavar="DIR",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, exists=True),
     help="One more folder (or file) of object XML; may be repeated.",
 )
 paths = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
