@@ -63,6 +63,9 @@ class ResourceType(Enum):
     CORELNK = "Corelnk"
     NONE = ""
 
+    # Members are singletons. Enum hashes their names in Python, which the codecs would pay per value.
+    __hash__ = object.__hash__
+
 
 INTEGER_RANGE = (-(2**63), 2**63 - 1)
 UNSIGNED_RANGE = (0, 2**64 - 1)
@@ -93,9 +96,7 @@ def coerce(value: object, kind: ResourceType | None) -> Value:
     any LwM2M value.
     """
     if kind is None or kind is ResourceType.NONE:
-        if isinstance(value, (bool, int, float, str, bytes, ObjLink)):
-            return value
-        raise ValueRejected(f"{type(value).__name__} is no LwM2M value", value=value)
+        return _untyped(value)
     result = _COERCIONS[kind](value)
     if result is None:
         raise ValueRejected(f"{_show(value)} is not {_ARTICLE[kind]}", value=value)
@@ -146,6 +147,14 @@ def from_base64(text: str) -> bytes:
     if base64.b64encode(data).decode("ascii") != padded:
         raise ValueRejected(f"{_show(text)} is not canonical base64", value=text)
     return data
+
+
+def _untyped(value: object) -> Value:
+    if isinstance(value, int) and not INTEGER_RANGE[0] <= value <= UNSIGNED_RANGE[1]:
+        raise ValueRejected(f"{_show(value)} has more than 64 bits", value=value)
+    if isinstance(value, (int, float, str, bytes, ObjLink)):
+        return value
+    raise ValueRejected(f"{type(value).__name__} is no LwM2M value", value=value)
 
 
 # --- one small function per type: the exact value, or None -----------------------------------------
@@ -256,5 +265,6 @@ def _float_text(text: str) -> float:
 
 
 def _show(value: object) -> str:
-    text = repr(value)
+    # Python refuses to print integers of thousands of digits.
+    text = "a huge integer" if isinstance(value, int) and value.bit_length() > 256 else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

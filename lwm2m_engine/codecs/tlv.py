@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lwm2m_engine.codecs.codec import Codec, Fact, Scope, nothing, outgoing_without_times, refuse_repeats
-from lwm2m_engine.codecs.tlv_values import READERS, write
+from lwm2m_engine.codecs.tlv_values import READERS, WHOLE, WIDTHS, write
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
 from lwm2m_engine.formats import ContentFormat
@@ -104,6 +104,8 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
         else:
             raise DecodeError(f"{_NAMES[element]} cannot stand here", offset=start, path=at)
 
+        if strict and kind in WHOLE and length not in WIDTHS:
+            raise DecodeError(f"{length} bytes are no width of an integer", offset=start, path=path)
         try:
             value = READERS[kind](data[position:stop])
         except ValueRejected as error:

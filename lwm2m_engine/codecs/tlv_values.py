@@ -8,8 +8,9 @@ from collections.abc import Callable
 from lwm2m_engine.errors import ValueRejected
 from lwm2m_engine.values import INTEGER_RANGE, ObjLink, ResourceType, Value
 
+WHOLE = frozenset({ResourceType.INTEGER, ResourceType.UNSIGNED_INTEGER, ResourceType.TIME})
 WIDTHS = (1, 2, 4, 8)
-"""Bytes of an Integer; other widths up to eight are read, too (devices send three)."""
+"""Bytes of a ``WHOLE`` value; other widths up to eight are read, too (devices send three)."""
 
 
 def _string(data: bytes) -> str:

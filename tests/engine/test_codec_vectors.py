@@ -1,0 +1,193 @@
+"""Every wire vector in ``tests/vectors/*.toml``, decoded, encoded, cut off and changed.
+
+A file has ``format`` (Content-Format number), perhaps ``types`` ("object/resource" = type, for Objects that
+are in no registry), and vectors of
+
+- ``id``, ``source``, perhaps ``note``;
+- ``path``, the path of the request (missing: the payload is a list of paths);
+- ``hex`` or ``text``, the payload;
+- ``entries`` as [path, value] or [path, value, time], or ``paths``, or ``reject`` = "decode" | "encode";
+- ``encodes``: the encoder makes exactly this payload of the entries;
+- ``strict`` = "refused": accepted, but not by the strict decoder;
+- ``type``: the payload is the inside of a TLV element of this type; ``untyped``: no model is known.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path as File
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lwm2m_engine import Catalog
+from lwm2m_engine.codecs import decode, decode_paths, encode, encode_paths
+from lwm2m_engine.codecs.codec import Types, untyped
+from lwm2m_engine.entries import Entry
+from lwm2m_engine.errors import CodecError, DecodeError, EncodeError, UnsupportedFormat
+from lwm2m_engine.paths import Path
+from lwm2m_engine.values import ObjLink, ResourceType
+
+FILES = sorted((File(__file__).parents[1] / "vectors").glob("*.toml"))
+
+
+class Vector:
+    """One row of a file, with the file's format and types."""
+
+    def __init__(self, row: dict[str, Any], file: dict[str, Any]) -> None:
+        self.row = row
+        self.format = None if row.get("content_format") == "none" else file["format"]
+        self.at = Path(row.get("path", "/"))
+        payload = bytes.fromhex(row["hex"]) if "hex" in row else row.get("text", "").encode()
+        self.payload = element(payload) if "type" in row else payload
+        self.entries = [as_entry(*entry) for entry in row.get("entries", ())]
+        self.invented = {
+            tuple(map(int, key.split("/"))): ResourceType(name) for key, name in file.get("types", {}).items()
+        }
+
+    def types(self, catalog: Catalog) -> Types:
+        if self.row.get("untyped"):
+            return untyped
+        if "type" in self.row:
+            return lambda path: ResourceType(self.row["type"])
+        return lambda path: self.invented.get((path[0], path[2])) or catalog.types(path)
+
+    def decode(self, catalog: Catalog, **options: Any) -> list[Entry]:
+        return decode(
+            self.payload,
+            self.format,
+            at=self.at,
+            types=self.types(catalog),
+            multiple=multiplicity(catalog),
+            **options,
+        )
+
+
+def element(value: bytes) -> bytes:
+    """A TLV Resource with id 0."""
+    length = bytes((0xC0 | len(value), 0)) if len(value) < 8 else bytes((0xC8, 0, len(value)))
+    return length + value
+
+
+def as_entry(path: str, value: Any, time: float | None = None) -> Entry:
+    match value:
+        case {"hex": digits}:
+            value = bytes.fromhex(digits)
+        case {"link": text}:
+            value = ObjLink.parse(text)
+    return Entry(Path(path), value, time)
+
+
+def multiplicity(catalog: Catalog) -> Callable[[Path], bool | None]:
+    def multiple(path: Path) -> bool | None:
+        resource = catalog.resource(path)
+        return None if resource is None else resource.multiple
+
+    return multiple
+
+
+def vectors(*wanted: str) -> list[Any]:
+    loaded = [(file.stem, tomllib.loads(file.read_text("utf-8"))) for file in FILES]
+    return [
+        pytest.param(Vector(row, table), id=f"{stem}-{row['id']}")
+        for stem, table in loaded
+        for row in table["vector"]
+        if all(key in row for key in wanted)
+    ]
+
+
+def shown(entries: list[Entry]) -> list[tuple[Any, ...]]:
+    """With the types of the values: 1, 1.0 and True are not the same."""
+    return [(path, type(value), value, time) for path, value, time in entries]
+
+
+def test_all_vectors_are_there() -> None:
+    ids = {param.values[0].row["id"] for param in vectors()}  # type: ignore[attr-defined]
+    # Up to V150 the formats of this list; LwM2M CBOR begins at V151.
+    assert {f"V{number}" for number in range(1, 151)} <= ids
+
+
+@pytest.mark.parametrize("vector", vectors())
+def test_vector(vector: Vector, catalog: Catalog) -> None:
+    row, types = vector.row, vector.types(catalog)
+    if row.get("reject") == "encode":
+        with pytest.raises(EncodeError):
+            encode(vector.entries, vector.format, at=vector.at, types=types)
+    elif "path" not in row:
+        check_paths(vector)
+    elif row.get("reject") == "decode":
+        with pytest.raises((DecodeError, UnsupportedFormat)):
+            vector.decode(catalog)
+    else:
+        assert shown(vector.decode(catalog)) == shown(vector.entries)
+        payload = encode(vector.entries, vector.format, at=vector.at, types=types)
+        if row.get("encodes"):
+            assert payload == vector.payload
+        again = decode(payload, vector.format, at=vector.at, types=types)
+        assert sorted(shown(again)) == sorted(shown(vector.entries))
+
+
+def check_paths(vector: Vector) -> None:
+    if "reject" in vector.row:
+        with pytest.raises(DecodeError):
+            decode_paths(vector.payload, vector.format)
+        return
+    paths = [Path(text) for text in vector.row["paths"]]
+    assert decode_paths(vector.payload, vector.format) == paths
+    payload = encode_paths(paths, vector.format)
+    assert decode_paths(payload, vector.format) == paths
+    if vector.row.get("encodes"):
+        assert payload == vector.payload
+
+
+@pytest.mark.parametrize("vector", vectors("path", "entries"))
+def test_strict(vector: Vector, catalog: Catalog) -> None:
+    if "reject" in vector.row:
+        return
+    if vector.row.get("strict") == "refused":
+        with pytest.raises(DecodeError):
+            vector.decode(catalog, strict=True)
+    else:
+        assert shown(vector.decode(catalog, strict=True)) == shown(vector.entries)
+
+
+@pytest.mark.parametrize("root", ["/lwm2m", "/lwm2m/", "/lwm2m/rootpath"])
+@pytest.mark.parametrize("vector", [one for one in vectors("entries") if "senml" in str(one.id)])
+def test_alternate_root(vector: Vector, root: str, catalog: Catalog) -> None:
+    types = vector.types(catalog)
+    payload = encode(vector.entries, vector.format, at=vector.at, types=types, root=root)
+    again = decode(payload, vector.format, at=vector.at, types=types, root=root)
+    assert sorted(shown(again)) == sorted(shown(vector.entries))
+    if vector.entries:
+        with pytest.raises(DecodeError):
+            decode(payload, vector.format, at=vector.at, types=types)
+
+
+@pytest.mark.parametrize("vector", vectors())
+def test_cut_off(vector: Vector, catalog: Catalog) -> None:
+    """A part of a payload is a payload or an error, never anything else."""
+    whole = vector.payload
+    for end in range(len(whole)):
+        vector.payload = whole[:end]
+        with suppress(CodecError):
+            vector.decode(catalog)
+    vector.payload = whole
+
+
+SAMPLES = [param.values[0] for param in vectors("path") if param.values[0].format is not None]  # type: ignore[attr-defined]
+
+
+@settings(deadline=None)
+@given(vector=st.sampled_from(SAMPLES), data=st.data())
+def test_changed(vector: Vector, data: st.DataObject, catalog: Catalog) -> None:
+    payload = bytearray(vector.payload)
+    for _ in range(data.draw(st.integers(1, 4))):
+        where = data.draw(st.integers(0, len(payload)))
+        payload[where : where + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    with suppress(CodecError):
+        entries = decode(bytes(payload), vector.format, at=vector.at, types=vector.types(catalog))
+        assert all(entry.path.startswith(vector.at) for entry in entries)

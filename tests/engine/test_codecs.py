@@ -1,0 +1,323 @@
+"""Properties all codecs share: what goes out comes back, and no bytes do harm."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from contextlib import suppress
+from typing import Any
+
+import cbor2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lwm2m_engine.codecs import Codec, Codecs, decode, decode_paths, encode, encode_paths
+from lwm2m_engine.entries import Entry
+from lwm2m_engine.errors import CodecError, DecodeError, EncodeError, UnsupportedFormat
+from lwm2m_engine.formats import ContentFormat
+from lwm2m_engine.paths import Path
+from lwm2m_engine.values import ObjLink, ResourceType
+
+RECORDS = (ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR, ContentFormat.OMA_JSON)
+SINGLE = (ContentFormat.TEXT, ContentFormat.CBOR)
+ALL = (*RECORDS, *SINGLE, ContentFormat.TLV, ContentFormat.OPAQUE, ContentFormat.LINK_FORMAT)
+
+TYPES = [kind for kind in ResourceType if kind is not ResourceType.NONE]
+"""Resource n of the invented Object 1024 has the n-th type; from 100 on, with instances."""
+
+ids = st.integers(0, 65535)
+examples = settings(deadline=None, max_examples=60)
+values: dict[ResourceType, st.SearchStrategy[Any]] = {
+    ResourceType.STRING: st.text(),
+    ResourceType.CORELNK: st.sampled_from(["</3>", '</>;rt="oma.lwm2m",</1/0>']),
+    ResourceType.INTEGER: st.integers(-(2**63), 2**63 - 1),
+    ResourceType.UNSIGNED_INTEGER: st.integers(0, 2**64 - 1),
+    ResourceType.FLOAT: st.floats(allow_nan=False, allow_infinity=False),
+    ResourceType.BOOLEAN: st.booleans(),
+    ResourceType.OPAQUE: st.binary(max_size=300),
+    ResourceType.TIME: st.integers(-(2**62), 2**62),
+    ResourceType.OBJLNK: st.builds(ObjLink, ids, ids),
+}
+
+
+def types(path: Path) -> ResourceType | None:
+    return TYPES[path[2] % 100] if path[0] == 1024 and path[2] % 100 < len(TYPES) else None
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> list[Entry]:
+    """Entries of some instances of Object 1024, in order."""
+    entries = {}
+    for instance in sorted(draw(st.sets(st.integers(0, 65534), max_size=3))):
+        for number in sorted(draw(st.sets(st.integers(0, len(TYPES) - 1), max_size=6))):
+            value = values[TYPES[number]]
+            if draw(st.booleans()):
+                entries[1024, instance, number] = draw(value)
+            else:
+                for member in sorted(draw(st.sets(ids, max_size=3))):
+                    entries[1024, instance, number + 100, member] = draw(value)
+    return [Entry(Path(path), value) for path, value in entries.items()]
+
+
+def shown(entries: list[Entry]) -> list[tuple[Any, ...]]:
+    return sorted(((path, type(value), value, time) for path, value, time in entries), key=lambda row: row[0])
+
+
+@pytest.mark.parametrize("content_format", [*RECORDS, ContentFormat.TLV])
+@examples
+@given(entries=trees())
+def test_round_trip(content_format: int, entries: list[Entry]) -> None:
+    at = Path("/1024")
+    payload = encode(entries, content_format, at=at, types=types)
+    assert shown(decode(payload, content_format, at=at, types=types)) == shown(entries)
+    assert shown(decode(payload, content_format, at=at, types=types, strict=True)) == shown(entries)
+
+
+@pytest.mark.parametrize("content_format", RECORDS)
+@examples
+@given(entries=trees(), data=st.data())
+def test_times_survive(content_format: int, entries: list[Entry], data: st.DataObject) -> None:
+    # Milliseconds since 2000: below 2^28 seconds a time would be relative to now.
+    times = st.none() | st.integers(946_684_800_000, 4_000_000_000_000).map(lambda ms: ms / 1000)
+    timed = [entry._replace(time=data.draw(times)) for entry in entries]
+    payload = encode(timed, content_format, at=Path("/1024"), types=types)
+    assert shown(decode(payload, content_format, at=Path("/1024"), types=types, now=2e9)) == shown(timed)
+
+
+@pytest.mark.parametrize("content_format", SINGLE)
+@examples
+@given(number=st.integers(0, len(TYPES) - 1), data=st.data())
+def test_single_round_trip(content_format: int, number: int, data: st.DataObject) -> None:
+    entry = Entry(Path((1024, 0, number)), data.draw(values[TYPES[number]]))
+    payload = encode([entry], content_format, at=entry.path, types=types)
+    assert shown(decode(payload, content_format, at=entry.path, types=types)) == shown([entry])
+
+
+@examples
+@given(value=st.floats())
+def test_every_float_survives_in_binary_formats(value: float) -> None:
+    entry = Entry(Path("/3303/0/5700"), value)
+    for content_format in (ContentFormat.TLV, ContentFormat.SENML_CBOR, ContentFormat.CBOR):
+        payload = encode([entry], content_format, at=entry.path, types=lambda path: ResourceType.FLOAT)
+        (again,) = decode(payload, content_format, at=entry.path, types=lambda path: ResourceType.FLOAT)
+        assert struct.pack(">d", again.value) == struct.pack(">d", value) or math.isnan(value)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_json_has_no_such_numbers(value: float) -> None:
+    for content_format in (ContentFormat.SENML_JSON, ContentFormat.OMA_JSON):
+        with pytest.raises(EncodeError, match="JSON"):
+            encode([Entry(Path("/3303/0/5700"), value)], content_format)
+
+
+@pytest.mark.parametrize("content_format", ALL)
+@examples
+@given(payload=st.binary(max_size=80), at=st.sampled_from(["/", "/3", "/3/0", "/3/0/6", "/3/0/6/0", "/1024"]))
+def test_any_bytes(content_format: int, payload: bytes, at: str) -> None:
+    with suppress(DecodeError):
+        entries = decode(payload, content_format, at=Path(at), types=types)
+        assert all(entry.path.startswith(Path(at)) for entry in entries)
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("/3/0/9"),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["bn", "bt", "n", "t", "v", "vs", "vb", "vd", "vlo", "e", "sv", "bv"]), inner
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@examples
+@given(structure=json_like)
+def test_any_structure(structure: object) -> None:
+    labels = {"bn": -2, "bt": -3, "n": 0, "t": 6, "v": 2, "vs": 3, "vb": 4, "vd": 8}
+
+    def relabelled(item: object) -> object:
+        if isinstance(item, dict):
+            return {labels.get(key, key): relabelled(value) for key, value in item.items()}
+        return [relabelled(value) for value in item] if isinstance(item, list) else item
+
+    for content_format in (ContentFormat.SENML_JSON, ContentFormat.OMA_JSON):
+        harmless(json.dumps(structure).encode(), content_format)
+    harmless(cbor2.dumps(relabelled(structure)), ContentFormat.SENML_CBOR)
+
+
+def harmless(payload: bytes, content_format: int) -> None:
+    for read in (decode, decode_paths):
+        with suppress(CodecError):
+            read(payload, content_format)
+
+
+@pytest.mark.parametrize(
+    ("payload", "content_format"),
+    [
+        (b"[" * 100_000, ContentFormat.SENML_JSON),
+        (b'[{"v":' * 20_000, ContentFormat.SENML_JSON),
+        (b'[{"bn":"/3/0/9","v":' + b"9" * 100_000 + b"}]", ContentFormat.SENML_JSON),
+        (b'[{"bn":"/3/0/9","v":' + b"9" * 4000 + b"}]", ContentFormat.SENML_JSON),
+        (b'[{"bn":"/3/0/9","v":1,"bt":' + b"9" * 4000 + b"}]", ContentFormat.SENML_JSON),
+        (b'[{"bn":"/3/0/9","v":1e' + b"9" * 400 + b"}]", ContentFormat.SENML_JSON),
+        (b"\x81" * 100_000, ContentFormat.SENML_CBOR),
+        (b"\xc1" * 100_000, ContentFormat.SENML_CBOR),
+        (b"\x9b\x7f" + b"\xff" * 7, ContentFormat.SENML_CBOR),
+        (bytes.fromhex("81a221662f332f302f3902c2590fff") + b"\xff" * 4095, ContentFormat.SENML_CBOR),
+        (bytes.fromhex("c48200c2 5a000f0000") + b"\xff" * 0xF0000, ContentFormat.CBOR),
+        (bytes.fromhex("c4821a7fffffff01"), ContentFormat.CBOR),
+        (bytes.fromhex("c5821a7fffffff01"), ContentFormat.CBOR),
+        (
+            b"".join(b"\x18\x00" + size.to_bytes(3, "big") for size in range(100_000, 0, -5)),
+            ContentFormat.TLV,
+        ),
+        (b"\x18\x00\xff\xff\xff", ContentFormat.TLV),
+        (b"\x00\x00" * 50_000, ContentFormat.TLV),
+    ],
+)
+def test_hostile(payload: bytes, content_format: int) -> None:
+    at = Path("/3") if content_format == ContentFormat.TLV else Path("/3/0/9")
+    with pytest.raises(DecodeError):
+        decode(payload, content_format, at=at)
+
+
+def test_errors_say_where() -> None:
+    with pytest.raises(DecodeError) as caught:
+        decode(bytes.fromhex("c10958c20d00"), 11542, at=Path("/3/0"))
+    error = caught.value
+    assert (error.content_format, error.offset, error.path) == (11542, 3, Path("/3/0"))
+    with pytest.raises(DecodeError) as caught:
+        decode(b'  [{"bn":"/3/0/\xc3\xa4"},,]', 110, at=Path("/3/0"))
+    assert caught.value.offset == 20
+    with pytest.raises(DecodeError, match=r"record 1: 'x' is not an Integer.*path /1024/0/1"):
+        decode(b'[{"bn":"/1024/0/","n":"0","vs":"x"},{"n":"1","vs":"x"}]', 110, types=types)
+
+
+def test_relative_times_count_from_now() -> None:
+    payload = b'[{"bn":"/3/0/9","v":1},{"v":2,"t":-5},{"v":3,"t":0},{"v":4,"t":2000000000}]'
+    at = Path("/3/0/9")
+    assert [entry.time for entry in decode(payload, 110, at=at, now=1e9)] == [None, 1e9 - 5, 1e9, 2000000000]
+    assert [entry.time for entry in decode(payload, 110, at=at)] == [None, -5, 0, 2000000000]
+
+
+def test_without_a_model_values_keep_their_own_type() -> None:
+    payload = (
+        b'[{"bn":"/9999/0/","n":"0","vd":"3q2-7A"},{"n":"1","v":2},{"n":"2","v":2.0},{"n":"3","vlo":"3:0"}]'
+    )
+    assert [entry.value for entry in decode(payload, 110)] == [b"\xde\xad\xbe\xec", 2, 2.0, ObjLink(3, 0)]
+    assert [entry.value for entry in decode(b"\xc1\x00\x07", 11542, at=Path("/9999/0"))] == [b"\x07"]
+
+
+def test_integers_of_more_than_64_bits_are_refused_without_a_model() -> None:
+    with pytest.raises(DecodeError, match="64 bits"):
+        decode(b'[{"bn":"/9999/0/1","v":18446744073709551616}]', 110)
+
+
+def test_link_format_is_a_value_of_core_links_only() -> None:
+    at = Path((1024, 0, TYPES.index(ResourceType.CORELNK)))
+    assert decode(b"</3>", 40, at=at, types=types) == [Entry(at, "</3>")]
+    assert encode([Entry(at, "</3>")], 40, at=at, types=types) == b"</3>"
+    for elsewhere in ("/1024/0/0", "/1024/0"):
+        with pytest.raises(DecodeError):
+            decode(b"</3>", 40, at=Path(elsewhere), types=types)
+    with pytest.raises(EncodeError):
+        encode([Entry(Path("/1024/0/0"), "</3>")], 40, types=types)
+
+
+def test_opaque_is_for_opaque() -> None:
+    at = Path((1024, 0, TYPES.index(ResourceType.OPAQUE)))
+    assert decode(b"\x00\xff", 42, at=at, types=types) == [Entry(at, b"\x00\xff")]
+    assert encode([Entry(at, b"\x00\xff")], 42, at=at, types=types) == b"\x00\xff"
+    with pytest.raises(DecodeError):
+        decode(b"\x00\xff", 42, at=Path("/1024/0/0"), types=types)
+    with pytest.raises(EncodeError):
+        encode([Entry(Path("/1024/0/0"), "text")], 42, types=types)
+
+
+@pytest.mark.parametrize(
+    ("entries", "content_format", "at", "reason"),
+    [
+        ([("/3/0/9", 1), ("/3/0/9", 2)], 112, "/3/0", "given twice"),
+        ([("/3/0/9", 1)], 112, "/6/0", "not below /6/0"),
+        ([("/3/0", 1)], 112, "/", "only Resources"),
+        ([("/3/0/9", None)], 112, "/", "no value"),
+        ([("/1024/0/1", "x")], 112, "/", "not an Integer"),
+        ([("/3/0/9", 1, 1e9)], 11542, "/3/0", "no times"),
+        ([("/3/0/9", 1)], 11542, "/", "path of the request"),
+        ([("/3/0/6", 1), ("/3/0/6/0", 1)], 11542, "/3/0", "both single and with instances"),
+        ([("/1024/0/6", 0.5)], 11542, "/1024/0", "whole seconds"),
+        ([("/3/0/9", 1), ("/3/0/10", 1)], 0, "/3/0", "one value, not 2"),
+        ([("/3/0/6/0", 1)], 0, "/3/0/6", "multiple-instance"),
+    ],
+)
+def test_refused_on_the_way_out(entries: list[Any], content_format: int, at: str, reason: str) -> None:
+    facts = [Entry(Path(path), *rest) for path, *rest in entries]
+    kinds = {Path("/1024/0/1"): ResourceType.INTEGER, Path("/1024/0/6"): ResourceType.TIME}
+    with pytest.raises(EncodeError, match=reason):
+        encode(facts, content_format, at=Path(at), types=kinds.get)
+
+
+def test_large_tlv_elements() -> None:
+    at = Path("/5/0/0")
+    for size in (7, 8, 255, 256, 65535, 65536):
+        entry = Entry(at, bytes(size))
+        payload = encode([entry], 11542, at=at)
+        assert len(payload) == size + 2 + (size > 7) + (size > 255) + (size > 65535)
+        assert decode(payload, 11542, at=at) == [entry]
+    with pytest.raises(EncodeError, match="more than a TLV element holds"):
+        encode([Entry(at, bytes(2**24))], 11542, at=at)
+
+
+@pytest.mark.parametrize(("old", "new"), [(1541, 0), (1542, 11542), (1543, 11543), (1544, 42)])
+def test_numbers_from_before_iana(old: int, new: int) -> None:
+    codecs = Codecs()
+    assert old in codecs
+    assert codecs[old] is codecs[new]
+
+
+@pytest.mark.parametrize("number", [None, 666, 50, 11544])
+def test_unknown_formats(number: Any) -> None:
+    assert number not in Codecs()
+    for call in (
+        lambda: decode(b"", number),
+        lambda: encode([], number),
+        lambda: decode_paths(b"", number),
+        lambda: encode_paths([], number),
+    ):
+        with pytest.raises(UnsupportedFormat) as caught:
+            call()
+        assert caught.value.content_format == number
+
+
+def test_lists_of_paths_are_for_senml() -> None:
+    with pytest.raises(UnsupportedFormat, match="list of paths"):
+        encode_paths([Path("/3")], 11542)
+    with pytest.raises(UnsupportedFormat, match="list of paths"):
+        decode_paths(b"", 0)
+
+
+def test_a_plugin_adds_and_replaces() -> None:
+    hello = Codec(65001, lambda payload, scope: [Entry(scope.at, payload)], lambda entries, scope: b"hello")
+    codecs = Codecs().extended([hello, Codec(0, hello.decode, hello.encode)])
+    at = Path("/9/0/0")
+    assert codecs.decode(b"x", 65001, at=at) == codecs.decode(b"x", 0, at=at) == [Entry(at, b"x")]
+    assert 65001 not in Codecs()
+    assert set(codecs) == {*Codecs(), 65001}
+
+
+@examples
+@given(st.lists(st.builds(Path, st.lists(st.integers(0, 65534), max_size=4))), st.sampled_from([110, 112]))
+def test_paths_round_trip(paths: list[Path], content_format: int) -> None:
+    for root in ("/", "/lwm2m"):
+        payload = encode_paths(paths, content_format, root=root)
+        assert decode_paths(payload, content_format, root=root) == paths
+
+
+def test_entries_survive_a_change_of_format() -> None:
+    """What TLV says untyped stays bytes, whatever it travels in."""
+    entries = [Entry(Path("/9999/0/1"), b"\x01\x02")]
+    payload = encode(entries, 110)
+    assert decode(payload, 110) == entries
