@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -20,16 +21,21 @@ _RESERVED = frozenset(keyword.kwlist) | {"self"}
 def attribute_names(resources: Iterable[tuple[int, str]]) -> dict[int, str]:
     """One unique Python name for each (Resource ID, name) of an Object.
 
-    snake_case of the name; the lowest id keeps a name that several share, the others get ``_<id>``. Depends
-    on nothing but its argument, so a definition always generates the same names.
+    snake_case of the name. Where several have the same, each gets its id at the end and none keeps the bare
+    name: a Resource added by a later version must not take over what a mapping wrote down. Depends on nothing
+    but its argument, so a definition always generates the same names.
     """
-    taken: dict[str, int] = {}
-    for resource_id, name in sorted(resources):
-        attribute = snake_case(name) or f"resource_{resource_id}"
-        while attribute in taken:
-            attribute = f"{attribute}_{resource_id}"
-        taken[attribute] = resource_id
-    return {resource_id: attribute for attribute, resource_id in taken.items()}
+    plain = {resource_id: snake_case(name) or f"resource_{resource_id}" for resource_id, name in resources}
+    count = Counter(plain.values())
+    names = {resource_id: name for resource_id, name in plain.items() if count[name] == 1}
+    taken = set(names.values())
+    for resource_id in sorted(plain.keys() - names.keys()):
+        name = f"{plain[resource_id]}_{resource_id}"
+        while name in taken:
+            name = f"{name}_{resource_id}"
+        names[resource_id] = name
+        taken.add(name)
+    return names
 
 
 @lru_cache(maxsize=4096)

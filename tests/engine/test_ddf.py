@@ -69,7 +69,7 @@ def test_every_fact_is_read():
     assert (spec.urn, spec.multiple, spec.mandatory) == ("urn:oma:lwm2m:x:33333:1.1", True, False)
     assert spec.source == "tank.xml"
     assert list(spec.resources) == [2, 7]
-    level = spec["level"]
+    level = spec["level_2"]
     assert (level.id, level.name, level.type, level.operations) == (2, "Level", ResourceType.INTEGER, "RW")
     assert (level.multiple, level.mandatory, level.range, level.units) == (False, True, "0..100", "/100")
     assert spec[7].type is ResourceType.UNSIGNED_INTEGER

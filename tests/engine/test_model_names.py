@@ -40,16 +40,13 @@ def test_snake_case(name, attribute):
     assert snake_case(name) == attribute
 
 
-def test_the_lowest_id_keeps_a_name_that_several_share():
-    assert attribute_names([(7, "State"), (2, "State"), (5, "state")]) == {
-        2: "state",
-        5: "state_5",
-        7: "state_7",
-    }
+def test_resources_that_share_a_name_all_get_their_id():
+    names = [(7, "State"), (2, "State"), (5, "state"), (1, "Level")]
+    assert attribute_names(names) == {1: "level", 2: "state_2", 5: "state_5", 7: "state_7"}
 
 
-def test_a_name_that_looks_like_a_numbered_one_gets_out_of_the_way():
-    assert attribute_names([(1, "X"), (2, "X 5"), (5, "X")]) == {1: "x", 2: "x_5", 5: "x_5_5"}
+def test_a_name_that_looks_like_a_numbered_one_stays():
+    assert attribute_names([(1, "X"), (2, "X 5"), (5, "X")]) == {1: "x_1", 2: "x_5", 5: "x_5_5"}
 
 
 def test_nothing_left_of_a_name_leaves_the_id():
