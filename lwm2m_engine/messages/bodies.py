@@ -87,6 +87,8 @@ def _typed(value: Any, kind: ResourceType | None) -> Value:
     if kind is ResourceType.TIME:
         return _time(value)
     if isinstance(value, str):
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise ValueRejected("half of a surrogate pair is no Unicode text")
         return from_text(value, kind)
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueRejected("the number is too large")

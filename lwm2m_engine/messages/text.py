@@ -171,7 +171,7 @@ def _post_resource(line: Line, path: Path, models: Models) -> Request:
             " POST executes, or adds Resource Instances"
         )
     entries = resource_entries(path, line.value, models, line.content_format)
-    if spec is None and entries[0].path == path:
+    if spec is None and any(entry.path == path for entry in entries):
         raise bad(f"POST {path}: arguments stand behind a question mark, as in 'POST {path}?0=\\'now\\''")
     return Write(path, entries, replace=False, content_format=line.content_format)
 

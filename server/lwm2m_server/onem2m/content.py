@@ -1,0 +1,166 @@
+"""What stands in the containers of a device: engine events as JSON texts.
+
+Times are milliseconds since 1970-01-01 UTC, in ``time`` and in the values of Resources of type Time.
+Opaque is base64, integers are exact.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from lwm2m_engine.coap import dotted, is_success
+from lwm2m_engine.engine.events import Failed, Received
+from lwm2m_engine.entries import Entry, latest
+from lwm2m_engine.errors import DecodeError
+from lwm2m_engine.links import format_links, parse_links
+from lwm2m_engine.model.view import ModelView
+from lwm2m_engine.paths import Path
+from lwm2m_engine.values import ObjLink, ResourceType, Value
+
+MAX_DIAGNOSTIC = 1024
+"""Bytes of a diagnostic payload (RFC 7252, 5.5.2) that are kept."""
+
+
+def received(
+    event: Received, device: str, models: ModelView, request_id: str | None, *, extras: bool = True
+) -> str:
+    """An answer, notification or Send for ``received-msg``.
+
+    ``device`` is the name of the node, ``request_id`` the ``ri`` of the message this answers. Without
+    ``extras`` there is no ``responseCode``, ``operation`` and ``requestID``.
+    """
+    content = {
+        "nodeResourceName": device,
+        "time": milliseconds(event.at),
+        "messageType": event.kind,
+        "resourcePath": event.path.key,
+        "dataValue": {
+            path.key: plain(entry.value, models.types(path))
+            for path, entry in sorted(latest(event.entries).items())
+            if entry.value is not None
+        },
+    }
+    if extras:
+        content |= _extras(event, request_id)
+    if any(entry.time is not None for entry in event.entries):
+        content["samples"] = _samples(event, models)
+    return dumps(content | _payload(event))
+
+
+def failed(
+    event: Failed | Received, device: str, request_id: str | None, *, reason: str, detail: str = ""
+) -> str:
+    """A message that got no usable answer, for ``error-msg``."""
+    content = {
+        "nodeResourceName": device,
+        "time": milliseconds(event.at),
+        "messageType": "error",
+        "operation": event.operation,
+        "resourcePath": event.path.key,
+        "reason": reason,
+        "requestID": request_id,
+    }
+    return dumps(content | ({"detail": detail} if detail else {}))
+
+
+def log(device: str, at: float, name: str, text: str) -> str:
+    """A line for ``logs``: an event of the device's life by its name, and what a person should know."""
+    content = {"nodeResourceName": device, "time": milliseconds(at), "messageType": "log", "event": name}
+    return dumps(content | ({"text": text} if text else {}))
+
+
+def milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def plain(value: Value, kind: ResourceType | None) -> Any:
+    """A value as JSON has it. JSON knows no infinity: these are texts, as in JavaScript."""
+    if kind is ResourceType.TIME and isinstance(value, (int, float)) and math.isfinite(value):
+        return milliseconds(value) if isinstance(value, float) else value * 1000
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, ObjLink):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return clean(value) if isinstance(value, str) else value
+
+
+def clean(text: str) -> str:
+    """Text that UTF-8 can hold: JSON escapes can smuggle in halves of surrogate pairs."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def dumps(content: Mapping[str, Any]) -> str:
+    return orjson.dumps(content).decode("utf-8")
+
+
+def _extras(event: Received, request_id: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    # A Send is a request of the device: its code is the server's answer.
+    if event.kind != "send":
+        found["responseCode"] = dotted(event.code)
+    if event.operation:
+        found["operation"] = event.operation
+    if request_id is not None:
+        found["requestID"] = request_id
+    return found
+
+
+def _samples(event: Received, models: ModelView) -> list[list[Any]]:
+    """Every value with its own time, oldest first; one without a time is of the moment it arrived."""
+
+    def moment(entry: Entry) -> float:
+        return event.at if entry.time is None else entry.time
+
+    return [
+        [milliseconds(moment(entry)), entry.path.key, plain(entry.value, models.types(entry.path))]
+        for entry in sorted(event.entries, key=moment)
+        if entry.value is not None
+    ]
+
+
+def _payload(event: Received) -> dict[str, Any]:
+    """What a payload says that became no entries; nothing a device says is dropped."""
+    if event.error is not None:
+        return _raw(event) | {"error": clean(event.error)}
+    if not event.payload:
+        return {}
+    if not is_success(event.code):
+        text = event.payload[:MAX_DIAGNOSTIC].decode("utf-8", "replace")
+        return {"diagnostic": text}
+    if event.operation == "discover":
+        return _links(event)
+    return _raw(event)
+
+
+def _links(event: Received) -> dict[str, Any]:
+    try:
+        found, _ = parse_links(event.payload)
+    except DecodeError as error:
+        return _raw(event) | {"error": str(error)}
+    return {"links": [format_links([link]) for link in found]}
+
+
+def _raw(event: Received) -> dict[str, Any]:
+    raw: dict[str, Any] = {"rawPayload": base64.b64encode(event.payload).decode("ascii")}
+    if event.content_format is not None:
+        raw["contentFormat"] = event.content_format
+    return raw
+
+
+def summary(version: str, lifetime: int, queue_mode: bool, objects: Iterable[int]) -> str:
+    """What a registration is, in a line: ``LwM2M 1.1, lifetime 300 s, queue mode, objects 1 3 6``."""
+    life = f"lifetime {lifetime} s" if lifetime else "lifetime unlimited"
+    queue = ", queue mode" if queue_mode else ""
+    return f"LwM2M {version}, {life}{queue}, objects {' '.join(map(str, sorted(objects)))}"
+
+
+def observed(paths: Iterable[Path]) -> str:
+    """The paths of an observation, in a line."""
+    return " ".join(str(path) for path in paths)

@@ -1,0 +1,272 @@
+"""``Projector``: the door facts enter the oneM2M tree through: engine events to ledger writes.
+
+Everything is worked out when an event is planned; the write that comes back runs in the ledger's thread
+and touches nothing but the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import structlog
+
+from lwm2m_engine.engine.events import (
+    Asleep,
+    Awake,
+    Deregistered,
+    Event,
+    Expired,
+    Failed,
+    Held,
+    ManagedChanged,
+    ObservationEnded,
+    Observed,
+    Received,
+    Registered,
+    RegistrationChanged,
+    Sent,
+    Started,
+    Updated,
+    Warned,
+)
+from lwm2m_engine.engine.records import Registration
+from lwm2m_engine.model.view import ModelView
+from lwm2m_engine.paths import Path
+from lwm2m_engine.values import Value
+from lwm2m_server.onem2m import content
+from lwm2m_server.onem2m.behaviours.context import PLATFORM
+from lwm2m_server.onem2m.names import UnknownName, managed
+from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, JSON_CONTENT, MGMT_OBJ
+from lwm2m_server.settings import Settings
+from lwm2m_server.store.ids import SECOND, Ids, NodeIds, ResourceIds, uuid_name
+from lwm2m_server.store.protocols import ContainerFull, DeviceRef, Message, Resource, Transaction
+
+Write: TypeAlias = Callable[[Transaction], object]
+
+_log = structlog.get_logger(__name__)
+
+
+class Projector:
+    """Plans what each event changes in the ledger. Called on the loop, in order of the events."""
+
+    def __init__(self, ids: Ids, resource_ids: ResourceIds, settings: Settings) -> None:
+        self._ids, self._resource_ids = ids, resource_ids
+        self._extras = settings.message_extras
+
+    def plan(self, event: Event, device: DeviceRef, models: ModelView) -> Write | None:
+        """The write an event asks for; ``None`` if there is nothing to keep.
+
+        The write raises ``Gone`` for a node removed meanwhile, ``Conflict`` for an endpoint name that
+        another node has.
+        """
+        if isinstance(event, Received):
+            return self._received(event, device, models)
+        plan = _PLANS.get(type(event))
+        return plan(self, event, device) if plan is not None else None
+
+    # --- registration --------------------------------------------------------------------------------
+
+    def _registered(self, event: Registered, device: DeviceRef) -> Write:
+        line = self._line(device, event.at, "registered", _summary(event.registration))
+        node, registration, liveness, at = device.node, event.registration, event.liveness, event.at
+        return _all(lambda write: write.put_registration(node, registration, liveness, at), line)
+
+    def _updated(self, event: Updated, device: DeviceRef) -> Write:
+        changed = event.registration if event.changed else None
+        line = self._line(device, event.at, "updated", _summary(changed) if changed is not None else "")
+        node, liveness, at = device.node, event.liveness, event.at
+
+        def update(write: Transaction) -> None:
+            if changed is not None:
+                write.change_registration(node, changed)
+            write.touch(node, liveness, at)
+
+        return _all(update, line)
+
+    def _registration_changed(self, event: RegistrationChanged, device: DeviceRef) -> Write:
+        return lambda write: write.change_registration(device.node, event.registration)
+
+    def _ended(self, event: Deregistered | Expired, device: DeviceRef) -> Write:
+        expired = isinstance(event, Expired)
+        line = self._line(device, event.at, "expired" if expired else "deregistered")
+        return _all(lambda write: write.end_registration(device.node, event.at, expired=expired), line)
+
+    def _awake(self, event: Awake, device: DeviceRef) -> Write:
+        return self._line(device, event.at, "awake")
+
+    def _asleep(self, event: Asleep, device: DeviceRef) -> Write:
+        return self._line(device, event.at, "sleeping")
+
+    def _warned(self, event: Warned, device: DeviceRef) -> Write:
+        return self._line(device, event.at, "warning", event.text)
+
+    # --- messages ------------------------------------------------------------------------------------
+
+    def _received(self, event: Received, device: DeviceRef, models: ModelView) -> Write:
+        own, request_id = NodeIds(device.node), self._request_id(event.message)
+        body = content.received(event, device.name, models, request_id, extras=self._extras)
+        answer = self._add(own.received, body, device, event.at)
+        if event.error is None or event.message is None:
+            return answer
+        problem = content.failed(event, device.name, request_id, reason="decode", detail=event.error)
+        return _all(answer, self._add(own.errors, problem, device, event.at))
+
+    def _started(self, event: Started, device: DeviceRef) -> Write:
+        return lambda write: write.mark_in_flight(event.message, True)
+
+    def _held(self, event: Held, device: DeviceRef) -> Write:
+        return lambda write: write.mark_in_flight(event.message, False)
+
+    def _sent(self, event: Sent, device: DeviceRef) -> Write:
+        id, sent = self._ids.next(), NodeIds(device.node).sent
+        refusal = self._refusal(device, event.at, "sent-msg")
+
+        def move(write: Transaction) -> None:
+            try:
+                write.move_message(event.message, sent, id, uuid_name(id))
+            except ContainerFull as error:
+                write.remove_message(event.message)
+                refusal(write, error)
+
+        return move
+
+    def _failed(self, event: Failed, device: DeviceRef) -> Write:
+        request_id = self._request_id(event.message)
+        body = content.failed(event, device.name, request_id, reason=event.reason, detail=event.detail)
+        problem = self._add(NodeIds(device.node).errors, body, device, event.at)
+        return _all(lambda write: write.remove_message(event.message), problem)
+
+    # --- observations and managed resources ----------------------------------------------------------
+
+    def _observed(self, event: Observed, device: DeviceRef) -> Write:
+        return lambda write: write.put_observation(device.node, event.observation)
+
+    def _observation_ended(self, event: ObservationEnded, device: DeviceRef) -> Write:
+        return lambda write: write.remove_observation(event.observation.token)
+
+    def _managed_changed(self, event: ManagedChanged, device: DeviceRef) -> Write:
+        change, inputs = event.change, _clean_inputs(event.inputs)
+        try:
+            whole = managed(change.kind, _clean_attributes(change.attributes))
+            changed = managed(change.kind, _clean_attributes(change.changed)).attributes
+        except UnknownName as error:
+            return self._line(device, event.at, "warning", f"{change.name}: {error}")
+        id, modified = self._ids.next(), int(event.at * SECOND)
+        new = {"mgd": whole.mgd, **whole.attributes}
+        created = Resource(
+            id, device.tenant, device.node, change.name, MGMT_OBJ, whole.key, new, max(modified, id)
+        )
+        clash = self._line(
+            device, event.at, "warning", f"{change.name} is no {whole.key}; {change.kind} is not kept"
+        )
+
+        def manage(write: Transaction) -> None:
+            known = write.child(device.node, change.name)
+            if known is None:
+                write.put(created)
+            elif known.key != whole.key:
+                clash(write)
+            else:
+                write.change(known.id, {**known.attributes, **changed}, modified)
+            write.set_inputs(device.node, inputs)
+
+        return manage
+
+    # --- rows ----------------------------------------------------------------------------------------
+
+    def _request_id(self, message: int | None) -> str | None:
+        return self._resource_ids.ri(message, CONTENT_INSTANCE) if message is not None else None
+
+    def _line(self, device: DeviceRef, at: float, name: str, text: str = "") -> Write:
+        body = content.log(device.name, at, name, content.clean(text))
+        message = self._message(NodeIds(device.node).logs, body)
+        return lambda write: _keep(write, message, device)
+
+    def _add(self, container: int, body: str, device: DeviceRef, at: float) -> Write:
+        """Into a container, whose limits are the client's to set: what does not fit leaves a line in ``logs``."""
+        message = self._message(container, body)
+        refusal = self._refusal(
+            device, at, "received-msg" if container == NodeIds(device.node).received else "error-msg"
+        )
+
+        def add(write: Transaction) -> None:
+            try:
+                write.add_message(message)
+            except ContainerFull as error:
+                refusal(write, error)
+
+        return add
+
+    def _refusal(
+        self, device: DeviceRef, at: float, name: str
+    ) -> Callable[[Transaction, ContainerFull], None]:
+        id, logs = self._ids.next(), NodeIds(device.node).logs
+
+        def refuse(write: Transaction, error: ContainerFull) -> None:
+            body = content.log(device.name, at, "warning", f"{name} takes no more: {error}")
+            _keep(write, _json_message(id, logs, body), device)
+
+        return refuse
+
+    def _message(self, container: int, body: str) -> Message:
+        return _json_message(self._ids.next(), container, body)
+
+
+_PLANS: Mapping[type, Callable[[Projector, Any, DeviceRef], Write]] = {
+    Registered: Projector._registered,
+    Updated: Projector._updated,
+    RegistrationChanged: Projector._registration_changed,
+    Deregistered: Projector._ended,
+    Expired: Projector._ended,
+    Awake: Projector._awake,
+    Asleep: Projector._asleep,
+    Warned: Projector._warned,
+    Started: Projector._started,
+    Held: Projector._held,
+    Sent: Projector._sent,
+    Failed: Projector._failed,
+    Observed: Projector._observed,
+    ObservationEnded: Projector._observation_ended,
+    ManagedChanged: Projector._managed_changed,
+}
+"""By event; ``Queued`` is not here, because whoever submits a message also stores it."""
+
+
+def _json_message(id: int, container: int, body: str) -> Message:
+    size = len(body.encode("utf-8"))
+    return Message(id, container, uuid_name(id), PLATFORM, 0, body, JSON_CONTENT, size)
+
+
+def _keep(write: Transaction, message: Message, device: DeviceRef) -> None:
+    """A line into ``logs``; where that is full the server's own log is what is left."""
+    try:
+        write.add_message(message)
+    except ContainerFull as error:
+        _log.warning(
+            "the container logs takes no more", device=device.name, reason=str(error), line=message.content
+        )
+
+
+def _all(*writes: Write) -> Write:
+    def run(transaction: Transaction) -> None:
+        for write in writes:
+            write(transaction)
+
+    return run
+
+
+def _summary(registration: Registration) -> str:
+    return content.summary(
+        registration.version, registration.lifetime, registration.queue_mode, registration.objects
+    )
+
+
+def _clean_inputs(inputs: tuple[tuple[Path, Value], ...]) -> dict[Path, Value]:
+    return {path: content.clean(value) if isinstance(value, str) else value for path, value in inputs}
+
+
+def _clean_attributes(attributes: Mapping[str, Value]) -> dict[str, Value]:
+    return {
+        name: content.clean(value) if isinstance(value, str) else value for name, value in attributes.items()
+    }
