@@ -159,8 +159,3 @@ def summary(version: str, lifetime: int, queue_mode: bool, objects: Iterable[int
     life = f"lifetime {lifetime} s" if lifetime else "lifetime unlimited"
     queue = ", queue mode" if queue_mode else ""
     return f"LwM2M {version}, {life}{queue}, objects {' '.join(map(str, sorted(objects)))}"
-
-
-def observed(paths: Iterable[Path]) -> str:
-    """The paths of an observation, in a line."""
-    return " ".join(str(path) for path in paths)

@@ -36,6 +36,7 @@ from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
 from lwm2m_server.onem2m import content
 from lwm2m_server.onem2m.behaviours.context import PLATFORM
+from lwm2m_server.onem2m.behaviours.nodes import ERRORS, RECEIVED, SENT
 from lwm2m_server.onem2m.names import UnknownName, managed
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, JSON_CONTENT, MGMT_OBJ
 from lwm2m_server.settings import Settings
@@ -104,13 +105,13 @@ class Projector:
     # --- messages ------------------------------------------------------------------------------------
 
     def _received(self, event: Received, device: DeviceRef, models: ModelView) -> Write:
-        own, request_id = NodeIds(device.node), self._request_id(event.message)
+        request_id = self._request_id(event.message)
         body = content.received(event, device.name, models, request_id, extras=self._extras)
-        answer = self._add(own.received, body, device, event.at)
+        answer = self._add(device, event.at, RECEIVED, body)
         if event.error is None or event.message is None:
             return answer
         problem = content.failed(event, device.name, request_id, reason="decode", detail=event.error)
-        return _all(answer, self._add(own.errors, problem, device, event.at))
+        return _all(answer, self._add(device, event.at, ERRORS, problem))
 
     def _started(self, event: Started, device: DeviceRef) -> Write:
         return lambda write: write.mark_in_flight(event.message, True)
@@ -120,7 +121,7 @@ class Projector:
 
     def _sent(self, event: Sent, device: DeviceRef) -> Write:
         id, sent = self._ids.next(), NodeIds(device.node).sent
-        refusal = self._refusal(device, event.at, "sent-msg")
+        refusal = self._refusal(device, event.at, SENT)
 
         def move(write: Transaction) -> None:
             try:
@@ -134,7 +135,7 @@ class Projector:
     def _failed(self, event: Failed, device: DeviceRef) -> Write:
         request_id = self._request_id(event.message)
         body = content.failed(event, device.name, request_id, reason=event.reason, detail=event.detail)
-        problem = self._add(NodeIds(device.node).errors, body, device, event.at)
+        problem = self._add(device, event.at, ERRORS, body)
         return _all(lambda write: write.remove_message(event.message), problem)
 
     # --- observations and managed resources ----------------------------------------------------------
@@ -183,12 +184,11 @@ class Projector:
         message = self._message(NodeIds(device.node).logs, body)
         return lambda write: _keep(write, message, device)
 
-    def _add(self, container: int, body: str, device: DeviceRef, at: float) -> Write:
-        """Into a container, whose limits are the client's to set: what does not fit leaves a line in ``logs``."""
-        message = self._message(container, body)
-        refusal = self._refusal(
-            device, at, "received-msg" if container == NodeIds(device.node).received else "error-msg"
-        )
+    def _add(self, device: DeviceRef, at: float, box: str, body: str) -> Write:
+        """Into ``received-msg`` or ``error-msg``; what its limits do not allow leaves a line in ``logs``."""
+        own = NodeIds(device.node)
+        message = self._message(own.received if box == RECEIVED else own.errors, body)
+        refusal = self._refusal(device, at, box)
 
         def add(write: Transaction) -> None:
             try:
@@ -199,12 +199,12 @@ class Projector:
         return add
 
     def _refusal(
-        self, device: DeviceRef, at: float, name: str
+        self, device: DeviceRef, at: float, box: str
     ) -> Callable[[Transaction, ContainerFull], None]:
         id, logs = self._ids.next(), NodeIds(device.node).logs
 
         def refuse(write: Transaction, error: ContainerFull) -> None:
-            body = content.log(device.name, at, "warning", f"{name} takes no more: {error}")
+            body = content.log(device.name, at, "warning", f"{box} takes no more: {error}")
             _keep(write, _json_message(id, logs, body), device)
 
         return refuse
@@ -267,6 +267,4 @@ def _clean_inputs(inputs: tuple[tuple[Path, Value], ...]) -> dict[Path, Value]:
 
 
 def _clean_attributes(attributes: Mapping[str, Value]) -> dict[str, Value]:
-    return {
-        name: content.clean(value) if isinstance(value, str) else value for name, value in attributes.items()
-    }
+    return {name: content.plain(value, None) for name, value in attributes.items()}
