@@ -122,7 +122,7 @@ class _Reader:
         if root.tag != "LWM2M":
             if root.tag in COMPANIONS:
                 return self._companion(COMPANIONS[root.tag])
-            raise self._fault(root, f"the root element is <{root.tag}>, not <LWM2M>")
+            raise self._fault(root, f"the root element is <{str(root.tag)[:60]}>, not <LWM2M>")
         elements = root.findall("Object")
         if any(element.get("ObjectType") == "CommonResources" for element in elements):
             return self._companion("a list of reusable resources")
@@ -205,11 +205,11 @@ class _Reader:
     def _check(self, item: etree._Element, spec: ResourceSpec) -> None:
         if spec.operations == "E":
             if spec.type is not ResourceType.NONE:
-                self._note(item, f"resource {spec.id} is executable and has a type")
+                self._note(item, "an executable resource has a type")
             if spec.multiple:
-                self._note(item, f"resource {spec.id} is executable and has multiple instances")
+                self._note(item, "an executable resource has multiple instances")
         elif spec.type is ResourceType.NONE and spec.operations:
-            self._note(item, f"resource {spec.id} has no type")
+            self._note(item, "a resource has no type")
         if self.old_schema and spec.type in SINCE_1_1:
             self._note(item, "the schema it names is too old for its types")
 

@@ -134,13 +134,14 @@ def test_the_order_of_elements_does_not_matter(object_order, item_order):
             ddf(item(without=["RangeEnumeration", "Units"]), item("2", without=["RangeEnumeration"])),
             ["<Item> without <RangeEnumeration> (2 places)", "<Item> without <Units>"],
         ),
-        (ddf(item(Type="")), ["resource 1 has no type"]),
+        (ddf(item(Type="")), ["a resource has no type"]),
         (ddf(item(Operations="E", Type="")), []),
+        (ddf(*(item(str(id), Type="") for id in range(9))), ["a resource has no type (9 places)"]),
         (ddf(item(Operations="", Type="")), []),
-        (ddf(item(Operations="E")), ["resource 1 is executable and has a type"]),
+        (ddf(item(Operations="E")), ["an executable resource has a type"]),
         (
             ddf(item(Operations="E", Type="", MultipleInstances="Multiple")),
-            ["resource 1 is executable and has multiple instances"],
+            ["an executable resource has multiple instances"],
         ),
         (
             ddf(item(Type="Corelnk"), schema="http://x/LWM2M.xsd"),
@@ -166,7 +167,7 @@ def test_a_problem_has_a_line():
     (problem,) = parse(ddf(item(Type="")).encode(), "tank.xml").problems
     assert (problem.file, problem.refused) == ("tank.xml", False)
     assert ddf(item(Type="")).splitlines()[problem.line - 1] == '<Resources><Item ID="1">'
-    assert str(problem) == f"tank.xml:{problem.line}: resource 1 has no type"
+    assert str(problem) == f"tank.xml:{problem.line}: a resource has no type"
 
 
 def test_absent_versions_are_1_0():

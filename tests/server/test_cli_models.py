@@ -170,7 +170,7 @@ def test_check(run, tank):
             "mean",
             "'Float'?",
         ],
-        ["models/xml/odd.xml", "tolerated", "33334/1.0", "line", "4:", "resource", "1", "has", "no", "type"],
+        ["models/xml/odd.xml", "tolerated", "33334/1.0", "line", "4:", "a", "resource", "has", "no", "type"],
         ["models/xml/tank.xml", "ok", "33333/1.0"],
     ]
 
@@ -185,7 +185,7 @@ def test_check_as_json(run, tank):
             "file": str(odd),
             "state": "tolerated",
             "defines": ["33333/1.0"],
-            "problems": [{"line": 4, "reason": "resource 1 has no type"}],
+            "problems": [{"line": 4, "reason": "a resource has no type"}],
         }
     ]
 
