@@ -72,7 +72,9 @@ async def run(settings: Settings, *, ready: Callable[[Running], None], stop: asy
 
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
-    plugins = PluginManager.default(settings.plugins.dirs, strict=settings.strict)
+    plugins = PluginManager.default(
+        settings.plugins.dirs, strict=settings.strict, enabled=settings.plugins.enabled
+    )
     models = Models(plugins, settings.models.dirs)
     _tell_plugins(plugins)
     directory = stack.enter_context(DataDirectory(settings.data))
