@@ -135,6 +135,17 @@ class LedgerMachine(RuleBasedStateMachine):
         self.model = Model()
         self.waiting = []
         self.number = 1000
+        for box, (mni, mbs, evict) in zip(
+            BOXES, [(3, 100, True), (100, 30, True), (3, 30, False)], strict=True
+        ):
+            self.put_box(box, (mni, mbs), evict)
+        self.put_node(NODES[0], "urn:1")
+        self.commit()
+
+    def an_id(self, index):
+        """Of a message that is stored; or of none."""
+        stored = sorted(id for box in self.model.boxes.values() for id in box[4])
+        return stored[index % len(stored)] if stored else 0
 
     def later(self, on_model, on_ledger):
         self.waiting.append((on_model, on_ledger))
@@ -162,18 +173,35 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         self.later(lambda model: model.add(row), lambda tx: tx.add_message(row))
 
-    @rule(age=st.integers(0, 8))
-    def drop(self, age):
-        id = self.number - age
+    @rule(index=st.integers(0, 20))
+    def drop(self, index):
+        id = self.an_id(index)
         self.later(lambda model: model.drop(id), lambda tx: tx.remove_message(id))
 
-    @rule(age=st.integers(0, 8), box=boxes)
-    def move(self, age, box):
-        id, self.number = self.number - age, self.number + 1
+    @rule(index=st.integers(0, 20), box=boxes)
+    def move(self, index, box):
+        id, self.number = self.an_id(index), self.number + 1
         new = self.number
         self.later(
             lambda model: model.move(id, box, new), lambda tx: tx.move_message(id, box, new, uuid_name(new))
         )
+
+    @rule(box=boxes)
+    def give_up_half_way(self, box):
+        """An operation that writes and then raises."""
+        self.number += 1
+        row = Message(self.number, box, uuid_name(self.number), "C", 0, "x", None, 1)
+
+        def on_ledger(tx):
+            tx.remove(NODES[1])
+            tx.add_message(row)
+            raise Conflict("enough")
+
+        def on_model(model):
+            model.add(row)
+            raise Conflict
+
+        self.later(on_model, on_ledger)
 
     @rule(node=nodes, node_id=st.sampled_from(["urn:1", "urn:2", "urn:3"]))
     def put_node(self, node, node_id):
