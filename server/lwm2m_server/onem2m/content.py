@@ -19,7 +19,6 @@ from lwm2m_engine.entries import Entry, latest
 from lwm2m_engine.errors import DecodeError
 from lwm2m_engine.links import format_links, parse_links
 from lwm2m_engine.model.view import ModelView
-from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink, ResourceType, Value
 
 MAX_DIAGNOSTIC = 1024

@@ -1,0 +1,176 @@
+"""JSON bodies of what devices say."""
+
+import json
+import math
+
+import pytest
+
+from lwm2m_engine.coap import Code
+from lwm2m_engine.engine.events import Failed, Received
+from lwm2m_engine.entries import Entry
+from lwm2m_engine.paths import ROOT, Path
+from lwm2m_engine.values import ObjLink, ResourceType
+from lwm2m_server.onem2m import content
+
+AT = 1752761134.124
+
+
+def answer(*entries, path="/3", **more):
+    found = tuple(Entry(Path(entry[0]), *entry[1:]) for entry in entries)
+    return Received("urn:dev:1", AT, "response", Path(path), Code.CONTENT, found, "read", 7, **more)
+
+
+def body(event, catalog, request_id="0123", **more):
+    return json.loads(content.received(event, "device001", catalog, request_id, **more))
+
+
+def test_an_answer_has_the_shape_of_the_seed(catalog):
+    event = answer(
+        ("/3/0/0", "My Demo Device"), ("/3/0/9", 72), ("/3/0/11/0", 0), ("/3/0/13", 1752761133), path="/3"
+    )
+    assert body(event, catalog) == {
+        "nodeResourceName": "device001",
+        "time": 1752761134124,
+        "messageType": "response",
+        "resourcePath": "3",
+        "dataValue": {"3/0/0": "My Demo Device", "3/0/9": 72, "3/0/11/0": 0, "3/0/13": 1752761133000},
+        "responseCode": "2.05",
+        "operation": "read",
+        "requestID": "0123",
+    }
+
+
+def test_the_further_keys_can_be_switched_off(catalog):
+    found = body(answer(("/3/0/9", 72)), catalog, extras=False)
+    assert list(found) == ["nodeResourceName", "time", "messageType", "resourcePath", "dataValue"]
+
+
+def test_values_are_in_order_of_their_paths(catalog):
+    event = answer(("/3/0/10", 1), ("/3/0/9", 2), ("/3/0/2", "x"))
+    assert list(body(event, catalog)["dataValue"]) == ["3/0/2", "3/0/9", "3/0/10"]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        (2**64 - 1, ResourceType.UNSIGNED_INTEGER, "18446744073709551615"),
+        (-(2**63), ResourceType.INTEGER, "-9223372036854775808"),
+        (2**53 + 1, ResourceType.INTEGER, "9007199254740993"),
+        (b"\xde\xad\xbe\xef", ResourceType.OPAQUE, '"3q2+7w=="'),
+        (b"", ResourceType.OPAQUE, '""'),
+        (ObjLink(3, 0), ResourceType.OBJLNK, '"3:0"'),
+        (True, ResourceType.BOOLEAN, "true"),
+        (3.0, ResourceType.FLOAT, "3.0"),
+        (math.inf, ResourceType.FLOAT, '"Infinity"'),
+        (-math.inf, None, '"-Infinity"'),
+        (math.nan, ResourceType.FLOAT, '"NaN"'),
+        (1752761133, ResourceType.TIME, "1752761133000"),
+        (1752761133.5, ResourceType.TIME, "1752761133500"),
+        (-1, ResourceType.TIME, "-1000"),
+        (1752761133, None, "1752761133"),
+        ("ä€😀", None, '"ä€😀"'),
+        ("half \ud800", ResourceType.STRING, '"half ?"'),
+    ],
+)
+def test_values_are_exact(value, kind, expected):
+    assert content.dumps({"v": content.plain(value, kind)}) == f'{{"v":{expected}}}'
+
+
+def test_answers_without_a_value_have_an_empty_one(catalog):
+    event = Received("e", AT, "response", Path("/3/0/4"), Code.CHANGED, operation="execute", message=7)
+    found = body(event, catalog)
+    assert found["dataValue"] == {}
+    assert (found["responseCode"], found["operation"]) == ("2.04", "execute")
+
+
+def test_a_refusal_keeps_its_code_and_diagnostic(catalog):
+    event = Received(
+        "e", AT, "response", Path("/3/9"), Code.NOT_FOUND, operation="read", payload=b"no such \xff"
+    )
+    found = body(event, catalog, None)
+    assert (found["responseCode"], found["dataValue"]) == ("4.04", {})
+    assert found["diagnostic"] == "no such \ufffd"
+    assert "requestID" not in found
+
+
+def test_own_times_are_kept_as_samples(catalog):
+    event = answer(("/3/0/9", 70, AT - 20), ("/3/0/9", 72, AT - 10), ("/3/0/13", 5, AT - 15), ("/3/0/10", 1))
+    found = body(event, catalog)
+    assert found["dataValue"] == {"3/0/9": 72, "3/0/10": 1, "3/0/13": 5000}
+    time = found["time"]
+    assert found["samples"] == [
+        [time - 20_000, "3/0/9", 70],
+        [time - 15_000, "3/0/13", 5000],
+        [time - 10_000, "3/0/9", 72],
+        [time, "3/0/10", 1],
+    ]
+
+
+def test_a_send_has_no_response_code(catalog):
+    event = Received("e", AT, "send", ROOT, Code.CHANGED, (Entry(Path("/3/0/9"), 5),), "send")
+    found = body(event, catalog, None)
+    assert (found["messageType"], found["resourcePath"], found["operation"]) == ("send", "", "send")
+    assert "responseCode" not in found
+
+
+def test_what_cannot_be_decoded_stays_readable(catalog):
+    event = answer(payload=b"\x00\xff", content_format=11542, error="truncated")
+    found = body(event, catalog)
+    assert (found["rawPayload"], found["contentFormat"], found["error"]) == ("AP8=", 11542, "truncated")
+    assert found["dataValue"] == {}
+
+
+def test_a_discover_answer_lists_its_links(catalog):
+    event = Received(
+        "e", AT, "response", Path("/3"), Code.CONTENT, operation="discover", content_format=40,
+        payload=b"</3>;pmin=10,</3/0>,</3/0/11>;dim=2",
+    )  # fmt: skip
+    found = body(event, catalog)
+    assert found["dataValue"] == {}
+    assert found["links"] == ["</3>;pmin=10", "</3/0>", "</3/0/11>;dim=2"]
+
+
+def test_a_broken_discover_answer_stays_readable(catalog):
+    event = Received(
+        "e", AT, "response", Path("/3"), Code.CONTENT, operation="discover", content_format=40, payload=b"<3>"
+    )
+    found = body(event, catalog)
+    assert found["rawPayload"] == "PDM+"
+    assert "link" in found["error"]
+
+
+def test_a_payload_nobody_asked_for_is_kept(catalog):
+    event = Received("e", AT, "response", Path("/3/0/4"), Code.CHANGED, operation="execute", payload=b"ok")
+    assert body(event, catalog)["rawPayload"] == "b2s="
+
+
+def test_a_failure_says_why():
+    event = Failed("e", AT, 7, "read", Path("/3/0/9"), "timeout", "nothing was heard")
+    text = content.failed(event, "device001", "0123", reason=event.reason, detail=event.detail)
+    assert json.loads(text) == {
+        "nodeResourceName": "device001",
+        "time": 1752761134124,
+        "messageType": "error",
+        "operation": "read",
+        "resourcePath": "3/0/9",
+        "reason": "timeout",
+        "requestID": "0123",
+        "detail": "nothing was heard",
+    }
+
+
+def test_a_line_of_the_log():
+    assert json.loads(content.log("device001", AT, "awake", "")) == {
+        "nodeResourceName": "device001",
+        "time": 1752761134124,
+        "messageType": "log",
+        "event": "awake",
+    }
+    assert json.loads(content.log("device001", AT, "warning", "odd"))["text"] == "odd"
+
+
+def test_a_registration_in_a_line():
+    assert (
+        content.summary("1.1", 300, True, [6, 1, 3]) == "LwM2M 1.1, lifetime 300 s, queue mode, objects 1 3 6"
+    )
+    assert content.summary("1.2", 0, False, [1]) == "LwM2M 1.2, lifetime unlimited, objects 1"
