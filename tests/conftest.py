@@ -1,0 +1,226 @@
+"""A real server in a process of its own, for tests that look at it from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+LAUNCH = [sys.executable, "-m", "lwm2m_server.launcher"]
+PREFIX = "/device-management-orchestrator/v3"
+HEADERS = {"Accept": "application/json", "X-M2M-Origin": "CTestApp", "X-M2M-RI": "123"}
+FAST = {
+    "LWM2M_TRANSMISSION_ACK_TIMEOUT": "0.2",
+    "LWM2M_TRANSMISSION_MAX_RETRANSMIT": "2",
+    "LWM2M_TRANSMISSION_RESPONSE_TIMEOUT": "5",
+}
+"""CoAP times short enough for a test of their consequences."""
+
+
+class Server:
+    """``lwm2m serve`` (or ``demo``) as a child process."""
+
+    def __init__(self, data: Path, flags: tuple[str, ...], command: str, env: dict[str, str], cwd: Path) -> None:
+        self.data, self.flags, self.command, self.env, self.cwd = data, flags, command, env, cwd
+        self.tenant = flags[flags.index("--tenant") + 1] if "--tenant" in flags else "main"
+        self.start()
+
+    def start(self, coap: str = "127.0.0.1:0", http: str = "127.0.0.1:0") -> None:
+        """Start it, and wait for its first line."""
+        self.log = self.data.with_suffix(".log")
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*LAUNCH, self.command, "--coap", coap, "--http", http, "--data", self.data, *self.flags],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=self.cwd,
+                env={**os.environ, "XDG_CONFIG_HOME": str(self.cwd / "config"), **self.env},
+            )
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait()
+            raise RuntimeError(f"the server did not start: {self.errors()}")
+        self.addresses = json.loads(line)
+        host, _, port = self.addresses["coap"].rpartition(":")
+        self.coap = (host.strip("[]"), int(port))
+        self.http = self.addresses["http"]
+        self.base = f"{self.http}{PREFIX}/{self.tenant}"
+
+    def restart(self) -> None:
+        """Again on the same addresses, so that devices find it."""
+        self.start(self.addresses["coap"], self.http.removeprefix("http://"))
+
+    def kill(self) -> None:
+        """As if the power of the process were cut."""
+        self.process.kill()
+        self._reap()
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(10)
+        finally:
+            self._reap()
+
+    def errors(self) -> str:
+        return self.log.read_text()
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self._reap()
+
+    def _reap(self) -> None:
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers; they end with the test."""
+    servers: list[Server] = []
+
+    def start(*flags: str, command: str = "serve", fast: bool = True, **env: str) -> Server:
+        data = tmp_path / f"data{len(servers)}"
+        (tmp_path / "work").mkdir(exist_ok=True)
+        settings = {**(FAST if fast else {}), **env}
+        server = Server(data, flags, command, settings, tmp_path / "work")
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def server(serve: Callable[..., Server]) -> Server:
+    """One that lets unknown devices in."""
+    return serve("--unknown-devices", "create")
+
+
+class Api:
+    """The oneM2M API of one server, as an application calls it."""
+
+    def __init__(self, server: Server, client: httpx.AsyncClient) -> None:
+        self.server, self.client = server, client
+
+    async def get(self, path: str = "", **more: Any) -> httpx.Response:
+        return await self.client.get(self._url(path), headers={**HEADERS, **more.pop("headers", {})}, **more)
+
+    async def post(self, path: str, ty: int, body: Any, **more: Any) -> httpx.Response:
+        headers = {**HEADERS, "Content-Type": f"application/json;ty={ty}", **more.pop("headers", {})}
+        return await self.client.post(self._url(path), headers=headers, content=json.dumps(body), **more)
+
+    async def put(self, path: str, body: Any, **more: Any) -> httpx.Response:
+        headers = {**HEADERS, "Content-Type": "application/json", **more.pop("headers", {})}
+        return await self.client.put(self._url(path), headers=headers, content=json.dumps(body), **more)
+
+    async def delete(self, path: str, **more: Any) -> httpx.Response:
+        return await self.client.delete(self._url(path), headers=HEADERS, **more)
+
+    async def wish(self, device: str, con: str, **more: Any) -> dict[str, Any]:
+        """Put a message into ``outgoing-msg``."""
+        path = f"device-communication/{device}/outgoing-msg"
+        answer = await self.post(path, 4, {"m2m:cin": {"con": con, **more}})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["contentInstance"]
+
+    async def latest(self, device: str, container: str = "received-msg") -> dict[str, Any] | None:
+        answer = await self.get(f"device-communication/{device}/{container}/la")
+        return answer.json()["contentInstance"] if answer.status_code == 200 else None
+
+    async def messages(self, device: str, container: str = "received-msg") -> list[dict[str, Any]]:
+        """Contents, oldest first."""
+        answer = await self.get(f"device-communication/{device}/{container}?rcn=8")
+        found = answer.json().get("container", {}).get("contentInstance", [])
+        return [one["content"] for one in found]
+
+    async def answer_to(self, device: str, wish: dict[str, Any], seconds: float = 10.0) -> dict[str, Any]:
+        """What came of a wish: the content of the message in ``received-msg`` or ``error-msg``."""
+
+        async def look() -> dict[str, Any] | None:
+            for container in ("received-msg", "error-msg"):
+                for content in await self.messages(device, container):
+                    if content.get("requestID") == wish["resourceID"]:
+                        return content
+            return None
+
+        return await eventually(look, seconds)
+
+    async def ask(self, device: str, con: str, **more: Any) -> dict[str, Any]:
+        """A wish and what came of it."""
+        return await self.answer_to(device, await self.wish(device, con, **more))
+
+    def _url(self, path: str) -> str:
+        if path.startswith("/"):
+            return self.server.http + path
+        separator = "" if path.startswith("?") or not path else "/"
+        return f"{self.server.base}{separator}{path}"
+
+
+async def eventually(look: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:
+    """What ``look`` returns once it is true."""
+    end = time.monotonic() + seconds
+    while True:
+        if found := await look():
+            return found
+        assert time.monotonic() < end, f"nothing came of {look.__qualname__} within {seconds} s"
+        await asyncio.sleep(0.02)
+
+
+@pytest.fixture(name="eventually")
+def eventually_fixture() -> Callable[..., Awaitable[Any]]:
+    return eventually
+
+
+@pytest.fixture
+async def connect() -> Any:
+    """Make an ``Api`` for a server; connections end with the test."""
+    clients: list[httpx.AsyncClient] = []
+
+    def make(server: Server, **options: Any) -> Api:
+        client = httpx.AsyncClient(timeout=10.0, **options)
+        clients.append(client)
+        return Api(server, client)
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.fixture
+async def api(server: Server, connect: Any) -> Api:
+    return connect(server)
+
+
+@pytest.fixture
+async def device() -> Any:
+    """Start simulated devices; they vanish with the test."""
+    from lwm2m_server.simulator.device import SimulatedDevice
+
+    devices: list[SimulatedDevice] = []
+
+    async def start(server: Server, endpoint: str = "device001", *, live: bool = True, **options: Any) -> Any:
+        one = SimulatedDevice(endpoint, server.coap, **options)
+        devices.append(one)
+        if live:
+            await one.start()
+            await asyncio.wait_for(one.registered(), 10)
+        else:
+            await one.open()
+        return one
+
+    yield start
+    for one in devices:
+        await one.stop()
