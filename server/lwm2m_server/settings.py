@@ -217,15 +217,16 @@ def load(
     flags: Mapping[str, Any] | None = None,
     presets: Mapping[str, Any] | None = None,
     cwd: Path | None = None,
+    implicit: bool = True,
 ) -> Loaded:
     """Merge every source.
 
     ``flags`` and ``presets`` are dotted keys with values; presets rank just above the defaults.
     Folders given as flags are added to those of the file. Without ``file``, ``lwm2m.toml`` in
-    ``cwd`` counts if there is one. Raises ``SettingsError``.
+    ``cwd`` counts if there is one, unless ``implicit`` is false. Raises ``SettingsError``.
     """
     cwd = (cwd or Path.cwd()).absolute()
-    if file is None and (cwd / FILE).is_file():
+    if file is None and implicit and (cwd / FILE).is_file():
         file = cwd / FILE
     flags = flags or {}
     layers = [_layer("default", _defaults(), cwd), _layer("demo", _nested(presets or {}, "demo"), cwd)]

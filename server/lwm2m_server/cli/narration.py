@@ -22,7 +22,9 @@ from lwm2m_engine.engine.events import (
     Registered,
     Warned,
 )
+from lwm2m_engine.engine.records import Registration
 from lwm2m_engine.entries import Entry
+from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import Path
 from lwm2m_server.cli.values import literal, quantity
@@ -47,15 +49,16 @@ SHOWN_VALUES = 3
 class Narrator:
     """Turns events into lines.
 
-    ``models`` are those of a device; ``sources`` names the Resources an attribute of a managed
+    ``catalog`` gives the models in force; ``sources`` names the Resources an attribute of a managed
     resource is made from. Names in ``quiet`` are not narrated: of a thousand simulated devices
     nobody wants to read.
     """
 
-    models: Callable[[str], ModelView]
+    catalog: Callable[[], Catalog]
     sources: Callable[[str, str], Sequence[Path]]
     write: Callable[[str], object]
     quiet: frozenset[str] = frozenset()
+    _registrations: dict[str, Registration] = attrs.field(factory=dict, init=False)
 
     def __call__(self, tenant: str, event: Event) -> None:
         """A listener of the bus."""
@@ -72,7 +75,7 @@ class Narrator:
 
     @_tell.register
     def _(self, event: Registered) -> str:
-        registration = event.registration
+        registration = self._registrations[event.endpoint] = event.registration
         objects = " ".join(map(str, sorted(registration.objects)))
         lifetime = f"lifetime {registration.lifetime} s"
         return f"registered   LwM2M {registration.version}, {lifetime}, objects {objects}"
@@ -88,7 +91,13 @@ class Narrator:
             return f"{head}  not decoded: {event.error}"
         if not event.entries or not is_success(event.code):
             return head
-        return f"{head}  {summary(event.entries, self.models(event.endpoint))}"
+        return f"{head}  {summary(event.entries, self._models(event.endpoint))}"
+
+    def _models(self, endpoint: str) -> ModelView:
+        registration = self._registrations.get(endpoint)
+        if registration is None:
+            return self.catalog()
+        return self.catalog().view(registration.version, registration.objects)
 
     @_tell.register
     def _(self, event: ManagedChanged) -> str:

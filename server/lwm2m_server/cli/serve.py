@@ -19,7 +19,7 @@ import click
 from lwm2m_engine.errors import SettingsError
 from lwm2m_server import app, logs
 from lwm2m_server.cli.options import given, server_options
-from lwm2m_server.settings import Address, Loaded, Settings, load, refuse_exposure
+from lwm2m_server.settings import Address, Settings, load, refuse_exposure
 
 Main: TypeAlias = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -32,24 +32,26 @@ def serve(config: Path | None, **flags: Any) -> None:
     The first line on standard output is JSON with the address of every listener; it comes when all
     of them are bound. Everything else goes to standard error.
     """
-    loaded = load(config, environ=os.environ, flags=given(flags))
-    settings = loaded.settings
+    settings = load(config, environ=os.environ, flags=given(flags)).settings
     refuse_exposure(settings)
     logs.configure(settings.log)
     taken = list(taken_listeners(settings))
     if taken:
         raise SettingsError("; ".join(f"{name} {address} is taken" for name, address in taken))
-    for folder in unloaded_plugins(loaded):
-        click.echo(
-            f"{folder} holds plugins that are not loaded; load them with --plugins-dir {folder}", err=True
-        )
-
-    run_until_stopped(lambda stop: app.run(settings, ready=announce, stop=stop))
+    run_server(settings, announce)
 
 
-def announce(addresses: app.Addresses) -> None:
+def run_server(settings: Settings, ready: Callable[[app.Running], None]) -> None:
+    """Serve until a signal comes; raises ``SettingsError`` if the server cannot start."""
+    try:
+        run_until_stopped(lambda stop: app.run(settings, ready=ready, stop=stop))
+    except OSError as error:
+        raise SettingsError(f"cannot serve: {error}") from error
+
+
+def announce(running: app.Running) -> None:
     """Print the line that says the server is reachable, and where."""
-    click.echo(json.dumps(addresses.as_json()))
+    click.echo(json.dumps(running.addresses.as_json()))
     sys.stdout.flush()
 
 
@@ -100,10 +102,3 @@ def _is_free(address: Address, kind: socket.SocketKind) -> bool:
         except OSError as error:
             return error.errno != errno.EADDRINUSE
     return True
-
-
-def unloaded_plugins(loaded: Loaded) -> Iterator[Path]:
-    """``./plugins`` if it has Python files that nobody asked to run."""
-    folder = Path("plugins").absolute()
-    if folder not in loaded.settings.plugins.dirs and next(folder.glob("*.py"), None) is not None:
-        yield folder

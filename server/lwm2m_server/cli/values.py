@@ -6,7 +6,7 @@ import json
 
 from lwm2m_engine.values import Value
 
-UNITS = {"/100": "%"}
+UNITS = {"/100": "%", "Cel": "°C", "lat": "°", "lon": "°"}
 """SenML's spelling of a unit (RFC 8428, 12.1; RFC 8798) -> the usual one."""
 
 
