@@ -66,7 +66,8 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
             length = first & 7
         stop = position + length
         if stop > end:
-            raise DecodeError("the element does not end where what encloses it does", offset=start, path=at)
+            left = max(end - position, 0)
+            raise DecodeError(f"an element of {length} bytes where {left} are left", offset=start, path=at)
 
         element = first & _KIND
         if element & MULTIPLE and multiple is None and (inside or not wrapped):
