@@ -458,6 +458,27 @@ async def test_a_closed_port_is_unreachable(setup: Setup, token: bytes | None) -
     assert await notebook.outcome() == ("answered", 2, CoapReply(Code.CONTENT))
 
 
+def test_an_unreachable_device_does_not_deafen_the_gateway_under_uvloop() -> None:
+    """libuv stops watching a socket that reports an error."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def main() -> None:
+        async with (
+            running() as (gateway, notebook),
+            await ScriptedDevice.open(gateway.address) as device,
+        ):
+            async with await ScriptedDevice.open(gateway.address) as other:
+                nobody = get(other)
+            await asyncio.sleep(0)
+            for _ in range(3):
+                gateway.perform(nobody)
+                assert await notebook.outcome() == ("failed", 1, "unreachable")
+                assert (await device.send(Code.POST, "/rd")).code == Code.CHANGED
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
 async def test_an_address_of_another_family_is_unreachable(setup: Setup) -> None:
     gateway, notebook, device = setup
     gateway.perform(attrs.evolve(get(device), peer=Peer("2001:db8::1", 5683)))

@@ -29,6 +29,7 @@ from lwm2m_engine.coap import CoapReply, CoapRequest
 from lwm2m_server.coap import wire
 from lwm2m_server.coap.options import UINT_LENGTHS, reply_of
 from lwm2m_server.coap.sockets import SocketAddress, Source, UdpSocket
+from lwm2m_server.coap.timing import Timing
 
 Packet: TypeAlias = Any
 """aiocoap's ``Message``, which is not typed."""
@@ -36,17 +37,6 @@ Packet: TypeAlias = Any
 LOGGER = "lwm2m_server.aiocoap"
 MAX_BLOCK_EXPONENT = 6
 """1,024-byte blocks, the largest of RFC 7959."""
-
-
-@attrs.frozen(slots=True)
-class Timing:
-    """Transmission parameters of RFC 7252, 4.8, in seconds."""
-
-    ack_timeout: float = 2.0
-    ack_random_factor: float = 1.5
-    max_retransmit: int = 4
-    response_timeout: float = 120.0
-    """From sending a request to giving up on its response, block-wise transfer included."""
 
 
 def _nobody_minds() -> None:

@@ -11,13 +11,14 @@ from lwm2m_engine.engine.step import Perform
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
 from lwm2m_server.coap.background import Background
-from lwm2m_server.coap.channel import Channel, ExchangeFailed, Timing
+from lwm2m_server.coap.channel import Channel, ExchangeFailed
 from lwm2m_server.coap.inbound import Inbound
 from lwm2m_server.coap.observations import Observations
 from lwm2m_server.coap.options import OBSERVE, number, reply_of
 from lwm2m_server.coap.recent import Recent
 from lwm2m_server.coap.replies import Replies
 from lwm2m_server.coap.sockets import SocketAddress, Source, UdpSocket, bind
+from lwm2m_server.coap.timing import Timing
 
 __all__ = ["Gateway", "Timing", "Uplink"]
 

@@ -54,6 +54,7 @@ class UdpSocket:
         self._wildcard = host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
         self._loop = asyncio.get_running_loop()
         self._enable()
+        self._reading = True
         self._loop.add_reader(bound.fileno(), self._readable)
 
     @property
@@ -106,6 +107,7 @@ class UdpSocket:
 
     def _read_errors(self) -> None:
         """Empty the error queue (Linux; elsewhere ICMP errors of an unconnected socket are not told)."""
+        self._listen_again()
         while LINUX:
             try:
                 _, ancillary, _, address = self._socket.recvmsg(0, 512, MSG_ERRQUEUE)
@@ -117,6 +119,12 @@ class UdpSocket:
                     (socket.IPPROTO_IPV6, IPV6_RECVERR),
                 ):
                     self._report(struct.unpack_from("=I", value)[0], address)
+
+    def _listen_again(self) -> None:
+        # libuv stops watching a socket that reports an error, and uvloop does not tell.
+        if self._reading:
+            self._loop.remove_reader(self._socket.fileno())
+            self._loop.add_reader(self._socket.fileno(), self._readable)
 
     def _report(self, number: int, address: SocketAddress) -> None:
         # "Too big" is how the kernel learns a smaller path MTU: the retransmission will fit.
@@ -156,10 +164,12 @@ class UdpSocket:
 
     def stop_reading(self) -> None:
         """Writing still works."""
-        self._loop.remove_reader(self._socket.fileno())
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._socket.fileno())
 
     def close(self) -> None:
-        self._loop.remove_reader(self._socket.fileno())
+        self.stop_reading()
         self._socket.close()
 
     # --- addresses ---

@@ -1,0 +1,84 @@
+"""``lwm2m simulate``: devices for a server under test, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import click
+
+from lwm2m_server.cli.serve import run_until_stopped
+from lwm2m_server.settings import COAP, Address
+from lwm2m_server.simulator.fleet import Fleet
+
+
+def _address(context: click.Context, parameter: click.Parameter, value: str) -> Address:
+    try:
+        return Address.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@click.command()
+@click.option(
+    "--coap",
+    metavar="HOST:PORT",
+    default=str(COAP),
+    show_default=True,
+    callback=_address,
+    help="The server's CoAP/UDP address.",
+)
+@click.option("--devices", metavar="N", type=click.IntRange(1, 60000), default=1, show_default=True)
+@click.option("--version", type=click.Choice(["1.0", "1.1", "1.2"]), default="1.0", show_default=True)
+@click.option("--lifetime", metavar="SECONDS", type=click.IntRange(1), default=300, show_default=True)
+@click.option("--queue-mode", is_flag=True, help="Sleep between two Updates.")
+@click.option("--awake", metavar="SECONDS", type=float, default=93.0, show_default=True)
+@click.option("--sleep", metavar="SECONDS", type=float, help="Default: until the lifetime needs an Update.")
+@click.option("--prefix", default="device", show_default=True, help="device gives device001, device002 …")
+def simulate(
+    coap: Address,
+    devices: int,
+    version: str,
+    lifetime: int,
+    queue_mode: bool,
+    awake: float,
+    sleep: float | None,
+    prefix: str,
+) -> None:
+    """Run simulated LwM2M devices against a server."""
+
+    async def main(stop: asyncio.Event) -> None:
+        fleet = Fleet.of(
+            await _resolve(coap),
+            devices,
+            prefix=prefix,
+            version=version,
+            lifetime=lifetime,
+            queue_mode=queue_mode,
+            awake=awake,
+            sleep=sleep,
+        )
+        async with fleet:
+            click.echo(f"{devices} devices -> coap://{coap}; Ctrl-C ends them", err=True)
+            registered = asyncio.ensure_future(fleet.registered())
+            registered.add_done_callback(_say_registered)
+            await stop.wait()
+            registered.cancel()
+            await fleet.stop(deregister=True)
+
+    run_until_stopped(main)
+
+
+def _say_registered(registered: asyncio.Future[None]) -> None:
+    if not registered.cancelled():
+        click.echo("all registered", err=True)
+
+
+async def _resolve(server: Address) -> tuple[str, int]:
+    """One look-up for all devices."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(*server, type=socket.SOCK_DGRAM)
+    except socket.gaierror as error:
+        raise click.ClickException(f"{server.host}: {error.strerror}") from error
+    host, port, *_ = found[0][4]
+    return str(host), int(port)

@@ -1,0 +1,253 @@
+"""The CoAP endpoint of a simulated device: one socket, few bytes of state, no task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections import OrderedDict
+
+import attrs
+
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code
+from lwm2m_engine.errors import RequestError
+from lwm2m_server.coap import wire
+from lwm2m_server.coap.blocks import Assembly, Block
+from lwm2m_server.coap.options import (
+    BLOCK1,
+    BLOCK2,
+    number,
+    reply_of,
+    reply_options,
+    request_of,
+    request_options,
+)
+from lwm2m_server.coap.timing import Timing
+from lwm2m_server.coap.wire import ACK, CON, NON, RST, Message
+from lwm2m_server.simulator.faults import Faults
+
+BLOCK_EXPONENT = 6
+REMEMBERED = 8
+"""Answers kept for duplicates."""
+
+
+class ResetReceived(Exception):
+    """The server rejected a message."""
+
+
+@attrs.define(slots=True)
+class _Exchange:
+    message: Message
+    done: asyncio.Future[Message]
+    acknowledged: bool = False
+
+
+class Endpoint(asyncio.DatagramProtocol):
+    """Sends Confirmable messages until they are answered and hands requests to ``serve``.
+
+    Subclasses give ``serve``; ``touched`` is called for every datagram in either direction.
+    """
+
+    def __init__(self, server: tuple[str, int], timing: Timing, faults: Faults | None) -> None:
+        self.server = server
+        self.timing = timing
+        self.faults = faults or Faults()
+        self.deaf = False
+        self._mid = secrets.randbelow(0x10000)
+        self._exchanges: dict[int | bytes, _Exchange] = {}
+        self._answers: OrderedDict[int, bytes | None] = OrderedDict()
+        self._transport: asyncio.DatagramTransport | None = None
+
+    async def open(self) -> None:
+        """Bind a socket of its own, connected to the server."""
+        loop = asyncio.get_running_loop()
+        self._assembly = Assembly(loop.time)
+        await loop.create_datagram_endpoint(lambda: self, remote_addr=self.server)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Its own host and port, while it is open."""
+        host, port, *_ = self._transport.get_extra_info("sockname")  # type: ignore[union-attr]
+        return host, port
+
+    def serve(self, request: CoapRequest, token: bytes) -> CoapReply:
+        raise NotImplementedError
+
+    def rejected(self, token: bytes) -> None:
+        """The server wants no more notifications with this token."""
+
+    def touched(self) -> None:
+        """Something was sent or heard."""
+
+    # --- asyncio.DatagramProtocol ---
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        if self.deaf or not self.faults.is_heard():
+            return
+        try:
+            message = wire.decode(data)
+        except wire.Malformed:
+            return
+        self.touched()
+        if message.is_request:
+            self._requested(message)
+        elif message.is_response:
+            self._responded(message)
+        elif message.type in (ACK, RST):
+            self._settled(message)
+
+    def error_received(self, exc: Exception) -> None:
+        """No server there. Retransmission finds out whether that lasts."""
+
+    # --- sending ---
+
+    def next_mid(self) -> int:
+        self._mid = self._mid + 1 & 0xFFFF
+        return self._mid
+
+    def emit(self, datagram: bytes) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        for _ in range(self.faults.outgoing()):
+            self._transport.sendto(datagram)
+        self.touched()
+
+    async def ask(self, request: CoapRequest) -> CoapReply:
+        """A request to the server, in blocks if it is large; raises ``TimeoutError`` or ``ResetReceived``."""
+        size = 1 << BLOCK_EXPONENT + 4
+        payload = request.payload
+        for start in range(0, max(len(payload), 1), size):
+            options = request_options(request)
+            if len(payload) > size:
+                block = Block(start // size, start + size < len(payload), BLOCK_EXPONENT)
+                options += ((BLOCK1, block.pack()),)
+            message = Message(
+                CON if request.confirmable else NON,
+                request.code,
+                self.next_mid(),
+                secrets.token_bytes(4),
+                options,
+                payload[start : start + size],
+            )
+            reply = reply_of(await self._exchange(message, message.token))
+            if reply.code != Code.CONTINUE:
+                break
+        return reply
+
+    async def notify(self, token: bytes, reply: CoapReply, confirmable: bool) -> None:
+        """Confirmable ones are repeated until acknowledged; raises as ``ask``."""
+        kind = CON if confirmable else NON
+        options = reply_options(reply)
+        payload = reply.payload
+        if len(payload) > 1 << BLOCK_EXPONENT + 4:
+            options, payload = _slice(reply, Block(0, False, BLOCK_EXPONENT))
+        message = Message(kind, reply.code, self.next_mid(), token, options, payload)
+        if confirmable:
+            await self._exchange(message, message.mid)
+        else:
+            self.emit(wire.encode(message))
+
+    async def _exchange(self, message: Message, key: int | bytes) -> Message:
+        exchange = _Exchange(message, asyncio.get_running_loop().create_future())
+        self._exchanges[key] = self._exchanges[message.mid] = exchange
+        datagram = wire.encode(message)
+        patience = random.uniform(1, self.timing.ack_random_factor) * self.timing.ack_timeout  # noqa: S311 - jitter
+        try:
+            for _ in range(self.timing.max_retransmit + 1):
+                self.emit(datagram)
+                await asyncio.wait([exchange.done], timeout=patience)
+                if exchange.done.done() or exchange.acknowledged:
+                    break
+                patience *= 2
+            if exchange.acknowledged and not exchange.done.done():
+                await asyncio.wait([exchange.done], timeout=self.timing.response_timeout)
+            if not exchange.done.done():
+                raise TimeoutError("no answer from the server")
+            return exchange.done.result()
+        finally:
+            exchange.done.cancel()
+            self._exchanges.pop(key, None)
+            self._exchanges.pop(message.mid, None)
+
+    # --- what the server says ---
+
+    def _responded(self, message: Message) -> None:
+        exchange = self._exchanges.get(message.token)
+        if message.type == CON:
+            self.emit(wire.acknowledgement(message.mid) if exchange else wire.reset(message.mid))
+        if exchange is not None and not exchange.done.done():
+            exchange.done.set_result(message)
+
+    def _settled(self, message: Message) -> None:
+        """An empty Acknowledgement or a Reset."""
+        exchange = self._exchanges.get(message.mid)
+        if exchange is None or exchange.done.done():
+            return
+        if message.type == RST:
+            exchange.done.set_exception(ResetReceived())
+        elif exchange.message.is_request:
+            exchange.acknowledged = True
+        else:
+            exchange.done.set_result(message)
+
+    def _requested(self, message: Message) -> None:
+        if message.mid in self._answers:
+            known = self._answers[message.mid]
+            if known is not None:
+                self.emit(known)
+            return
+        self._answers[message.mid] = None
+        if len(self._answers) > REMEMBERED:
+            self._answers.popitem(last=False)
+        datagram = self._answer(message)
+        if self.faults.delay:
+            asyncio.get_running_loop().call_later(self.faults.delay, self._give, message.mid, datagram)
+        else:
+            self._give(message.mid, datagram)
+
+    def _give(self, mid: int, datagram: bytes) -> None:
+        if mid in self._answers:
+            self._answers[mid] = datagram
+        self.emit(datagram)
+
+    def _answer(self, message: Message) -> bytes:
+        extra: tuple[wire.Option, ...] = ()
+        try:
+            request, extra = self._whole(message)
+            reply = CoapReply(Code.CONTINUE) if request is None else self._serve(request, message.token)
+        except RequestError as error:
+            reply = CoapReply(error.code)
+        options, payload = reply_options(reply), reply.payload
+        wanted = number(message.options, BLOCK2)
+        block = Block.unpack(wanted) if wanted is not None else Block(0, False, BLOCK_EXPONENT)
+        if len(payload) > block.size or block.number:
+            options, payload = _slice(reply, block)
+        kind, mid = (ACK, message.mid) if message.type == CON else (NON, self.next_mid())
+        return wire.encode(Message(kind, reply.code, mid, message.token, options + extra, payload))
+
+    def _serve(self, request: CoapRequest, token: bytes) -> CoapReply:
+        instead = self.faults.reply(request) if self.faults.reply is not None else None
+        return self.serve(request, token) if instead is None else instead
+
+    def _whole(self, message: Message) -> tuple[CoapRequest | None, tuple[wire.Option, ...]]:
+        request = request_of(message)
+        value = number(message.options, BLOCK1)
+        if value is None:
+            return request, ()
+        body = self._assembly.add((request.code, request.path), Block.unpack(value), request.payload)
+        option = ((BLOCK1, Block.unpack(value).pack()),)
+        return (None if body is None else attrs.evolve(request, payload=body)), option
+
+
+def _slice(reply: CoapReply, block: Block) -> tuple[tuple[wire.Option, ...], bytes]:
+    start = block.number * block.size
+    more = start + block.size < len(reply.payload)
+    option = (BLOCK2, Block(block.number, more, block.exponent).pack())
+    return (*reply_options(reply), option), reply.payload[start : start + block.size]
