@@ -10,7 +10,7 @@ from typing import Any, Final
 import attrs
 
 from lwm2m_server.onem2m.errors import BadRequest
-from lwm2m_server.onem2m.names import ATTRIBUTES, LONG, SHORT, Access, Kind, Type, type_of_key
+from lwm2m_server.onem2m.names import ATTRIBUTES, LONG, Access, Kind, Type, short_name, type_of_key
 from lwm2m_server.store.ids import parse_timestamp
 
 _COMMON: Final = {
@@ -110,10 +110,11 @@ def _root(body: object) -> tuple[Type, Mapping[str, Any]]:
 
 
 def _short_names(type: Type, given: Mapping[str, Any]) -> dict[str, Any]:
+    legal = type.attributes.keys() | _COMMON.keys()
     attributes: dict[str, Any] = {}
     for name, value in given.items():
-        short = SHORT.get(name)
-        if short is None or (short not in type.attributes and short not in _COMMON):
+        short = short_name(name, legal)
+        if short is None:
             raise BadRequest(f"{name[:80]!r} is no attribute of {type.long}{_hint(type, name)}")
         if short in attributes:
             raise BadRequest(f"{_both(short)} is there twice, under its short and its long name")

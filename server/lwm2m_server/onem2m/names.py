@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from enum import Enum
 from typing import Any, Final
 
@@ -305,8 +305,9 @@ ATTRIBUTES: Final = {row.short: row for row in map(_attribute, _lines(_ATTRIBUTE
 TYPES: Final = (*map(_plain_type, _lines(_TYPES)), *map(_mgmt_type, _lines(_MGMT)))
 
 LONG: Final = {row.short: row.long for row in ATTRIBUTES.values()}
-SHORT: Final = {row.long: row.short for row in ATTRIBUTES.values()} | {short: short for short in ATTRIBUTES}
-"""Short name of either form."""
+_OF_LONG: Final = {row.long: row.short for row in ATTRIBUTES.values()}
+SHORT: Final = _OF_LONG | {short: short for short in ATTRIBUTES}
+"""Short name of either form, where the type is not known."""
 
 _BY_KEY: Final = {key: row for row in TYPES for key in (row.key, row.long, *row.aliases)} | {
     f"m2m:{row.long}": row for row in TYPES
@@ -320,6 +321,17 @@ BY_MGD: Final = {row.mgd: row for row in TYPES if row.mgd is not None}
 def type_of_key(key: str) -> Type | None:
     """The type with this root key in either form: ``m2m:dvi``, ``deviceInfo``, ``m2m:deviceInfo``."""
     return _BY_KEY.get(key)
+
+
+def short_name(name: str, legal: Container[str]) -> str | None:
+    """The one of the ``legal`` short names that a name in either form stands for.
+
+    ``apn`` is an application's name or, in long form, an attribute of mobileNetwork.
+    """
+    if name in legal:
+        return name
+    short = _OF_LONG.get(name)
+    return short if short is not None and short in legal else None
 
 
 def long_key(key: str) -> str:
@@ -352,8 +364,8 @@ def managed(kind: str, attributes: Mapping[str, Value]) -> Managed:
 
 
 def _own(row: Type, name: str) -> str:
-    short = SHORT.get(name)
-    if short is None or short not in row.attributes:
+    short = short_name(name, row.attributes)
+    if short is None:
         raise UnknownName(f"attribute of {row.long}", name, (LONG[own] for own in row.attributes))
     return short
 

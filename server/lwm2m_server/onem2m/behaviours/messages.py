@@ -10,8 +10,7 @@ import orjson
 
 from lwm2m_engine.coap import Code
 from lwm2m_engine.errors import RequestError
-from lwm2m_engine.messages.requests import Request
-from lwm2m_engine.messages.text import parse, parse_json
+from lwm2m_engine.messages import Request, parse, parse_json
 from lwm2m_engine.model.view import ModelView
 from lwm2m_server.onem2m.behaviours.context import Context
 from lwm2m_server.onem2m.behaviours.nodes import OUTGOING

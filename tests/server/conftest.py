@@ -1,0 +1,141 @@
+"""A oneM2M platform on real stores, with devices that only queue."""
+
+import attrs
+import httpx
+import pytest
+
+from lwm2m_engine import Catalog
+from lwm2m_engine.engine.presence import Presence
+from lwm2m_server.http.app import create_http
+from lwm2m_server.http.devices import DeviceApi
+from lwm2m_server.onem2m.binding import create_routes
+from lwm2m_server.onem2m.platform import Onem2m
+from lwm2m_server.settings import CredentialSettings, Settings
+from lwm2m_server.store.ids import Ids
+from lwm2m_server.store.inventory import TinyInventory
+from lwm2m_server.store.ledger import SqliteLedger
+from lwm2m_server.store.protocols import Tenant
+
+BASE = "/device-management-orchestrator/v3/main"
+
+
+@pytest.fixture(scope="session")
+def catalog():
+    return Catalog.bundled()
+
+
+class QueueingDevices:
+    """Devices that never wake up: a submitted request waits, and that is all."""
+
+    def __init__(self, ledger, catalog):
+        self._ledger, self._catalog = ledger, catalog
+        self.queues, self.forgotten = {}, []
+
+    def models(self, device):
+        registration = device.registration
+        if registration is None:
+            return self._catalog
+        return self._catalog.view(registration.version, registration.objects)
+
+    def state(self, device):
+        waiting = len(self.queues.get(device.name, ()))
+        return Presence(device.registration is not None, None, None, waiting, False)
+
+    async def submit(self, device, request, *, id, expires_at, store):
+        stored = await self._ledger.commit(store)
+        self.queues.setdefault(device.name, {})[id] = (request, expires_at)
+        return stored
+
+    async def cancel(self, device, id, store):
+        result = await self._ledger.commit(store)
+        del self.queues[device.name][id]
+        return result
+
+    async def change(self, store):
+        return await self._ledger.commit(store)
+
+    async def forget(self, device, store):
+        result = await self._ledger.commit(store)
+        self.queues.pop(device.name, None)
+        self.forgotten.append(device.name)
+        return result
+
+
+@attrs.define
+class Api:
+    """A oneM2M client of the D2C kind, and the parts behind the API."""
+
+    client: httpx.AsyncClient
+    platform: Onem2m
+    devices: QueueingDevices
+    ledger: SqliteLedger
+    inventory: TinyInventory
+
+    async def get(self, path="", **more):
+        return await self.call("GET", path, **more)
+
+    async def post(self, path, ty, body, **more):
+        return await self.call("POST", path, ty, body, **more)
+
+    async def put(self, path, body, **more):
+        return await self.call("PUT", path, None, body, **more)
+
+    async def delete(self, path, **more):
+        return await self.call("DELETE", path, **more)
+
+    async def call(self, method, path, ty=None, body=None, *, headers=None, base=BASE):
+        media_type = "application/json" if ty is None else f"application/json;ty={ty}"
+        headers = {
+            "X-M2M-Origin": "CTestApp",
+            "X-M2M-RI": "123",
+            "Content-Type": media_type,
+            **(headers or {}),
+        }
+        return await self.client.request(method, base + path, headers=headers, json=body)
+
+    async def add_device(self, name="device001", **attributes):
+        body = {"m2m:nod": {"rn": name, "ni": f"urn:dev:{name}", **attributes}}
+        answer = await self.post("", 14, body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["node"]
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(data=tmp_path)
+
+
+@pytest.fixture
+def readable_secrets(settings):
+    return attrs.evolve(settings, credentials=CredentialSettings(readable=True))
+
+
+@pytest.fixture
+async def start(tmp_path, catalog):
+    """``await start(settings)`` gives an ``Api``."""
+    opened = []
+
+    async def start(settings):
+        ledger = SqliteLedger(tmp_path / "ledger.db")
+        inventory = TinyInventory(tmp_path / "inventory.json")
+        ids = Ids(floor=max(ledger.highest_id, inventory.highest_id))
+        if inventory.tenant(settings.tenant) is None:
+            await inventory.add_tenant(Tenant(ids.next(), settings.tenant))
+        devices = QueueingDevices(ledger, catalog)
+        platform = Onem2m(inventory, ledger, devices, ids, settings)
+        await platform.prepare()
+        routes = [*DeviceApi(inventory, ledger, devices, settings).routes(), *create_routes(platform)]
+        transport = httpx.ASGITransport(create_http(routes))
+        client = httpx.AsyncClient(transport=transport, base_url="http://server")
+        opened.append((client, ledger))
+        return Api(client, platform, devices, ledger, inventory)
+
+    yield start
+    for client, ledger in opened:
+        await client.aclose()
+        ledger.close()
+
+
+@pytest.fixture
+async def api(start, settings):
+    return await start(settings)
