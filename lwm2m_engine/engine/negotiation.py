@@ -32,9 +32,9 @@ _REFUSALS = frozenset({Code.NOT_ACCEPTABLE, Code.UNSUPPORTED_CONTENT_FORMAT})
 
 def choose(device: Device, request: Single) -> int | None:
     """The format to accept or to write in; ``None`` leaves the choice to the device."""
-    explicit = getattr(request, "accept", None) or getattr(request, "content_format", None)
+    explicit = _explicit(request)
     if explicit is not None:
-        return int(explicit)
+        return explicit
     level = _level(request)
     for number in _candidates(device, request):
         if (level, number) not in device.refused_formats:
@@ -45,17 +45,25 @@ def choose(device: Device, request: Single) -> int | None:
 def refused(device: Device, exchange: Exchange, code: int) -> bool:
     """Note that the device refused the format of an exchange; true if another one is left to try."""
     request = exchange.request
-    explicit = getattr(request, "accept", None) or getattr(request, "content_format", None)
-    if code not in _REFUSALS or explicit is not None or exchange.content_format is None:
+    if code not in _REFUSALS or _explicit(request) is not None or exchange.content_format is None:
         return False
     device.refused_formats.add((_level(request), exchange.content_format))
     # Reads have a last resort: ask without Accept.
     return isinstance(request, (Read, Observe)) or choose(device, request) is not None
 
 
+def _explicit(request: Single) -> int | None:
+    """The format a request names itself; text/plain is 0."""
+    named = (getattr(request, name, None) for name in ("accept", "content_format"))
+    return next((int(number) for number in named if number is not None), None)
+
+
 def _candidates(device: Device, request: Single) -> tuple[int, ...]:
     if isinstance(request, (ReadComposite, ObserveComposite, WriteComposite)):
         return _COMPOSITE
+    if isinstance(request, Create) and len(request.path) == 1:
+        # Only TLV can leave the Instance ID to the device: every other format writes out a path.
+        return (ContentFormat.TLV,)
     registration = device.registration
     if registration is None or not isinstance(request, (Read, Observe, Write, Create)):
         return ()

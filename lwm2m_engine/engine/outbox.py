@@ -202,9 +202,9 @@ def _coap(state: State, device: Device, step: Single, content_format: int | None
 
 
 def _written_at(step: Write | Create | WriteComposite) -> Path:
-    """A Create that leaves the Instance ID to the device writes bare Resources (B6, CR-1)."""
-    if isinstance(step, Create) and len(step.path) == 1 and step.entries:
-        return Path(step.entries[0].path[:2])
+    """A Create that leaves the Instance ID to the device writes bare Resources, else the Instance itself."""
+    if isinstance(step, Create) and step.entries:
+        return Path(step.path[:1]) if len(step.path) == 2 else Path(step.entries[0].path[:2])
     return step.path
 
 

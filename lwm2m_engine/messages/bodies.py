@@ -100,25 +100,26 @@ def _typed(value: Any, kind: ResourceType | None) -> Value:
 
 
 def _time(value: Any) -> Value:
-    """Seconds from milliseconds or ISO 8601; a time without zone is UTC."""
+    """Seconds from milliseconds or ISO 8601; a time without zone is UTC.
+
+    LwM2M counts Time in whole seconds (Core 1.2, Appendix C), so what is finer is cut off: clocks of
+    computers give milliseconds, and nobody should have to round them first.
+    """
     if not isinstance(value, str):
-        return coerce(_seconds(coerce(value, ResourceType.TIME)), ResourceType.TIME)
+        return _seconds(coerce(value, ResourceType.TIME))
     try:
-        return coerce(_seconds(from_text(value, ResourceType.TIME)), ResourceType.TIME)
+        return _seconds(from_text(value, ResourceType.TIME))
     except ValueRejected:
         pass
     try:
         moment = datetime.fromisoformat(value.strip())
     except ValueError:
         raise ValueRejected(f"{value[:40]!r} is no time in milliseconds or ISO 8601") from None
-    stamp = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
-    return int(stamp) if stamp.is_integer() else stamp
+    return math.floor((moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp())
 
 
-def _seconds(milliseconds: Value) -> int | float:
-    if isinstance(milliseconds, int) and milliseconds % 1000 == 0:
-        return milliseconds // 1000
-    return float(milliseconds) / 1000  # type: ignore[arg-type]  # coerced to a number before
+def _seconds(milliseconds: Value) -> int:
+    return math.floor(milliseconds / 1000) if isinstance(milliseconds, float) else int(milliseconds) // 1000  # type: ignore[arg-type]
 
 
 # --- Object Instances and Objects ------------------------------------------------------------------

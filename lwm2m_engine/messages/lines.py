@@ -38,7 +38,7 @@ class Line:
 def read_text(text: str) -> Line:
     """From ``METHOD /path[?query][ value]``, headers and body; raises ``RequestError``."""
     # One line feed ends the message and is not part of a value.
-    first, newline, rest = text.removesuffix("\n").partition("\n")
+    first, newline, rest = text.lstrip(" ").removesuffix("\n").partition("\n")
     method, _, tail = first.removesuffix("\r").partition(" ")
     _check_method(method)
     tail = tail.lstrip(" ")
