@@ -124,8 +124,8 @@ async def start(tmp_path, catalog):
         devices = QueueingDevices(ledger, catalog)
         platform = Onem2m(inventory, ledger, devices, ids, settings)
         await platform.prepare()
-        routes = [*DeviceApi(inventory, ledger, devices, settings).routes(), *create_routes(platform)]
-        transport = httpx.ASGITransport(create_http(routes))
+        operators = DeviceApi(inventory, ledger, devices, settings)
+        transport = httpx.ASGITransport(create_http(create_routes(platform), api=operators.routes()))
         client = httpx.AsyncClient(transport=transport, base_url="http://server")
         opened.append((client, ledger))
         return Api(client, platform, devices, ledger, inventory)

@@ -32,9 +32,10 @@ class DeviceApi:
         self._default_tenant = settings.tenant
 
     def routes(self) -> list[Route]:
+        """Below ``/api/v1``."""
         return [
-            Route("/api/v1/devices", self.list_devices, methods=["GET"]),
-            Route("/api/v1/devices/{name}", self.show_device, methods=["GET"]),
+            Route("/devices", self.list_devices, methods=["GET"]),
+            Route("/devices/{name}", self.show_device, methods=["GET"]),
         ]
 
     async def list_devices(self, request: Request) -> Response:

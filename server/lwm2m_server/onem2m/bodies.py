@@ -26,14 +26,14 @@ def parse_body(payload: bytes) -> Any:
 
 def _check_depth(document: Any) -> None:
     level = [document]
-    for _ in range(MAX_DEPTH + 1):
-        level = [child for parent in level for child in _children(parent)]
+    for _ in range(MAX_DEPTH):
+        level = [child for parent in level for child in _members(parent) if isinstance(child, (dict, list))]
         if not level:
             return
     raise BadRequest(f"the body is nested more than {MAX_DEPTH} levels deep")
 
 
-def _children(parent: Any) -> Any:
+def _members(parent: Any) -> Any:
     if isinstance(parent, dict):
         return parent.values()
     return parent if isinstance(parent, list) else ()
