@@ -83,6 +83,8 @@ class Hub:
         """Registration id -> tenant."""
         self._exchanges: dict[int, tuple[str, Transport]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_for: float | None = None
+        """When the timer fires; a deadline that moved later is noticed then."""
         self._closed = False
 
     # --- assembly ----------------------------------------------------------------------------------
@@ -138,7 +140,16 @@ class Hub:
             return CoapReply(error.code, error.reason.encode())
         except CommitFailed:
             return CoapReply(Code.SERVICE_UNAVAILABLE)
-        return step.reply or CoapReply(Code.INTERNAL_SERVER_ERROR)
+        reply = step.reply or CoapReply(Code.INTERNAL_SERVER_ERROR)
+        if reply.code == Code.FORBIDDEN and request.path == ("rd",):
+            _log.warning(
+                "registration refused",
+                query="&".join(request.query),
+                peer=str(peer),
+                reason=reply.payload.decode(errors="replace"),
+                hint="lwm2m devices add NAME, or --unknown-devices create",
+            )
+        return reply
 
     def knows(self, token: bytes) -> bool:
         return any(engine.knows(token) for engine in self._engines.values())
@@ -360,18 +371,16 @@ class Hub:
         """Wake up when the first engine has something to do."""
         deadlines = [engine.next_deadline() for engine in self._engines.values()]
         due = min((when for when in deadlines if when is not None), default=None)
-        if self._closed or due is None:
+        if self._closed or due is None or (self._armed_for is not None and self._armed_for <= due):
             return
-        loop = asyncio.get_running_loop()
-        when = loop.time() + max(0.0, due - self._clock())
-        if self._timer is not None and not self._timer.cancelled():
-            if self._timer.when() <= when and self._timer.when() > loop.time():
-                return
+        if self._timer is not None:
             self._timer.cancel()
-        self._timer = loop.call_at(when, self._tick)
+        self._armed_for = due
+        delay = max(0.0, due - self._clock())
+        self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
 
     def _tick(self) -> None:
-        self._timer = None
+        self._timer = self._armed_for = None
         for tenant, engine in self._engines.items():
             step = engine.tick(self._clock())
             if step.events or step.effects:

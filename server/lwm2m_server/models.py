@@ -38,16 +38,17 @@ class Models:
             await asyncio.sleep(PERIOD)
             if not await asyncio.to_thread(self._sources.changed):
                 continue
+            catalog = await asyncio.to_thread(Catalog.of, self._sources)
             try:
-                former, self.catalog = self.catalog, await asyncio.to_thread(Catalog.of, self._sources)
-                self.table = self._plugins.table(self.catalog)
+                table = self._plugins.table(catalog)
             except LwM2MError as error:
                 # A strict plugin manager refuses; what was in force stays.
                 _log.error("the changed models are not used", reason=str(error))
                 continue
-            _log.info("models changed", objects=len(self.catalog))
+            former, self.catalog, self.table = self.catalog, catalog, table
+            _log.info("models changed", objects=len(catalog))
             self._tell_problems(former)
-            changed(self.catalog, self.table)
+            changed(catalog, table)
 
     def _tell_problems(self, former: Catalog) -> None:
         for problem in self.catalog.problems:
