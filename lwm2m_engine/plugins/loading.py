@@ -8,9 +8,9 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.metadata import entry_points
-from importlib.util import module_from_spec, spec_from_loader
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -34,14 +34,11 @@ class Candidate:
 
 
 def bundled() -> Iterator[Candidate]:
-    """The modules of the package ``lwm2m_plugins``, if it is installed."""
-    try:
-        package = importlib.import_module(PACKAGE)
-    except ModuleNotFoundError:
-        return
+    """The modules of the package ``lwm2m_plugins``."""
+    package = importlib.import_module(PACKAGE)
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
         name = f"{PACKAGE}.{module.name}"
-        found = importlib.util.find_spec(name)
+        found = find_spec(name)
         file = (found.origin if found is not None else None) or name
         yield Candidate(module.name, "bundled", file, partial(importlib.import_module, name))
 
@@ -72,21 +69,20 @@ def run(candidate: Candidate) -> object:
     """Load it; raises ``PluginError`` with place and reason whatever its code does."""
     try:
         return candidate.load()
-    except SyntaxError as error:
-        reason = f"{error.msg} in line {error.lineno}"
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code, run at import
-        reason = f"{type(error).__name__}: {error}{_line(error, candidate.file)}"
-    raise PluginError(f"{candidate.file}: {reason}")
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{candidate.file}: {_reason(error, candidate.file)}") from error
 
 
-def _line(error: BaseException, file: str) -> str:
-    """The last line of ``file`` the error went through."""
-    number, trace = None, error.__traceback__
+def _reason(error: BaseException, file: str) -> str:
+    """What happened, and the last line of ``file`` it went through."""
+    if isinstance(error, SyntaxError) and error.filename == file:
+        return f"{error.msg} in line {error.lineno}"
+    line, trace = None, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == file:
-            number = trace.tb_lineno
+            line = trace.tb_lineno
         trace = trace.tb_next
-    return f" in line {number}" if number is not None else ""
+    return f"{type(error).__name__}: {error}" + (f" in line {line}" if line is not None else "")
 
 
 class _SourceLoader(SourceFileLoader):
@@ -99,13 +95,13 @@ class _SourceLoader(SourceFileLoader):
 def _run_file(file: Path) -> ModuleType:
     # Two directories may hold files of one name; dataclasses and pickle want the module to be found.
     name = f"lwm2m_plugin_{file.stem}_{zlib.crc32(str(file.resolve()).encode()):08x}"
-    spec = spec_from_loader(name, _SourceLoader(name, str(file)))
-    if spec is None or spec.loader is None:
-        raise PluginError(f"{file}: not a Python file")
+    loader = _SourceLoader(name, str(file))
+    spec = ModuleSpec(name, loader, origin=str(file))
+    spec.has_location = True
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

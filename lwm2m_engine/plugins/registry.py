@@ -58,7 +58,7 @@ class Registry:
         known = [row.name for row in self._rows]
         for name in sorted(wanted.difference(known)):
             self.add(
-                PluginRow(name, "enabled", "", "failed", f"there is no plugin {name}{nearest(name, known)}")
+                PluginRow(name, "enabled", "", "failed", f"there is no plugin {name}{_nearest(name, known)}")
             )
 
     @property
@@ -118,7 +118,7 @@ class Registry:
         for caller in callers:
             if not caller.has_spec():
                 known = [name for name in vars(hookspecs) if name.startswith("lwm2m_")]
-                raise PluginError(f"there is no hook {caller.name}{nearest(caller.name, known)}")
+                raise PluginError(f"there is no hook {caller.name}{_nearest(caller.name, known)}")
             if any(one.wrapper or one.hookwrapper for one in caller.get_hookimpls() if one.plugin is plugin):
                 raise PluginError(f"{caller.name}: hook wrappers are not supported")
 
@@ -137,7 +137,7 @@ class Registry:
         )
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def _nearest(name: str, known: Iterable[str]) -> str:
     """``; did you mean X?``, or nothing if nothing is near."""
     found = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {found[0]}?" if found else ""
