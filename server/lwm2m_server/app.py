@@ -103,12 +103,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         for number, (host, port) in enumerate(settings.coap, start=1)
     ]
     hub.resume(waiting)
-    routes = [
-        *health_routes(lambda: {"ledger": hub.problem}),
-        *DeviceApi(inventory, ledger, hub, settings).routes(),
-        *create_routes(onem2m),
-    ]
-    http = await serve_http(create_http(routes), settings.http.host, settings.http.port)
+    routes = [*health_routes(lambda: {"ledger": hub.problem}), *create_routes(onem2m)]
+    api = DeviceApi(inventory, ledger, hub, settings).routes()
+    http = await serve_http(create_http(routes, api=api), settings.http.host, settings.http.port)
     stack.push_async_callback(http.close)
     _watch(models, engines, stack)
     addresses = Addresses(tuple(_show(gateway.address) for gateway in gateways), http.url)
