@@ -5,13 +5,12 @@ A test compares the pages with what this would write.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from lwm2m_server import settings
+from lwm2m_server import configuration, settings
 from lwm2m_server.cli.main import lwm2m
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -75,14 +74,19 @@ def commands(
 def settings_page() -> str:
     """Every setting with default and meaning."""
     defaults = settings.Settings()
-    meanings = dict(documented())
     rows = []
-    for key in settings.KEYS:
+    for key, meaning in meanings().items():
         value: object = defaults
         for name in key.split("."):
             value = getattr(value, name)
-        rows.append(f"| `{key}` | {shown(value)} | {meanings[key]} |\n")
+        rows.append(f"| `{key}` | {shown(value)} | {meaning} |\n")
     return SETTINGS_HEAD + "".join(rows) + SETTINGS_FOOT
+
+
+def meanings() -> dict[str, str]:
+    """What the settings' classes say about each, in Markdown; typed-settings reads their docstrings."""
+    texts = {option.path: option.metadata["click"]["help"] for option in configuration.OPTIONS}
+    return {key: " ".join(text.replace("``", "`").split()) for key, text in texts.items()}
 
 
 def shown(value: object) -> str:
@@ -92,28 +96,6 @@ def shown(value: object) -> str:
     if isinstance(value, tuple) and not isinstance(value, settings.Address):
         return ", ".join(shown(item) for item in value) or "none"
     return f"`{value}`"
-
-
-def documented() -> Iterator[tuple[str, str]]:
-    """Dotted name and docstring of each field of the settings classes."""
-    tree = ast.parse(Path(settings.__file__).read_text(encoding="utf-8"))
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    for name, annotation, meaning in fields(classes["Settings"]):
-        if annotation in classes and annotation != "Address":
-            for inner, _, text in fields(classes[annotation]):
-                yield f"{name}.{inner}", text
-        else:
-            yield name, meaning
-
-
-def fields(node: ast.ClassDef) -> Iterator[tuple[str, str, str]]:
-    """Name, type and docstring of each annotated attribute."""
-    for statement, following in zip(node.body, [*node.body[1:], None], strict=True):
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            text = ""
-            if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
-                text = " ".join(str(following.value.value).replace("``", "`").split())
-            yield statement.target.id, ast.unparse(statement.annotation), text
 
 
 PAGES = {"cli.md": cli_page, "settings.md": settings_page}

@@ -11,7 +11,7 @@ import click
 
 from lwm2m_server.cli.options import given, server_options
 from lwm2m_server.cli.tables import show_table
-from lwm2m_server.settings import load
+from lwm2m_server.configuration import load
 
 
 @click.group()

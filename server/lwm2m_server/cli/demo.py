@@ -20,7 +20,8 @@ from lwm2m_server import app, logs
 from lwm2m_server.cli.narration import Narrator
 from lwm2m_server.cli.options import given, server_options
 from lwm2m_server.cli.serve import announce, run_until_stopped, taken_listeners
-from lwm2m_server.settings import HTTP, Address, Settings, load, refuse_exposure
+from lwm2m_server.configuration import load
+from lwm2m_server.settings import HTTP, Address, Settings, refuse_exposure
 from lwm2m_server.simulator.fleet import Fleet
 
 AWAKE: Final = 5.0

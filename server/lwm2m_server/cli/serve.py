@@ -19,7 +19,8 @@ import click
 from lwm2m_engine.errors import SettingsError
 from lwm2m_server import app, logs
 from lwm2m_server.cli.options import given, server_options
-from lwm2m_server.settings import Address, Settings, load, refuse_exposure
+from lwm2m_server.configuration import load
+from lwm2m_server.settings import Address, Settings, refuse_exposure
 
 Main: TypeAlias = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 

@@ -6,7 +6,8 @@ import attrs
 import pytest
 
 from lwm2m_engine.errors import SettingsError
-from lwm2m_server.settings import KEYS, Address, Settings, load, refuse_exposure, variable
+from lwm2m_server.configuration import KEYS, load, variable
+from lwm2m_server.settings import Address, Settings, refuse_exposure
 
 
 def test_defaults_are_those_of_the_documented_interface(tmp_path: Path) -> None:

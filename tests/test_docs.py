@@ -1,0 +1,119 @@
+"""The manual is true: its Python runs, its commands parse, its generated pages are current."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from itertools import dropwhile, takewhile
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from lwm2m_server.cli.main import lwm2m
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "plugins").glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHELLS = {"sh", "bash", "shell", "console"}
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    return [
+        text for language, text in FENCE.findall(page.read_text(encoding="utf-8")) if language in languages
+    ]
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=name)
+def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All blocks of a page share one namespace, as a reader would type them."""
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    text = page.read_text(encoding="utf-8")
+    for match in FENCE.finditer(text):
+        if match[1] == "python":
+            # Line numbers of the page, so that a failure points at it.
+            source = "\n" * (text.count("\n", 0, match.start(2))) + match[2]
+            exec(compile(source, name(page), "exec"), namespace)
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for block in blocks(page, *SHELLS):
+            for line in block.replace("\\\n", " ").splitlines():
+                if words := lwm2m_words(line):
+                    yield name(page), shlex.join(words)
+
+
+def lwm2m_words(line: str) -> list[str]:
+    """The words of the lwm2m command in a shell line, up to a pipe, redirection or comment."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    words = dropwhile(lambda word: word.rpartition("/")[2] != "lwm2m", lexer)
+    return list(takewhile(lambda word: word not in {"|", "||", "&", "&&", ";", ">", "<", ">>"}, words))
+
+
+@pytest.mark.parametrize(("page", "line"), sorted(set(commands())))
+def test_commands_parse(page: str, line: str) -> None:
+    parse(lwm2m, shlex.split(line)[1:])
+
+
+def parse(command: click.Command, words: list[str], parent: click.Context | None = None) -> None:
+    """Like click, but without looking whether files exist."""
+    if words in (["--help"], ["--version"]):
+        return
+    context = click.Context(command, info_name=command.name, parent=parent)
+    if isinstance(command, click.Group):
+        assert words, f"{command.name}: no subcommand"
+        found = command.get_command(context, words[0])
+        assert found is not None, f"{command.name} has no command {words[0]}"
+        parse(found, words[1:], context)
+        return
+    values, left, _ = command.make_parser(context).parse_args(list(words))
+    assert not left, f"{command.name}: too many arguments: {left}"
+    missing = [param.name for param in command.params if param.required and not values.get(str(param.name))]
+    assert not missing, f"{command.name}: missing {missing}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    broken = [target for target in LINK.findall(text) if not (page.parent / target).exists()]
+    assert broken == []
+
+
+def test_generated_pages_are_current(generate: ModuleType) -> None:
+    stale = [
+        page
+        for page, write in generate.PAGES.items()
+        if (ROOT / "docs/reference" / page).read_text(encoding="utf-8") != write()
+    ]
+    assert stale == [], "run: python docs/generate.py"
+
+
+def test_the_readme_has_exactly_two_set_up_commands() -> None:
+    shell = blocks(ROOT / "README.md", *SHELLS)
+    setups = [block for block in shell if "pip install" in block]
+    assert len(setups) == 2
+    assert setups == shell[:2]
+    assert setups[0].rstrip().endswith("lwm2m demo")
+    assert "pytest" in setups[1]
+    assert all(block.startswith("python3 -m venv") and block.count("\n") == 1 for block in setups)
