@@ -129,7 +129,7 @@ def _attribute(text: str) -> tuple[str, str | None]:
 def _check(name: str, value: str | None) -> None:
     spec = ATTRIBUTES.get(name)
     if spec is None:
-        nearest = difflib.get_close_matches(name, ATTRIBUTES, n=1)
+        nearest = difflib.get_close_matches(name[:40], ATTRIBUTES, n=1)
         known = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(ATTRIBUTES)}"
         raise ValueRejected(f"{name[:40]!r} is no notification attribute; {known}", value=name)
     if value is None:

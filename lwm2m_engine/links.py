@@ -115,7 +115,7 @@ class _Reader:
 
     def __init__(self, text: str, strict: bool) -> None:
         self.text, self.strict, self.at = text, strict, 0
-        self.warnings: list[str] = []
+        self.warnings: dict[str, None] = {}
 
     def links(self) -> tuple[Link, ...]:
         links: list[Link] = []
@@ -143,10 +143,12 @@ class _Reader:
         self.at = match.end()
         target = match[1]
         attributes: list[tuple[str, str | None]] = []
+        names: set[str] = set()
         while self._next_attribute():
             name, value = self._attribute(target)
-            if any(name == known for known, _ in attributes):
+            if name in names:
                 self._tolerate(f"{target}: {name} stands there more than once")
+            names.add(name)
             attributes.append((name, value))
         return Link(target, tuple(attributes))
 
@@ -190,8 +192,7 @@ class _Reader:
     def _tolerate(self, fault: str) -> None:
         if self.strict:
             raise self._error(fault)
-        if fault not in self.warnings:
-            self.warnings.append(fault)
+        self.warnings[fault] = None
 
     def _error(self, reason: str) -> DecodeError:
         return _error(reason, self.text, self.at)

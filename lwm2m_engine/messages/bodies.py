@@ -23,6 +23,9 @@ from lwm2m_engine.values import INTEGER_RANGE, UNSIGNED_RANGE, ResourceType, Val
 
 Models = ModelView | None
 
+MAX_PATH = 40
+"""No path is as long in characters; what is longer is wrong and need not be quoted whole."""
+
 
 def check_path(path: Path, models: Models) -> None:
     """Raise ``ValueRejected`` if a loaded definition says that there is no such Resource."""
@@ -158,7 +161,7 @@ def _resource_id(path: Path, key: str, models: Models) -> int:
             f"no model of object {path[0]} is loaded, so {key[:40]!r} must be a resource id", path=path
         )
     try:
-        return spec[key].id
+        return spec[key[:80]].id
     except UnknownResource as error:
         raise ValueRejected(str(error), path=path) from None
 
@@ -303,7 +306,7 @@ def _is_id(key: str) -> bool:
 
 def _path(key: str) -> Path:
     try:
-        return Path(key)
+        return Path(key[:MAX_PATH])
     except PathError as error:
         raise ValueRejected(str(error)) from None
 

@@ -105,7 +105,7 @@ def _one_value(method: str, inline: Any, body: str | None) -> Any:
     raise bad(f"{method} takes no value, but {_show(value)} follows the path")
 
 
-_HEADER = re.compile(r"([A-Za-z][A-Za-z-]*):[ \t]*(.*?)[ \t]*")
+_HEADER = re.compile(r"([A-Za-z][A-Za-z-]{0,40}):(.*)")
 _HEADERS = {"accept": "Accept", "content-format": "Content-Format"}
 
 
@@ -125,7 +125,7 @@ def _headers(rest: str, method: str) -> tuple[dict[str, str], str | None]:
             raise bad(f"unknown header {_show(match[1])}{_nearest(match[1].title(), _HEADERS.values())}")
         if name in headers:
             raise bad(f"the header {match[1]} stands there twice")
-        headers[name] = match[2]
+        headers[name] = match[2].strip()
     return headers, body
 
 
@@ -159,7 +159,7 @@ def _format(name: str, value: Any) -> int | None:
 
 
 def _nearest(word: str, known: Any) -> str:
-    matches = difflib.get_close_matches(word, list(known), n=1)
+    matches = difflib.get_close_matches(word[:40], list(known), n=1)
     return f"; did you mean {matches[0]}?" if matches else f"; known: {', '.join(known)}"
 
 

@@ -14,6 +14,7 @@ from lwm2m_engine.errors import DecodeError, PathError, ValueRejected
 from lwm2m_engine.links import parse_links
 from lwm2m_engine.messages.arguments import parse_arguments
 from lwm2m_engine.messages.bodies import (
+    MAX_PATH,
     Models,
     check_path,
     composite_entries,
@@ -130,7 +131,7 @@ def _observe_links(line: Line) -> Request:
         raise bad(f"{error}; an example: '{LINKS_EXAMPLE}'") from None
     wanted: dict[Path, Attributes] = {}
     for link in links:
-        path = Path(link.target)
+        path = Path(link.target[:MAX_PATH])
         if not path:
             raise bad(f"the root cannot be observed; an example: '{LINKS_EXAMPLE}'")
         if path in wanted:
@@ -268,7 +269,7 @@ def _path(line: Line, models: Models) -> Path:
 def _one_path(method: str, text: str, models: Models) -> Path:
     if not text.startswith("/"):
         raise bad(f"{method} needs a path that begins with a slash, such as /3/0/9, not {text[:40]!r}")
-    path = Path(text)
+    path = Path(text[:MAX_PATH])
     check_path(path, models)
     return path
 

@@ -122,6 +122,8 @@ MAX_LIFETIME = 2**32 - 1
 MAX_NAME_BYTES = 255
 """Longest Endpoint Client Name; a Uri-Query option is no longer either (RFC 7252, 5.10)."""
 MAX_PARAMETERS = 32
+MAX_WARNINGS = 20
+"""Most warnings about one object list: each is told and kept."""
 
 BINDINGS = {"1.0": "UQS", "1.1": "UTSN", "1.2": "UTSNMH"}
 """Letters ``b`` may hold; in LwM2M 1.0 ``Q`` among them stands for queue mode."""
@@ -292,8 +294,10 @@ def _object_list(
         raise _bad(f"object list: {error}") from error
     if not found.objects:
         raise _bad("the object list names no LwM2M Object")
-    warnings.extend(tolerated)
-    warnings.extend(found.warnings)
+    faults = (*tolerated, *found.warnings)
+    warnings.extend(faults[:MAX_WARNINGS])
+    if len(faults) > MAX_WARNINGS:
+        warnings.append(f"and {len(faults) - MAX_WARNINGS} faults more")
     return links
 
 

@@ -1,5 +1,8 @@
 """Link-format as written by real clients and by the book."""
 
+import time
+from contextlib import suppress
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -155,6 +158,25 @@ def test_size_is_bounded():
     with pytest.raises(DecodeError, match="more than"):
         parse_links(",".join(["</1>"] * (MAX_LINKS + 1)))
     assert len(links(",".join(["</1>"] * MAX_LINKS))) == MAX_LINKS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "</1>" + "".join(f";a{number}" for number in range(9_000)),
+        ",".join(f'</{number}>;ver="1"' for number in range(4_000)),
+        "<" + "/a" * 32_000,
+        "</1" + "a" * 65_000,
+        '</1>;a="' + "\\x" * 32_000,
+        "</1>" + " " * 65_000 + ",",
+        "</1>" + ";a=b ; " * 9_000,
+    ],
+)
+def test_hostile_lists_take_no_time(text):
+    started = time.perf_counter()
+    with suppress(DecodeError):
+        announced(links(text), "1.1")
+    assert time.perf_counter() - started < 1.0
 
 
 def test_equal_lists_share_one_parsed_form():

@@ -1,6 +1,7 @@
 """The grammar of messages to a device."""
 
 import json
+import time
 
 import pytest
 from hypothesis import example, given
@@ -419,6 +420,31 @@ def test_a_bad_json_object_is_refused(document, fault):
     with pytest.raises(RequestError) as caught:
         parse_json(document, MODELS)
     assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 1_000_000,
+        "PUT /3/0/14\nAccept:" + " " * 500_000 + "x",
+        "PUT /3/0/14\n" + "a: b\n" * 100_000,
+        "PUT /3/0/9?" + "x" * 1_000_000,
+        'PUT /3/0 {"' + "x" * 1_000_000 + '": 5}',
+        "PUT /3/0/9 " + "9" * 1_000_000,
+        "PUT /3442/0/3 " + "A" * 1_000_000,
+        "PUT /22 </" + "a" * 60_000,
+        "POST /3/0/4?" + "0," * 500_000,
+        "GET /" + "1/" * 500_000,
+        "FETCH " + "/3/0/9," * 100_000,
+    ],
+)  # fmt: skip
+def test_hostile_messages_take_no_time(text):
+    started = time.perf_counter()
+    try:
+        parse(text, MODELS)
+    except RequestError as error:
+        assert len(str(error)) < 400  # noqa: PT017
+    assert time.perf_counter() - started < 2.0
 
 
 # --- nothing but RequestError ----------------------------------------------------------------------

@@ -232,6 +232,13 @@ def test_bent_object_lists_warn_or_are_refused_strictly():
         register("lwm2m=1.0", payload=b"</1/0>;ver=1.1", strict=True)
 
 
+def test_warnings_are_bounded():
+    payload = ",".join(f"</{number}/0>;ver=1.0" for number in range(200)).encode()
+    found = register("lwm2m=1.1", payload=payload)
+    assert len(found.warnings) == 21
+    assert found.warnings[-1] == "and 180 faults more"
+
+
 def test_an_update_says_only_what_it_mentions():
     assert update() == Update()
     found = update("lt=30", "b=UT", "sms=1", "imei=2", payload=b"</3/1>")
