@@ -88,6 +88,22 @@ def type_of(value: Value) -> ResourceType:
     return ResourceType.OPAQUE
 
 
+PLAIN: dict[ResourceType | None, type] = {
+    ResourceType.STRING: str,
+    ResourceType.CORELNK: str,
+    ResourceType.INTEGER: int,
+    ResourceType.TIME: int,
+    ResourceType.FLOAT: float,
+    ResourceType.BOOLEAN: bool,
+    ResourceType.OPAQUE: bytes,
+    ResourceType.OBJLNK: ObjLink,
+}
+"""The class of which ``coerce`` hands values back as they are (integers: within ``INTEGER_RANGE``).
+
+For loops to which a call per value matters.
+"""
+
+
 def coerce(value: object, kind: ResourceType | None) -> Value:
     """``value`` as the type ``kind`` wants it, exactly; raises ``ValueRejected`` when it would change.
 

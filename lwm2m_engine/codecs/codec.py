@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 import attrs
@@ -10,7 +11,7 @@ import attrs
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
 from lwm2m_engine.paths import ROOT, Path
-from lwm2m_engine.values import ResourceType, Value, coerce
+from lwm2m_engine.values import PLAIN, ResourceType, Value, coerce
 
 Types: TypeAlias = Callable[[Path], ResourceType | None]
 """The type of a Resource or Resource Instance; ``None`` where no model knows it."""
@@ -65,10 +66,13 @@ def nothing(scope: Scope) -> list[Entry]:
     return []
 
 
+_PATH_AND_TIME = itemgetter(0, 2)
+
+
 def refuse_repeats(entries: Sequence[Entry] | Sequence[Fact], error: type[DecodeError | EncodeError]) -> None:
     """Raises ``error`` if a path stands there twice for the same time."""
-    # One set of a comprehension is the cheap way to find that nothing is wrong.
-    if len({(path, time) for path, _, time in entries}) == len(entries):
+    # The cheap way to find that nothing is wrong.
+    if len(set(map(_PATH_AND_TIME, entries))) == len(entries):
         return
     seen = set()
     for path, _, time in entries:
@@ -89,8 +93,11 @@ def outgoing(entries: Iterable[Entry], scope: Scope) -> list[Fact]:
             raise EncodeError("only Resources and Resource Instances have values", path=path)
         if value is None:
             raise EncodeError("no value", path=path)
+        kind = types(path)
         try:
-            checked.append((path, coerce(value, types(path)), time))
+            if value.__class__ is not PLAIN.get(kind) or value.__class__ is int:
+                value = coerce(value, kind)
+            checked.append((path, value, time))
         except ValueRejected as error:
             raise EncodeError(error.reason, path=path) from None
     refuse_repeats(checked, EncodeError)

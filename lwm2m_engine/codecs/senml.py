@@ -7,7 +7,8 @@ names, base names, times and types are resolved here for all three.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from contextlib import suppress
+from functools import lru_cache, partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from lwm2m_engine.codecs.codec import Fact, Scope, refuse_repeats
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, PathError, ValueRejected
 from lwm2m_engine.paths import Path
-from lwm2m_engine.values import ObjLink, ResourceType, Value, coerce, from_base64
+from lwm2m_engine.values import INTEGER_RANGE, PLAIN, ObjLink, ResourceType, Value, coerce, from_base64
 
 RELATIVE = 2**28
 """Times below are seconds relative to now (RFC 8428, 4.5.3)."""
@@ -45,6 +46,8 @@ def resolve(
     """The entries of a pack, in its order; raises ``DecodeError``."""
     at, types, strict, now, root, _ = scope
     base_name_, base_time_, name_, time_, number_, string_, boolean_, data_, link_, read_data = labels
+    depth, find = len(at), _resource if not root else partial(_resource_below, root)
+    lowest, highest = INTEGER_RANGE
     entries: list[Entry] = []
     new = tuple.__new__
     for index, record in enumerate(records):
@@ -78,13 +81,20 @@ def resolve(
                     values += 1
                 else:
                     _refuse_field(label, field, labels)
-            path = locate(base, name, at, root, strict)
+            try:
+                path = find(base + name)
+            except PathError:
+                path = locate(base, name, at, root, strict)
+            if path[:depth] != at:
+                path = locate(base, name, at, root, strict)
             if values != 1:
                 raise DecodeError("no value" if not values else "more than one value", path=path)
             type_ = types(path)
-            if type_ is ResourceType.OPAQUE and data_ is None and raw.__class__ is str:
-                raw = from_base64(raw)
-            value = coerce(raw, type_)
+            kind = raw.__class__
+            if kind is not PLAIN.get(type_) or (kind is int and not lowest <= raw <= highest):
+                if type_ is ResourceType.OPAQUE and data_ is None and raw.__class__ is str:
+                    raw = from_base64(raw)
+                raw = coerce(raw, type_)
         except ValueRejected as error:
             raise DecodeError(
                 f"record {index}: {error.reason}", path=_try_locate(base, name, scope)
@@ -92,7 +102,7 @@ def resolve(
         moment = None
         if time is not None or base_time is not None:
             moment = _moment(base_time or 0, time or 0, now)
-        entries.append(new(Entry, (path, value, moment)))
+        entries.append(new(Entry, (path, raw, moment)))
     refuse_repeats(entries, DecodeError)
     return entries
 
@@ -109,10 +119,10 @@ def resolve_paths(records: Iterable[Any], labels: Labels, scope: Scope) -> list[
         name = fields.pop(labels.name, "")
         if fields or not (isinstance(base, str) and isinstance(name, str)):
             raise DecodeError(f"record {index}: a list of paths has names and nothing else")
-        path = _below_root(base + name, scope.root)
-        if path is None:
-            raise DecodeError(f"record {index}: {base + name!r} is no path")
-        paths.append(path)
+        try:
+            paths.append(Path(_below(scope.root, base + name)))
+        except PathError as error:
+            raise DecodeError(f"record {index}: {error}") from None
     return paths
 
 
@@ -120,19 +130,47 @@ def resolve_paths(records: Iterable[Any], labels: Labels, scope: Scope) -> list[
 
 
 @lru_cache(maxsize=8192)
+def _resource(text: str) -> Path:
+    """The path that a name is without further ado; raises ``PathError``."""
+    path = Path(text)
+    if len(path) < 3:
+        raise PathError(text, "no Resource")
+    return path
+
+
+def _resource_below(root: str, text: str) -> Path:
+    return _resource(_below(root, text))
+
+
+def _below(root: str, text: str) -> str:
+    """A name without the alternate root; raises ``PathError``."""
+    if not root or text == root:
+        return text[len(root) :]
+    if text.startswith(f"{root}/"):
+        return text[len(root) :]
+    raise PathError(text, f"not below {root}")
+
+
+@lru_cache(maxsize=1024)
 def locate(base: str, name: str, at: Path, root: str, strict: bool) -> Path:
     """The Resource or Resource Instance a record is about; raises ``DecodeError``.
 
     By RFC 8428 a name is the base name and the name, put together as they are. Real clients forget
     the slash between them, write it twice, or leave out the base name they mean.
     """
-    for text in (base + name,) if strict else _spellings(base, name, at, root):
-        path = _below_root(text, root)
-        if path is not None and len(path) >= 3 and path.startswith(at):
-            return path
-    shown = base + name
-    reason = f"record name {shown[:80]!r} is no Resource"
+    plain = base + name
+    spellings = (plain,) if strict or len(plain) > _LONGEST + len(root) else _spellings(base, name, at, root)
+    for text in spellings:
+        with suppress(PathError):
+            path = _resource_below(root, text if text.startswith("/") else f"/{text}")
+            if path.startswith(at):
+                return path
+    reason = f"record name {plain[:80]!r} is no Resource"
     raise DecodeError(reason if not at else f"{reason} at or below {at}", path=at)
+
+
+_LONGEST = 2 * len("/65535/65535/65535/65535/")
+"""Longer names are nothing to puzzle over, let alone to remember."""
 
 
 def _spellings(base: str, name: str, at: Path, root: str) -> Iterable[str]:
@@ -141,17 +179,6 @@ def _spellings(base: str, name: str, at: Path, root: str) -> Iterable[str]:
         yield base.rstrip("/") + "/" + name.lstrip("/")
     if not base:
         yield f"{root}{at}/{name}"
-
-
-def _below_root(text: str, root: str) -> Path | None:
-    if root:
-        if not text.startswith(root) or text[len(root) : len(root) + 1] not in ("/", ""):
-            return None
-        text = text[len(root) :]
-    try:
-        return Path(text)
-    except PathError:
-        return None
 
 
 def _try_locate(base: str, name: str, scope: Scope) -> Path:
