@@ -49,26 +49,24 @@ file is read only when one is named.
 def cli_page() -> str:
     """Every command with its help text."""
     parts = [CLI_HEAD]
-    for names, command in commands(("lwm2m",), lwm2m):
-        context = click.Context(
-            command, info_name=" ".join(names), max_content_width=WIDTH, terminal_width=WIDTH
-        )
-        title = "### " if len(names) > 2 else "## "
-        parts.append(f"{title}{' '.join(names)}\n\n```text\n{command.get_help(context)}\n```\n")
+    top = click.Context(
+        lwm2m, info_name="lwm2m", max_content_width=WIDTH, terminal_width=WIDTH, **lwm2m.context_settings
+    )
+    for context in contexts(top):
+        names = context.command_path
+        title = "### " if names.count(" ") > 1 else "## "
+        parts.append(f"{title}{names}\n\n```text\n{context.get_help()}\n```\n")
     return "\n".join(parts)
 
 
-def commands(
-    names: tuple[str, ...], command: click.Command
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def contexts(context: click.Context) -> Iterator[click.Context]:
     """A command and all below it, depth first."""
-    yield names, command
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            found = command.get_command(context, name)
+    yield context
+    if isinstance(context.command, click.Group):
+        for name in context.command.list_commands(context):
+            found = context.command.get_command(context, name)
             assert found is not None
-            yield from commands((*names, name), found)
+            yield from contexts(click.Context(found, parent=context, info_name=name))
 
 
 def settings_page() -> str:
