@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 
 PROGRAM = """
 import logging, sys
@@ -26,6 +27,7 @@ except ValueError:
 """
 
 
+@cache
 def logged(form: str) -> str:
     done = subprocess.run([sys.executable, "-c", PROGRAM, form], capture_output=True, text=True, check=True)
     assert done.stdout == ""
