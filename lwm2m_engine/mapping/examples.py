@@ -31,7 +31,7 @@ def run_examples(plugin: str, mapping: Mapping, catalog: Objects) -> None:
 
 
 def _run(table: MappingTable, mapping: Mapping, example: Example, catalog: Objects) -> None:
-    given, expected = example
+    given, expected = _halves(example)
     endpoint, entries = _inputs(given, catalog)
     for entry in entries:
         if not table.is_mapped(entry.path):
@@ -47,6 +47,14 @@ def _run(table: MappingTable, mapping: Mapping, example: Example, catalog: Objec
     ]
     if differences:
         raise MappingError("; ".join(differences))
+
+
+def _halves(example: object) -> Example:
+    """An author's slip of the brackets is to be told as one."""
+    match example:
+        case (abc.Mapping() as given, abc.Mapping() as expected):
+            return given, expected
+    raise MappingError(f"{example!r} is no pair ({{source: value}}, {{attribute: value}})")
 
 
 def _inputs(given: abc.Mapping[Source, Any], catalog: Objects) -> tuple[str | None, list[Entry]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeAlias
 
 import attrs
+from attrs.validators import instance_of
 
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
@@ -52,6 +53,15 @@ class Rule:
         return f"{self.target} <- {' '.join(map(str, self.sources))}"
 
 
+# Tuples, also of what a generator gives: mappings are compiled more than once.
+def _rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    return tuple(rules)
+
+
+def _examples(examples: Iterable[Example]) -> tuple[Example, ...]:
+    return tuple(examples)
+
+
 @attrs.frozen(slots=True)
 class Mapping:
     """One managed resource of each device.
@@ -63,9 +73,9 @@ class Mapping:
     attributes give way.
     """
 
-    target: str
-    name: str
-    rules: Sequence[Rule]
+    target: str = attrs.field(validator=instance_of(str))
+    name: str = attrs.field(validator=instance_of(str))
+    rules: tuple[Rule, ...] = attrs.field(converter=_rules)
     read_at_register: bool = False
-    examples: Sequence[Example] = ()
+    examples: tuple[Example, ...] = attrs.field(default=(), converter=_examples)
     replaces: str | None = None

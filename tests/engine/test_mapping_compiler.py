@@ -101,6 +101,19 @@ def test_a_malformed_mapping_is_refused(catalog: Catalog, mapping: Mapping, reas
         compile_rules([("p", mapping)], catalog)
 
 
+def test_rules_may_come_from_a_generator(catalog: Catalog) -> None:
+    mapping = Mapping("m2m:battery", name="battery", rules=(rule for rule in [LEVEL, STATUS]))
+    for _ in range(2):
+        assert len(compile_rules([("p", mapping)], catalog)) == 2
+
+
+def test_a_mapping_of_wrong_types_is_refused_where_it_is_made() -> None:
+    with pytest.raises(TypeError):
+        Mapping("m2m:battery", name=5, rules=[])  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        Mapping("m2m:battery", name="battery", rules=5)  # type: ignore[arg-type]
+
+
 # --- two plugins, one attribute --------------------------------------------------------------------
 
 LEVEL = Rule("/3/0/9", "batteryLevel")

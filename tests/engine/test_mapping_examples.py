@@ -50,6 +50,8 @@ def test_good_examples_hold(catalog: Catalog, example: Any) -> None:
         (({"/3/0/9": "high"}, {}), "/3/0/9: 'high' is not an Integer"),
         (({"/3/0/10": 5}, {}), "/3/0/10 is read by no rule"),
         (({"/3/0/batery_level": 5}, {}), "did you mean 'battery_level'"),
+        ({"/3/0/9": 72}, "{'/3/0/9': 72} is no pair ({source: value}, {attribute: value})"),
+        (({"/3/0/9": 72},), "is no pair"),
         (({"/3/0/20": 0}, {}), "rule inverse <- /3/0/20: convert(0) raised ZeroDivisionError"),
     ],
 )
