@@ -4,6 +4,7 @@ import attrs
 import pytest
 
 from lwm2m_server.settings import Settings
+from lwm2m_server.store.protocols import Resource
 
 
 async def refused(answer, status, rsc, *words):
@@ -108,3 +109,23 @@ async def test_device_info_of_a_client_is_checked(api, body, words):
 async def test_other_management_objects_come_from_mappings(api):
     await api.add_device("dev")
     await refused(await api.post("/dev", 13, {"m2m:bat": {"btl": 1, "bts": 1}}), 501, 5001, "battery")
+
+
+async def test_of_what_a_mapping_made_labels_can_be_written_and_no_more(api):
+    await api.add_device("dev")
+    node = api.ledger.reader.device_named("main", "dev").node
+    id = node + 100_000
+    made = Resource(id, "main", node, "battery", 13, "m2m:bat", {"mgd": 1006, "btl": 72}, id)
+    own = Resource(id + 1, "main", node, "valve", 13, "acme:valve", {"mgd": 0, "opening": 3}, id)
+
+    def store(write):
+        write.put(made)
+        write.put(own)
+
+    await api.ledger.commit(store)
+    await refused(await api.put("/dev/battery", {"m2m:bat": {"btl": 1}}), 501, 5001, "battery")
+    answer = await api.put("/dev/battery", {"m2m:bat": {"lbl": ["a"]}})
+    assert (answer.json()["battery"]["labels"], answer.json()["battery"]["batteryLevel"]) == (["a"], 72)
+    assert (await api.get("/dev/valve")).json()["acme:valve"]["opening"] == 3
+    await refused(await api.put("/dev/valve", {"acme:valve": {"lbl": ["a"]}}), 405, 4005, "acme:valve")
+    assert (await api.delete("/dev/valve")).status_code == 200

@@ -2,6 +2,8 @@
 
 import pytest
 
+from lwm2m_server.onem2m import retrieval
+
 CIN = {"m2m:cin": {"con": "x"}}
 
 
@@ -164,3 +166,10 @@ async def test_arguments_that_are_wrong(api, query, status, word):
     answer = await api.get(f"?{query}")
     assert answer.status_code == status
     assert word in answer.json()["m2m:dbg"]
+
+
+async def test_an_answer_has_an_end(fleet, monkeypatch):
+    monkeypatch.setattr(retrieval, "MAX_TOTAL", 20)
+    assert (await fleet.get("/device-communication?rcn=8&lvl=2&limit=3")).status_code == 200
+    answer = await fleet.get("/device-communication?rcn=8&lvl=2")
+    assert (answer.status_code, "lvl" in answer.json()["m2m:dbg"]) == (400, True)

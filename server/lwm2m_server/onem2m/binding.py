@@ -29,7 +29,6 @@ from lwm2m_server.onem2m.errors import (
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.primitives import CREATED, Answer, Primitive
 from lwm2m_server.onem2m.queries import CREATE_CONTENT, DELETE_CONTENT, RETRIEVE_CONTENT, Content, parse_query
-from lwm2m_server.onem2m.rendering import Style
 from lwm2m_server.onem2m.tree import RELEASES
 from lwm2m_server.store.ids import timestamp
 
@@ -110,13 +109,7 @@ class Binding:
                 )
             body = parse_body(await _read(receive, headers))
         return Primitive(
-            operation,
-            address,
-            headers.get("x-m2m-origin"),
-            query,
-            self._style(headers, address.tenant),
-            ty,
-            body,
+            operation, address, headers.get("x-m2m-origin"), query, _wants_long_names(headers), ty, body
         )
 
     def _check_envelope(self, headers: Headers) -> None:
@@ -131,20 +124,16 @@ class Binding:
         if release is None:
             raise ReleaseNotSupported("the header X-M2M-RVI is missing")
 
-    def _style(self, headers: Headers, tenant_name: str | None) -> Style:
-        """``fullName`` decides; else a client of the standard gets short names; else the settings say."""
-        secrets = self._settings.credentials.readable
-        wish = headers.get("fullname", "").strip().lower()
-        if wish in ("true", "false"):
-            return Style(wish == "true", secrets)
-        standard = "x-m2m-rvi" in headers or any(
-            "application/vnd.onem2m-" in headers.get(name, "") for name in ("accept", "content-type")
-        )
-        if standard:
-            return Style(False, secrets)
-        tenant = self._platform.inventory.tenant(tenant_name or self._settings.tenant)
-        names = (tenant.names if tenant is not None else None) or self._settings.names
-        return Style(names == "long", secrets)
+
+def _wants_long_names(headers: Headers) -> bool | None:
+    """``fullName`` decides; else a client of the standard gets short names; else it says nothing."""
+    wish = headers.get("fullname", "").strip().lower()
+    if wish in ("true", "false"):
+        return wish == "true"
+    standard = "x-m2m-rvi" in headers or any(
+        "application/vnd.onem2m-" in headers.get(name, "") for name in ("accept", "content-type")
+    )
+    return False if standard else None
 
 
 def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:

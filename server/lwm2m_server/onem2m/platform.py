@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
@@ -35,6 +36,7 @@ from lwm2m_server.onem2m.rendering import (
     MGMT_OBJ,
     NODE,
     Renderer,
+    Style,
     named,
     root_key,
 )
@@ -51,6 +53,7 @@ from lwm2m_server.store.protocols import (
     Ledger,
     Message,
     Resource,
+    Tenant,
     Transaction,
 )
 
@@ -62,6 +65,9 @@ _CREATE: Final[dict[int, Create]] = {
     MGMT_OBJ: create_management,
     NODE: create_node,
 }
+
+
+_AE_ID: Final = re.compile(r"C[!-~]{0,254}")
 
 
 class Onem2m:
@@ -134,7 +140,7 @@ class Onem2m:
     async def _retrieve(self, request: Primitive) -> Answer:
         _originator(request)
         target = self.tree.locate(request.address)
-        result = await self._retrieval.retrieve(target, request.query, request.style)
+        result = await self._retrieval.retrieve(target, request.query, self._style(request, target.tenant))
         return Answer(OK, result.body, next_offset=result.next_offset)
 
     async def _update(self, request: Primitive) -> Answer:
@@ -158,7 +164,8 @@ class Onem2m:
         _originator(request)
         target = self.tree.locate(request.address)
         wants_body = request.query.content is Content.ATTRIBUTES
-        body = self._retrieval.attributes(target, request.style) if wants_body else None
+        style = self._style(request, target.tenant)
+        body = self._retrieval.attributes(target, style) if wants_body else None
         await self._remove(target)
         return Answer(DELETED, body)
 
@@ -180,13 +187,19 @@ class Onem2m:
         else:
             raise NotAllowed(f"{what.name} belongs to the platform and cannot be deleted")
 
+    def _style(self, request: Primitive, tenant: Tenant) -> Style:
+        long = request.long_names
+        if long is None:
+            long = (tenant.names or self.settings.names) == "long"
+        return Style(long, secrets=self.settings.credentials.readable)
+
     def _written(self, target: Target, request: Primitive, sent: dict[str, Any]) -> dict[str, Any] | None:
         """The body after a CREATE or UPDATE, as ``rcn`` wants it."""
         if request.query.content is Content.NOTHING:
             return None
+        style = self._style(request, target.tenant)
         if request.query.content is not Content.MODIFIED:
-            return self._retrieval.attributes(target, request.style)
-        style = request.style
+            return self._retrieval.attributes(target, style)
         representation = self._renderer.represent(target.what, target.tenant, secrets=style.secrets)
         news = {name: value for name, value in representation.items() if name not in sent}
         if request.operation == "update":
@@ -211,6 +224,6 @@ def _type(resource: Resource) -> Type:
 def _originator(request: Primitive) -> str:
     """Who asks. Without API clients any AE-ID is believed, and none means the administrator."""
     originator = request.originator or ADMIN
-    if not originator.startswith("C"):
-        raise NoPrivilege(f"X-M2M-Origin {originator[:40]!r} is no AE-ID: these begin with C")
+    if not _AE_ID.fullmatch(originator):
+        raise NoPrivilege(f"X-M2M-Origin {originator[:40]!r} is no AE-ID: C and up to 254 visible characters")
     return originator

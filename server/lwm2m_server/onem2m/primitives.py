@@ -8,7 +8,6 @@ import attrs
 
 from lwm2m_server.onem2m.addresses import Address
 from lwm2m_server.onem2m.queries import Query
-from lwm2m_server.onem2m.rendering import Style
 
 CREATED, OK, DELETED, UPDATED = 2001, 2000, 2002, 2004
 
@@ -22,7 +21,8 @@ class Primitive:
     originator: str | None
     """``None`` if the client sent none."""
     query: Query
-    style: Style
+    long_names: bool | None = None
+    """What the client wants; ``None`` leaves it to the tenant."""
     ty: int | None = None
     body: object = None
 

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
+from lwm2m_server.onem2m.errors import BadRequest
 from lwm2m_server.onem2m.queries import Content, Query
 from lwm2m_server.onem2m.rendering import (
     CONTAINER,
@@ -22,7 +23,11 @@ from lwm2m_server.onem2m.tree import AE, Target, as_resource
 from lwm2m_server.store.protocols import Inventory, Message, Reader, Resource
 
 PAGE: Final = 50
-"""Children read and rendered before others may run."""
+"""Children read from the ledger at once."""
+TURN: Final = 10
+"""Children rendered before others may run."""
+MAX_TOTAL: Final = 10_000
+"""Resources in one answer, all levels together."""
 
 Child: TypeAlias = tuple[Resource | Message, dict[str, Any]]
 """A child and its representation by short names."""
@@ -34,6 +39,19 @@ class Result:
 
     body: dict[str, Any] | None
     next_offset: int | None = None
+
+
+class Budget:
+    """What is left of ``MAX_TOTAL``."""
+
+    def __init__(self) -> None:
+        self._left = MAX_TOTAL
+
+    def spend(self, count: int) -> None:
+        """Raises ``BadRequest`` when it is used up."""
+        self._left -= count
+        if self._left < 0:
+            raise BadRequest(f"more than {MAX_TOTAL} resources; ask for less with lvl, limit or filters")
 
 
 class Retrieval:
@@ -63,21 +81,22 @@ class Retrieval:
         if content is Content.ATTRIBUTES_AND_REFERENCES:
             own |= named({"ch": references}, style.long)
         else:
-            own |= await self._grouped(target, children, query, style)
+            own |= await self._grouped(target, children, query, style, Budget())
         return Result(body, more)
 
     async def _grouped(
-        self, target: Target, children: list[Child], query: Query, style: Style
+        self, target: Target, children: list[Child], query: Query, style: Style, budget: Budget
     ) -> dict[str, list[dict[str, Any]]]:
         """Representations by root key; with ``lvl`` above 1 each with its own children."""
         groups: dict[str, list[dict[str, Any]]] = {}
+        budget.spend(len(children))
         for child, representation in children:
             own = named(representation, style.long)
             if query.level > 1:
                 below = attrs.evolve(target, what=child)
                 narrower = attrs.evolve(query, level=query.level - 1, offset=0)
                 grandchildren, _ = await self._children(below, narrower, style)
-                own |= await self._grouped(below, grandchildren, narrower, style)
+                own |= await self._grouped(below, grandchildren, narrower, style, budget)
             groups.setdefault(root_key(child, style.long), []).append(own)
         return groups
 
@@ -88,7 +107,7 @@ class Retrieval:
         if not query.filters:
             skip = 0
         for count, child in enumerate(walk):
-            if count % PAGE == PAGE - 1:
+            if count % TURN == TURN - 1:
                 await asyncio.sleep(0)
             representation = self._renderer.represent(child, target.tenant, secrets=style.secrets)
             if not query.accepts(representation):

@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from lwm2m_server.onem2m.behaviours.context import Context, now
-from lwm2m_server.onem2m.behaviours.management import credentials
+from lwm2m_server.onem2m.behaviours.management import NAMES, credentials
 from lwm2m_server.onem2m.checks import Draft
-from lwm2m_server.onem2m.errors import NotFound
-from lwm2m_server.onem2m.rendering import without_lifecycle
+from lwm2m_server.onem2m.errors import NotFound, NotImplementedYet
+from lwm2m_server.onem2m.rendering import MGMT_OBJ, without_lifecycle
 from lwm2m_server.store.protocols import Resource, Transaction
 
 
 async def update_resource(context: Context, resource: Resource, draft: Draft) -> Resource:
-    """Given attributes replace stored ones, ``null`` removes. Raises ``Conflict``, ``NotFound``."""
+    """Given attributes replace stored ones, ``null`` removes.
+
+    Raises ``Conflict``, ``NotFound``, ``NotImplementedYet``.
+    """
     changes = draft.attributes
+    if resource.type == MGMT_OBJ and resource.key not in NAMES and changes.keys() - {"lbl"}:
+        # Stored only, it would look as if the device had been told.
+        raise NotImplementedYet(f"a device's {draft.type.long} cannot be written yet, its labels can")
     if changes.get("lbl") is not None:
         changes["lbl"] = without_lifecycle(changes["lbl"]) or None
     modified = now()
