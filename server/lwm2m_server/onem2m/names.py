@@ -104,7 +104,6 @@ cst    cseType                  uint
 srt    supportedResourceType    uints
 srv    supportedReleaseVersions texts
 csz    contentSerialization     texts
-ctm    currentTime              time
 poa    pointOfAccess            texts
 poah   poah                     texts
 api    App-ID                   text
@@ -235,10 +234,10 @@ spid   specializationID         uint
 
 # "!" required from a client at CREATE, "=" CREATE only, "-" never from a client.
 _TYPES: Final = """
-5  m2m:cb  CSEBase         | csi- cst- srt- srv- csz- ctm- poa-
+5  m2m:cb  CSEBase         | csi- cst- srt- srv- csz-
 2  m2m:ae  AE              | api!= aei- apn rr srv poa poah nl csz or
 3  m2m:cnt container       | cr- st- mni mbs mia cni- cbs- disr or
-4  m2m:cin contentInstance | cr- st- con! cnf cs- et or
+4  m2m:cin contentInstance | cr- st- con! cnf cs- et
 14 m2m:nod node            | ni! hcl hael hsl mgca rms- nid- nty
 """
 
