@@ -41,7 +41,7 @@ class ContentFormat(IntEnum):
     def named(cls, name: str | int) -> ContentFormat:
         """By label, media type or number (``"tlv"``, ``"11542"``); raises ``UnsupportedFormat``."""
         text = str(name).strip().lower().replace("_", "-")
-        if text.isdigit():
+        if text.isascii() and text.isdigit() and len(text) <= 5:
             number = PRE_IANA.get(int(text), int(text))
             if number in _NUMBERS:
                 return cls(number)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
@@ -153,7 +154,8 @@ def from_base64(text: str) -> bytes:
     stand for the same bytes by accident.
     """
     compact = text.rstrip("=").replace("-", "+").replace("_", "/")
-    if len(text) - len(text.rstrip("=")) > 2 or not compact.isascii():
+    padding = len(text) - len(compact)
+    if padding > 2 or (padding and len(text) % 4) or not compact.isascii():
         raise ValueRejected(f"{_show(text)} is not base64", value=text)
     padded = compact + "=" * (-len(compact) % 4)
     try:
@@ -265,6 +267,11 @@ def _integer_text(text: str, kind: ResourceType) -> int | float:
     if digits.isascii() and digits.isdigit() and len(digits) <= 20:
         return int(stripped)
     number = _float_text(text)
+    if 2**53 <= abs(number) < 2**64:
+        # A float no longer tells neighbours apart: 1152921504606846977.0.
+        exact = Decimal(stripped)
+        if exact == exact.to_integral_value():
+            return int(exact)
     if number.is_integer() or kind is ResourceType.TIME:
         return number
     raise ValueRejected(f"{_show(text)} is not {_ARTICLE[kind]}", value=text)
@@ -273,7 +280,7 @@ def _integer_text(text: str, kind: ResourceType) -> int | float:
 def _float_text(text: str) -> float:
     stripped = text.strip()
     try:
-        if len(stripped) > 64 or "_" in stripped:
+        if len(stripped) > 64 or "_" in stripped or not stripped.isascii():
             raise ValueError
         return float(stripped)
     except ValueError:

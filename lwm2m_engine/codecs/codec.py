@@ -11,7 +11,7 @@ import attrs
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
 from lwm2m_engine.paths import ROOT, Path
-from lwm2m_engine.values import PLAIN, ResourceType, Value, coerce
+from lwm2m_engine.values import INTEGER_RANGE, PLAIN, ResourceType, Value, coerce
 
 Types: TypeAlias = Callable[[Path], ResourceType | None]
 """The type of a Resource or Resource Instance; ``None`` where no model knows it."""
@@ -85,9 +85,10 @@ def outgoing(entries: Iterable[Entry], scope: Scope) -> list[Fact]:
     """The entries as their types want them; raises ``EncodeError`` for one that has no place here."""
     at, types, *_ = scope
     depth = len(at)
+    lowest, highest = INTEGER_RANGE
     checked: list[Fact] = []
     for path, value, time in entries:
-        if path[:depth] != at:
+        if depth and path[:depth] != at:
             raise EncodeError(f"not below {at}", path=path)
         if len(path) < 3:
             raise EncodeError("only Resources and Resource Instances have values", path=path)
@@ -95,7 +96,8 @@ def outgoing(entries: Iterable[Entry], scope: Scope) -> list[Fact]:
             raise EncodeError("no value", path=path)
         kind = types(path)
         try:
-            if value.__class__ is not PLAIN.get(kind) or value.__class__ is int:
+            class_ = value.__class__
+            if class_ is not PLAIN.get(kind) or (class_ is int and not lowest <= value <= highest):  # type: ignore[operator]
                 value = coerce(value, kind)
             checked.append((path, value, time))
         except ValueRejected as error:

@@ -166,6 +166,11 @@ def _leaf(element: int, fact: Fact, scope: Scope) -> bytes:
 
 def _element(element: int, id_: int, value: bytes) -> bytes:
     length = len(value)
+    if id_ < 0x100 and length < 0x100:
+        # Nearly every element.
+        if length < 8:
+            return bytes((element | length, id_)) + value
+        return bytes((element | 0x08, id_, length)) + value
     head = bytes((id_,)) if id_ < 0x100 else id_.to_bytes(2, "big")
     first = element if id_ < 0x100 else element | _LONG_ID
     if length < 8:

@@ -75,6 +75,9 @@ READERS: dict[ResourceType | None, Callable[[bytes], Value]] = {
 """By type, from bytes to value; each raises ``ValueRejected``."""
 
 
+_WIDTH_BY_BITS = [next(width for width in WIDTHS if bits <= width * 8) for bits in range(65)]
+
+
 def write(value: Value, kind: ResourceType | None) -> bytes:
     """The shortest bytes that lose nothing; raises ``ValueRejected``."""
     if isinstance(value, str):
@@ -88,8 +91,7 @@ def write(value: Value, kind: ResourceType | None) -> bytes:
     if isinstance(value, float):
         return _write_float(value, kind)
     signed = kind is not ResourceType.UNSIGNED_INTEGER and value <= INTEGER_RANGE[1]
-    bits = (value if value >= 0 else ~value).bit_length() + signed
-    width = next(width for width in WIDTHS if bits <= width * 8)
+    width = _WIDTH_BY_BITS[(value if value >= 0 else ~value).bit_length() + signed]
     return value.to_bytes(width, "big", signed=signed)
 
 
