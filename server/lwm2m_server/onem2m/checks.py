@@ -67,7 +67,7 @@ def read_update(body: object, type: Type) -> Draft:
     if found is not type:
         raise BadRequest(f"the body is a {found.long}, the resource a {type.long}")
     attributes = _short_names(type, given)
-    _check_access(type, attributes, {Access.READ_ONLY, Access.ONCE})
+    _check_access(type, attributes, {Access.READ_ONLY, Access.ONCE, Access.REQUIRED_ONCE})
     for name, value in attributes.items():
         if value is None and type.attributes.get(name) is Access.REQUIRED:
             raise BadRequest(f"{_both(name)} cannot be removed from a {type.long}")
@@ -80,7 +80,7 @@ def require(draft: Draft) -> None:
     missing = [
         _both(name)
         for name, access in draft.type.attributes.items()
-        if access is Access.REQUIRED and name not in draft.attributes
+        if access in (Access.REQUIRED, Access.REQUIRED_ONCE) and name not in draft.attributes
     ]
     if missing:
         raise BadRequest(f"a {draft.type.long} needs {', '.join(missing)}")

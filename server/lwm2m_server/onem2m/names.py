@@ -53,6 +53,7 @@ class Access(Enum):
     """Whether a client may give an attribute (TS-0004: optionality at CREATE and UPDATE)."""
 
     REQUIRED = "!"
+    REQUIRED_ONCE = "!="
     OPTIONAL = ""
     ONCE = "="
     """At CREATE only."""
@@ -232,7 +233,7 @@ val    value                    text
 spid   specializationID         uint
 """
 
-# "!" required from a client at CREATE, "=" CREATE only, "-" never from a client.
+# Behind a name its ``Access``: "!" a client must give it, "=" at CREATE only, "-" never from a client.
 _TYPES: Final = """
 5  m2m:cb  CSEBase         | csi- cst- srt- srv- csz-
 2  m2m:ae  AE              | api!= aei- apn rr srv poa poah nl csz or
@@ -274,11 +275,7 @@ def _attribute(line: str) -> Attribute:
 
 
 def _accesses(names: str) -> dict[str, Access]:
-    return {name.rstrip("!=-"): _access(name.lstrip("abcdefghijklmnopqrstuvwxyz")) for name in names.split()}
-
-
-def _access(marks: str) -> Access:
-    return Access.REQUIRED if marks.startswith("!") else Access(marks)
+    return {name.rstrip("!=-"): Access(name.lstrip("abcdefghijklmnopqrstuvwxyz")) for name in names.split()}
 
 
 def _plain_type(line: str) -> Type:

@@ -44,11 +44,9 @@ async def update_application(context: Context, target: Target, changes: dict[str
     application = context.inventory.application_by_id(target.what.id)
     if application is None:
         raise NotFound(f"{target.what.name} was removed meanwhile")
-    api = changes.pop("api", application.api)
     attributes = {**application.attributes, **changes}
     changed = attrs.evolve(
         application,
-        api=api,
         attributes={name: value for name, value in attributes.items() if value is not None},
         modified=now(),
     )
