@@ -146,6 +146,8 @@ def test_send_writes_executes_and_says_what_is_wrong(demo: Demo) -> None:
     demo.wait_for("device001 GET /6")
     assert demo.lwm2m("send device001 'PUT /3/0/14 +02:00'") == "write /3/0/14 -> 2.04\n"
     assert demo.lwm2m("send device001 'GET /3/0/14'") == "3/0/14 = +02:00   UTC Offset\n"
+    links = demo.lwm2m("send device001 'DISCOVER /3'").splitlines()
+    assert "</3/0/9>" in links
     refused = demo.lwm2m("send device001 'GET /3/0/99'", code=1)
     assert "/3/0/99" in refused
     assert "no-such" in demo.lwm2m("send no-such 'GET /3'", code=1)

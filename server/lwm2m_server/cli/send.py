@@ -128,8 +128,10 @@ def _lines(answer: Mapping[str, Any], resources: Resources) -> Iterator[str]:
     elif answer.get("dataValue"):
         for path, value in answer["dataValue"].items():
             yield f"{path} = {_literal(value)}{_meaning(path, resources)}"
+    elif "links" in answer:
+        yield from answer["links"]
     else:
-        yield f"{what} -> {answer.get('responseCode', 'done')}"
+        yield f"{what} -> {answer.get('responseCode', 'done')} {answer.get('diagnostic', '')}".rstrip()
 
 
 def _literal(value: object) -> str:

@@ -57,21 +57,15 @@ def announce(running: app.Running) -> None:
 
 
 def run_until_stopped(main: Main) -> None:
-    """Run ``main`` with an event that SIGINT and SIGTERM set; a second signal ends at once."""
+    """Run ``main`` with an event that SIGINT and SIGTERM set."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_with_signals(main))
 
 
 async def _with_signals(main: Main) -> None:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def ask_to_stop(number: signal.Signals) -> None:
-        stop.set()
-        loop.remove_signal_handler(number)
-
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ask_to_stop, number)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await main(stop)
 
 
