@@ -54,7 +54,7 @@ def provision_node(
         node["lbl"] = labels
 
     def make(id: int, parent: int, name: str, type: int, key: str, attributes: dict[str, object]) -> Resource:
-        return Resource(id, tenant.name, parent, name, type, key, attributes, ids.node)
+        return Resource(id, tenant.name, parent, name, type, key, attributes, id)
 
     def container(id: int, name: str, parent: int, **attributes: object) -> Resource:
         return make(id, parent, name, CONTAINER, "m2m:cnt", {"cr": PLATFORM, **attributes})
