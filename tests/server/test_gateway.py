@@ -153,6 +153,16 @@ async def test_a_duplicate_of_an_uncommitted_request_is_neither_run_nor_answered
     assert len(notebook.requests) == 1
 
 
+async def test_another_message_with_an_old_message_id_is_no_duplicate(setup: Setup) -> None:
+    """A device that starts counting anew at each boot."""
+    _, notebook, device = setup
+    for payload in (b"first", b"first", b"second"):
+        asked = device.request(Code.POST, "/dp", payload=payload, mid=1)
+        device.emit(asked)
+        await device.response(asked)
+    assert [request.payload for request in notebook.requests] == [b"first", b"second"]
+
+
 async def test_a_late_reply_is_sent_separately_until_it_is_acknowledged(setup: Setup) -> None:
     _, notebook, device = setup
     notebook.committed.clear()
@@ -740,6 +750,17 @@ async def test_a_taken_port_is_named() -> None:
         with pytest.raises(OSError, match=rf"coap://{host}:{port}: the address is already in use") as raised:
             await Gateway.start(notebook, host, port)
         assert raised.value.errno == errno.EADDRINUSE
+
+
+async def test_two_wildcard_listeners_share_a_port() -> None:
+    async with running("0.0.0.0") as (four, _):
+        six = await Gateway.start(Notebook(), "::", four.address[1], timing=FAST)
+        for host in ("127.0.0.1", "::1"):
+            async with await ScriptedDevice.open((host, four.address[1])) as device:
+                assert (await device.send(Code.POST, "/rd")).code == Code.CHANGED
+        with pytest.raises(OSError, match="already in use"):
+            await Gateway.start(Notebook(), "::", four.address[1])
+        await six.close()
 
 
 async def test_a_host_that_is_not_ours_is_named() -> None:

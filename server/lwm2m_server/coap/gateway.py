@@ -195,6 +195,7 @@ class Gateway:
         self._udp.stop_reading()
         for exchange in list(self._running):
             self.abort(exchange)
+        self._observations.close()
         await self._tasks.finish(GRACE)
         await self._channel.close()
 

@@ -102,6 +102,11 @@ class Observations:
         for asked in [asked for asked in self._asked.values() if asked.source.address == address]:
             self._fail(asked, reason)
 
+    def close(self) -> None:
+        """Report nothing any more."""
+        for asked in list(self._asked.values()):
+            self._end(asked)
+
     def _fail(self, asked: _Asked, reason: str) -> None:
         if self._end(asked):
             self._tasks.start(self._observer.failed(asked.effect.exchange, reason))

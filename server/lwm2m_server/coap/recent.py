@@ -8,12 +8,12 @@ from typing import TypeAlias
 
 from lwm2m_server.coap.blocks import EXCHANGE_LIFETIME
 
-PER_PEER = 16
-"""Message IDs remembered of one peer. With one exchange at a time (NSTART) a few would do."""
+PER_PEER = 8
+"""Message IDs remembered of one peer. With one exchange at a time (NSTART) fewer would do."""
 PEERS = 100_000
 """Peers remembered; those not heard of for the longest time are forgotten first."""
 
-_Answers: TypeAlias = "OrderedDict[int, tuple[float, bytes | None]]"
+_Answers: TypeAlias = "OrderedDict[int, tuple[float, int, bytes | None]]"
 
 
 class Recent:
@@ -25,8 +25,12 @@ class Recent:
         self._limit = peers
         self._peers: OrderedDict[object, _Answers] = OrderedDict()
 
-    def is_new(self, peer: object, mid: int) -> bool:
-        """True the first time; from then on the message counts as being worked on."""
+    def is_new(self, peer: object, mid: int, content: int) -> bool:
+        """True the first time; from then on the message counts as being worked on.
+
+        ``content`` is a hash of the message: a device that counts its Message IDs from the same number
+        after each boot says something new with an old one, and a retransmission never differs.
+        """
         answers = self._peers.get(peer)
         now = self._clock()
         if answers is None:
@@ -36,10 +40,10 @@ class Recent:
         else:
             self._peers.move_to_end(peer)
             known = answers.get(mid)
-            if known is not None and now - known[0] <= EXCHANGE_LIFETIME:
+            if known is not None and known[1] == content and now - known[0] <= EXCHANGE_LIFETIME:
                 return False
             answers.pop(mid, None)
-        answers[mid] = now, None
+        answers[mid] = now, content, None
         if len(answers) > self._per_peer:
             answers.popitem(last=False)
         return True
@@ -48,13 +52,13 @@ class Recent:
         """The datagram a duplicate is answered with; ``None`` while there is none."""
         answers = self._peers.get(peer)
         known = answers.get(mid) if answers is not None else None
-        return None if known is None else known[1]
+        return None if known is None else known[2]
 
     def answered(self, peer: object, mid: int, datagram: bytes) -> None:
         """Remember what the message was answered with."""
         answers = self._peers.get(peer)
         if answers is not None and mid in answers:
-            answers[mid] = answers[mid][0], datagram
+            answers[mid] = (*answers[mid][:2], datagram)
 
     def forget(self, peer: object, mid: int) -> None:
         """The message could not be dealt with: its next copy is to be taken for new."""

@@ -19,7 +19,7 @@ class Replies:
 
         While the first copy is still being worked on there is nothing to say: the peer will ask again.
         """
-        if self._recent.is_new(source.address, message.mid):
+        if self._recent.is_new(source.address, message.mid, hash(message)):
             return False
         datagram = self._recent.answer(source.address, message.mid)
         if datagram is not None and message.type == wire.CON:

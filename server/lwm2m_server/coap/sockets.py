@@ -37,7 +37,7 @@ class UdpSocket:
     """A bound, non-blocking socket, read by the event loop until ``close``.
 
     ``received`` gets every datagram; ``failed`` every ICMP or send error that can be attributed to a
-    destination. Bound to ``[::]`` it takes IPv4 too.
+    destination. Bound to ``[::]`` it takes IPv4 too, unless ``0.0.0.0`` is taken.
     """
 
     def __init__(
@@ -203,16 +203,26 @@ async def bind(host: str, port: int) -> socket.socket:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
         raise OSError(errno.EADDRNOTAVAIL, f"cannot listen on coap://{where}: {error.strerror}") from error
-    family, kind, protocol, _, address = found[0]
-    made = socket.socket(family, kind, protocol)
+    family, _, _, _, address = found[0]
+    try:
+        return _bound(family, address)
+    except OSError as error:
+        reason = "the address is already in use" if error.errno == errno.EADDRINUSE else error.strerror
+        raise OSError(error.errno, f"cannot listen on coap://{where}: {reason}") from error
+
+
+def _bound(family: int, address: SocketAddress, *, six_only: bool = False) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_DGRAM)
     try:
         made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, six_only)
         made.bind(address)
     except OSError as error:
         made.close()
-        reason = "the address is already in use" if error.errno == errno.EADDRINUSE else error.strerror
-        raise OSError(error.errno, f"cannot listen on coap://{where}: {reason}") from error
+        # 0.0.0.0 may have its own listener; then this one is for IPv6 alone.
+        if error.errno == errno.EADDRINUSE and address[0] == "::" and not six_only:
+            return _bound(family, address, six_only=True)
+        raise
     return made
