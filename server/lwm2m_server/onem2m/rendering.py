@@ -24,6 +24,7 @@ LIFECYCLE_LABELS: Final = (
     "expirations_timestamp",
 )
 
+_MGMT_HEAD: Final = ("dc", "mgd", "dlb")
 CSE_BASE, CONTAINER, CONTENT_INSTANCE, MGMT_OBJ, NODE = 5, 3, 4, 13, 14
 _PARENT_TYPE: Final = {CONTAINER: CONTAINER, CONTENT_INSTANCE: CONTAINER, MGMT_OBJ: NODE}
 
@@ -62,7 +63,7 @@ class Renderer:
         elif what.type == CONTAINER:
             counters = self._reader.counters(what.id)
             own |= {"cni": counters.instances, "cbs": counters.bytes, "st": counters.state_tag}
-        return own | {
+        universal = {
             "rn": what.name,
             "ty": what.type,
             "ri": self.ri(what, tenant),
@@ -70,6 +71,9 @@ class Renderer:
             "ct": timestamp(what.id),
             "lt": timestamp(what.modified),
         }
+        if what.type != MGMT_OBJ:
+            return own | universal
+        return {name: own.pop(name) for name in _MGMT_HEAD if name in own} | universal | own
 
     def _message(self, message: Message) -> dict[str, Any]:
         moment = timestamp(message.id)
