@@ -30,7 +30,9 @@ FAST = {
 class Server:
     """``lwm2m serve`` (or ``demo``) as a child process."""
 
-    def __init__(self, data: Path, flags: tuple[str, ...], command: str, env: dict[str, str], cwd: Path) -> None:
+    def __init__(
+        self, data: Path, flags: tuple[str, ...], command: str, env: dict[str, str], cwd: Path
+    ) -> None:
         self.data, self.flags, self.command, self.env, self.cwd = data, flags, command, env, cwd
         self.tenant = flags[flags.index("--tenant") + 1] if "--tenant" in flags else "main"
         self.start()

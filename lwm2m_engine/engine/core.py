@@ -82,9 +82,10 @@ class Engine:
         """Whether an observe relation, or a request for one, has this token."""
         return token in self._state.by_token
 
-    def hears(self, peer: Peer) -> bool:
-        """Whether a registered device was last heard from this peer."""
-        return peer in self._state.by_peer
+    def endpoint_of(self, peer: Peer) -> str | None:
+        """The registered device that was last heard from this peer."""
+        device = self._state.by_peer.get(peer)
+        return device.endpoint if device is not None else None
 
     def acknowledged(self, exchange: int, now: float) -> Step:
         """A device acknowledged a request; the response will come separately."""

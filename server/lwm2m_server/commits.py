@@ -84,6 +84,11 @@ class Commits:
         commit.add_done_callback(finish)
         return waiter
 
+    def refuse_broken(self, key: str) -> None:
+        """Raise ``CommitFailed`` while a device is not what the ledger says."""
+        if key in self._broken:
+            raise CommitFailed("the device is being restored")
+
     async def drain(self) -> None:
         """Wait until nothing is under way."""
         while self._open:

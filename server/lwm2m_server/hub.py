@@ -80,7 +80,7 @@ class Hub:
         self._transports: dict[str, Transport] = {}
         self._refs: dict[str, DeviceRef] = {}
         self._registrations: dict[str, str] = {}
-        """Registration id -> tenant."""
+        """Id of each durable registration -> endpoint name."""
         self._exchanges: dict[int, tuple[str, Transport]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
@@ -109,8 +109,6 @@ class Hub:
             if engine is None:
                 _log.warning("devices of an unknown tenant are left alone", tenant=device.tenant)
                 continue
-            if device.registration is not None:
-                self._registrations[device.registration.id] = device.tenant
             steps.append((device.tenant, self._load(engine, device, resume=True)))
         return steps
 
@@ -261,11 +259,6 @@ class Hub:
                 ref, write = self._projection.admit(tenant, event.endpoint)
                 self._refs[event.endpoint] = ref
                 writes.append(write)
-            if isinstance(event, Registered):
-                self._registrations.pop(event.replaced or "", None)
-                self._registrations[event.registration.id] = tenant
-            elif isinstance(event, (Deregistered, Expired)):
-                self._registrations.pop(event.registration.id, None)
             planned = self._projection.plan(event, ref, self._engines[tenant].models(event.endpoint))
             if planned is not None:
                 writes.append(planned)
@@ -280,6 +273,11 @@ class Hub:
             elif not self._closed:
                 self._perform(tenant, effect)
         for event in step.events:
+            if isinstance(event, Registered):
+                self._registrations.pop(event.replaced or "", None)
+                self._registrations[event.registration.id] = event.endpoint
+            elif isinstance(event, (Deregistered, Expired)):
+                self._registrations.pop(event.registration.id, None)
             self._bus.publish(tenant, event)
 
     def _perform(self, tenant: str, effect: Perform) -> None:
@@ -316,30 +314,31 @@ class Hub:
     # --- who is who ----------------------------------------------------------------------------------
 
     def _tenant_of(self, request: CoapRequest, peer: Peer) -> str:
+        """Whose engine a device's request is for. Raises ``RequestError``, ``CommitFailed``."""
+        endpoint = self._endpoint_of(request, peer)
+        if not endpoint:
+            return self._default
+        self._commits.refuse_broken(endpoint)
+        if request.path == ("rd",) and endpoint not in self._refs:
+            device = self._reader.device_of_endpoint(endpoint, peer.identity)
+            if device is not None and device.tenant in self._engines:
+                self._rename(device, endpoint)
+        ref = self._refs.get(endpoint)
+        return ref.tenant if ref is not None else self._default
+
+    def _endpoint_of(self, request: CoapRequest, peer: Peer) -> str | None:
+        """Who sent a request: by its endpoint name, its registration, or its address."""
         path = request.path
         if path == ("rd",):
-            return self._home_of_register(request, peer)
+            named = (text[3:] for text in request.query if text.startswith("ep="))
+            endpoint = next(named, "") or peer.identity or ""
+            if "\0" in endpoint:
+                raise RequestError(Code.BAD_REQUEST, "an endpoint name has no NUL in it")
+            return endpoint
         if len(path) == 2 and path[0] == "rd":
-            return self._registrations.get(path[1], self._default)
-        if len(self._engines) > 1:
-            for tenant, engine in self._engines.items():
-                if engine.hears(peer):
-                    return tenant
-        return self._default
-
-    def _home_of_register(self, request: CoapRequest, peer: Peer) -> str:
-        """The tenant an endpoint name belongs to; makes a device known that has a node."""
-        endpoint = next((text[3:] for text in request.query if text.startswith("ep=")), peer.identity or "")
-        if "\0" in endpoint:
-            raise RequestError(Code.BAD_REQUEST, "an endpoint name has no NUL in it")
-        ref = self._refs.get(endpoint)
-        if ref is not None:
-            return ref.tenant
-        device = self._reader.device_of_endpoint(endpoint, peer.identity) if endpoint else None
-        if device is None or device.tenant not in self._engines:
-            return self._default
-        self._rename(device, endpoint)
-        return device.tenant
+            return self._registrations.get(path[1])
+        known = (engine.endpoint_of(peer) for engine in self._engines.values())
+        return next((endpoint for endpoint in known if endpoint is not None), None)
 
     def _rename(self, device: Device, endpoint: str) -> None:
         """A device goes by another name from now on: its own, or one more that fits its node."""
@@ -358,6 +357,8 @@ class Hub:
     def _load(self, engine: Engine, device: Device, *, key: str | None = None, resume: bool) -> Step:
         endpoint = key if key is not None else self._key(device)
         self._refs[endpoint] = DeviceRef(device.node, device.tenant, device.name, endpoint)
+        if device.registration is not None:
+            self._registrations[device.registration.id] = endpoint
         record = self._projection.record(device, endpoint, engine)
         return engine.restore((record,), self._clock(), resume=resume)
 

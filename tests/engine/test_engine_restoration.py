@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lwm2m_engine.coap import CoapReply, Code, Peer
+from lwm2m_engine.coap import CoapReply, Code
 from lwm2m_engine.engine import DeviceRecord, Waiting
 from lwm2m_engine.engine.events import Expired, Failed, Observed, Received, Registered
 from lwm2m_engine.formats import ContentFormat
@@ -83,7 +83,7 @@ def test_a_device_put_back_to_nothing_is_not_registered(world):
     location = world.register()
     world.take(world.engine.restore([DeviceRecord("dev1")], world.now, resume=False))
     assert world.update(location).code == Code.NOT_FOUND
-    assert not world.engine.hears(Peer("10.0.0.1", 40000))
+    assert world.engine.endpoint_of(world.peer()) is None
 
 
 def test_automatic_reads_that_were_not_answered_are_repeated(world, make_world):
