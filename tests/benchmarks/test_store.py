@@ -32,15 +32,17 @@ def message(id, container):
 
 
 def fill(rows):
-    """Devices 1..1000, each with a container of its own, and ``rows`` messages in these."""
+    """Devices 1..1000, each with a container that one message fills, and ``rows`` messages elsewhere."""
 
     def operation(tx):
         for number in range(1, DEVICES + 1):
             tx.put(Resource(number, "main", 0, f"d{number}", 14, "m2m:nod", {}, 1))
             tx.put_registration(number, registration(f"d{number}"), LIVE, 1.0)
-            tx.put(Resource(10_000 + number, "main", number, "box", 3, "m2m:cnt", {}, 1))
+            tx.put(Resource(10_000 + number, "main", number, "box", 3, "m2m:cnt", {"mni": 1}, 1))
+            tx.add_message(message(100_000 + number, 10_000 + number))
+        tx.put(Resource(20_000, "main", 0, "archive", 3, "m2m:cnt", {"mni": 10**9, "mbs": 10**12}, 1))
         for index in range(rows):
-            tx.add_message(message(1_000_000 + index, 10_001 + index % DEVICES))
+            tx.add_message(message(1_000_000 + index, 20_000))
 
     return operation
 

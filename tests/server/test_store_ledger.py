@@ -702,3 +702,39 @@ def test_everything_is_found_by_an_index(ledger):
     assert len(plans) > 15
     assert not [plan for plan in plans if plan.startswith("SCAN")]
     assert len([plan for plan in plans if "TEMP B-TREE" in plan]) <= 1
+
+
+def test_a_write_costs_the_same_however_much_is_stored(ledger):
+    """Counted in SQLite's own machine steps, which no other load on the computer changes."""
+
+    def steps(tx, write):
+        counted = []
+        connection = tx._execute.__self__
+        connection.set_progress_handler(lambda: counted.append(None), 1)
+        write()
+        connection.set_progress_handler(None, 1)
+        return len(counted)
+
+    def measure(tx, id):
+        insert = steps(tx, lambda: tx.add_message(message(id)))
+        return insert, steps(tx, lambda: tx.touch(100, LIVE, 1.0))
+
+    def fill(tx):
+        tx.put(container(mni=3))
+        tx.put(container(id=60, name="archive", mni=10**9, mbs=10**9))
+        tx.put(node())
+        tx.put_registration(100, registration(), LIVE, 1.0)
+        for id in (1, 2, 3):
+            tx.add_message(message(id))
+
+    def more(tx):
+        for id in range(1000, 6000):
+            tx.add_message(message(id, 60))
+            tx.put(node(id * 10, f"d{id}", None))
+
+    ledger.run(fill)
+    before = ledger.run(lambda tx: measure(tx, 900))
+    ledger.run(more)
+    after = ledger.run(lambda tx: measure(tx, 100_000))
+    assert before == after
+    assert max(before) < 500
