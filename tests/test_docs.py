@@ -78,9 +78,9 @@ def test_commands_parse(page: str, line: str) -> None:
 
 def parse(command: click.Command, words: list[str], parent: click.Context | None = None) -> None:
     """Like click, but without looking whether files exist."""
-    if words in (["--help"], ["--version"]):
+    if words in (["--help"], ["-h"], ["--version"]):
         return
-    context = click.Context(command, info_name=command.name, parent=parent)
+    context = click.Context(command, info_name=command.name, parent=parent, **command.context_settings)
     if isinstance(command, click.Group):
         assert words, f"{command.name}: no subcommand"
         found = command.get_command(context, words[0])
