@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
+
+# Deadlines measure the machine, not the code.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 LAUNCH = [sys.executable, "-m", "lwm2m_server.launcher"]
 PREFIX = "/device-management-orchestrator/v3"

@@ -22,8 +22,13 @@ def load(payload: bytes, *, strict: bool) -> Any:
     try:
         text = payload.decode("utf-8").strip(_BLANK)
         value, end = _DECODER.raw_decode(text)
+        if "\\u" in text:
+            # An escape can name half a surrogate pair, which is no character and cannot be stored.
+            _ENCODER.encode(value).encode("utf-8")
     except UnicodeDecodeError as error:
         raise DecodeError("not UTF-8", offset=error.start) from None
+    except UnicodeEncodeError as error:
+        raise DecodeError(f"half a surrogate pair, {error.object[error.start]!r}, is no character") from None
     except json.JSONDecodeError as error:
         raise DecodeError(f"not JSON: {error.msg}", offset=_offset(payload, error.pos)) from None
     except (ValueError, RecursionError) as error:

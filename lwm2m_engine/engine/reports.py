@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from lwm2m_engine.coap import is_success
 from lwm2m_engine.engine.devices import Device
@@ -14,6 +15,7 @@ from lwm2m_engine.errors import CodecError
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.mapping.managed import ManagedChange
 from lwm2m_engine.mapping.table import MappingProblem
+from lwm2m_engine.model.catalog import ModelView
 from lwm2m_engine.paths import Path
 
 
@@ -106,6 +108,7 @@ def _entries(
             strict=state.settings.strict,
             now=turn.now,
             root=root,
+            multiple=partial(_is_multiple, device.view),
         )
     except CodecError as error:
         rescued = state.hooks.rescue_payload(device.endpoint, path, number, payload, error)
@@ -113,3 +116,8 @@ def _entries(
             raise
         turn.tell(Warned(device.endpoint, turn.now, f"payload rescued by a plugin: {error}"))
         return rescued
+
+
+def _is_multiple(models: ModelView, path: Path) -> bool | None:
+    spec = models.resource(path)
+    return None if spec is None else spec.multiple

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -133,8 +132,8 @@ def world(catalog: Catalog) -> World:
 
 
 @pytest.fixture
-def make_world(catalog: Catalog) -> Iterator[Any]:
+def make_world(catalog: Catalog) -> Any:
     def make(hooks: Hooks | None = None, table: MappingTable | None = None, **settings: Any) -> World:
         return World(catalog, hooks=hooks, table=table, settings=EngineSettings(**settings))
 
-    yield make
+    return make

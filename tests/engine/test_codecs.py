@@ -321,3 +321,15 @@ def test_entries_survive_a_change_of_format() -> None:
     entries = [Entry(Path("/9999/0/1"), b"\x01\x02")]
     payload = encode(entries, 110)
     assert decode(payload, 110) == entries
+
+
+@pytest.mark.parametrize("number", [ContentFormat.SENML_JSON, ContentFormat.OMA_JSON])
+def test_half_a_surrogate_pair_is_no_text(number):
+    record = {
+        ContentFormat.SENML_JSON: '[{"n":"/3/0/0","vs":"%s"}]',
+        ContentFormat.OMA_JSON: '{"e":[{"n":"/3/0/0","sv":"%s"}]}',
+    }
+    whole = decode((record[number] % r"\ud83d\ude00").encode(), number)
+    assert whole[0].value == "\U0001f600"
+    with pytest.raises(DecodeError):
+        decode((record[number] % r"\ud83d").encode(), number)

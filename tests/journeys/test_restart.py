@@ -6,6 +6,8 @@ import asyncio
 import json
 import random
 import sqlite3
+import subprocess
+import sys
 
 from tinydb import TinyDB
 
@@ -111,12 +113,9 @@ async def test_stock_tinydb_opens_the_inventory_and_edits_are_there_after_start(
     assert (await api.get("App")).status_code == 404
 
 
-async def test_a_second_server_on_the_same_data_is_refused(server, serve):
-    import subprocess
-
-    from tests.conftest import LAUNCH
-
-    command = [*LAUNCH, "serve", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", server.data]
+def test_a_second_server_on_the_same_data_is_refused(server):
+    command = [sys.executable, "-m", "lwm2m_server.launcher", "serve"]
+    command += ["--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", server.data]
     second = subprocess.run(command, capture_output=True, text=True, timeout=20, cwd=server.cwd)
     assert second.returncode == 1
     assert str(server.data) in second.stderr
