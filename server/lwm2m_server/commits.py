@@ -36,6 +36,7 @@ class Commits:
         self._broken: set[str] = set()
         self._attempts: Counter[str] = Counter()
         self._open: set[asyncio.Future[Any]] = set()
+        ledger.on_failure = self._break_all
 
     def add(
         self,
@@ -93,6 +94,10 @@ class Commits:
         """Wait until nothing is under way."""
         while self._open:
             await asyncio.wait(self._open)
+
+    def _break_all(self) -> None:
+        """A transaction failed, and all that is under way will; nothing may be built on it from now on."""
+        self._break(key for key, count in self._under_way.items() if count > 0)
 
     def _break(self, keys: Iterable[str]) -> None:
         self._broken.update(keys)
