@@ -42,12 +42,15 @@ class Server:
         self.tenant = flags[flags.index("--tenant") + 1] if "--tenant" in flags else "main"
         self.start()
 
-    def start(self, coap: str = "127.0.0.1:0", http: str = "127.0.0.1:0") -> None:
+    def start(self, coap: str = "", http: str = "127.0.0.1:0") -> None:
         """Start it, and wait for its first line."""
+        if "--coap" not in self.flags:
+            coap = coap or "127.0.0.1:0"
+        listeners = ["--coap", coap] if coap else []
         self.log = self.data.with_suffix(".log")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*LAUNCH, self.command, "--coap", coap, "--http", http, "--data", self.data, *self.flags],
+                [*LAUNCH, self.command, *listeners, "--http", http, "--data", self.data, *self.flags],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=self.cwd,
@@ -157,11 +160,13 @@ class Api:
         """What came of a wish: the content of the message in ``received-msg`` or ``error-msg``."""
 
         async def look() -> dict[str, Any] | None:
-            for container in ("received-msg", "error-msg"):
+            found = None
+            # An answer that cannot be decoded lies in both: look at the first once more.
+            for container in ("received-msg", "error-msg", "received-msg"):
                 for content in await self.messages(device, container):
                     if content.get("requestID") == wish["resourceID"]:
-                        return content
-            return None
+                        found = content
+            return found
 
         return await eventually(look, seconds)
 

@@ -53,8 +53,12 @@ class Projection(Protocol):
         """What the engine must know of a device to go on."""
         ...
 
+    def waiting(self, node: int) -> int:
+        """How many messages wait for the device."""
+        ...
+
     def outgoing_is_full(self, node: int) -> bool:
-        """Whether no more messages may wait for the device."""
+        """Whether no more messages may wait for it."""
         ...
 
 
@@ -106,6 +110,8 @@ class Hub:
         steps = []
         for device in self._reader.devices():
             engine = self._engines.get(device.tenant)
+            if device.registration is None and not self._projection.waiting(device.node):
+                continue
             if engine is None:
                 _log.warning("devices of an unknown tenant are left alone", tenant=device.tenant)
                 continue
@@ -191,7 +197,11 @@ class Hub:
 
     def state(self, device: Device) -> Presence:
         """Whether the device can be reached, and what waits for it."""
-        return self._engines[device.tenant].presence(self._introduce(device).endpoint)
+        key = self._key(device)
+        if key in self._refs:
+            return self._engines[device.tenant].presence(key)
+        # Looking at a device is no reason to keep it in memory.
+        return Presence(False, None, None, self._projection.waiting(device.node), False)
 
     async def submit(
         self,

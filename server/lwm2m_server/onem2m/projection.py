@@ -17,9 +17,12 @@ from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.onem2m.tree import COMMUNICATION
 from lwm2m_server.settings import MessageSettings
 from lwm2m_server.store.ids import SECOND, Ids, NodeIds
-from lwm2m_server.store.protocols import Device, DeviceRef, Inventory, Message, Reader, Transaction
+from lwm2m_server.store.protocols import Device, DeviceRef, Inventory, Message, Reader, Tenant, Transaction
 
 Write = Callable[[Transaction], object]
+
+MAX_RESERVED = 1000
+"""Names kept in memory before those that are stored by now are dropped."""
 
 _log = structlog.get_logger(__name__)
 
@@ -32,6 +35,8 @@ class Nodes:
     ) -> None:
         self._projector, self._inventory, self._reader = projector, inventory, reader
         self._ids, self._limits = ids, limits
+        self._admitted: set[tuple[int, str]] = set()
+        """CSEBase and name of nodes that may not be stored yet."""
 
     def plan(self, event: Event, device: DeviceRef, models: ModelView) -> Write | None:
         """What an event changes in the ledger."""
@@ -44,7 +49,9 @@ class Nodes:
         if owner is None or folder is None:
             raise LookupError(f"tenant {tenant!r} has no {COMMUNICATION}")
         ids = NodeIds(self._ids.next(NodeIds.COUNT))
-        name = node_name(endpoint, lambda name: self._is_taken(owner.name, owner.id, name))
+        name = node_name(endpoint, lambda name: self._is_taken(owner, name))
+        if name != endpoint:
+            self._reserve(owner, name)
         resources = provision_node(ids, owner, folder.id, name, endpoint, (), self._limits)
         return DeviceRef(ids.node, tenant, name, endpoint), lambda write: put_node(write, resources)
 
@@ -66,13 +73,24 @@ class Nodes:
         container = NodeIds(node).outgoing
         resource = self._reader.resource(container)
         limit = resource.attributes.get("mni") if resource is not None else None
-        return limit is not None and self._reader.counters(container).instances >= limit
+        return limit is not None and self.waiting(node) >= limit
 
-    def _is_taken(self, tenant: str, parent: int, name: str) -> bool:
+    def waiting(self, node: int) -> int:
+        """How many messages wait for the device."""
+        return self._reader.counters(NodeIds(node).outgoing).instances
+
+    def _is_taken(self, owner: Tenant, name: str) -> bool:
         return (
-            self._inventory.application(tenant, name) is not None
-            or self._reader.child(parent, name) is not None
+            (owner.id, name) in self._admitted
+            or self._inventory.application(owner.name, name) is not None
+            or self._reader.child(owner.id, name) is not None
         )
+
+    def _reserve(self, owner: Tenant, name: str) -> None:
+        """Two endpoint names may become one node name before either is stored."""
+        if len(self._admitted) >= MAX_RESERVED:
+            self._admitted = {key for key in self._admitted if self._reader.child(*key) is None}
+        self._admitted.add((owner.id, name))
 
 
 def _waiting(message: Message, models: ModelView) -> Waiting | None:
