@@ -96,6 +96,16 @@ async def setup() -> AsyncIterator[Setup]:
         yield gateway, notebook, device
 
 
+@pytest.fixture
+async def calm() -> AsyncIterator[Setup]:
+    """With the times of a real network: nothing is repeated or acknowledged early while a test looks."""
+    async with (
+        running(timing=Timing()) as (gateway, notebook),
+        await ScriptedDevice.open(gateway.address) as one,
+    ):
+        yield gateway, notebook, one
+
+
 def get(device: ScriptedDevice, path: str = "3", exchange: int = 1, **more: object) -> Perform:
     request = attrs.evolve(CoapRequest(Code.GET, tuple(path.split("/"))), **more)
     return Perform("ep", exchange, Peer(*device.address), request)
@@ -140,8 +150,8 @@ async def test_a_duplicate_is_answered_again_and_not_run_again(setup: Setup) -> 
     assert len(notebook.requests) == 1
 
 
-async def test_a_duplicate_of_an_uncommitted_request_is_neither_run_nor_answered(setup: Setup) -> None:
-    _, notebook, device = setup
+async def test_a_duplicate_of_an_uncommitted_request_is_neither_run_nor_answered(calm: Setup) -> None:
+    _, notebook, device = calm
     notebook.committed.clear()
     asked = device.request(Code.POST, "/rd/1")
     device.emit(asked)
@@ -180,9 +190,9 @@ async def test_a_late_reply_is_sent_separately_until_it_is_acknowledged(setup: S
     await device.silent(0.3)
 
 
-async def test_requests_with_the_same_empty_token_do_not_disturb_each_other(setup: Setup) -> None:
+async def test_requests_with_the_same_empty_token_do_not_disturb_each_other(calm: Setup) -> None:
     """Wakaama sends with an empty token."""
-    _, notebook, device = setup
+    _, notebook, device = calm
     notebook.committed.clear()
     notebook.reply = lambda request: CoapReply(Code.CHANGED, request.payload)
     first = device.request(Code.POST, "/dp", payload=b"one", token=b"")
@@ -511,8 +521,8 @@ async def test_an_aborted_exchange_is_not_repeated_and_not_reported(
     assert (await device.receive()).mid != asked.mid, "the next exchange does not wait"
 
 
-async def test_requests_to_a_busy_device_wait_their_turn(setup: Setup) -> None:
-    gateway, notebook, device = setup
+async def test_requests_to_a_busy_device_wait_their_turn(calm: Setup) -> None:
+    gateway, notebook, device = calm
     gateway.perform(get(device, "3", exchange=1))
     first = await device.expect(Code.GET, "/3")
     gateway.perform(get(device, "6", exchange=2))
