@@ -16,13 +16,15 @@ import structlog
 
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
 from lwm2m_engine.engine import Abort, DeviceRecord, Engine, Perform, Step
-from lwm2m_engine.engine.events import Deregistered, Event, Expired, Registered
+from lwm2m_engine.engine.events import Event
 from lwm2m_engine.engine.presence import Presence
 from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.catalog import ModelView
+from lwm2m_server.alarm import Alarm
 from lwm2m_server.bus import Bus
 from lwm2m_server.commits import Commits
+from lwm2m_server.directory import Directory, key_of
 from lwm2m_server.store.protocols import CommitFailed, ContainerFull, Device, DeviceRef, Ledger, Transaction
 
 T = TypeVar("T")
@@ -82,13 +84,9 @@ class Hub:
         self._commits = Commits(ledger, self._heal)
         self._engines: dict[str, Engine] = {}
         self._transports: dict[str, Transport] = {}
-        self._refs: dict[str, DeviceRef] = {}
-        self._registrations: dict[str, str] = {}
-        """Id of each durable registration -> endpoint name."""
+        self._directory = Directory()
         self._exchanges: dict[int, tuple[str, Transport]] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._armed_for: float | None = None
-        """When the timer fires; a deadline that moved later is noticed then."""
+        self._alarm = Alarm(clock, self._next_deadline, self._tick)
         self._closed = False
 
     # --- assembly ----------------------------------------------------------------------------------
@@ -123,13 +121,12 @@ class Hub:
         for tenant, step in steps:
             if step.events or step.effects:
                 self._settle(tenant, step)
-        self._arm()
+        self._alarm.set()
 
     async def close(self) -> None:
         """Stop the clock and wait for what is being committed."""
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.close()
         await self._commits.drain()
 
     # --- the gateway's side ------------------------------------------------------------------------
@@ -193,12 +190,12 @@ class Hub:
     # --- the applications' side --------------------------------------------------------------------
 
     def models(self, device: Device) -> ModelView:
-        return self._engines[device.tenant].models(self._key(device))
+        return self._engines[device.tenant].models(key_of(device))
 
     def state(self, device: Device) -> Presence:
         """Whether the device can be reached, and what waits for it."""
-        key = self._key(device)
-        if key in self._refs:
+        key = key_of(device)
+        if key in self._directory:
             return self._engines[device.tenant].presence(key)
         # Looking at a device is no reason to keep it in memory.
         return Presence(False, None, None, self._projection.waiting(device.node), False)
@@ -238,7 +235,7 @@ class Hub:
         ref = self._introduce(device)
         step = self._engines[device.tenant].forget(ref.endpoint, self._clock())
         settled = self._settle(device.tenant, step, last=store)
-        self._refs.pop(ref.endpoint, None)
+        self._directory.remove(ref.endpoint)
         return await settled
 
     # --- the rule ------------------------------------------------------------------------------------
@@ -258,16 +255,16 @@ class Hub:
         writes = self._plan(tenant, step)
         keys = {event.endpoint for event in step.events} | {effect.endpoint for effect in step.effects}
         done = self._commits.add(keys, writes, first, last, lambda: self._after(tenant, step))
-        self._arm()
+        self._alarm.set()
         return done
 
     def _plan(self, tenant: str, step: Step) -> list[Write]:
         writes = []
         for event in step.events:
-            ref = self._refs.get(event.endpoint)
+            ref = self._directory.get(event.endpoint)
             if ref is None:
                 ref, write = self._projection.admit(tenant, event.endpoint)
-                self._refs[event.endpoint] = ref
+                self._directory.add(ref)
                 writes.append(write)
             planned = self._projection.plan(event, ref, self._engines[tenant].models(event.endpoint))
             if planned is not None:
@@ -283,11 +280,7 @@ class Hub:
             elif not self._closed:
                 self._perform(tenant, effect)
         for event in step.events:
-            if isinstance(event, Registered):
-                self._registrations.pop(event.replaced or "", None)
-                self._registrations[event.registration.id] = event.endpoint
-            elif isinstance(event, (Deregistered, Expired)):
-                self._registrations.pop(event.registration.id, None)
+            self._directory.note(event)
             self._bus.publish(tenant, event)
 
     def _perform(self, tenant: str, effect: Perform) -> None:
@@ -309,13 +302,13 @@ class Hub:
 
     def _heal(self, key: str) -> None:
         """A commit about this device failed: back to what the ledger holds."""
-        ref = self._refs.get(key)
+        ref = self._directory.get(key)
         if ref is None:
             return
         engine = self._engines[ref.tenant]
         device = self._reader.device(ref.node)
         if device is None:
-            del self._refs[key]
+            self._directory.remove(key)
             step = engine.forget(key, self._clock())
             self._after(ref.tenant, Step(effects=step.effects))
         else:
@@ -325,75 +318,47 @@ class Hub:
 
     def _tenant_of(self, request: CoapRequest, peer: Peer) -> str:
         """Whose engine a device's request is for. Raises ``RequestError``, ``CommitFailed``."""
-        endpoint = self._endpoint_of(request, peer)
+        endpoint = self._directory.sender(request, peer, self._engines.values())
         if not endpoint:
             return self._default
         self._commits.refuse_broken(endpoint)
-        if request.path == ("rd",) and endpoint not in self._refs:
+        if request.path == ("rd",) and endpoint not in self._directory:
             device = self._reader.device_of_endpoint(endpoint, peer.identity)
             if device is not None and device.tenant in self._engines:
                 self._rename(device, endpoint)
-        ref = self._refs.get(endpoint)
+        ref = self._directory.get(endpoint)
         return ref.tenant if ref is not None else self._default
-
-    def _endpoint_of(self, request: CoapRequest, peer: Peer) -> str | None:
-        """Who sent a request: by its endpoint name, its registration, or its address."""
-        path = request.path
-        if path == ("rd",):
-            named = (text[3:] for text in request.query if text.startswith("ep="))
-            endpoint = next(named, "") or peer.identity or ""
-            if "\0" in endpoint:
-                raise RequestError(Code.BAD_REQUEST, "an endpoint name has no NUL in it")
-            return endpoint
-        if len(path) == 2 and path[0] == "rd":
-            return self._registrations.get(path[1])
-        known = (engine.endpoint_of(peer) for engine in self._engines.values())
-        return next((endpoint for endpoint in known if endpoint is not None), None)
 
     def _rename(self, device: Device, endpoint: str) -> None:
         """A device goes by another name from now on: its own, or one more that fits its node."""
-        engine, former = self._engines[device.tenant], self._key(device)
-        if self._refs.pop(former, None) is not None:
+        engine, former = self._engines[device.tenant], key_of(device)
+        if self._directory.remove(former) is not None:
             step = engine.forget(former, self._clock())
             self._after(device.tenant, Step(effects=step.effects))
         self._load(engine, device, key=endpoint, resume=False)
 
     def _introduce(self, device: Device) -> DeviceRef:
-        key = self._key(device)
-        if key not in self._refs:
-            self._load(self._engines[device.tenant], device, key=key, resume=False)
-        return self._refs[key]
+        """The device under the name its engine knows; an engine that does not know it yet learns it."""
+        ref = self._directory.get(key_of(device))
+        if ref is None:
+            self._load(self._engines[device.tenant], device, resume=False)
+            ref = self._directory.enter(device, key_of(device))
+        return ref
 
     def _load(self, engine: Engine, device: Device, *, key: str | None = None, resume: bool) -> Step:
-        endpoint = key if key is not None else self._key(device)
-        self._refs[endpoint] = DeviceRef(device.node, device.tenant, device.name, endpoint)
-        if device.registration is not None:
-            self._registrations[device.registration.id] = endpoint
+        endpoint = key if key is not None else key_of(device)
+        self._directory.enter(device, endpoint)
         record = self._projection.record(device, endpoint, engine)
         return engine.restore((record,), self._clock(), resume=resume)
 
-    def _key(self, device: Device) -> str:
-        """The name the engine knows a device by; no client can register under a made-up one."""
-        return device.endpoint if device.endpoint is not None else f"\0{device.node}"
-
     # --- time ----------------------------------------------------------------------------------------
 
-    def _arm(self) -> None:
-        """Wake up when the first engine has something to do."""
-        deadlines = [engine.next_deadline() for engine in self._engines.values()]
-        due = min((when for when in deadlines if when is not None), default=None)
-        if self._closed or due is None or (self._armed_for is not None and self._armed_for <= due):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._armed_for = due
-        delay = max(0.0, due - self._clock())
-        self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+    def _next_deadline(self) -> float | None:
+        deadlines = (engine.next_deadline() for engine in self._engines.values())
+        return min((when for when in deadlines if when is not None), default=None)
 
     def _tick(self) -> None:
-        self._timer = self._armed_for = None
         for tenant, engine in self._engines.items():
             step = engine.tick(self._clock())
             if step.events or step.effects:
                 self._settle(tenant, step)
-        self._arm()

@@ -19,7 +19,7 @@ from lwm2m_server.onem2m.errors import BadRequest, InvalidChildType, NotFound
 from lwm2m_server.onem2m.rendering import JSON_CONTENT
 from lwm2m_server.onem2m.tree import Box, Target
 from lwm2m_server.store.ids import SECOND, parse_timestamp, uuid_name
-from lwm2m_server.store.protocols import Message
+from lwm2m_server.store.protocols import Conflict, Message
 
 TEXT_CONTENT = "text/plain:0"
 _CONTENT_INFO = re.compile(r"[\w.+-]+/[\w.+-]+:\d{1,4}(:\d)?")
@@ -39,6 +39,8 @@ async def create_message(context: Context, target: Target, draft: Draft, origina
     if device is None:
         raise NotFound(f"there is no device {box.device!r}")
     request = request_of(message.content, message.content_info, context.devices.models(device))
+    if context.reader.message_named(box.container.id, message.name) is not None:
+        raise Conflict(f"{OUTGOING} has a message {message.name!r}")
     waiting = attrs.evolve(message, deadline=_deadline(context, message))
     return await context.devices.submit(
         device,
