@@ -100,5 +100,7 @@ class Device:
         times = [self.expires_at, self.resume_at]
         if self.exchange is None:
             times.append(self.awake_until)
-        times.extend(waiting.expires_at for waiting in self.outbox)
+        # The message in flight is not given up while it is: its time to live wakes nobody.
+        busy = self.job.id if self.job is not None else None
+        times.extend(waiting.expires_at for waiting in self.outbox if waiting.id != busy)
         return min((time for time in times if time is not None), default=None)

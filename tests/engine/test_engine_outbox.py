@@ -143,6 +143,19 @@ def test_a_message_expires(world):
     assert not world.wire
 
 
+def test_a_message_in_flight_expires_only_when_its_exchange_ends(world):
+    world.register(query="lt=3000&lwm2m=1.1&Q")
+    world.ask("GET /3", id=1, expires_at=world.now + 60)
+    world.pass_time(70)
+    assert not world.told(Failed)
+    deadline = world.engine.next_deadline()
+    assert deadline is not None
+    assert deadline > world.now, "nothing is due that a tick could do"
+    world.fail("timeout")
+    world.pass_time(1)
+    assert [(event.message, event.reason) for event in world.told(Failed)] == [(1, "expired")]
+
+
 def test_a_waiting_message_can_be_cancelled(world):
     world.engine.add("dev1")
     world.ask("GET /3", id=1)
