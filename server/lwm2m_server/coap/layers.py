@@ -1,7 +1,7 @@
 """aiocoap's two lower layers with our socket below them.
 
 Its message and token managers are used through subclasses that add random tokens, constant-time work
-per Acknowledgement, and retransmissions that can be withdrawn.
+per Acknowledgement and error, and retransmissions that can be withdrawn.
 """
 
 # mypy: allow-untyped-calls
@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from aiocoap import error, interfaces
 from aiocoap.messagemanager import MessageManager
 from aiocoap.numbers.constants import TransportTuning
+from aiocoap.pipe import Pipe
 from aiocoap.protocol import Context
 from aiocoap.tokenmanager import TokenManager
 
@@ -149,6 +150,10 @@ class Exchanges(MessageManager):
                 return
         self._backlogs.pop(remote, None)
 
+    def dispatch_error(self, exception: Exception, remote: Address) -> None:
+        # Each request that fails withdraws its message; there is no need to look for the others' here.
+        self.token_manager.dispatch_error(exception, remote)
+
 
 class _Asked:
     """What to call when a request is reset, or acknowledged before it is answered."""
@@ -171,14 +176,36 @@ class Tokens(TokenManager):
     def __init__(self, context: Context, failed: Callable[[SocketAddress, str], None]) -> None:
         super().__init__(context)
         self._failed = failed
+        self._tokens_at: dict[SocketAddress, set[bytes]] = {}
 
     def next_token(self) -> bytes:
         # Counted tokens can be guessed by anyone who wants to forge an answer.
         return secrets.token_bytes(wire.MAX_TOKEN)
 
+    def request(self, request: Pipe) -> None:
+        super().request(request)
+        address, token = request.request.remote.source.address, request.request.token
+        self._tokens_at.setdefault(address, set()).add(token)
+        request.on_interest_end(partial(self._forget, address, token))
+
+    def _forget(self, address: SocketAddress, token: bytes) -> None:
+        tokens = self._tokens_at.get(address, set())
+        tokens.discard(token)
+        if not tokens:
+            self._tokens_at.pop(address, None)
+
     def dispatch_error(self, exception: Exception, remote: Address) -> None:
-        super().dispatch_error(exception, remote)
-        self._failed(remote.source.address, reason_of(exception))
+        # aiocoap looks through the requests to all remotes here.
+        address = remote.source.address
+        told = exception
+        if not isinstance(exception, error.NetworkError):
+            told = error.NetworkError(str(exception))
+            told.__cause__ = exception
+        for token in tuple(self._tokens_at.get(address, ())):
+            request = self.outgoing_requests.get((token, remote))
+            if request is not None:
+                request.add_exception(told)
+        self._failed(address, reason_of(exception))
 
 
 def reason_of(exception: Exception) -> str:
