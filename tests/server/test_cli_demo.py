@@ -133,6 +133,14 @@ def test_devices_list_shows_who_sleeps(demo: Demo) -> None:
     assert "asleep" in rows["device002"] or "awake" in rows["device002"]
 
 
+def test_a_tenant_can_be_named(demo: Demo) -> None:
+    demo.wait_for("device001 GET /6")
+    assert "device001" in demo.lwm2m("devices list --tenant demo")
+    assert demo.lwm2m("send device001 'GET /3/0/9' --tenant demo") == "3/0/9 = 72   Battery Level, %\n"
+    assert "nobody" in demo.lwm2m("devices list --tenant nobody", code=1)
+    assert demo.lwm2m("send device001 'GET /3' --tenant nobody", code=1)
+
+
 def test_devices_show_answers_what_it_supports_and_what_may_be_done(demo: Demo) -> None:
     demo.wait_for("device001 registered")
     shown = demo.lwm2m("devices show device001")
