@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from lwm2m_server import configuration, settings
+from lwm2m_server.cli.demo import PRESETS
 from lwm2m_server.cli.main import lwm2m
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -40,9 +41,8 @@ and the nearest name.
 """
 
 SETTINGS_FOOT = """
-`lwm2m demo` starts from other defaults: `tenant` is `demo`, `devices.unknown` is `create`,
-`credentials.readable` is true, `log.level` is `warning`, and `data` is a temporary folder. A settings
-file is read only when one is named.
+`lwm2m demo` starts from other defaults: {presets}, and `data` is a temporary folder. A settings file is read
+only when one is named.
 """
 
 
@@ -78,7 +78,8 @@ def settings_page() -> str:
         for name in key.split("."):
             value = getattr(value, name)
         rows.append(f"| `{key}` | {shown(value)} | {meaning} |\n")
-    return SETTINGS_HEAD + "".join(rows) + SETTINGS_FOOT
+    presets = ", ".join(f"`{key}` is {shown(value)}" for key, value in PRESETS.items())
+    return SETTINGS_HEAD + "".join(rows) + SETTINGS_FOOT.format(presets=presets)
 
 
 def meanings() -> dict[str, str]:
