@@ -86,7 +86,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         await inventory.add_tenant(Tenant(ids.next(), settings.tenant))
     bus = Bus()
     bus.subscribe(lambda tenant, event: plugins.event(event))
-    bus.subscribe(_log_event)
+    bus.subscribe(_log_warning)
+    if settings.log.level == "debug":
+        bus.subscribe(_log_event)
     resource_ids = ResourceIds(ledger.installation)
     projector = Projector(ids, resource_ids, settings)
     nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
@@ -172,10 +174,14 @@ def _tell_plugins(plugins: PluginManager) -> None:
             _log.info("plugin not loaded", file=row.file, reason=row.reason)
 
 
+def _log_warning(tenant: str, event: Event) -> None:
+    if isinstance(event, Warned):
+        _log.warning(event.text, tenant=tenant, endpoint=event.endpoint)
+
+
 def _log_event(tenant: str, event: Event) -> None:
-    level = "warning" if isinstance(event, Warned) else "debug"
-    text = event.text if isinstance(event, Warned) else type(event).__name__
-    getattr(_log, level)(text, tenant=tenant, endpoint=event.endpoint)
+    if not isinstance(event, Warned):
+        _log.debug(type(event).__name__, tenant=tenant, endpoint=event.endpoint)
 
 
 def _show(address: tuple[str, int]) -> str:

@@ -32,7 +32,7 @@ class Commits:
         self._ledger, self._heal = ledger, heal
         self.problem: str | None = None
         """Why the last commit failed; ``None`` after one that did not."""
-        self._under_way: Counter[str] = Counter()
+        self._under_way: dict[str, int] = {}
         self._broken: set[str] = set()
         self._attempts: Counter[str] = Counter()
         self._open: set[asyncio.Future[Any]] = set()
@@ -60,13 +60,15 @@ class Commits:
             waiter.set_result(None)
             loop.call_soon(then)
             return waiter
-        self._under_way.update(keys)
+        for key in keys:
+            self._under_way[key] = self._under_way.get(key, 0) + 1
         commit: asyncio.Future[Any] = self._ledger.commit(_together(writes, first, last))  # type: ignore[assignment]
         self._open.add(commit)
 
         def finish(commit: asyncio.Future[Any]) -> None:
             self._open.discard(commit)
-            self._under_way.subtract(keys)
+            for key in keys:
+                self._under_way[key] -= 1
             error = commit.exception()
             if error is None or isinstance(error, CommitFailed):
                 self.problem = None if error is None else str(error)
@@ -104,8 +106,8 @@ class Commits:
 
     def _mend(self, keys: Iterable[str]) -> None:
         for key in keys:
-            if self._under_way[key] <= 0:
-                del self._under_way[key]
+            if self._under_way.get(key, 0) == 0:
+                self._under_way.pop(key, None)
                 if key in self._broken:
                     self._schedule(key)
 
@@ -116,7 +118,7 @@ class Commits:
         asyncio.get_running_loop().call_later(delay, self._try, key)
 
     def _try(self, key: str) -> None:
-        if key not in self._broken or self._under_way[key] > 0:
+        if key not in self._broken or key in self._under_way:
             return
         self._broken.discard(key)
         try:

@@ -150,6 +150,7 @@ _GATHER = pow(_SCATTER, -1, 1 << _RANDOM_BITS)
 _ID_BITS = 53  # until the year 2255
 
 
+@lru_cache(maxsize=1024)
 def uuid_name(id: int) -> str:
     """The generated name of the row ``id``: looks like a UUIDv4, and ``id_of_name`` reads it back.
 
