@@ -1,10 +1,11 @@
-"""Writes the reference pages that can be read off the program: ``python docs/generate.py``.
+"""Writes the reference pages that can be read off the program: ``python docs/generate.py [FOLDER]``.
 
 A test compares the pages with what this would write.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,5 +102,6 @@ PAGES = {"cli.md": cli_page, "settings.md": settings_page}
 
 
 if __name__ == "__main__":
-    for name, page in PAGES.items():
-        (REFERENCE / name).write_text(page(), encoding="utf-8")
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else REFERENCE
+    for page_name, page in PAGES.items():
+        (folder / page_name).write_text(page(), encoding="utf-8")
