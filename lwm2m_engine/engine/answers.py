@@ -92,20 +92,21 @@ _REASONS = {"unreachable": "timeout", "reset": "refused", "undecodable": "decode
 
 
 def _report(state: State, device: Device, step: Single, job: Job, reply: CoapReply, turn: Turn) -> None:
-    path = step.path
     paths: tuple[Path, ...] = getattr(step, "paths", ())
+    created = _created(step, reply) if isinstance(step, Create) and is_success(reply.code) else None
     report(
         state,
         device,
         turn,
         kind="response",
-        path=path,
+        path=step.path,
         code=reply.code,
         payload=reply.payload,
         content_format=reply.content_format,
         operation=step.operation,
         message=job.id,
         paths=paths,
+        created=created,
         values=isinstance(step, VALUED),
     )
 

@@ -155,6 +155,8 @@ class Received:
     error: str | None = None
     paths: tuple[Path, ...] = ()
     """All paths of a composite."""
+    created: Path | None = None
+    """The Object Instance a Create made."""
 
 
 @attrs.frozen(slots=True)
@@ -178,12 +180,20 @@ class ObservationEnded:
 
 @attrs.frozen(slots=True)
 class ManagedChanged:
-    """Attributes of a managed resource changed; ``inputs`` are the values they were made from."""
+    """Attributes of a managed resource changed."""
 
     endpoint: str
     at: float
     change: ManagedChange
-    inputs: tuple[tuple[Path, Value], ...] = ()
+
+
+@attrs.frozen(slots=True)
+class InputsChanged:
+    """Values that mappings read are new: to be kept, since an attribute may need several of them."""
+
+    endpoint: str
+    at: float
+    inputs: tuple[tuple[Path, Value], ...]
 
 
 @attrs.frozen(slots=True)
@@ -211,6 +221,7 @@ Event: TypeAlias = (
     | Received
     | Observed
     | ObservationEnded
+    | InputsChanged
     | ManagedChanged
     | Warned
 )

@@ -30,6 +30,9 @@ from lwm2m_engine.messages.uplink import Register
 from lwm2m_engine.messages.wire import parse_register, parse_update
 from lwm2m_engine.paths import Path
 
+MAX_WARNINGS = 20
+"""Of one registration; the latest are kept."""
+
 
 def register(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> CoapReply:
     """``POST /rd``: a new registration; one that was alive under the same name ends (B1, 6.2.1)."""
@@ -70,7 +73,7 @@ def update(state: State, turn: Turn, request: CoapRequest, peer: Peer, id: str) 
         changes["queue_mode"] = wish.queue_mode
     if wish.links is not None:
         changes.update(_announcement(state, wish.links, registration.version))
-        changes["warnings"] = wish.warnings
+        changes["warnings"] = tuple(dict.fromkeys((*registration.warnings, *wish.warnings)))[-MAX_WARNINGS:]
     if wish.attributes:
         changes["attributes"] = {**registration.attributes, **wish.attributes}
     if changes:

@@ -7,7 +7,7 @@ from functools import partial
 
 from lwm2m_engine.coap import is_success
 from lwm2m_engine.engine.devices import Device
-from lwm2m_engine.engine.events import ManagedChanged, Received, Warned
+from lwm2m_engine.engine.events import InputsChanged, ManagedChanged, Received, Warned
 from lwm2m_engine.engine.state import State
 from lwm2m_engine.engine.turn import Turn
 from lwm2m_engine.entries import Entry
@@ -32,6 +32,7 @@ def report(
     operation: str = "",
     message: int | None = None,
     paths: tuple[Path, ...] = (),
+    created: Path | None = None,
     values: bool = True,
 ) -> str | None:
     """Tell what the device said, and what it means for managed resources.
@@ -61,6 +62,7 @@ def report(
             payload if keep_raw else b"",
             error,
             paths,
+            created,
         )
     )
     if entries:
@@ -78,7 +80,11 @@ def begin_mappings(state: State, device: Device, turn: Turn) -> None:
 def apply_mappings(state: State, device: Device, turn: Turn, entries: Sequence[Entry]) -> None:
     """Values that a mapping reads become changes of managed resources."""
     problems: list[MappingProblem] = []
+    known = device.inputs.copy()
     changes = state.table.apply(device.endpoint, device.inputs, device.managed, entries, problems)
+    news = tuple((path, value) for path, value in device.inputs.items() if known.get(path) != value)
+    if news:
+        turn.tell(InputsChanged(device.endpoint, turn.now, news))
     _tell(device, turn, changes, problems)
 
 
@@ -88,7 +94,7 @@ def _tell(
     for problem in problems:
         turn.tell(Warned(device.endpoint, turn.now, str(problem)))
     for change in changes:
-        turn.tell(ManagedChanged(device.endpoint, turn.now, change, tuple(device.inputs.items())))
+        turn.tell(ManagedChanged(device.endpoint, turn.now, change))
 
 
 def _entries(

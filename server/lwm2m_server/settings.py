@@ -154,7 +154,8 @@ class Settings:
     timestamp_unit: Literal["ms", "s"] = "ms"
     """Unit of the lifecycle labels of nodes."""
     message_extras: bool = True
-    """Whether ``received-msg`` also has ``responseCode``, ``operation`` and ``requestID``."""
+    """Whether ``received-msg`` also has ``responseCode``, ``operation``, ``requestID``, ``resourcePaths`` and
+    ``location``."""
     strict: bool = False
     """Refuse what is tolerated by default: sloppy devices, incomplete oneM2M requests, bad plugins."""
     devices: DeviceSettings = DeviceSettings()

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from lwm2m_engine import PluginManager
 from lwm2m_engine.coap import CoapReply, Code
-from lwm2m_engine.engine.events import ObservationEnded, Observed, Received, Warned
+from lwm2m_engine.engine import DeviceRecord
+from lwm2m_engine.engine.events import (
+    InputsChanged,
+    ManagedChanged,
+    ObservationEnded,
+    Observed,
+    Received,
+    Registered,
+    Warned,
+)
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.paths import Path
 
@@ -215,3 +225,26 @@ def test_send_of_strangers_and_of_unreadable_things_is_refused(world):
     assert world.told(Received)[0].error
     assert send(world, b'[{"n":"/5/0/3","v":1}]') == Code.NOT_FOUND
     assert send(world, b"[]", peer=world.peer(port=7)) == Code.BAD_REQUEST
+
+
+# --- mappings -----------------------------------------------------------------------------------------
+
+
+def test_inputs_of_mappings_survive_a_restart_one_by_one(make_world, catalog):
+    """Half of a pair is told before the other half is known, so a restart in between loses nothing."""
+    table = PluginManager.default().table(catalog)
+    first = make_world(table=table)
+    first.register(links=b"</6/0>")
+    first.answer(first.content({"/6/0/0": 52.5}, "/6"))
+    told = first.told(InputsChanged)[-1].inputs
+    assert told == ((Path("/6/0/0"), 52.5),)
+    reborn = make_world(table=table)
+    known = DeviceRecord(
+        "dev1", first.engine.registration("dev1"), first.told(Registered)[0].liveness, inputs=dict(told)
+    )
+    reborn.take(reborn.engine.restore([known], reborn.now))
+    send(reborn, b'[{"n":"/6/0/1","v":13.4}]')
+    assert reborn.told(ManagedChanged)[-1].change.changed == {
+        "location": "geo:52.5,13.4",
+        "deviceLabel": "dev1",
+    }

@@ -346,3 +346,10 @@ def test_started_is_told_before_the_first_datagram(world):
     assert kinds.index(Queued) < kinds.index(Started)
     assert step.effects
     assert world.told(Registered)
+
+
+def test_the_instance_a_create_made_is_told(world):
+    world.register(query="lt=300&lwm2m=1.0", links=b"</3/0>,</2>")
+    world.ask('POST /2\n{"3": 33}')
+    world.answer(CoapReply(Code.CREATED, location=("2", "7")))
+    assert world.told(Received)[0].created == Path("/2/7")

@@ -14,6 +14,7 @@ from lwm2m_engine.engine.events import (
     Expired,
     Failed,
     Held,
+    InputsChanged,
     ManagedChanged,
     ObservationEnded,
     Observed,
@@ -242,23 +243,31 @@ def test_observations_come_and_go(world):
     assert not world.ledger.reader.observations(world.device.node)
 
 
-def change(kind, name, changed, rest=None, inputs=()):
-    return ManagedChanged(
-        ENDPOINT, AT, ManagedChange(kind, name, changed, {**(rest or {}), **changed}), inputs
-    )
+def change(kind, name, changed, rest=None):
+    return ManagedChanged(ENDPOINT, AT, ManagedChange(kind, name, changed, {**(rest or {}), **changed}))
 
 
 def test_device_info_changes(world):
-    inputs = ((Path("/3/0/0"), "My Demo Device"), (Path("/6/0/0"), 52.5))
     world.tell(
-        change(
-            "m2m:deviceInfo", "device-info", {"deviceName": "My Demo Device"}, {"deviceLabel": "x"}, inputs
-        )
+        change("m2m:deviceInfo", "device-info", {"deviceName": "My Demo Device"}, {"deviceLabel": "x"})
     )
     info = world.child("device-info")
     assert (info.id, info.key) == (world.own.device_info, "m2m:dvi")
     assert dict(info.attributes) == {"mgd": 1007, "dlb": "device001", "dvnm": "My Demo Device"}
     assert info.modified == int(AT * 1_000_000)
+
+
+def test_what_is_the_same_is_not_written_again(world):
+    told = change("m2m:deviceInfo", "device-info", {"deviceName": "My Demo Device"})
+    world.tell(told)
+    before = world.child("device-info")
+    world.tell(attrs.evolve(told, at=AT + 60))
+    assert world.child("device-info") == before
+
+
+def test_inputs_of_mappings_are_kept(world):
+    inputs = ((Path("/3/0/0"), "My Demo Device"), (Path("/6/0/0"), 52.5))
+    world.tell(InputsChanged(ENDPOINT, AT, inputs))
     assert dict(world.row.inputs) == dict(inputs)
 
 

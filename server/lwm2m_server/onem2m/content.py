@@ -33,7 +33,7 @@ def received(
     """An answer, notification or Send for ``received-msg``.
 
     ``device`` is the name of the node, ``request_id`` the ``ri`` of the message this answers. Without
-    ``extras`` there is no ``responseCode``, ``operation`` and ``requestID``.
+    ``extras`` there are only the keys every message has, and what became no value.
     """
     content = {
         "nodeResourceName": device,
@@ -114,6 +114,10 @@ def _extras(event: Received, request_id: str | None) -> dict[str, Any]:
         found["responseCode"] = dotted(event.code)
     if event.operation:
         found["operation"] = event.operation
+    if event.paths:
+        found["resourcePaths"] = [_key(path) for path in event.paths]
+    if event.created is not None:
+        found["location"] = _key(event.created)
     if request_id is not None:
         found["requestID"] = request_id
     return found

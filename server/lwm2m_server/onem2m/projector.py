@@ -19,6 +19,7 @@ from lwm2m_engine.engine.events import (
     Expired,
     Failed,
     Held,
+    InputsChanged,
     ManagedChanged,
     ObservationEnded,
     Observed,
@@ -146,8 +147,12 @@ class Projector:
     def _observation_ended(self, event: ObservationEnded, device: DeviceRef) -> Write:
         return lambda write: write.remove_observation(event.observation.token)
 
+    def _inputs_changed(self, event: InputsChanged, device: DeviceRef) -> Write:
+        inputs = _clean_inputs(event.inputs)
+        return lambda write: write.set_inputs(device.node, inputs)
+
     def _managed_changed(self, event: ManagedChanged, device: DeviceRef) -> Write:
-        change, inputs = event.change, _clean_inputs(event.inputs)
+        change = event.change
         try:
             whole = managed(change.kind, _clean_attributes(change.attributes))
             changed = managed(change.kind, _clean_attributes(change.changed)).attributes
@@ -168,9 +173,8 @@ class Projector:
                 write.put(created)
             elif known.key != whole.key:
                 clash(write)
-            else:
+            elif not changed.items() <= known.attributes.items():
                 write.change(known.id, {**known.attributes, **changed}, modified)
-            write.set_inputs(device.node, inputs)
 
         return manage
 
@@ -228,6 +232,7 @@ _PLANS: Mapping[type, Callable[[Projector, Any, DeviceRef], Write]] = {
     Failed: Projector._failed,
     Observed: Projector._observed,
     ObservationEnded: Projector._observation_ended,
+    InputsChanged: Projector._inputs_changed,
     ManagedChanged: Projector._managed_changed,
 }
 """By event; ``Queued`` is not here, because whoever submits a message also stores it."""
