@@ -1,7 +1,8 @@
-"""Register, Update and notifications over real UDP: through the gateway alone, and the whole server.
+"""Register, Update and notifications over real UDP through the gateway alone: what CoAP costs.
 
 A closed loop of blocking sockets, one request of each device in flight. What counts is the CPU time of
-the server's process per message (``cpu_us`` in the extra info); wall time shares the machine with the load.
+the gateway's process per message (``cpu_us`` in the extra info, for ``--benchmark-json``); wall time shares
+the machine with the load. The whole server is measured by ``serverload.py``.
 """
 
 import asyncio
@@ -10,7 +11,6 @@ import os
 import socket
 from pathlib import Path
 
-import httpx
 import pytest
 
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code
@@ -97,9 +97,6 @@ def measure(benchmark, devices, speak, process_id):
     benchmark.extra_info["cpu_us"] = round(used / (ROUNDS * DEVICES) * 1e6)
 
 
-# --- the gateway alone -----------------------------------------------------------------------------
-
-
 class Nothing:
     """The least an uplink can do."""
 
@@ -139,41 +136,3 @@ def gateway():
 def test_gateway(benchmark, gateway, fleet, speak):
     address, process_id = gateway
     measure(benchmark, fleet(address), speak, process_id)
-
-
-# --- the whole server ------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def registered(server, fleet):
-    devices = fleet(server.coap)
-    for device in devices:
-        device.register()
-        device.settle()
-    return devices
-
-
-@pytest.mark.parametrize("speak", [Device.register, Device.update])
-def test_server(benchmark, server, registered, speak):
-    measure(benchmark, registered, speak, server.process.pid)
-
-
-def test_server_notification(benchmark, server, registered):
-    with httpx.Client(base_url=server.base) as client:
-        for device in registered:
-            observe(client, device)
-    measure(benchmark, registered, Device.notify, server.process.pid)
-
-
-def observe(client, device):
-    answer = client.post(
-        f"/device-communication/{device.endpoint}/outgoing-msg",
-        json={"m2m:cin": {"con": "OBSERVE /3303/0/5700"}},
-        headers={"Content-Type": "application/json;ty=4"},
-    )
-    assert answer.status_code == 201, answer.text
-    asked = device.receive()
-    device.token = asked.token
-    reply = CoapReply(Code.CONTENT, TEMPERATURE, 11542, (), 0)
-    message = wire.Message(wire.ACK, reply.code, asked.mid, asked.token, reply_options(reply), reply.payload)
-    device.socket.send(wire.encode(message))
