@@ -44,6 +44,7 @@ def register(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> Coap
     _admit(state, wish, peer)
     device = state.device(endpoint)
     replaced = device.registration.id if device.registration is not None else None
+    awake_until = device.awake_until
     end(state, device, turn)
     registration = _registration(state, wish, turn.now)
     liveness = Liveness(peer, turn.now, _expiry(turn.now, registration.lifetime))
@@ -53,6 +54,8 @@ def register(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> Coap
         turn.tell(Warned(endpoint, turn.now, text))
     begin_mappings(state, device, turn)
     device.resume_at = None
+    # Who registers again while awake has not been asleep.
+    device.awake_until = awake_until
     heard(state, device, turn)
     outbox.advance(state, device, turn)
     return CoapReply(Code.CREATED, location=("rd", registration.id))

@@ -353,3 +353,11 @@ def test_the_instance_a_create_made_is_told(world):
     world.ask('POST /2\n{"3": 33}')
     world.answer(CoapReply(Code.CREATED, location=("2", "7")))
     assert world.told(Received)[0].created == Path("/2/7")
+
+
+def test_registering_again_while_awake_is_no_second_awakening(world):
+    world.register(query="lt=3000&lwm2m=1.1&Q")
+    world.register(query="lt=3000&lwm2m=1.1&Q")
+    assert len(world.told(Awake)) == 1
+    world.register(query="lt=3000&lwm2m=1.1")
+    assert world.engine.presence("dev1").awake is None

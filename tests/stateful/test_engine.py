@@ -121,11 +121,6 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(endpoint=endpoints, lifetime=st.sampled_from([60, 600]))
     def register(self, endpoint, lifetime):
         flag = "&Q" if endpoint == "sleepy" else ""
-        if endpoint == "sleepy":
-            # A new registration starts with an awake window; the old one's end is not an event.
-            before = self.rows[endpoint].registration
-            if before is not None and self.rows[endpoint].awake:
-                self.rows[endpoint].awake = None
         query = f"ep={endpoint}&lt={lifetime}&lwm2m=1.1{flag}"
         reply = self.say(endpoint, Code.POST, ("rd",), query, b"</1/0>,</3/0>")
         assert reply.code == Code.CREATED
