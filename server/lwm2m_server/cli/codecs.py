@@ -19,7 +19,7 @@ from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.model.sources import Sources
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink, ResourceType, Value, coerce, from_base64, from_text, to_text, type_of
-from lwm2m_server.cli.models import folders
+from lwm2m_server.cli.options import folders
 from lwm2m_server.cli.tables import show_table
 from lwm2m_server.cli.values import UNITS, literal
 

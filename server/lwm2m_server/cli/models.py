@@ -14,6 +14,7 @@ from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.model.normalized import file_name, write
 from lwm2m_engine.model.sources import Sources
 from lwm2m_engine.model.spec import ObjectSpec, Problem, ResourceSpec
+from lwm2m_server.cli.options import folders
 from lwm2m_server.cli.tables import show_table
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,14 +22,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 RESOURCE_HEADING = ("id", "name", "attribute", "operations", "type", "instances", "use", "range", "units")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
-folders = click.option(
-    "--models",
-    "folders",
-    metavar="DIR",
-    multiple=True,
-    type=click.Path(path_type=Path, exists=True),
-    help="One more folder (or file) of object XML; may be repeated.",
-)
 paths = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 
 

@@ -10,6 +10,15 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+folders = click.option(
+    "--models",
+    "folders",
+    metavar="DIR",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="One more folder (or file) of object XML; may be repeated.",
+)
+
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 

@@ -6,9 +6,6 @@ import sys
 from collections.abc import Iterable, Sequence
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 
 def columns(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -26,6 +23,11 @@ def show_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     if not sys.stdout.isatty():
         click.echo(columns(heading, rows))
         return
+    # Takes longer to import than most commands take to run.
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in heading:
         table.add_column(title, overflow="fold")
