@@ -116,7 +116,7 @@ def coerce(value: object, kind: ResourceType | None) -> Value:
         return _untyped(value)
     result = _COERCIONS[kind](value)
     if result is None:
-        raise ValueRejected(f"{_show(value)} is not {_ARTICLE[kind]}", value=value)
+        raise ValueRejected(f"{show(value)} is not {_ARTICLE[kind]}", value=value)
     return result
 
 
@@ -128,7 +128,7 @@ def from_text(text: str, kind: ResourceType | None) -> Value:
         word = text.strip().lower()
         if word in TRUE_WORDS or word in FALSE_WORDS:
             return word in TRUE_WORDS
-        raise ValueRejected(f"{_show(text)} is not a Boolean (0, 1, true, false)", value=text)
+        raise ValueRejected(f"{show(text)} is not a Boolean (0, 1, true, false)", value=text)
     if kind in (ResourceType.INTEGER, ResourceType.UNSIGNED_INTEGER, ResourceType.TIME):
         return coerce(_integer_text(text, kind), kind)
     if kind is ResourceType.FLOAT:
@@ -156,20 +156,20 @@ def from_base64(text: str) -> bytes:
     compact = text.rstrip("=").replace("-", "+").replace("_", "/")
     padding = len(text) - len(compact)
     if padding > 2 or (padding and len(text) % 4) or not compact.isascii():
-        raise ValueRejected(f"{_show(text)} is not base64", value=text)
+        raise ValueRejected(f"{show(text)} is not base64", value=text)
     padded = compact + "=" * (-len(compact) % 4)
     try:
         data = base64.b64decode(padded, validate=True)
     except (binascii.Error, ValueError):
-        raise ValueRejected(f"{_show(text)} is not base64", value=text) from None
+        raise ValueRejected(f"{show(text)} is not base64", value=text) from None
     if base64.b64encode(data).decode("ascii") != padded:
-        raise ValueRejected(f"{_show(text)} is not canonical base64", value=text)
+        raise ValueRejected(f"{show(text)} is not canonical base64", value=text)
     return data
 
 
 def _untyped(value: object) -> Value:
     if isinstance(value, int) and not INTEGER_RANGE[0] <= value <= UNSIGNED_RANGE[1]:
-        raise ValueRejected(f"{_show(value)} has more than 64 bits", value=value)
+        raise ValueRejected(f"{show(value)} has more than 64 bits", value=value)
     if isinstance(value, (int, float, str, bytes, ObjLink)):
         return value
     raise ValueRejected(f"{type(value).__name__} is no LwM2M value", value=value)
@@ -274,7 +274,7 @@ def _integer_text(text: str, kind: ResourceType) -> int | float:
             return int(exact)
     if number.is_integer() or kind is ResourceType.TIME:
         return number
-    raise ValueRejected(f"{_show(text)} is not {_ARTICLE[kind]}", value=text)
+    raise ValueRejected(f"{show(text)} is not {_ARTICLE[kind]}", value=text)
 
 
 def _float_text(text: str) -> float:
@@ -284,10 +284,10 @@ def _float_text(text: str) -> float:
             raise ValueError
         return float(stripped)
     except ValueError:
-        raise ValueRejected(f"{_show(text)} is not a number", value=text) from None
+        raise ValueRejected(f"{show(text)} is not a number", value=text) from None
 
 
-def _show(value: object) -> str:
+def show(value: object) -> str:
     # Python refuses to print integers of thousands of digits.
     text = "a huge integer" if isinstance(value, int) and value.bit_length() > 256 else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

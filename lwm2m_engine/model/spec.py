@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import attrs
 
 from lwm2m_engine.errors import UnknownResource
+from lwm2m_engine.model.ranges import Range, parse_range
 from lwm2m_engine.values import ResourceType
 
 REUSABLE = range(2048, 26241)
@@ -44,13 +45,18 @@ class ResourceSpec:
     multiple: bool
     mandatory: bool
     range: str = ""
-    """RangeEnumeration as written, stripped."""
+    """RangeEnumeration as written, stripped; ``allowed`` is what it means."""
     units: str = ""
 
     @property
     def reusable(self) -> bool:
         """True for an id from the range of reusable Resources. The facts are those of this definition."""
         return self.id in REUSABLE
+
+    @property
+    def allowed(self) -> Range:
+        """What ``range`` allows: ``spec.allowed.check(300)`` is a sentence, or ``None`` if 300 is."""
+        return parse_range(self.range, self.type)
 
 
 @attrs.frozen(slots=True)
@@ -65,7 +71,7 @@ class ObjectSpec:
     urn: str
     multiple: bool
     mandatory: bool
-    resources: Mapping[int, ResourceSpec]
+    resources: Mapping[int, ResourceSpec] = attrs.field(hash=False)
     """By id, in order of id."""
     source: str = attrs.field(default="", eq=False)
     """The file it came from."""
