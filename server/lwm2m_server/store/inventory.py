@@ -41,6 +41,7 @@ class TinyInventory:
         self._changing = asyncio.Lock()
         for name in _CLASSES:
             self._database.table(name, cache_size=_CACHED_QUERIES)
+        self._read_tenants()
 
     @property
     def highest_id(self) -> int:
@@ -50,10 +51,10 @@ class TinyInventory:
     # --- tenants -------------------------------------------------------------------------------------
 
     def tenants(self) -> Sequence[Tenant]:
-        return [_structure(document, Tenant) for document in self._database.table(TENANTS).all()]
+        return list(self._tenants.values())
 
     def tenant(self, name: str) -> Tenant | None:
-        return self._one(TENANTS, where("name") == name, Tenant)
+        return self._tenants.get(name)
 
     async def add_tenant(self, tenant: Tenant) -> None:
         def add(draft: TinyDB) -> None:
@@ -134,6 +135,12 @@ class TinyInventory:
             self._stored.tables = draft.tables
             for name in _CLASSES:
                 self._database.table(name).clear_cache()
+            self._read_tenants()
+
+    def _read_tenants(self) -> None:
+        # Few, and asked for by every request.
+        found = (_structure(document, Tenant) for document in self._database.table(TENANTS).all())
+        self._tenants = {tenant.name: tenant for tenant in found}
 
     def _one(self, table: str, condition: QueryInstance, kind: type[T]) -> T | None:
         found = self._database.table(table).search(condition)
