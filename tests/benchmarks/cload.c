@@ -77,6 +77,7 @@ static struct {
     uint64_t *latency;
 } counts;
 static int under_way = 0;
+static Mode asking;
 
 static uint64_t now(void) {
     struct timespec at;
@@ -272,9 +273,9 @@ static const uint8_t LOCATION[] = { /* 6/0: latitude 52.5, longitude 13.375, a t
     0xc4, 0x05, 0x51, 0x82, 0x42, 0x8f,
 };
 
-static uint8_t *compose(Mode mode, int i, uint8_t *to) {
+static uint8_t *compose(int i, uint8_t *to) {
     Client *client = &all[i];
-    if (mode == NOTIFY) {
+    if (asking == NOTIFY) {
         Writer message = put_head(to, CON, CONTENT, client->mid, client->token, client->token_length);
         put_number(&message, OBSERVE, client->sequence);
         put_number(&message, CONTENT_FORMAT, TLV);
@@ -284,7 +285,7 @@ static uint8_t *compose(Mode mode, int i, uint8_t *to) {
     uint8_t token[4] = {client->mid >> 8, client->mid, i >> 8, i};
     Writer message = put_head(to, CON, POST, client->mid, token, sizeof token);
     put_text(&message, URI_PATH, "rd");
-    if (mode == UPDATE) {
+    if (asking == UPDATE) {
         put_text(&message, URI_PATH, "%s", client->location);
         return message.at;
     }
@@ -297,22 +298,22 @@ static uint8_t *compose(Mode mode, int i, uint8_t *to) {
     return message.at;
 }
 
-static void ask(Mode mode, int i) {
+static void ask(int i) {
     Client *client = &all[i];
     client->mid++;
     client->sequence++;
     client->waiting = true;
-    commit(compose(mode, i, begin(i)));
+    commit(compose(i, begin(i)));
     client->asked = client->sent = now();
     under_way++;
 }
 
 /* A client without an answer repeats its request; the same bytes again. */
-static void repeat(Mode mode) {
+static void repeat(void) {
     uint64_t at = now();
     for (int i = 0; i < clients; i++) {
         if (all[i].waiting && at - all[i].sent > REPEAT_AFTER) {
-            commit(compose(mode, i, begin(i)));
+            commit(compose(i, begin(i)));
             all[i].sent = at;
             counts.repeated++;
         }
@@ -363,18 +364,28 @@ static void take_location(Client *client, const uint8_t *at, const uint8_t *end)
     }
 }
 
+/* Whether a message is what the client waits for. An empty Acknowledgement answers a notification; a
+ * request it only confirms, and the response follows in a message of its own with the request's token. */
+static bool is_answer(const Client *client, const uint8_t *message) {
+    int type = message[0] >> 4 & 3, token_length = message[0] & 15, code = message[1];
+    uint16_t mid = message[2] << 8 | message[3];
+    if (!client->waiting) return false;
+    if (type == CON || type == NON)
+        return asking != NOTIFY && token_length == 4 && (message[4] << 8 | message[5]) == client->mid;
+    return mid == client->mid && (type == RST || code != EMPTY || asking == NOTIFY);
+}
+
 static void hear(int i, const uint8_t *message, int size, uint64_t at) {
     const uint8_t *end = message + size;
     int type = message[0] >> 4 & 3, token_length = message[0] & 15, code = message[1];
-    uint16_t mid = message[2] << 8 | message[3];
     if (size < 4 + token_length || token_length > MAX_TOKEN) return;
     if (type == CON && code == GET) {
         answer_get(i, message, end);
         return;
     }
     Client *client = &all[i];
-    if (type == CON) commit(put_head(begin(i), ACK, EMPTY, mid, message, 0).at);
-    if (!client->waiting || type == CON || mid != client->mid) return;
+    if (type == CON) commit(put_head(begin(i), ACK, EMPTY, message[2] << 8 | message[3], message, 0).at);
+    if (!is_answer(client, message)) return;
     if (type == RST) counts.reset++;
     if (code >= FIRST_ERROR) counts.refused++;
     if (code == CREATED) take_location(client, message + 4 + token_length, end);
@@ -421,6 +432,7 @@ static double run(Mode mode, long limit, double duration) {
     uint64_t *latency = counts.latency;
     memset(&counts, 0, sizeof counts);
     counts.latency = latency;
+    asking = mode;
     idle_head = idle_tail = 0;
     for (int i = 0; i < clients; i++) {
         if (!all[i].waiting) rest(i);
@@ -428,12 +440,12 @@ static double run(Mode mode, long limit, double duration) {
     uint64_t start = now(), end = start + (uint64_t)(duration * SECOND), scanned = start;
     for (long asked = 0; now() < end && !(limit && counts.done >= limit);) {
         for (; under_way < in_flight && idle_head < idle_tail && !(limit && asked >= limit); asked++)
-            ask(mode, idle[idle_head++ % clients]);
+            ask(idle[idle_head++ % clients]);
         flush();
         listen_once();
         if (now() - scanned > REPEAT_AFTER / 2) {
             scanned = now();
-            repeat(mode);
+            repeat();
         }
     }
     return (double)(now() - start) / SECOND;

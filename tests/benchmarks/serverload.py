@@ -1,6 +1,6 @@
 """The whole server under load: ``lwm2m serve`` in a process of its own, real UDP and TCP on loopback.
 
-    python tests/benchmarks/serverload.py                      # all cases, about four minutes
+    python tests/benchmarks/serverload.py                      # all cases, about five minutes
     python tests/benchmarks/serverload.py update --rounds 1 --json
 
 Each case gets a fresh server with an empty data directory, on one core; the generator has another.
