@@ -44,8 +44,10 @@ def load(payload: bytes) -> Any:
     return item
 
 
-def dump(value: Value) -> bytes:
-    """The shortest CBOR item for a value that loses nothing; an Objlnk as text."""
+def dump(value: Value | None) -> bytes:
+    """The shortest CBOR item for a value that loses nothing; an Objlnk as text, ``None`` as null."""
+    if value is None:
+        return b"\xf6"
     if value is True or value is False:
         return b"\xf5" if value else b"\xf4"
     if isinstance(value, int):

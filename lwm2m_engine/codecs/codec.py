@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 import attrs
 
@@ -24,6 +24,8 @@ def untyped(path: Path) -> ResourceType | None:
 
 Fact: TypeAlias = tuple[Path, Value, float | None]
 """An entry that certainly has a value, on its way out."""
+Change: TypeAlias = tuple[Path, Value | None, float | None]
+"""A fact, or (``None``) that there is to be none any more (Write-Composite of LwM2M 1.2)."""
 
 
 class Scope(NamedTuple):
@@ -69,7 +71,7 @@ def nothing(scope: Scope) -> list[Entry]:
 _PATH_AND_TIME = itemgetter(0, 2)
 
 
-def refuse_repeats(entries: Sequence[Entry] | Sequence[Fact], error: type[DecodeError | EncodeError]) -> None:
+def refuse_repeats(entries: Sequence[Change], error: type[DecodeError | EncodeError]) -> None:
     """Raises ``error`` if a path stands there twice for the same time."""
     # The cheap way to find that nothing is wrong.
     if len(set(map(_PATH_AND_TIME, entries))) == len(entries):
@@ -81,19 +83,23 @@ def refuse_repeats(entries: Sequence[Entry] | Sequence[Fact], error: type[Decode
         seen.add((path, time))
 
 
-def outgoing(entries: Iterable[Entry], scope: Scope) -> list[Fact]:
-    """The entries as their types want them; raises ``EncodeError`` for one that has no place here."""
+def changes(entries: Iterable[Entry], scope: Scope) -> list[Change]:
+    """The entries as their types want them; raises ``EncodeError`` for one that has no place here.
+
+    For formats with a null, which deletes; the others take ``outgoing``.
+    """
     at, types, *_ = scope
     depth = len(at)
     lowest, highest = INTEGER_RANGE
-    checked: list[Fact] = []
+    checked: list[Change] = []
     for path, value, time in entries:
         if depth and path[:depth] != at:
             raise EncodeError(f"not below {at}", path=path)
         if len(path) < 3:
             raise EncodeError("only Resources and Resource Instances have values", path=path)
         if value is None:
-            raise EncodeError("no value", path=path)
+            checked.append((path, None, time))
+            continue
         kind = types(path)
         try:
             class_ = value.__class__
@@ -106,13 +112,27 @@ def outgoing(entries: Iterable[Entry], scope: Scope) -> list[Fact]:
     return checked
 
 
+def outgoing(entries: Iterable[Entry], scope: Scope) -> list[Fact]:
+    """As ``changes``, for formats that have no null."""
+    checked = changes(entries, scope)
+    for path, value, _ in checked:
+        if value is None:
+            raise EncodeError("no value", path=path)
+    return cast(list[Fact], checked)
+
+
 def outgoing_without_times(entries: Iterable[Entry], scope: Scope) -> list[Fact]:
     """As ``outgoing``, for formats that have no place for a time."""
     checked = outgoing(entries, scope)
+    refuse_times(checked)
+    return checked
+
+
+def refuse_times(checked: Sequence[Fact] | Sequence[Change]) -> None:
+    """Raises ``EncodeError`` if anything has a time."""
     for path, _, time in checked:
         if time is not None:
             raise EncodeError("this format carries no times", path=path)
-    return checked
 
 
 def outgoing_single(entries: Iterable[Entry], scope: Scope) -> tuple[Path, Value]:

@@ -18,7 +18,7 @@ def _no_data(field: object, strict: bool) -> bytes:
 
 
 # Opaque values are base64 in "sv": there is no label for data.
-LABELS = senml.Labels("bn", "bt", "n", "t", "v", "sv", "bv", None, "ov", _no_data)
+LABELS = senml.Labels("bn", "bt", "n", "t", "v", "sv", "bv", None, "ov", _no_data, null=False)
 
 
 def decode(payload: bytes, scope: Scope) -> list[Entry]:

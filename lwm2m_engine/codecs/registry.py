@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from lwm2m_engine.codecs import cbor, link_format, oma_json, opaque, senml_cbor, senml_json, text, tlv
+from lwm2m_engine.codecs import (
+    cbor,
+    link_format,
+    lwm2m_cbor,
+    oma_json,
+    opaque,
+    senml_cbor,
+    senml_etch,
+    senml_json,
+    text,
+    tlv,
+)
 from lwm2m_engine.codecs.codec import Codec, Scope, Types, untyped
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import CodecError, UnsupportedFormat
@@ -20,6 +31,9 @@ BUNDLED = (
     senml_cbor.CODEC,
     tlv.CODEC,
     oma_json.CODEC,
+    senml_etch.JSON,
+    senml_etch.CBOR,
+    lwm2m_cbor.CODEC,
 )
 
 
@@ -116,11 +130,14 @@ class Codecs:
             raise _named(error, codec) from error.__cause__
 
     def encode_paths(self, paths: Iterable[Path], content_format: int, *, root: str = "/") -> bytes:
-        """The payload of a composite read; raises ``UnsupportedFormat``."""
+        """The payload of a composite read; raises as ``encode``."""
         codec = self[content_format]
         if codec.encode_paths is None:
             raise UnsupportedFormat("no list of paths in this format", content_format=content_format)
-        return codec.encode_paths(tuple(paths), Scope(root=_root(root)))
+        try:
+            return codec.encode_paths(tuple(paths), Scope(root=_root(root)))
+        except CodecError as error:
+            raise _named(error, codec) from error.__cause__
 
 
 def _root(text: str) -> str:

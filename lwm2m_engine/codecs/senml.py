@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from lwm2m_engine.codecs.codec import Fact, Scope, refuse_repeats
+from lwm2m_engine.codecs.codec import Change, Scope, refuse_repeats
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, PathError, ValueRejected
 from lwm2m_engine.paths import Path
@@ -38,6 +38,8 @@ class Labels(NamedTuple):
     link: Label
     read_data: Callable[[object, bool], bytes]
     """Bytes of a data field (and whether to be strict); raises ``ValueRejected``."""
+    null: bool = True
+    """Whether a number may be null: that a value is to be deleted (RFC 8790, 3.2; LwM2M 1.2)."""
 
 
 def resolve(
@@ -45,7 +47,7 @@ def resolve(
 ) -> list[Entry]:
     """The entries of a pack, in its order; raises ``DecodeError``."""
     at, types, strict, now, root, _ = scope
-    base_name_, base_time_, name_, time_, number_, string_, boolean_, data_, link_, read_data = labels
+    base_name_, base_time_, name_, time_, number_, string_, boolean_, data_, link_, read_data, null = labels
     depth, find = len(at), _resource if not root else partial(_resource_below, root)
     lowest, highest = INTEGER_RANGE
     entries: list[Entry] = []
@@ -79,6 +81,8 @@ def resolve(
                 elif label == link_ and kind is str:
                     raw = ObjLink.parse(field)
                     values += 1
+                elif label == number_ and field is None and null:
+                    values += 1
                 else:
                     _refuse_field(label, field, labels)
             try:
@@ -91,7 +95,9 @@ def resolve(
                 raise DecodeError("no value" if not values else "more than one value", path=path)
             type_ = types(path)
             kind = raw.__class__
-            if kind is not PLAIN.get(type_) or (kind is int and not lowest <= raw <= highest):
+            if raw is not None and (
+                kind is not PLAIN.get(type_) or (kind is int and not lowest <= raw <= highest)
+            ):
                 if type_ is ResourceType.OPAQUE and data_ is None and raw.__class__ is str:
                     raw = from_base64(raw)
                 raw = coerce(raw, type_)
@@ -229,11 +235,11 @@ class Pack(NamedTuple):
 
     base: str
     time: float | None
-    members: tuple[tuple[str, Path, Value], ...]
+    members: tuple[tuple[str, Path, Value | None], ...]
     """Name, path and value; an empty name where the base name says it all."""
 
 
-def packs(facts: list[Fact], scope: Scope) -> list[Pack]:
+def packs(facts: list[Change], scope: Scope) -> list[Pack]:
     """Neighbours of one Object Instance (or multiple-instance Resource) and time, put together.
 
     A base time holds until the next one, and no record can take it back: entries without a time come

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lwm2m_engine.codecs import cbor, senml
-from lwm2m_engine.codecs.codec import Codec, Scope, nothing, outgoing
+from lwm2m_engine.codecs.codec import Codec, Scope, changes, nothing
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, ValueRejected
 from lwm2m_engine.formats import ContentFormat
@@ -48,7 +48,7 @@ def _pack(payload: bytes) -> list[Any]:
 
 def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
     records = []
-    for pack in senml.packs(outgoing(entries, scope), scope):
+    for pack in senml.packs(changes(entries, scope), scope):
         shared, fields = _BASE_NAME + cbor.dump(pack.base), 1
         if pack.time is not None:
             shared, fields = shared + _BASE_TIME + cbor.dump(pack.time), 2
@@ -60,12 +60,12 @@ def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
     return cbor.head(4, len(records)) + b"".join(records)
 
 
-def _label(value: Value) -> bytes:
+def _label(value: Value | None) -> bytes:
     if isinstance(value, str):
         return _STRING
     if isinstance(value, bool):
         return _BOOLEAN
-    if isinstance(value, (int, float)):
+    if value is None or isinstance(value, (int, float)):
         return _NUMBER
     return _LINK if isinstance(value, ObjLink) else _DATA
 

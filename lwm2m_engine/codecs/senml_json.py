@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from lwm2m_engine.codecs import senml
-from lwm2m_engine.codecs.codec import Codec, Scope, nothing, outgoing
+from lwm2m_engine.codecs.codec import Codec, Scope, changes, nothing
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
 from lwm2m_engine.formats import ContentFormat
@@ -119,7 +119,7 @@ def _pack(payload: bytes, scope: Scope) -> list[Any]:
 
 def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
     records = []
-    for pack in senml.packs(outgoing(entries, scope), scope):
+    for pack in senml.packs(changes(entries, scope), scope):
         first: dict[str, object] = {"bn": pack.base}
         if pack.time is not None:
             first["bt"] = pack.time
@@ -134,12 +134,12 @@ def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
     return dump(records)
 
 
-def _field(value: Value) -> tuple[str, object]:
+def _field(value: Value | None) -> tuple[str, object]:
     if isinstance(value, str):
         return "vs", value
     if isinstance(value, bool):
         return "vb", value
-    if isinstance(value, (int, float)):
+    if value is None or isinstance(value, (int, float)):
         return "v", value
     if isinstance(value, ObjLink):
         return "vlo", str(value)

@@ -150,7 +150,7 @@ def test_models_of_your_own(tmp_path: Path) -> None:
         (("--format", "tlv", "--path", "/3/0", "--hex", "c009"), "path /3/0/9, byte 0"),
         (("--format", "112", "--path", "/3/0", "--hex", "0010"), "content format 112"),
         (("--format", "nope", "--path", "/3/0", "--hex", ""), "unknown content format 'nope'"),
-        (("--format", "lwm2m-cbor", "--path", "/3/0", "--hex", "a0"), "content format 11544"),
+        (("--format", "lwm2m-cbor", "--path", "/3/0", "--hex", "00"), "content format 11544"),
         (("--format", "tlv", "--path", "/three", "--hex", ""), "'/three' is not an LwM2M path"),
         (("--format", "tlv", "--path", "/3", "--hex", "zz"), "--hex"),
         (("--format", "tlv", "--path", "/3", "--base64", "!"), "is not base64"),
