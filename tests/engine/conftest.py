@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -18,6 +20,15 @@ from lwm2m_engine.messages import parse
 from lwm2m_engine.messages.requests import Request
 
 LINKS = b"</1/0>,</3/0>,</6/0>,</3303/0>"
+
+
+@pytest.fixture
+def bounded_work() -> Iterator[None]:
+    """The test may use 10 s of this process's CPU: some 50 times what it needs, and a small part of what
+    work that grows with the square of its input would take. No other load on the machine counts."""
+    started = time.process_time()
+    yield
+    assert time.process_time() - started < 10
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """Reading definition files: the tolerated, the refused and the hostile."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -278,12 +276,11 @@ LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "ha"}">' for n i
         (b"<LWM2M>\xff\xfe</LWM2M>", ""),
     ],
 )
+@pytest.mark.usefixtures("bounded_work")
 def test_hostile_files_are_refused_quickly(data, reason):
-    started = time.perf_counter()
     with pytest.raises(DDFError) as caught:
         parse(data, "evil.xml")
     assert reason in caught.value.reason
-    assert time.perf_counter() - started < 2
 
 
 @given(st.binary(max_size=200))

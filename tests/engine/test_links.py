@@ -1,6 +1,5 @@
 """Link-format as written by real clients and by the book."""
 
-import time
 from contextlib import suppress
 
 import pytest
@@ -172,11 +171,10 @@ def test_size_is_bounded():
         "</1>" + ";a=b ; " * 9_000,
     ],
 )
+@pytest.mark.usefixtures("bounded_work")
 def test_hostile_lists_take_no_time(text):
-    started = time.perf_counter()
     with suppress(DecodeError):
         announced(links(text), "1.1")
-    assert time.perf_counter() - started < 1.0
 
 
 def test_equal_lists_share_one_parsed_form():

@@ -1,7 +1,6 @@
 """The grammar of messages to a device."""
 
 import json
-import time
 
 import pytest
 from hypothesis import example, given
@@ -438,13 +437,12 @@ def test_a_bad_json_object_is_refused(document, fault):
         "FETCH " + "/3/0/9," * 100_000,
     ],
 )  # fmt: skip
+@pytest.mark.usefixtures("bounded_work")
 def test_hostile_messages_take_no_time(text):
-    started = time.perf_counter()
     try:
         parse(text, MODELS)
     except RequestError as error:
         assert len(str(error)) < 400  # noqa: PT017
-    assert time.perf_counter() - started < 2.0
 
 
 # --- nothing but RequestError ----------------------------------------------------------------------

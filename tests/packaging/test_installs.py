@@ -17,8 +17,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-# One worker builds once and installs everything.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("packaging")]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("lwm2m_engine", "server", "plugins", "models", "tests", "docs", ".ci")

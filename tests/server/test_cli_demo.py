@@ -16,7 +16,7 @@ from threading import Thread
 import attrs
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.slow
 
 BIN = Path(sys.executable).parent
 PATIENCE = 30.0
