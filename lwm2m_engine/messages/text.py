@@ -95,9 +95,9 @@ def _get(line: Line, models: Models) -> Request:
 def _put(line: Line, models: Models) -> Request:
     path = _path(line, models)
     if path == VIRTUAL_OBSERVE_NOTIFY:
-        return _observe_links(line)
+        return _observe_links(line, models)
     if line.value is None:
-        return _write_attributes(line, path)
+        return _write_attributes(line, path, models)
     _no_query(line)
     if len(path) > 2:
         entries = resource_entries(path, line.value, models, line.content_format)
@@ -111,16 +111,16 @@ def _put(line: Line, models: Models) -> Request:
     return WriteObject(path, tuple(writes))
 
 
-def _write_attributes(line: Line, path: Path) -> Request:
+def _write_attributes(line: Line, path: Path, models: Models) -> Request:
     if not line.query:
         raise bad(
             f"PUT {line.target} has no value; 'PUT /3/0/14 +02:00' writes one,"
             " 'PUT /3/0/9?pmin=10' writes attributes"
         )
-    return WriteAttributes(path, _attributes(line.query, path))
+    return WriteAttributes(path, _attributes(line.query, path, models))
 
 
-def _observe_links(line: Line) -> Request:
+def _observe_links(line: Line, models: Models) -> Request:
     """``PUT /22``: observe what CoRE links name."""
     _no_query(line)
     if not isinstance(line.value, str) or not line.value.strip():
@@ -136,7 +136,7 @@ def _observe_links(line: Line) -> Request:
             raise bad(f"the root cannot be observed; an example: '{LINKS_EXAMPLE}'")
         if path in wanted:
             raise bad(f"{path} is named twice")
-        check_attributes(link.attributes, path)
+        _check_attributes(link.attributes, path, models)
         wanted[path] = link.attributes
     return ObserveLinks(tuple(wanted.items()))
 
@@ -216,7 +216,7 @@ def _observe(line: Line, models: Models) -> Request:
         return ObserveComposite(paths, accept=line.accept)
     if not paths[0]:
         raise bad("OBSERVE needs a path such as /3/0/9, or several with commas between them")
-    return Observe(paths[0], _attributes(line.query or "", paths[0]), line.accept)
+    return Observe(paths[0], _attributes(line.query or "", paths[0], models), line.accept)
 
 
 def _cancel(line: Line, models: Models) -> Request:
@@ -281,10 +281,14 @@ def _paths(line: Line, models: Models) -> tuple[Path, ...]:
     return paths
 
 
-def _attributes(query: str, path: Path) -> Attributes:
+def _attributes(query: str, path: Path, models: Models) -> Attributes:
     attributes = parse_attributes(query)
-    check_attributes(attributes, path)
+    _check_attributes(attributes, path, models)
     return attributes
+
+
+def _check_attributes(attributes: Attributes, path: Path, models: Models) -> None:
+    check_attributes(attributes, path, kind=models.types(path) if models is not None else None)
 
 
 def _no_query(line: Line) -> None:

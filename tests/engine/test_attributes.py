@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from lwm2m_engine.attributes import ATTRIBUTES, check_attributes, format_attributes, parse_attributes
 from lwm2m_engine.errors import ValueRejected
 from lwm2m_engine.paths import Path
+from lwm2m_engine.values import ResourceType
 
 VALID = """
 pmin pmin=30 pmax pmax=60 dim=2 epmin epmin=30 epmax epmax=60 lt lt=30 lt=-30 lt=30.55 lt=-30.55 gt
@@ -24,7 +25,7 @@ epmax=klmno lt= lt=pqrts lt=0abc gt= gt=uvwxyz gt=0.xyz st= st=-6 st=-6.8 &pmin&
 edge=2 con=2 hqmax=-1 dim=256 ssid=0 ssid=65535 ver lwm2m ssid uri uri= ver=1 lt=1e3 gt=NaN st=. lt=1.
 pmin=1&pmin=2 pmin&pmin PMIN=1 pmin=300&pmax=200 epmin=300&epmax=200 gt=100&lt=200 gt=200&lt=200
 gt=11&lt=10&st=2 gt=14&lt=10&st=2 pmin=50&pmax=49 lt=50&gt=49 lt=50&gt=50 lt=10&st=2&gt=12 pmin=٣
-pmin=99999999999
+pmin=99999999999 lt=1&st=0.00000000000000000000000000000000000001&gt=1.00000000000000000000000000000000000002
 """
 
 
@@ -81,6 +82,51 @@ def test_attributes_stand_where_they_belong(text, path):
 def test_attributes_are_refused_elsewhere(text, path, fault):
     with pytest.raises(ValueRejected, match=fault):
         check_attributes(parse_attributes(text), Path(path))
+
+
+NUMBERS = {"Integer", "Unsigned Integer", "Float", "Time"}
+
+
+@pytest.mark.parametrize("kind", ResourceType)
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("gt=5", NUMBERS),
+        ("lt=5", NUMBERS),
+        ("st=5", NUMBERS),
+        ("gt", NUMBERS),
+        ("edge=1", {"Boolean"}),
+        ("pmin=1&pmax=2&epmin=1&epmax=2&con=1&hqmax=3", {kind.value for kind in ResourceType}),
+    ],
+)
+def test_attributes_ask_for_types(text, kinds, kind):
+    path, attributes = Path("/3/0/9"), parse_attributes(text)
+    if kind.value in kinds:
+        check_attributes(attributes, path, kind=kind)
+    else:
+        with pytest.raises(ValueRejected, match=r"/3/0/9: .* is for"):
+            check_attributes(attributes, path, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("since", "names"),
+    [
+        ("1.0", "pmin pmax lt gt st dim ver lwm2m ssid"),
+        ("1.1", "epmin epmax uri"),
+        ("1.2", "edge con hqmax"),
+    ],
+)
+def test_enabler_versions_know_attributes(since, names):
+    assert {name for name, spec in ATTRIBUTES.items() if spec.since == since} == set(names.split())
+    for name in names.split():
+        if not ATTRIBUTES[name].writable:
+            continue
+        for version in ("1.0", "1.1", "1.2"):
+            if version >= since:
+                check_attributes(((name, None),), Path("/3/0/9"), version=version)
+            else:
+                with pytest.raises(ValueRejected, match=f"{name} came with LwM2M {since}.* speaks {version}"):
+                    check_attributes(((name, None),), Path("/3/0/9"), version=version)
 
 
 @given(
