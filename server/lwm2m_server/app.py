@@ -13,8 +13,6 @@ import structlog
 from lwm2m_engine.codecs import Codecs
 from lwm2m_engine.engine import Engine, EngineSettings
 from lwm2m_engine.engine.events import Event, Warned
-from lwm2m_engine.mapping.table import MappingTable
-from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.plugins.manager import PluginManager
 from lwm2m_server.bus import Bus
 from lwm2m_server.coap.gateway import Gateway, Timing
@@ -33,7 +31,7 @@ from lwm2m_server.store.ids import Ids, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.lock import DataDirectory
-from lwm2m_server.store.protocols import Tenant
+from lwm2m_server.store.protocols import CommitFailed, Tenant
 
 _log = structlog.get_logger(__name__)
 
@@ -77,20 +75,13 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     )
     models = Models(plugins, settings.models.dirs)
     _tell_plugins(plugins)
-    directory = stack.enter_context(DataDirectory(settings.data))
-    ledger = SqliteLedger(directory.path / "ledger.sqlite", power_safe=settings.ledger.power_safe)
-    stack.callback(ledger.close)
-    inventory = TinyInventory(directory.path / "inventory.json")
+    ledger, inventory = _open_stores(settings, stack)
     ids = Ids(floor=max(ledger.highest_id, inventory.highest_id))
     if inventory.tenant(settings.tenant) is None:
         await inventory.add_tenant(Tenant(ids.next(), settings.tenant))
-    bus = Bus()
-    bus.subscribe(lambda tenant, event: plugins.event(event))
-    bus.subscribe(_log_warning)
-    if settings.log.level == "debug":
-        bus.subscribe(_log_event)
-    resource_ids = ResourceIds(ledger.installation)
-    projector = Projector(ids, resource_ids, settings)
+    await inventory.set_models(models.index)
+    bus = _bus(settings, plugins)
+    projector = Projector(ids, ResourceIds(ledger.installation), settings)
     nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
     hub = Hub(ledger, nodes, bus, default_tenant=settings.tenant)
     stack.push_async_callback(hub.close)
@@ -109,9 +100,25 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     api = DeviceApi(inventory, ledger, hub, settings).routes()
     http = await serve_http(create_http(routes, api=api), settings.http.host, settings.http.port)
     stack.push_async_callback(http.close)
-    _watch(models, engines, stack)
+    _watch(models, engines, inventory, stack)
     addresses = Addresses(tuple(_show(gateway.address) for gateway in gateways), http.url)
     return Running(addresses, bus, models, plugins)
+
+
+def _open_stores(settings: Settings, stack: AsyncExitStack) -> tuple[SqliteLedger, TinyInventory]:
+    directory = stack.enter_context(DataDirectory(settings.data))
+    ledger = SqliteLedger(directory.ledger, power_safe=settings.ledger.power_safe)
+    stack.callback(ledger.close)
+    return ledger, TinyInventory(directory.inventory)
+
+
+def _bus(settings: Settings, plugins: PluginManager) -> Bus:
+    bus = Bus()
+    bus.subscribe(lambda tenant, event: plugins.event(event))
+    bus.subscribe(_log_warning)
+    if settings.log.level == "debug":
+        bus.subscribe(_log_event)
+    return bus
 
 
 def _engines(
@@ -157,10 +164,17 @@ async def _listen(
     return gateway
 
 
-def _watch(models: Models, engines: dict[str, Engine], stack: AsyncExitStack) -> None:
-    def swap(catalog: Catalog, table: MappingTable) -> None:
+def _watch(
+    models: Models, engines: dict[str, Engine], inventory: TinyInventory, stack: AsyncExitStack
+) -> None:
+    async def swap() -> None:
         for engine in engines.values():
-            engine.swap(catalog, table)
+            engine.swap(models.catalog, models.table)
+        try:
+            await inventory.set_models(models.index)
+        except CommitFailed as error:
+            # The index is there to be read by people; the models themselves are in force.
+            _log.error("the model index is not stored", reason=str(error))
 
     task = asyncio.get_running_loop().create_task(models.watch(swap), name="models")
     stack.callback(task.cancel)

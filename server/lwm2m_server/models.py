@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
 
 from lwm2m_engine.errors import LwM2MError
-from lwm2m_engine.mapping.table import MappingTable
 from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.model.sources import SYSTEM, Sources, bundled_directory, user_directory
+from lwm2m_engine.model.spec import ObjectSpec
 from lwm2m_engine.plugins.manager import PluginManager
+from lwm2m_server.store.protocols import Model
 
 PERIOD = 1.0
 """Seconds between two looks at the folders."""
@@ -32,8 +33,17 @@ class Models:
         self.table = plugins.table(self.catalog)
         self._tell_problems(Catalog())
 
-    async def watch(self, changed: Callable[[Catalog, MappingTable], None]) -> None:
-        """Look now and then, off the loop; runs until cancelled."""
+    @property
+    def index(self) -> list[Model]:
+        """Which file defines which version of an Object."""
+        return [
+            self._row(self.catalog[spec.id, version])
+            for spec in self.catalog
+            for version in self.catalog.versions(spec.id)
+        ]
+
+    async def watch(self, changed: Callable[[], Awaitable[None]]) -> None:
+        """Look now and then, off the loop; ``changed`` is called when others are in force."""
         while True:
             await asyncio.sleep(PERIOD)
             if not await asyncio.to_thread(self._sources.changed):
@@ -48,7 +58,14 @@ class Models:
             former, self.catalog, self.table = self.catalog, catalog, table
             _log.info("models changed", objects=len(catalog))
             self._tell_problems(former)
-            changed(catalog, table)
+            await changed()
+
+    def _row(self, spec: ObjectSpec) -> Model:
+        file = Path(spec.source)
+        if file.parent == bundled_directory():
+            return Model(spec.id, spec.version, file.name, "bundled")
+        level = {SYSTEM: "system", user_directory(): "user"}.get(file.parent, "folder")
+        return Model(spec.id, spec.version, str(file), level)
 
     def _tell_problems(self, former: Catalog) -> None:
         for problem in self.catalog.problems:

@@ -79,7 +79,7 @@ async def test_kill_at_random_moments_loses_no_acknowledged_message(server, conn
         assert kept[-len(expected) :] == expected or kept[-len(expected) - 1 : -1] == expected
         acknowledged[:] = kept
     server.kill()
-    with sqlite3.connect(server.data / "ledger.sqlite") as database:
+    with sqlite3.connect(server.data / "ledger.db") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     database.close()
 
@@ -105,6 +105,9 @@ async def test_stock_tinydb_opens_the_inventory_and_edits_are_there_after_start(
     assert json.loads(file.read_text())
     with TinyDB(file) as database:
         assert [one["name"] for one in database.table("tenants")] == ["main"]
+        models = {(one["object"], one["version"]): one for one in database.table("models")}
+        assert len(models) == 424
+        assert (models[3, "1.2"]["file"], models[3, "1.2"]["level"]) == ("3_1_2.xml", "bundled")
         (application,) = database.table("applications").all()
         assert application["name"] == "App"
         database.table("applications").update({"name": "Renamed"})

@@ -86,7 +86,7 @@ class HubMachine(RuleBasedStateMachine):
         self.run(self.boot())
 
     async def boot(self):
-        self.ledger = SqliteLedger(self.directory / "ledger.sqlite", connect=connect)
+        self.ledger = SqliteLedger(self.directory / "ledger.db", connect=connect)
         self.inventory = TinyInventory(self.directory / "inventory.json")
         floor = max(self.ledger.highest_id, self.inventory.highest_id)
         self.ids = Ids(lambda: self.now, floor)
