@@ -22,6 +22,7 @@ class Guess:
 
     content_format: int
     entries: tuple[Entry, ...]
+    """Without values for the payload of a composite read, which is a list of paths."""
     strict: bool
     """Nothing in it had to be tolerated."""
 
@@ -46,13 +47,22 @@ def guesses(
 
 
 def _read(payload: bytes, number: int, at: Path, types: Types | None, codecs: Codecs) -> Guess | None:
+    """As values by the rules, or leniently, or as paths alone."""
     for strict in (True, False):
         try:
             entries = codecs.decode(payload, number, at=at, types=types, strict=strict)
         except DecodeError:
             continue
         return Guess(number, tuple(entries), strict)
-    return None
+    codec = codecs[number]
+    if codec.decode_paths is None:
+        return None
+    try:
+        paths = codecs.decode_paths(payload, number)
+    except DecodeError:
+        return None
+    below = all(path.startswith(at) for path in paths)
+    return Guess(number, tuple(Entry(path, None) for path in paths), True) if below else None
 
 
 _FIRST: dict[int, bytes] = {ContentFormat.LINK_FORMAT: b"<"}

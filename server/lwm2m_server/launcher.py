@@ -10,7 +10,7 @@ import sys
 from importlib import import_module
 
 OWN = ("lwm2m_engine", "lwm2m_server", "lwm2m_plugins")
-OFFLINE_COMMANDS = ("decode", "encode", "models", "plugins")
+OFFLINE_COMMANDS = ("decode", "encode", "convert", "completion", "models", "plugins")
 """What the extra ``cli`` is enough for."""
 MISSING = 2
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lwm2m_engine.model.catalog import Catalog
-from lwm2m_server.cli import codecs
+from lwm2m_server.cli import reading
 from lwm2m_server.cli.main import lwm2m
 
 BATTERY = "c10948"
@@ -24,8 +24,8 @@ def bundled() -> Catalog:
 @pytest.fixture(autouse=True)
 def _load_once(bundled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading the registry is most of what a command does; once is enough for all tests here."""
-    load = codecs._catalog
-    monkeypatch.setattr(codecs, "_catalog", lambda folders: load(folders) if folders else bundled)
+    load = reading.load_catalog
+    monkeypatch.setattr(reading, "load_catalog", lambda folders: load(folders) if folders else bundled)
 
 
 def run(*arguments: str, stdin: bytes | str = b"") -> Result:

@@ -1,69 +1,112 @@
-"""``lwm2m decode`` and ``lwm2m encode``: payloads to values and back. Need no server."""
+"""``lwm2m decode``, ``encode`` and ``convert``: payloads to values and back. Need no server.
+
+What takes time to import is imported by the commands themselves: a shell that completes their
+arguments imports this module.
+"""
 
 from __future__ import annotations
 
-import base64
 import json
-import math
+from collections.abc import Callable
 from pathlib import Path as File
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
-from lwm2m_engine.codecs import decode as decode_payload
-from lwm2m_engine.codecs import encode as encode_entries
-from lwm2m_engine.entries import Entry
-from lwm2m_engine.errors import EncodeError, ValueRejected
 from lwm2m_engine.formats import ContentFormat
-from lwm2m_engine.model.catalog import Catalog
-from lwm2m_engine.model.sources import Sources
 from lwm2m_engine.paths import Path
-from lwm2m_engine.values import ObjLink, ResourceType, Value, coerce, from_base64, from_text, to_text, type_of
 from lwm2m_server.cli.options import folders
-from lwm2m_server.cli.tables import show_table
-from lwm2m_server.cli.values import UNITS, literal
+from lwm2m_server.cli.parameters import as_format, as_path, complete_format, complete_path
+from lwm2m_server.cli.payloads import each, payload_options, payloads, write
 
-format_ = click.option(
-    "--format", "format_", metavar="FORMAT", required=True, help="Content format: number or name (tlv)."
+if TYPE_CHECKING:
+    from lwm2m_engine.model.catalog import Catalog
+    from lwm2m_server.cli.reading import Reading
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def format_option(*names: str, required: bool = False) -> Callable[[F], F]:
+    """A Content-Format, guessed where it is not required."""
+    guessed = "" if required else "; guessed if missing"
+    return click.option(
+        *names,
+        metavar="FORMAT",
+        required=required,
+        callback=as_format,
+        shell_complete=complete_format,
+        help=f"Content format: number or name (tlv){guessed}.",
+    )
+
+
+path_ = click.option(
+    "--path",
+    "at",
+    metavar="PATH",
+    callback=as_path,
+    shell_complete=complete_path,
+    help="Path of the request (/3/0); may be missing where the payload says it.",
 )
-path_ = click.option("--path", "at", metavar="PATH", required=True, help="Path of the request: /3/0.")
 
 
 @click.command()
-@format_
+@format_option("--format", "format_")
 @path_
-@click.option("--hex", "digits", metavar="HEX", help="The payload in hexadecimal.")
-@click.option("--base64", "encoded", metavar="B64", help="The payload in base64.")
-@click.argument("source", metavar="[FILE|-]", type=click.File("rb"), required=False)
+@payload_options
 @folders
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+@click.option("--table", "shown", flag_value="table", help="A table (the default).")
+@click.option("--json", "shown", flag_value="json", help="JSON instead of a table.")
 def decode(
-    format_: str,
-    at: str,
+    format_: ContentFormat | None,
+    at: Path | None,
     digits: str | None,
     encoded: str | None,
     source: BinaryIO | None,
     folders: tuple[File, ...],
-    as_json: bool,
+    shown: str | None,
 ) -> None:
     """Decode a payload, typed by the newest model of its object.
 
+    Without --format the format is guessed, and standard error says which it was. With --hex - or
+    --base64 - each line of standard input is a payload, and --json prints one line for each; a
+    payload that cannot be decoded is skipped with a word on standard error, and the exit code is 1.
+
     \b
     lwm2m decode --format tlv --path /3/0 --hex c10948
-    lwm2m decode --format senml-cbor --path /3/0 notification.bin --json
+    lwm2m decode --path /3/0 notification.bin --json
     """
-    content_format, path = ContentFormat.named(format_), Path(at)
-    payload = _payload(digits, encoded, source)
-    catalog = _catalog(folders)
-    entries = decode_payload(payload, content_format, at=path, types=catalog.types)
-    if as_json:
-        click.echo(json.dumps([_record(entry, catalog) for entry in entries], indent=2))
-    else:
-        _show(entries, catalog)
+    from lwm2m_server.cli.reading import load_catalog, read
+
+    given, catalog = payloads(digits, encoded, source), load_catalog(folders)
+
+    def show(payload: bytes, place: str) -> None:
+        _show(read(payload, format_, at, catalog), place, catalog, shown)
+
+    each(given, show)
+
+
+def _note(reading: Reading, place: str) -> None:
+    if reading.note:
+        click.echo(f"{place}: {reading.note}" if place else reading.note, err=True)
+
+
+def _show(reading: Reading, place: str, catalog: Catalog, shown: str | None) -> None:
+    from lwm2m_server.cli import records
+
+    _note(reading, place)
+    if shown == "json":
+        rows = [records.record(entry, catalog) for entry in reading.entries]
+        click.echo(json.dumps(rows, indent=None if place else 2))
+        return
+    if place:
+        click.echo(f"{place}:")
+    records.show(reading.entries, catalog)
+    if place:
+        click.echo()
 
 
 @click.command()
-@format_
+@format_option("--format", "format_", required=True)
 @path_
 @click.option(
     "--json-input",
@@ -74,134 +117,75 @@ def decode(
 )
 @click.argument("source", metavar="[-]", type=click.File("rb"), default="-")
 @folders
-@click.option("--hex", "written", flag_value="hex", help="Print hexadecimal digits instead of bytes.")
-@click.option("--base64", "written", flag_value="base64", help="Print base64 instead of bytes.")
+@click.option("--hex", "notation", flag_value="hex", help="Print hexadecimal digits instead of bytes.")
+@click.option("--base64", "notation", flag_value="base64", help="Print base64 instead of bytes.")
 def encode(
-    format_: str,
-    at: str,
+    format_: ContentFormat,
+    at: Path | None,
     named: BinaryIO | None,
     source: BinaryIO,
     folders: tuple[File, ...],
-    written: str | None,
+    notation: str | None,
 ) -> None:
     """Encode values, given as the JSON that decode --json prints; "type" and "time" may be missing.
+
+    Without --path the payload is for the deepest path that has all the values.
 
     \b
     echo '[{"path": "/3/0/9", "value": 72}]' | lwm2m encode --format tlv --path /3/0 --hex
     """
-    content_format, path = ContentFormat.named(format_), Path(at)
-    records = _records((named or source).read())
-    catalog = _catalog(folders)
-    declared: dict[Path, ResourceType] = {}
-    entries = [_entry(record, catalog, declared) for record in records]
+    from lwm2m_server.cli.conversion import common_path
+    from lwm2m_server.cli.reading import CODECS, load_catalog
+    from lwm2m_server.cli.records import Records
 
-    def types(path: Path) -> ResourceType | None:
-        return catalog.types(path) or declared.get(path)
-
-    payload = encode_entries(entries, content_format, at=path, types=types)
-    if written is None:
-        click.echo(payload, nl=False)
-    else:
-        click.echo(payload.hex() if written == "hex" else base64.b64encode(payload))
+    records = Records((named or source).read(), load_catalog(folders))
+    at = common_path(records.entries) if at is None else at
+    write(CODECS.encode(records.entries, format_, at=at, types=records.types), notation)
 
 
-# --- input -----------------------------------------------------------------------------------------
+@click.command()
+@format_option("--from", "source_format")
+@format_option("--to", "target", required=True)
+@path_
+@payload_options
+@folders
+@click.option(
+    "--latest", is_flag=True, help="Keep the newest value of each path; drop times --to cannot carry."
+)
+@click.option(
+    "--as",
+    "notation",
+    type=click.Choice(["hex", "base64", "bytes", "text"]),
+    help="How to print; default: JSON and text as text, else as the payload was given.",
+)
+def convert(
+    source_format: ContentFormat | None,
+    target: ContentFormat,
+    at: Path | None,
+    digits: str | None,
+    encoded: str | None,
+    source: BinaryIO | None,
+    folders: tuple[File, ...],
+    latest: bool,
+    notation: str | None,
+) -> None:
+    """Write a payload anew in another content format.
 
+    \b
+    lwm2m convert --from tlv --to senml-cbor --path /3/0 --hex c10948
+    lwm2m convert --to senml-json --path /3/0 --hex c10948
+    """
+    from lwm2m_server.cli.conversion import common_path, is_text, rewritten
+    from lwm2m_server.cli.reading import load_catalog, read
 
-def _payload(digits: str | None, encoded: str | None, source: BinaryIO | None) -> bytes:
-    if [digits, encoded, source].count(None) != 2:
-        raise click.UsageError("give one payload: --hex HEX, --base64 B64, FILE, or - for standard input")
-    if source is not None:
-        return source.read()
-    if encoded is not None:
-        return from_base64("".join(encoded.split()))
-    try:
-        return bytes.fromhex((digits or "").removeprefix("0x"))
-    except ValueError as error:
-        raise click.ClickException(f"--hex: {error}") from error
+    given, catalog = payloads(digits, encoded, source), load_catalog(folders)
+    if notation is None and source is None:
+        notation = "text" if is_text(target) else "hex" if digits is not None else "base64"
 
+    def rewrite(payload: bytes, place: str) -> None:
+        reading = read(payload, source_format, at, catalog)
+        _note(reading, place)
+        below = common_path(reading.entries) if at is None else at
+        write(rewritten(reading.entries, target, below, catalog.types, newest=latest), notation)
 
-def _records(text: bytes) -> list[dict[str, Any]]:
-    try:
-        records = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise click.ClickException(f"the input is not JSON: {error}") from error
-    if isinstance(records, list) and all(
-        isinstance(record, dict) and isinstance(record.get("path"), str) and "value" in record
-        for record in records
-    ):
-        return records
-    raise click.ClickException('the input is not an array of {"path": "/3/0/9", "value": …}')
-
-
-def _entry(record: dict[str, Any], catalog: Catalog, declared: dict[Path, ResourceType]) -> Entry:
-    path, value, time = Path(record["path"]), record["value"], record.get("time")
-    if time is not None and (isinstance(time, bool) or not isinstance(time, (int, float))):
-        raise EncodeError("the time is not a number of seconds", path=path)
-    kind = catalog.types(path)
-    try:
-        if kind is None and "type" in record:
-            kind = declared[path] = _type(record["type"])
-        return Entry(path, _value(value, kind), time)
-    except ValueRejected as error:
-        raise EncodeError(error.reason, path=path) from error
-
-
-def _type(name: object) -> ResourceType:
-    try:
-        return ResourceType(name)
-    except ValueError:
-        known = ", ".join(kind.value for kind in ResourceType if kind.value)
-        raise ValueRejected(f"{name!r} is no type; types are {known}") from None
-
-
-def _value(value: object, kind: ResourceType | None) -> Value:
-    # JSON has neither bytes nor the floats that are no numbers; both are written as text.
-    if isinstance(value, str) and kind in (ResourceType.OPAQUE, ResourceType.FLOAT):
-        return from_text(value, kind)
-    return coerce(value, kind)
-
-
-def _catalog(folders: tuple[File, ...]) -> Catalog:
-    catalog = Catalog.of(Sources.standard(folders))
-    for problem in catalog.problems:
-        if problem.refused:
-            click.echo(f"not used: {problem}", err=True)
-    return catalog
-
-
-# --- output ----------------------------------------------------------------------------------------
-
-
-def _record(entry: Entry, catalog: Catalog) -> dict[str, Any]:
-    return {
-        "path": str(entry.path),
-        "type": _kind(entry, catalog).value,
-        "value": _plain(entry.value),
-        "time": entry.time,
-    }
-
-
-def _kind(entry: Entry, catalog: Catalog) -> ResourceType:
-    known = catalog.types(entry.path)
-    assert entry.value is not None
-    return type_of(entry.value) if known in (None, ResourceType.NONE) else known
-
-
-def _plain(value: Value | None) -> object:
-    if isinstance(value, (bytes, ObjLink)) or (isinstance(value, float) and not math.isfinite(value)):
-        return to_text(value)
-    return value
-
-
-def _show(entries: list[Entry], catalog: Catalog) -> None:
-    timed = any(entry.time is not None for entry in entries)
-    heading = ("path", "name", "value", "units", "type", *(("time",) if timed else ()))
-    rows = []
-    for entry in entries:
-        resource = catalog.resource(entry.path)
-        name, units = (resource.name, resource.units) if resource else ("", "")
-        cells = (str(entry.path), name, literal(entry.value), UNITS.get(units, units))
-        time = () if not timed else ("" if entry.time is None else str(entry.time),)
-        rows.append((*cells, _kind(entry, catalog).value, *time))
-    show_table(heading, rows)
+    each(given, rewrite)

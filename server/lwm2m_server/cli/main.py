@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from lwm2m_engine.errors import LwM2MError
 
@@ -18,8 +19,10 @@ COMMANDS = {
     "simulate": ("lwm2m_server.cli.simulate:simulate", "Simulated devices for a server under test."),
     "decode": ("lwm2m_server.cli.codecs:decode", "Decode a payload; needs no server."),
     "encode": ("lwm2m_server.cli.codecs:encode", "Encode values; needs no server."),
+    "convert": ("lwm2m_server.cli.codecs:convert", "Write a payload in another format; needs no server."),
     "models": ("lwm2m_server.cli.models:models", "Object definitions: list, show, check, normalize."),
     "plugins": ("lwm2m_server.cli.plugins:plugins", "Plugins: list, check, start a new one."),
+    "completion": ("lwm2m_server.cli.completion:completion", "Print the completion script of a shell."),
     "config": ("lwm2m_server.cli.config:config", "Show every setting and where it came from."),
 }
 
@@ -36,6 +39,16 @@ class LazyGroup(click.Group):
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names of commands from the table; click would import every one of them."""
+        if incomplete[:1] == "-":
+            return super(click.Group, self).shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=summary)
+            for name, (_, summary) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -15,6 +15,7 @@ from lwm2m_engine.model.normalized import file_name, write
 from lwm2m_engine.model.sources import Sources
 from lwm2m_engine.model.spec import ObjectSpec, Problem, ResourceSpec
 from lwm2m_server.cli.options import folders
+from lwm2m_server.cli.parameters import complete_object
 from lwm2m_server.cli.tables import show_table
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -48,7 +49,7 @@ def list_(folders: tuple[Path, ...], as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("object", metavar="ID[/VERSION]")
+@click.argument("object", metavar="ID[/VERSION]", shell_complete=complete_object)
 @folders
 @as_json
 def show(object: str, folders: tuple[Path, ...], as_json: bool) -> None:
@@ -67,7 +68,7 @@ def show(object: str, folders: tuple[Path, ...], as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("object_id", metavar="ID", type=click.IntRange(0, 65535))
+@click.argument("object_id", metavar="ID", type=click.IntRange(0, 65535), shell_complete=complete_object)
 @folders
 @as_json
 def which(object_id: int, folders: tuple[Path, ...], as_json: bool) -> None:
