@@ -8,7 +8,7 @@
     ├── ValueRejected
     ├── CodecError ─────── DecodeError · EncodeError · UnsupportedFormat
     ├── RequestError       (carries the CoAP response code)
-    ├── DeliveryError ──── UnknownDevice · Expired · TimedOut · Refused · Cancelled
+    ├── DeliveryError ──── UnknownDevice
     ├── MappingError ───── MappingConflict
     ├── PluginError
     └── SettingsError
@@ -173,22 +173,6 @@ class DeliveryError(LwM2MError):
 
 class UnknownDevice(DeliveryError, KeyError):
     """no such device"""
-
-
-class Expired(DeliveryError):
-    """the message's time to live ran out"""
-
-
-class TimedOut(DeliveryError):
-    """the device did not answer in time"""
-
-
-class Refused(DeliveryError):
-    """the device refused the request"""
-
-
-class Cancelled(DeliveryError):
-    """the message was cancelled"""
 
 
 # --- mapping, plugins, settings --------------------------------------------------------------------
