@@ -48,13 +48,16 @@ def resolve(
     """The entries of a pack, in its order; raises ``DecodeError``."""
     at, types, strict, now, root, _ = scope
     base_name_, base_time_, name_, time_, number_, string_, boolean_, data_, link_, read_data, null = labels
-    depth, find = len(at), _resource if not root else partial(_resource_below, root)
+    find = _resource if not root else partial(_resource_below, root)
+    inside, below = not at, f"{root}{at}/"
     lowest, highest = INTEGER_RANGE
+    plain, new = PLAIN.get, tuple.__new__
     entries: list[Entry] = []
-    new = tuple.__new__
-    for index, record in enumerate(records):
+    keep = entries.append
+    timed = base_time is not None
+    for record in records:
         if record.__class__ is not dict:
-            raise DecodeError(f"record {index} is no map", path=at)
+            raise DecodeError(f"record {len(entries)} is no map", path=at)
         name, time, values = "", None, 0
         raw: Any = None
         try:
@@ -71,10 +74,12 @@ def resolve(
                     values += 1
                 elif label == base_name_ and kind is str:
                     base = field
+                    # Names that go on from here cannot lead elsewhere.
+                    inside = not at or base.startswith(below)
                 elif label == base_time_:
-                    base_time = seconds(field)
+                    base_time, timed = seconds(field), True
                 elif label == time_:
-                    time = seconds(field)
+                    time, timed = seconds(field), True
                 elif label == data_:
                     raw = read_data(field, strict)
                     values += 1
@@ -89,26 +94,24 @@ def resolve(
                 path = find(base + name)
             except PathError:
                 path = locate(base, name, at, root, strict)
-            if path[:depth] != at:
+            if not inside and path[: len(at)] != at:
                 path = locate(base, name, at, root, strict)
             if values != 1:
                 raise DecodeError("no value" if not values else "more than one value", path=path)
-            type_ = types(path)
-            kind = raw.__class__
-            if raw is not None and (
-                kind is not PLAIN.get(type_) or (kind is int and not lowest <= raw <= highest)
-            ):
-                if type_ is ResourceType.OPAQUE and data_ is None and raw.__class__ is str:
-                    raw = from_base64(raw)
-                raw = coerce(raw, type_)
+            if raw is not None:
+                type_ = types(path)
+                kind = raw.__class__
+                if kind is not plain(type_) or (kind is int and not lowest <= raw <= highest):
+                    if type_ is ResourceType.OPAQUE and data_ is None and kind is str:
+                        raw = from_base64(raw)
+                    raw = coerce(raw, type_)
         except ValueRejected as error:
             raise DecodeError(
-                f"record {index}: {error.reason}", path=_try_locate(base, name, scope)
+                f"record {len(entries)}: {error.reason}", path=_try_locate(base, name, scope)
             ) from None
-        moment = None
-        if time is not None or base_time is not None:
-            moment = _moment(base_time or 0, time or 0, now)
-        entries.append(new(Entry, (path, raw, moment)))
+        moment = _moment(base_time or 0, time or 0, now) if timed else None
+        keep(new(Entry, (path, raw, moment)))
+        timed = base_time is not None
     refuse_repeats(entries, DecodeError)
     return entries
 

@@ -8,8 +8,9 @@ knows where the two enclosing elements end reads all of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
-from lwm2m_engine.codecs.codec import Codec, Fact, Scope, nothing, outgoing_without_times, refuse_repeats
+from lwm2m_engine.codecs.codec import Codec, Fact, Scope, nothing, outgoing_without_times
 from lwm2m_engine.codecs.tlv_values import READERS, WHOLE, WIDTHS, write
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
@@ -35,21 +36,21 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
     if not payload:
         return nothing(scope)
     # Resources without an Object Instance around them belong to that of the path, or to the first.
-    default = (at[0], at[1] if depth > 1 else 0)
-    owner, inside, wrapped = default, False, False
-    multiple, kind = None, None
+    object_, default = at[0], at[1] if depth > 1 else 0
+    instance, inside, wrapped = default, False, False
+    resource, multiple, kind = 0, False, None
     size = instance_end = end = len(payload)
     # With the padding the head of a cut-off element can be read; its end then lies outside.
     data = payload + b"\0\0\0\0\0\0"
     entries: list[Entry] = []
     containers: list[Path] = []
-    new = tuple.__new__
+    keep, new, readers = entries.append, tuple.__new__, READERS
     position = 0
     while position < size:
         if position == end:
-            multiple, end = None, instance_end
+            multiple, end = False, instance_end
             if position == end:
-                owner, inside, instance_end, end = default, False, size, size
+                instance, inside, instance_end, end = default, False, size, size
         start = position
         first = data[start]
         if first & _LONG_ID:
@@ -70,10 +71,10 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
             raise DecodeError(f"an element of {length} bytes where {left} are left", offset=start, path=at)
 
         element = first & _KIND
-        if element & MULTIPLE and multiple is None and (inside or not wrapped):
+        if element & MULTIPLE and not multiple and (inside or not wrapped):
             # The first Resource that is not wrapped stands for its Instance: no wrapper may follow.
             inside = True
-            path = new(Path, (*owner, id_))
+            path = new(Path, (object_, instance, id_))
             if depth > 2 and path != at[:3]:
                 raise DecodeError(f"outside the path {at}", offset=start, path=path)
             kind = types(path)
@@ -81,22 +82,22 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
                 if depth == 4 and strict:
                     raise DecodeError("a Resource where its Instance is due", offset=start, path=path)
                 containers.append(path)
-                multiple, end = path, stop
+                resource, multiple, end = id_, True, stop
                 continue
             if depth == 4:
                 raise DecodeError("a Resource where its Instance is due", offset=start, path=path)
-        elif element == RESOURCE_INSTANCE and (multiple is not None or (depth > 2 and not inside)):
-            if multiple is None:
+        elif element == RESOURCE_INSTANCE and (multiple or (depth > 2 and not inside)):
+            if not multiple:
                 # Likewise: Resource Instances alone stand for the Resource of the path.
-                multiple, inside = new(Path, at[:3]), True
-                kind = types(multiple)
-            path = new(Path, (*multiple, id_))
+                resource, multiple, inside = at[2], True, True
+                kind = types(new(Path, at[:3]))
+            path = new(Path, (object_, instance, resource, id_))
             if depth == 4 and path != at:
                 raise DecodeError(f"outside the path {at}", offset=start, path=path)
         elif element == INSTANCE and not inside:
-            owner = (at[0], id_)
-            path = new(Path, owner)
-            if id_ == MAX_ID or (depth > 1 and (strict or owner != default)):
+            instance = id_
+            path = new(Path, (object_, instance))
+            if id_ == MAX_ID or (depth > 1 and (strict or id_ != default)):
                 raise DecodeError(f"an Object Instance where {at} is due", offset=start, path=path)
             containers.append(path)
             inside = wrapped = True
@@ -108,20 +109,26 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
         if strict and kind in WHOLE and length not in WIDTHS:
             raise DecodeError(f"{length} bytes are no width of an integer", offset=start, path=path)
         try:
-            value = READERS[kind](data[position:stop])
+            value = readers[kind](data[position:stop])
         except ValueRejected as error:
             raise DecodeError(error.reason, offset=start, path=path) from None
-        entries.append(new(Entry, (path, value, None)))
+        keep(new(Entry, (path, value, None)))
         position = stop
-    refuse_repeats(entries, DecodeError)
-    _refuse_repeated_containers(containers, entries)
+    _refuse_repeats(containers, entries)
     return entries
 
 
-def _refuse_repeated_containers(containers: list[Path], entries: list[Entry]) -> None:
+_PATH = itemgetter(0)
+
+
+def _refuse_repeats(containers: list[Path], entries: list[Entry]) -> None:
     """Containers can be empty and still stand there twice; a Resource cannot be single and multiple."""
-    seen = {entry.path for entry in entries}
-    for path in containers:
+    seen = set(map(_PATH, entries))
+    seen.update(containers)
+    if len(seen) == len(entries) + len(containers):
+        return
+    seen.clear()
+    for path in (*map(_PATH, entries), *containers):
         if path in seen:
             raise DecodeError("given twice", path=path)
         seen.add(path)
