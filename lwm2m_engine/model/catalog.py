@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path as File
+from typing import Any, TypeVar, overload
 
+from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import NoSuchVersion, UnknownObject
+from lwm2m_engine.model.classes import Classes, ObjectInstance, object_class
 from lwm2m_engine.model.sources import Sources, bundled_directory
 from lwm2m_engine.model.spec import ObjectSpec, Problem, ResourceSpec
+from lwm2m_engine.model.structuring import check_level, class_wanted, structure, unstructure
 from lwm2m_engine.model.versions import INITIAL, nearest_version, version_key
 from lwm2m_engine.model.view import DeviceView, ModelView
+from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ResourceType
+
+T = TypeVar("T")
 
 __all__ = ["Catalog", "ModelView"]
 
@@ -39,6 +46,7 @@ class Catalog:
             object_id: list(versions.values())[-1] for object_id, versions in self._objects.items()
         }
         self._problems = tuple(problems)
+        self._classes: dict[tuple[int, str], type[ObjectInstance]] = {}
         self._view = lru_cache(maxsize=1024)(self._new_view)
 
     @classmethod
@@ -47,7 +55,7 @@ class Catalog:
         return cls.of(Sources([bundled_directory()]))
 
     @classmethod
-    def load(cls, *paths: str | Path) -> Catalog:
+    def load(cls, *paths: str | File) -> Catalog:
         """The bundled registry and, replacing it where both define the same, the files and directories named.
 
         A file that cannot be used is a row in ``problems``.
@@ -107,6 +115,51 @@ class Catalog:
 
     def _new_view(self, enabler: str, announced: frozenset[tuple[int, str]]) -> DeviceView:
         return DeviceView(self.nearest, enabler, dict(announced))
+
+    # --- typed objects ------------------------------------------------------------------------------
+
+    @property
+    def classes(self) -> Mapping[str, type[ObjectInstance]]:
+        """The classes of typed objects by name: ``classes["Device"]``, ``classes["Device_1_0"]``."""
+        specs = (spec for versions in self._objects.values() for spec in versions.values())
+        return Classes(specs, self._class)
+
+    @overload
+    def structure(self, entries: Iterable[Entry], at: Path) -> Any: ...
+
+    @overload
+    def structure(self, entries: Iterable[Entry], at: Path, into: type[T]) -> T: ...
+
+    def structure(self, entries: Iterable[Entry], at: Path, into: Any = None) -> Any:
+        """The Object Instance ``at`` as a typed object, or those of the Object ``at`` as a dict by their id.
+
+        ``into`` is the class wanted, which type checkers need, or that of a version: ``Device``,
+        ``Device_1_0``, ``dict[int, Server]``. Without it the newest version is taken. Of each path the newest
+        entry counts; times are not kept. What the definition does not have goes to ``extra``.
+
+        Raises an ``ExceptionGroup`` with a ``ValueRejected`` for each entry that is not below ``at`` or does
+        not fit its Resource; ``UnknownObject``; ``ValueRejected`` when ``into`` does not go with ``at``.
+        Ranges are not checked: what a device reports is what it reports.
+        """
+        check_level(at)
+        kind = self._class(self[at[0]]) if into is None else class_wanted(into, at)
+        instances = structure(entries, kind, at)
+        return instances[at[1]] if len(at) == 2 else instances
+
+    def unstructure(self, value: ObjectInstance | Mapping[int, Any], at: Path) -> list[Entry]:
+        """The inverse of ``structure``: entries in order of path, without times. ``None`` gives no entry.
+
+        Raises an ``ExceptionGroup`` with a ``ValueRejected`` for each value that does not fit its Resource
+        and a ``PathError`` for each id that is none; ``ValueRejected`` when ``value`` does not go with ``at``.
+        """
+        return unstructure(value, at)
+
+    def _class(self, spec: ObjectSpec) -> type[ObjectInstance]:
+        """Held here, so that it is made once."""
+        made = self._classes.get((spec.id, spec.version))
+        if made is None:
+            made = self._classes[spec.id, spec.version] = object_class(spec)
+        return made
 
     # --- ModelView: the newest versions ------------------------------------------------------------
 

@@ -15,7 +15,9 @@ _WORD_START = re.compile(
     r"(?<=[a-z][a-z])(?=[A-Z])|(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[A-Z][A-Z])(?=[A-Z][a-z]{2})"
 )
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
-_RESERVED = frozenset(keyword.kwlist) | {"self"}
+# What typed objects have besides, and the types their stubs name.
+_TYPED = {"self", "extra", "bool", "bytes", "dict", "float", "int", "str"}
+_RESERVED = frozenset(keyword.kwlist) | _TYPED
 
 
 def attribute_names(resources: Iterable[tuple[int, str]]) -> dict[int, str]:

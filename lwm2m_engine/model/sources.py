@@ -122,6 +122,20 @@ def read_file(path: str, *, size: int) -> Definitions:
         return Definitions(problems=(Problem(path, None, error.strerror or str(error), refused=True),))
 
 
+def read_bundled(object_id: int, version: str) -> ObjectSpec:
+    """One definition of the bundled registry, without the rest of it.
+
+    Raises ``DDFError`` if its file is not there, is refused, or defines something else.
+    """
+    file = bundled_directory() / f"{object_id}_{version.replace('.', '_')}.xml"
+    definitions = Sources([], expected=[file]).read()
+    for spec in definitions.objects:
+        if (spec.id, spec.version) == (object_id, version):
+            return spec
+    reasons = [problem.reason for problem in definitions.problems if problem.refused or problem.line is None]
+    raise DDFError("; ".join(reasons) or f"does not define object {object_id} {version}", file=str(file))
+
+
 def _files(place: Path) -> Iterator[tuple[str, State]]:
     """A single file is taken whatever its name. What is hidden, or no regular file, is not looked at."""
     if place.is_file():
