@@ -137,7 +137,7 @@ def check_attributes(
     values: dict[str, str | None] = {}
     for name, value in attributes:
         if name in values:
-            raise ValueRejected(f"{name} is given more than once", value=name)
+            raise ValueRejected(f"{name} is given more than once", path=path, value=name)
         _check(name, value, path)
         if path is not None:
             _check_writable(name, path)
@@ -150,7 +150,7 @@ def check_attributes(
                 value=name,
             )
         values[name] = value
-    _check_together(values)
+    _check_together(values, path)
 
 
 def _check(name: str, value: str | None, path: Path | None) -> None:
@@ -192,20 +192,22 @@ def _check_kind(name: str, kind: ResourceType | None, path: Path | None) -> None
         raise ValueRejected(f"{name} is for {wanted}, and the Resource is {is_}", path=path, value=name)
 
 
-def _check_together(values: Mapping[str, str | None]) -> None:
+def _check_together(values: Mapping[str, str | None], path: Path | None) -> None:
     """The rules between attributes; exact, however many digits they have."""
     numbers = {
         name: Fraction(value) for name, value in values.items() if value is not None and name in _ORDERED
     }
     for low, high in _RANGES:
         if low in numbers and high in numbers and numbers[low] > numbers[high]:
-            raise ValueRejected(f"{low}={values[low]} is above {high}={values[high]}")
+            raise ValueRejected(f"{low}={values[low]} is above {high}={values[high]}", path=path)
     if "lt" not in numbers or "gt" not in numbers:
         return
     if numbers["lt"] >= numbers["gt"]:
-        raise ValueRejected(f"lt={values['lt']} is not below gt={values['gt']}")
+        raise ValueRejected(f"lt={values['lt']} is not below gt={values['gt']}", path=path)
     if numbers["lt"] + 2 * numbers.get("st", Fraction(0)) >= numbers["gt"]:
-        raise ValueRejected(f"lt={values['lt']} plus twice st={values['st']} is not below gt={values['gt']}")
+        raise ValueRejected(
+            f"lt={values['lt']} plus twice st={values['st']} is not below gt={values['gt']}", path=path
+        )
 
 
 # --- what a device has -----------------------------------------------------------------------------
@@ -239,7 +241,7 @@ def updated(attributes: Attributes, changes: Attributes) -> Attributes:
     """
     merged = dict(attributes) | dict(changes)
     result = tuple((name, value) for name, value in merged.items() if value is not None)
-    _check_together(dict(result))
+    _check_together(dict(result), None)
     return result
 
 
@@ -254,10 +256,7 @@ def effective(path: Path, assigned: Mapping[Path, Attributes]) -> Attributes:
     for depth in range(1, len(path) + 1):
         own = assigned.get(Path(path[:depth]), ())
         found |= {name: value for name, value in own if value is not None and name in _NOTIFICATION}
-    try:
-        _check_together(found)
-    except ValueRejected as error:
-        raise ValueRejected(error.reason, path=path) from None
+    _check_together(found, path)
     return tuple(found.items())
 
 

@@ -1,6 +1,7 @@
 """Requests to a device, what it says when it registers, and how people write the former.
 
-Classes of requests, ``Register`` and ``Update``; ``parse("GET /3")`` and ``parse_json``.
+Classes of requests, ``Register`` and ``Update``; ``parse("GET /3")`` and ``parse_json``; ``validate``, which
+says before sending what a device will refuse.
 """
 
 from lwm2m_engine.messages.requests import (
@@ -29,6 +30,7 @@ from lwm2m_engine.messages.requests import (
 )
 from lwm2m_engine.messages.text import parse, parse_json
 from lwm2m_engine.messages.uplink import Register, Update
+from lwm2m_engine.messages.validation import validate
 
 __all__ = [
     "VIRTUAL_OBSERVE_NOTIFY",
@@ -57,4 +59,5 @@ __all__ = [
     "WriteObject",
     "parse",
     "parse_json",
+    "validate",
 ]
