@@ -222,11 +222,16 @@ def _refuse_field(label: object, field: object, labels: Labels) -> None:
     """RFC 8428, 4.4: labels nobody knows are ignored unless they end in an underscore."""
     if label in labels[:9]:
         raise ValueRejected(f"field {label!r} has a value of the wrong type", value=field)
+    if label in _VERSION and isinstance(field, (int, float)) and field <= VERSION:
+        return
     if label in _MEANINGFUL or (isinstance(label, str) and label.endswith("_")):
         raise ValueRejected(f"field {label!r} is not supported", value=field)
 
 
-_MEANINGFUL = frozenset({"bv", "bs", "s", -5, -6, 5})
+VERSION = 10
+"""The version of SenML; a pack that names a later one is to be refused (RFC 8428, 4.4)."""
+_VERSION = frozenset({"bver", -1})
+_MEANINGFUL = frozenset({"bv", "bs", "s", -5, -6, 5}) | _VERSION
 """Base value, base sum and sum change what a value means; LwM2M does not use them."""
 
 
