@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from lwm2m_engine.attributes import ATTRIBUTES
 from lwm2m_server import configuration, settings
 from lwm2m_server.cli.demo import PRESETS
 from lwm2m_server.cli.main import lwm2m
@@ -45,6 +46,44 @@ SETTINGS_FOOT = """
 `lwm2m demo` starts from other defaults: {presets}, and `data` is a temporary folder. A settings file is read
 only when one is named.
 """
+
+ATTRIBUTES_HEAD = """\
+# Attributes
+
+Attributes are name and value behind a path, as in `PUT /3/0/9?pmin=10&pmax=60` or `</3/0/9>;pmin=10`
+(LwM2M Core, 7.3). What they are for, what is inherited and how requests are checked: [Ranges, validation and
+attributes](../explanation/ranges-and-validation.md).
+
+| attribute | since | on | value | for Resources of type | meaning |
+|---|---|---|---|---|---|
+"""
+
+ATTRIBUTES_FOOT = """
+The first ten are of class Notification: a server writes them with Write-Attributes or in an Observe, and a
+name without value removes one. The others are of class Properties: only the device tells them, in the links
+of a Discover, a Register or a Bootstrap-Discover, always with a value.
+
+A set is refused when `pmin` is above `pmax`, `epmin` above `epmax`, `lt` not below `gt`, or `lt` plus twice
+`st` not below `gt`. `depth` (0 to 3, LwM2M 1.2) is no attribute but a parameter of Discover.
+"""
+
+ATTRIBUTE_MEANINGS = {
+    "pmin": "at least so long between two notifications",
+    "pmax": "at most so long between two notifications, changed or not",
+    "epmin": "at least so long between two looks at the value",
+    "epmax": "at most so long between two looks at the value",
+    "lt": "notify when the value falls below or rises above this",
+    "gt": "notify when the value rises above or falls below this",
+    "st": "notify when the value differs this much from the last one notified",
+    "edge": "notify only when the value becomes false (0) or true (1)",
+    "con": "notifications are confirmable (1) or need not be (0)",
+    "hqmax": "how many values the device keeps while it cannot notify",
+    "dim": "how many Resource Instances there are",
+    "ver": "version of the Object",
+    "lwm2m": "version of the enabler",
+    "ssid": "the server that a Security, Server or OSCORE instance is for",
+    "uri": "address of the server that a Security or OSCORE instance is for",
+}
 
 
 def cli_page() -> str:
@@ -89,6 +128,28 @@ def meanings() -> dict[str, str]:
     return {key: " ".join(text.replace("``", "`").split()) for key, text in texts.items()}
 
 
+def attributes_page() -> str:
+    """Every attribute of a path."""
+    rows = [
+        " | ".join(
+            (
+                f"| `{name}`",
+                spec.since,
+                ", ".join(spec.levels) + (f" of {objects(spec.objects)}" if spec.objects else ""),
+                spec.value,
+                ", ".join(sorted(kind.value for kind in spec.types)) if spec.types else "any",
+                f"{ATTRIBUTE_MEANINGS[name]} |\n",
+            )
+        )
+        for name, spec in ATTRIBUTES.items()
+    ]
+    return ATTRIBUTES_HEAD + "".join(rows) + ATTRIBUTES_FOOT
+
+
+def objects(numbers: frozenset[int]) -> str:
+    return ", ".join(f"/{number}" for number in sorted(numbers))
+
+
 def shown(value: object) -> str:
     """A default as TOML would have it."""
     if isinstance(value, bool):
@@ -98,7 +159,7 @@ def shown(value: object) -> str:
     return f"`{value}`"
 
 
-PAGES = {"cli.md": cli_page, "settings.md": settings_page}
+PAGES = {"cli.md": cli_page, "settings.md": settings_page, "attributes.md": attributes_page}
 
 
 if __name__ == "__main__":
