@@ -53,15 +53,18 @@ path_ = click.option(
 @format_option("--format", "format_")
 @path_
 @payload_options
+@click.option("--coap", is_flag=True, help="Given are CoAP messages; they say format and path.")
 @folders
 @click.option("--table", "shown", flag_value="table", help="A table (the default).")
 @click.option("--json", "shown", flag_value="json", help="JSON instead of a table.")
+@click.option("--dump", "shown", flag_value="dump", help="The bytes in hexadecimal, and what they mean.")
 def decode(
     format_: ContentFormat | None,
     at: Path | None,
     digits: str | None,
     encoded: str | None,
     source: BinaryIO | None,
+    coap: bool,
     folders: tuple[File, ...],
     shown: str | None,
 ) -> None:
@@ -71,38 +74,67 @@ def decode(
     --base64 - each line of standard input is a payload, and --json prints one line for each; a
     payload that cannot be decoded is skipped with a word on standard error, and the exit code is 1.
 
+    With --coap the bytes are CoAP messages. They name their format; requests name their path, which
+    answers and notifications with the same token are then about (others are about --path).
+
     \b
     lwm2m decode --format tlv --path /3/0 --hex c10948
     lwm2m decode --path /3/0 notification.bin --json
     """
+    from lwm2m_server.cli.messages import Content, Conversation
     from lwm2m_server.cli.reading import load_catalog, read
 
     given, catalog = payloads(digits, encoded, source), load_catalog(folders)
+    conversation = Conversation()
 
-    def show(payload: bytes, place: str) -> None:
-        _show(read(payload, format_, at, catalog), place, catalog, shown)
+    def show(data: bytes, place: str) -> None:
+        content = conversation.hear(data) if coap else Content(data)
+        if content.remark:
+            _say(content.remark, place)
+            return
+        payload = content.payload
+        number = content.content_format if format_ is None else format_
+        reading = read(payload, number, content.at or at, catalog)
+        _say(reading.note, place)
+        _show(payload, reading, place, catalog, shown)
 
     each(given, show)
 
 
-def _note(reading: Reading, place: str) -> None:
-    if reading.note:
-        click.echo(f"{place}: {reading.note}" if place else reading.note, err=True)
+def _say(note: str, place: str) -> None:
+    if note:
+        click.echo(f"{place}: {note}" if place else note, err=True)
 
 
-def _show(reading: Reading, place: str, catalog: Catalog, shown: str | None) -> None:
+def _show(payload: bytes, reading: Reading, place: str, catalog: Catalog, shown: str | None) -> None:
     from lwm2m_server.cli import records
 
-    _note(reading, place)
     if shown == "json":
         rows = [records.record(entry, catalog) for entry in reading.entries]
         click.echo(json.dumps(rows, indent=None if place else 2))
         return
     if place:
         click.echo(f"{place}:")
-    records.show(reading.entries, catalog)
+    if shown == "dump":
+        _dump(payload, reading, catalog)
+    else:
+        records.show(reading.entries, catalog)
     if place:
         click.echo()
+
+
+def _dump(payload: bytes, reading: Reading, catalog: Catalog) -> None:
+    from lwm2m_server.cli.hexview import hexview
+    from lwm2m_server.cli.records import describe, show
+    from lwm2m_server.cli.spans import spans
+
+    found = spans(payload, reading.content_format, reading.entries)
+    for line in hexview(payload, found, lambda entry: describe(entry, catalog)):
+        click.echo(line)
+    if all(span.entry is None for span in found):
+        # Nothing says which bytes are which entry.
+        click.echo()
+        show(reading.entries, catalog)
 
 
 @click.command()
@@ -184,7 +216,7 @@ def convert(
 
     def rewrite(payload: bytes, place: str) -> None:
         reading = read(payload, source_format, at, catalog)
-        _note(reading, place)
+        _say(reading.note, place)
         below = common_path(reading.entries) if at is None else at
         write(rewritten(reading.entries, target, below, catalog.types, newest=latest), notation)
 

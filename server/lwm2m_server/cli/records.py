@@ -15,7 +15,7 @@ from lwm2m_engine.model.catalog import ModelView
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink, ResourceType, Value, coerce, from_text, to_text, type_of
 from lwm2m_server.cli.tables import show_table
-from lwm2m_server.cli.values import UNITS, literal
+from lwm2m_server.cli.values import UNITS, literal, quantity
 
 
 def record(entry: Entry, models: ModelView) -> dict[str, Any]:
@@ -55,6 +55,16 @@ def show(entries: Iterable[Entry], models: ModelView) -> None:
         time = () if not timed else ("" if entry.time is None else str(entry.time),)
         rows.append((*cells, kind(entry, models).value, *time))
     show_table(heading, rows)
+
+
+def describe(entry: Entry, models: ModelView) -> str:
+    """An entry in a line: ``/3/0/9 Battery Level = 72 %``."""
+    resource = models.resource(entry.path)
+    name = f" {resource.name}" if resource else ""
+    if entry.value is None:
+        return f"{entry.path}{name}"
+    time = "" if entry.time is None else f" at {entry.time}"
+    return f"{entry.path}{name} = {quantity(entry.value, resource.units if resource else '')}{time}"
 
 
 class Records:
