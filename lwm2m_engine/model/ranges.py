@@ -289,6 +289,6 @@ def _is(value: Number, allowed: Number) -> bool:
 
 def _as_float32(number: Number) -> float:
     try:
-        return struct.unpack("<f", struct.pack("<f", number))[0]  # type: ignore[no-any-return]
+        return struct.unpack("<f", struct.pack("<f", float(number)))[0]  # type: ignore[no-any-return]
     except OverflowError:
         return math.nan

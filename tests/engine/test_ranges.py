@@ -130,6 +130,8 @@ def test_bounds_hold_for_floats_of_32_bits():
     assert parse_range("0..0.1", FLOAT).check(0.1000001) is not None
     assert parse_range("0.1, 0.5", FLOAT).check(0.10000000149011612) is None
     assert parse_range("1..2", FLOAT).check(1e300) is not None
+    assert parse_range(f"0..1{'0' * 300}", FLOAT).check(1e301) is not None
+    assert parse_range(f"0..1{'0' * 309}", FLOAT).check(float("inf")) is not None
 
 
 def test_labels_are_there_for_whoever_shows_values():

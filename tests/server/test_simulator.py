@@ -429,6 +429,8 @@ async def test_discover_shows_what_was_written_with_write_attributes(
     assert len(links) == 20
     assert links["/3/0/9"] == (("pmin", "1"), ("pmax", "9"))
     assert links["/3/0/11"] == (("dim", "1"),)
+    above = await server.ask(device, Code.PUT, "/3/0/9", query=("pmin=10",))
+    assert above.code == Code.BAD_REQUEST
     refused = await server.ask(device, Code.PUT, "/3/0/9", query=("pmin=x",))
     assert refused.code == Code.BAD_REQUEST
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lwm2m_engine.attributes import check_attributes, parse_attributes
+from lwm2m_engine.attributes import check_attributes, parse_attributes, updated
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code
 from lwm2m_engine.codecs import decode, decode_paths, encode
 from lwm2m_engine.entries import Entry
@@ -154,12 +154,10 @@ class Service:
         attributes = parse_attributes(request.query)
         check_attributes(attributes, path)
         self._tree.discover(path)
-        own = self._tree.attributes.setdefault(path, {})
-        for name, value in attributes:
-            if value is None:
-                own.pop(name, None)
-            else:
-                own[name] = value
+        own = tuple(self._tree.attributes.get(path, {}).items())
+        self._tree.attributes[path] = {
+            name: value for name, value in updated(own, attributes) if value is not None
+        }
         self._changed([path])
         return CoapReply(Code.CHANGED)
 
