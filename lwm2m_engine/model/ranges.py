@@ -250,7 +250,7 @@ def _part(text: str) -> list[Interval]:
     """A pair in the wrong order, as -30..-120, is the interval between the two."""
     if match := _ALONE.fullmatch(text) or _DOTS.fullmatch(text) or _BRACKETS.fullmatch(text):
         ends = [_number(end) for end in match.groups()]
-        return [Interval(min(ends), max(ends))] if all(map(math.isfinite, ends)) else []
+        return [] if any(abs(end) == math.inf for end in ends) else [Interval(min(ends), max(ends))]
     if _HYPHENS.fullmatch(text):
         numbers = [_number(number) for number in text.split("-")]
         if len(numbers) == 2:

@@ -165,7 +165,12 @@ def test_the_whole_registry_is_read():
 
 
 KINDS = st.sampled_from(ResourceType)
-NUMBERS = st.integers().map(str) | st.decimals(allow_nan=False, allow_infinity=False).map(lambda d: f"{d:f}")
+HUGE = st.tuples(st.sampled_from(["1", "-9"]), st.integers(295, 312), st.sampled_from(["", ".5"]))
+NUMBERS = (
+    HUGE.map(lambda parts: parts[0] + "9" * parts[1] + parts[2])
+    | st.integers().map(str)
+    | st.decimals(allow_nan=False, allow_infinity=False).map(lambda d: f"{d:f}")
+)
 SEPARATORS = st.sampled_from(
     ["..", "...", "-", ", ", ";", ":", "=", " or ", "\n", " ", "[", "]", "bit", " bytes", "8-Bits", "on", "."]
 )
