@@ -150,7 +150,7 @@ class Catalog:
         """The inverse of ``structure``: entries in order of path, without times. ``None`` gives no entry.
 
         Raises an ``ExceptionGroup`` with a ``ValueRejected`` for each value that does not fit its Resource
-        and a ``PathError`` for each id that is none; ``ValueRejected`` when ``value`` does not go with ``at``.
+        and a ``PathError`` for each id that is none; ``ValueRejected`` if ``value`` does not go with ``at``.
         """
         return unstructure(value, at)
 

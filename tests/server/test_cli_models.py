@@ -1,11 +1,13 @@
 """``lwm2m models``."""
 
+import importlib
 import json
 import os
 
 import pytest
 from click.testing import CliRunner
 
+from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.model.sources import bundled_directory
 from lwm2m_server.cli.main import lwm2m
 from lwm2m_server.cli.models import models
@@ -44,7 +46,9 @@ def tank(tmp_path):
 
 def test_the_group_is_named_models():
     assert models.name == "models"
-    assert list(models.commands) == ["list", "show", "which", "check", "normalize"]
+    assert list(models.commands) == [
+        "list", "show", "diff", "schema", "which", "check", "normalize", "stubs",
+    ]  # fmt: skip
 
 
 def test_list(run):
@@ -77,19 +81,23 @@ def test_show(run):
     lines = run("show", "3/1.0").stdout.splitlines()
     assert lines[0] == "Device: object 3 version 1.0, single, mandatory"
     assert lines[1].startswith("urn:oma:lwm2m:oma:3, LwM2M 1.0 or later, ")
-    (row,) = [line for line in lines if line.startswith("9 ")]
-    assert row.split() == [
-        "9",
-        "Battery",
-        "Level",
-        "battery_level",
-        "R",
-        "Integer",
-        "single",
-        "optional",
-        "0-100",
-        "%",
-    ]
+    assert lines[3] == "/3 Device"
+    (row,) = [line for line in lines if line.startswith("├─ 9 ")]
+    assert row.split() == ["├─", "9", "Battery", "Level", "battery_level", "R", "Integer", "0-100", "%"]
+    assert lines[-1].startswith("└─ 22 ")
+    assert "Integer, multiple  mandatory  0-8" in lines[4 + 11]
+
+
+def test_show_values_that_have_names(run):
+    lines = run("show", "3387").stdout.splitlines()
+    start = lines.index("│  ├─ 0: disabled")
+    assert lines[start - 1].split()[:2] == ["├─", "800"]
+    assert lines[start + 4] == "│  └─ 255: non_responsive"
+
+
+def test_show_an_object_without_resources(run, tank):
+    tank.write_text(TANK[: TANK.index("<Resources>")] + "<Resources/></Object></LWM2M>")
+    assert run("show", "33333").stdout.splitlines()[3:] == ["/33333 Tank"]
 
 
 def test_show_as_json_is_the_newest_version(run):
@@ -106,6 +114,90 @@ def test_show_as_json_is_the_newest_version(run):
         "range": "0..100",
         "units": "/100",
     } in shown["resources"]
+
+
+def test_diff(run):
+    assert run("diff", "4/1.0", "4").stdout.splitlines() == [
+        "version: 1.0 -> 1.3",
+        "lwm2m_version: 1.0 -> 1.1",
+        "urn: urn:oma:lwm2m:oma:4 -> urn:oma:lwm2m:oma:4:1.3",
+        "~ 6   link_utilization: units % -> /100",
+        "~ 9   smnc: units % -> none",
+        "+ 11  SignalSNR  signal_snr  R  Integer  dB",
+        "+ 12  LAC  lac  R  Integer",
+        "+ 13  Coverage Enhancement Level  coverage_enhancement_level  R  Integer  0..4",
+    ]
+    assert "- 12  LAC  lac  R  Integer" in run("diff", "4", "4/1.0").stdout
+    assert run("diff", "4/1.3", "4").stdout == ""
+
+
+def test_ranges_that_mean_the_same_are_no_difference(run, tank):
+    (tank.parent / "new.xml").write_text(
+        TANK.replace("<Resources>", "<ObjectVersion>1.1</ObjectVersion><Resources>").replace(
+            "0..1", "0 .. 1.0"
+        )
+    )
+    assert not [line for line in run("diff", "33333/1.0", "33333/1.1").stdout.splitlines() if "~" in line]
+
+
+def test_diff_as_json(run):
+    found = json.loads(run("diff", "4", "4/1.2", "--json").stdout)
+    assert found["object"] == {
+        "version": ["1.3", "1.2"], "urn": ["urn:oma:lwm2m:oma:4:1.3", "urn:oma:lwm2m:oma:4:1.2"]
+    }  # fmt: skip
+    assert [row["attribute"] for row in found["resources"]["removed"]] == ["coverage_enhancement_level"]
+    assert found["resources"]["added"] == []
+    assert {"id": 6, "fields": {"units": ["/100", "%"]}} in found["resources"]["changed"]
+
+
+def test_schema(run, tank):
+    assert json.loads(run("schema", "33333/1.0").stdout) == {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:oma:lwm2m:x:33333",
+        "title": "Tank",
+        "description": "Object 33333 version 1.0",
+        "type": "object",
+        "properties": {
+            "level": {
+                "title": "Level",
+                "x-lwm2m": {"id": 1, "operations": "R", "units": "m3"},
+                "type": "number",
+                "minimum": 0,
+                "maximum": 1,
+            }
+        },
+        "required": ["level"],
+        "additionalProperties": False,
+    }
+
+
+def test_stubs(run, tank, tmp_path, monkeypatch):
+    result = run("stubs", tank.parent, "--to", "my_objects.py")
+    assert (result.exit_code, result.stdout) == (0, "my_objects.py and my_objects.pyi written\n")
+    assert "level: float | None" in (tmp_path / "my_objects.pyi").read_text()
+    monkeypatch.syspath_prepend(tmp_path)
+    my_objects = importlib.import_module("my_objects")
+    assert repr(my_objects.Tank_1_0(level=0.5)) == "Tank(level=0.5)"
+    assert my_objects.Tank is Catalog.load(tank).classes["Tank"]
+    assert {"Tank", "Tank_1_0"} <= set(dir(my_objects))
+    assert not hasattr(my_objects, "Device")
+    assert run("stubs", tank.parent, "--to", "my_objects.py").exit_code == 0
+
+
+def test_stubs_do_not_replace_what_somebody_wrote(run, tank, tmp_path):
+    (tmp_path / "objects.py").write_text("print()\n")
+    result = run("stubs", tank.parent)
+    assert result.exit_code == 1
+    assert "objects.py: was not written by this command; not replaced" in result.stderr
+    assert (tmp_path / "objects.py").read_text() == "print()\n"
+
+
+def test_stubs_say_what_they_could_not_use(run, tank, tmp_path):
+    (tank.parent / "bad.xml").write_text("<LWM2M/>")
+    result = run("stubs", tank.parent)
+    assert result.exit_code == 1
+    assert "not used" in result.stderr
+    assert "class Tank" in (tmp_path / "objects.pyi").read_text()
 
 
 def test_models_of_a_folder(run, tmp_path, tank):
@@ -131,6 +223,11 @@ def test_which(run, tank):
         (["show", "3/7.0"], 1, "object 3 has no version 7.0; loaded: 1.0, 1.1, 1.2"),
         (["show", "device"], 2, "'device' is not an object id such as 3, or 3/1.0"),
         (["which", "33333"], 1, "no model of object 33333 is loaded"),
+        (["diff", "3/1.0", "3/7.0"], 1, "object 3 has no version 7.0; loaded: 1.0, 1.1, 1.2"),
+        (["schema", "33333"], 1, "no model of object 33333 is loaded"),
+        (["stubs", ".", "--to", "my-objects.py"], 2, "'my-objects.py' is not the name of a Python module"),
+        (["stubs", ".", "--to", "objects.pyi"], 2, "'objects.pyi' is not the name of a Python module"),
+        (["stubs", ".", "--to", "no/objects.py"], 1, "no/objects.pyi: No such file or directory"),
         (["list", "--models", "nowhere"], 2, "'nowhere' does not exist"),
         (["check", "nowhere"], 2, "'nowhere' does not exist"),
         (["check", "."], 1, "there is no definition file (*.xml)"),

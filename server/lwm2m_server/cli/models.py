@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,16 +13,24 @@ import click
 
 from lwm2m_engine.errors import DDFError
 from lwm2m_engine.model.catalog import Catalog
+from lwm2m_engine.model.json_schema import json_schema
 from lwm2m_engine.model.normalized import file_name, write
 from lwm2m_engine.model.sources import Sources
-from lwm2m_engine.model.spec import ObjectSpec, Problem, ResourceSpec
+from lwm2m_engine.model.spec import ObjectSpec, Problem
+from lwm2m_engine.model.stubs import MARK, write_module, write_stub
+from lwm2m_server.cli.model_views import (
+    object_changes,
+    object_facts,
+    object_line,
+    resource_changes,
+    resource_facts,
+    tree,
+)
 from lwm2m_server.cli.options import folders
 from lwm2m_server.cli.parameters import complete_object
 from lwm2m_server.cli.tables import show_table
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-RESOURCE_HEADING = ("id", "name", "attribute", "operations", "type", "instances", "use", "range", "units")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 paths = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
@@ -42,7 +52,7 @@ def list_(folders: tuple[Path, ...], as_json: bool) -> None:
     """List the objects and the versions that are loaded."""
     catalog = _catalog(folders)
     if as_json:
-        _echo_json([_object_facts(spec) | {"versions": catalog.versions(spec.id)} for spec in catalog])
+        _echo_json([object_facts(spec) | {"versions": catalog.versions(spec.id)} for spec in catalog])
         return
     rows = ((str(spec.id), spec.name, " ".join(catalog.versions(spec.id)), spec.urn) for spec in catalog)
     show_table(("id", "name", "versions", "urn"), rows)
@@ -53,18 +63,51 @@ def list_(folders: tuple[Path, ...], as_json: bool) -> None:
 @folders
 @as_json
 def show(object: str, folders: tuple[Path, ...], as_json: bool) -> None:
-    """Show one object, the newest version if none is named."""
-    object_id, version = _key(object)
-    catalog = _catalog(folders)
-    spec = catalog[object_id, version] if version else catalog[object_id]
+    """Show one object as a tree, the newest version if none is named."""
+    spec = _object(_catalog(folders), object)
     if as_json:
-        resources = [_resource_facts(resource) for resource in spec.resources.values()]
-        _echo_json(_object_facts(spec) | {"resources": resources})
+        resources = [resource_facts(resource) for resource in spec.resources.values()]
+        _echo_json(object_facts(spec) | {"resources": resources})
         return
-    instances, use = _instances(spec), _use(spec)
-    click.echo(f"{spec.name}: object {spec.id} version {spec.version}, {instances}, {use}")
+    click.echo(object_line(spec))
     click.echo(f"{spec.urn}, LwM2M {spec.lwm2m_version} or later, {spec.source}\n")
-    show_table(RESOURCE_HEADING, (_resource_row(resource) for resource in spec.resources.values()))
+    click.echo("\n".join(tree(spec)))
+
+
+@models.command()
+@click.argument("first", metavar="ID/VERSION", shell_complete=complete_object)
+@click.argument("second", metavar="ID[/VERSION]", shell_complete=complete_object)
+@folders
+@as_json
+def diff(first: str, second: str, folders: tuple[Path, ...], as_json: bool) -> None:
+    """Show in what two objects, or versions of one, differ.
+
+    + marks a resource that only the second has, - one that only the first has, ~ one that has changed.
+    """
+    catalog = _catalog(folders)
+    old, new = _object(catalog, first), _object(catalog, second)
+    fields, rows = object_changes(old, new), list(resource_changes(old, new))
+    if as_json:
+        resources = {
+            "added": [resource_facts(row.new) for row in rows if row.old is None and row.new],
+            "removed": [resource_facts(row.old) for row in rows if row.new is None and row.old],
+            "changed": [{"id": row.id, "fields": row.fields} for row in rows if row.fields],
+        }
+        _echo_json({"object": fields, "resources": resources})
+        return
+    for field, (was, now) in fields.items():
+        click.echo(f"{field}: {was} -> {now}")
+    width = max((len(str(row.id)) for row in rows), default=0)
+    for row in rows:
+        click.echo(f"{row.sign} {row.id:<{width}}  {row}")
+
+
+@models.command()
+@click.argument("object", metavar="ID[/VERSION]", shell_complete=complete_object)
+@folders
+def schema(object: str, folders: tuple[Path, ...]) -> None:
+    """Print the JSON Schema of an object: an instance as JSON, by the generated names."""
+    _echo_json(json_schema(_object(_catalog(folders), object)))
 
 
 @models.command()
@@ -77,7 +120,7 @@ def which(object_id: int, folders: tuple[Path, ...], as_json: bool) -> None:
     newest = catalog[object_id]
     specs = [catalog[object_id, version] for version in catalog.versions(object_id)]
     if as_json:
-        _echo_json([_object_facts(spec) for spec in specs])
+        _echo_json([object_facts(spec) for spec in specs])
         return
     marks = ("newest" if spec is newest else "" for spec in specs)
     rows = ((spec.version, mark, spec.source) for spec, mark in zip(specs, marks, strict=True))
@@ -125,6 +168,47 @@ def normalize(source: Path, target: Path, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
+@models.command()
+@click.argument("source", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--to",
+    "target",
+    metavar="FILE.py",
+    default="objects.py",
+    show_default=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The module to write.",
+)
+def stubs(source: Path, target: Path) -> None:
+    """Write a module of typed classes for the definitions in DIR, and its stub.
+
+    Type checkers read the stub. The module reads DIR when it is imported; the two may move together.
+    """
+    if target.suffix != ".py" or not target.stem.isidentifier():
+        raise click.UsageError(f"{str(target)!r} is not the name of a Python module such as objects.py")
+    definitions = Sources([source]).read()
+    refused = _report(definitions.problems)
+    command = shlex.join(["lwm2m", "models", "stubs", str(source), "--to", str(target)])
+    title = f"Typed classes of the object definitions in {source}."
+    folder = Path(os.path.relpath(source, target.parent)).as_posix()
+    stub = target.with_suffix(".pyi")
+    _write_generated(stub, write_stub(definitions.objects, title, command))
+    _write_generated(target, write_module(folder, title, command))
+    click.echo(f"{target} and {stub} written")
+    if refused or not definitions.objects:
+        raise click.exceptions.Exit(1)
+
+
+def _write_generated(file: Path, text: str) -> None:
+    """Never over what somebody wrote."""
+    try:
+        if file.exists() and MARK not in file.read_text(encoding="utf-8"):
+            raise DDFError("was not written by this command; not replaced", file=str(file))
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DDFError(error.strerror or str(error), file=str(file)) from error
+
+
 # --- loading ---------------------------------------------------------------------------------------
 
 
@@ -142,6 +226,11 @@ def _report(problems: Iterable[Problem]) -> bool:
     return bool(refused)
 
 
+def _object(catalog: Catalog, text: str) -> ObjectSpec:
+    object_id, version = _key(text)
+    return catalog[object_id, version] if version else catalog[object_id]
+
+
 def _key(text: str) -> tuple[int, str]:
     first, _, version = text.strip("/").partition("/")
     if not (first.isascii() and first.isdigit()):
@@ -149,52 +238,11 @@ def _key(text: str) -> tuple[int, str]:
     return int(first), version
 
 
-# --- rows and JSON ---------------------------------------------------------------------------------
+# --- output ---------------------------------------------------------------------------------------
 
 
 def _echo_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
-
-
-def _object_facts(spec: ObjectSpec) -> dict[str, Any]:
-    return {
-        "id": spec.id,
-        "name": spec.name,
-        "version": spec.version,
-        "lwm2m_version": spec.lwm2m_version,
-        "urn": spec.urn,
-        "multiple": spec.multiple,
-        "mandatory": spec.mandatory,
-        "file": spec.source,
-    }
-
-
-def _resource_facts(spec: ResourceSpec) -> dict[str, Any]:
-    return {
-        "id": spec.id,
-        "name": spec.name,
-        "attribute": spec.attribute,
-        "operations": spec.operations,
-        "type": spec.type.value,
-        "multiple": spec.multiple,
-        "mandatory": spec.mandatory,
-        "range": spec.range,
-        "units": spec.units,
-    }
-
-
-def _resource_row(spec: ResourceSpec) -> tuple[str, ...]:
-    """Cells under ``RESOURCE_HEADING``."""
-    facts = spec.operations, spec.type.value, _instances(spec), _use(spec)
-    return str(spec.id), spec.name, spec.attribute, *facts, " ".join(spec.range.split()), spec.units
-
-
-def _instances(spec: ObjectSpec | ResourceSpec) -> str:
-    return "multiple" if spec.multiple else "single"
-
-
-def _use(spec: ObjectSpec | ResourceSpec) -> str:
-    return "mandatory" if spec.mandatory else "optional"
 
 
 def _verdict(file: str, objects: Iterable[ObjectSpec], problems: Iterable[Problem]) -> dict[str, Any]:
