@@ -11,6 +11,7 @@ from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import ValueRejected
 from lwm2m_engine.messages.requests import (
     Create,
+    Delete,
     Execute,
     Observe,
     ObserveComposite,
@@ -73,6 +74,8 @@ def _parts(request: Request) -> Iterator[_Part]:
             yield _Part(ROOT, "write", entries)
         case Create(path, entries):
             yield _Part(path, "create", entries)
+        case Delete(path) if len(path) == 4:
+            yield _Part(path, "write")
         case Execute(path):
             yield _Part(path, "execute")
         case Read(path):

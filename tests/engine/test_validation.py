@@ -9,6 +9,7 @@ from lwm2m_engine.errors import ValueRejected
 from lwm2m_engine.messages import (
     Cancel,
     Create,
+    Delete,
     Discover,
     Execute,
     Observe,
@@ -212,6 +213,8 @@ def test_the_device_s_version_of_an_object_decides():
         ("DISCOVER /3", None, []),
         ("CANCEL /3/0/9", None, []),
         ("DELETE /2/0", None, []),
+        ("DELETE /2/0/2/7", None, []),
+        ("DELETE /3/0/11/0", None, ["/3/0/11: Error Code cannot be written, only read"]),
     ],
 )
 def test_requests_are_checked_before_they_are_sent(text, version, expected):
@@ -265,6 +268,7 @@ REQUESTS = (
     | st.builds(ObserveLinks, st.lists(st.tuples(PATHS, ATTRIBUTES), max_size=2).map(tuple))
     | st.builds(ReadComposite, st.lists(PATHS, max_size=3).map(tuple))
     | st.builds(ObserveComposite, st.lists(PATHS, max_size=3).map(tuple))
+    | st.builds(Delete, PATHS)
     | st.builds(Discover, PATHS)
     | st.builds(Cancel, PATHS)
     | st.just(ReadAll())
