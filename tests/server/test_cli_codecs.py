@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,8 @@ def bundled() -> Catalog:
 @pytest.fixture(autouse=True)
 def _load_once(bundled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading the registry is most of what a command does; once is enough for all tests here."""
-    load = reading.load_catalog
-    monkeypatch.setattr(reading, "load_catalog", lambda folders: load(folders) if folders else bundled)
+    load = reading.load_models
+    monkeypatch.setattr(reading, "load_models", lambda folders: load(folders) if folders else bundled)
 
 
 def run(*arguments: str, stdin: bytes | str = b"") -> Result:
@@ -182,6 +184,169 @@ def test_bad_values_are_one_line(text: str, said: str) -> None:
     assert result.exit_code == 1
     assert said in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_no_traceback_for_a_number_that_is_no_format() -> None:
+    result = run("decode", "--format", "11541", "--path", "/3/0", "--hex", "00")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: unknown content format (content format 11541)\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--hex", "c1094"), "Error: --hex: 5 digits are an odd number; two make a byte"),
+        (("--hex", "c10g"), "Error: --hex: 'g' is no hexadecimal digit"),
+        (("--hex", "c1 09 4"), "Error: --hex: 5 digits"),
+        (("--base64", "wQlI="), "Error: --base64: 'wQlI=' is not base64"),
+        (("--hex", ""), "Error: the payload is empty"),
+        (("--format", "senml_cbr", "--hex", "00"), "did you mean senml-cbor?"),
+        (("--format", "TLV2", "--hex", "00"), "did you mean tlv?"),
+    ],
+)
+def test_slips_are_named(arguments: tuple[str, ...], said: str) -> None:
+    result = run("decode", *arguments)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+# --- formats and paths that are not given -----------------------------------------------------------
+
+
+def test_a_guess_is_said_on_standard_error() -> None:
+    result = run("decode", "--path", "/3/0", "--hex", BATTERY, "--json")
+    assert [record["value"] for record in json.loads(result.stdout)] == [72]
+    assert result.stderr == "format guessed: tlv (11542)\n"
+
+
+def test_all_that_could_be_meant_is_said() -> None:
+    result = run("decode", "--path", "/3/0/9", "--hex", "3830", "--json")
+    assert [record["value"] for record in json.loads(result.stdout)] == [80]
+    assert result.stderr == "format guessed: text (0); cbor (60) would give other values\n"
+    result = run("decode", "-", stdin='[{"n":"/3/0/9","v":72}]')
+    assert result.stderr == ("format guessed: senml-json (110); senml-etch-json (320) would give the same\n")
+
+
+@pytest.mark.parametrize(
+    ("content_format", "payload"),
+    [
+        ("senml-json", b'[{"bn":"/3/0/9","v":72}]'),
+        ("senml-cbor", bytes.fromhex("81a221662f332f302f39021848")),
+        ("oma-json", b'{"bn":"/3/0/","e":[{"n":"9","v":72}]}'),
+        ("lwm2m-cbor", bytes.fromhex("a103a100a1091848")),
+        ("senml-etch-json", b'[{"bn":"/3/0/9","v":72}]'),
+    ],
+)
+def test_no_path_is_needed_where_the_payload_says_it(content_format: str, payload: bytes) -> None:
+    wanted = [{"path": "/3/0/9", "type": "Integer", "value": 72, "time": None}]
+    assert decode("--format", content_format, "-", stdin=payload) == wanted
+    assert decode("-", stdin=payload) == wanted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--format", "tlv", "--hex", BATTERY), "tlv (11542) does not say what it is about: give the path"),
+        (("--format", "text", "--hex", "3732"), "text (0) does not say what it is about"),
+        (("--hex", BATTERY), "this looks like tlv (11542), which does not name its object: give the path"),
+        (("--hex", "3732"), "no format that names its objects fits this payload: give the path"),
+        (("--path", "/4", "--base64", "W3sibiI6Ii8zLzAvOSIsInYiOjcyfV0="), "senml-json (110) or"),
+        (("--path", "/3/0", "--hex", "ff"), "no format fits this payload at /3/0; --format says why"),
+    ],
+)
+def test_what_is_missing_is_said(arguments: tuple[str, ...], said: str) -> None:
+    result = run("decode", *arguments)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_encode_finds_the_path_in_its_values() -> None:
+    records = [{"path": "/3/0/9", "value": 72}, {"path": "/3/0/0", "value": "x"}]
+    result = run("encode", "--format", "tlv", "--hex", stdin=json.dumps(records))
+    assert result.stdout == "c10948c10078\n"
+
+
+def test_paths_alone_and_values_to_delete() -> None:
+    listed = decode("-", stdin='[{"n":"/3/0"},{"n":"/4/0/1"}]')
+    assert [(record["path"], record["value"]) for record in listed] == [("/3/0", None), ("/4/0/1", None)]
+    deleted = [{"path": "/3/0/6/0", "type": "Integer", "value": None, "time": None}]
+    payload = run("encode", "--format", "senml-etch-json", stdin=json.dumps(deleted)).stdout
+    assert decode("--format", "senml-etch-json", "-", stdin=payload) == deleted
+
+
+# --- several payloads -------------------------------------------------------------------------------
+
+
+def test_a_payload_a_line() -> None:
+    lines = "c10948\n\nC1:09:49\n0xc1094a\n"
+    result = run("decode", "--format", "tlv", "--path", "/3/0", "--hex", "-", "--json", stdin=lines)
+    assert result.exit_code == 0
+    assert [json.loads(line)[0]["value"] for line in result.stdout.splitlines()] == [72, 73, 74]
+    result = run("decode", "--format", "tlv", "--path", "/3/0", "--base64", "-", "--json", stdin="wQlI\nwQlJ")
+    assert [json.loads(line)[0]["value"] for line in result.stdout.splitlines()] == [72, 73]
+
+
+def test_a_line_that_is_no_payload_does_not_stop_the_others() -> None:
+    result = run("decode", "--path", "/3/0", "--hex", "-", "--json", stdin="zz\nc10948\nc1\n")
+    assert result.exit_code == 1
+    assert [json.loads(line)[0]["value"] for line in result.stdout.splitlines()] == [72]
+    assert result.stderr.splitlines() == [
+        "Error: line 1: --hex: 'z' is no hexadecimal digit",
+        "line 2: format guessed: tlv (11542)",
+        "Error: line 3: no format fits this payload at /3/0; --format says why one does not",
+    ]
+
+
+def test_tables_of_lines_have_headings() -> None:
+    result = run("decode", "--format", "tlv", "--path", "/3/0", "--hex", "-", stdin="c10948\n")
+    assert result.stdout.splitlines() == [
+        "line 1:",
+        "path    name           value  units  type",
+        "/3/0/9  Battery Level  72     %      Integer",
+        "",
+    ]
+
+
+def test_lines_that_never_come() -> None:
+    result = run("decode", "--path", "/3/0", "--hex", "-", stdin="\n")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: --hex -: there is no payload on standard input\n"
+
+
+# --- dump -------------------------------------------------------------------------------------------
+
+
+def test_bytes_beside_what_they_mean() -> None:
+    result = run("decode", "--format", "tlv", "--path", "/3/0", "--hex", BATTERY, "--dump")
+    assert result.stdout.splitlines() == [
+        "0000  c1 09                    ..        Resource 9, 1 byte",
+        "0002  48                       H           /3/0/9 Battery Level = 72 %",
+    ]
+
+
+def test_a_dump_tells_times() -> None:
+    payload = '[{"bn":"/3/0/9","bt":1700000000,"v":72}]'
+    result = run("decode", "--format", "110", "--dump", "-", stdin=payload)
+    assert "/3/0/9 Battery Level = 72 % at 1700000000" in result.stdout
+
+
+# --- start ------------------------------------------------------------------------------------------
+
+
+def test_decoding_imports_nothing_it_does_not_need() -> None:
+    script = (
+        "import sys; from lwm2m_server.cli.main import lwm2m\n"
+        "try: lwm2m.main('decode --format tlv --path /3/0 --hex c10948'.split(), prog_name='lwm2m')\n"
+        "finally: print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert "Battery Level" in done.stdout
+    heavy = {"rich", "asyncio", "aiocoap", "starlette", "cbor2", "pluggy", "lwm2m_engine.engine"}
+    assert not heavy & set(done.stderr.split())
 
 
 def test_one_source_is_needed() -> None:

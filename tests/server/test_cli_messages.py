@@ -27,7 +27,7 @@ def bundled() -> Catalog:
 
 @pytest.fixture(autouse=True)
 def _load_once(bundled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "load_catalog", lambda folders: bundled)
+    monkeypatch.setattr(reading, "load_models", lambda folders: bundled)
 
 
 def run(*messages: Message, more: tuple[str, ...] = ()) -> Result:

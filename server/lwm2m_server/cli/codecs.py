@@ -20,7 +20,8 @@ from lwm2m_server.cli.parameters import as_format, as_path, complete_format, com
 from lwm2m_server.cli.payloads import each, payload_options, payloads, write
 
 if TYPE_CHECKING:
-    from lwm2m_engine.model.catalog import Catalog
+    from lwm2m_engine.model.view import ModelView
+    from lwm2m_server.cli.messages import Content
     from lwm2m_server.cli.reading import Reading
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -81,24 +82,32 @@ def decode(
     lwm2m decode --format tlv --path /3/0 --hex c10948
     lwm2m decode --path /3/0 notification.bin --json
     """
-    from lwm2m_server.cli.messages import Content, Conversation
-    from lwm2m_server.cli.reading import load_catalog, read
+    from lwm2m_server.cli.reading import load_models, read
 
-    given, catalog = payloads(digits, encoded, source), load_catalog(folders)
-    conversation = Conversation()
+    given, models = payloads(digits, encoded, source), load_models(folders)
+    hear = _listener() if coap else None
 
     def show(data: bytes, place: str) -> None:
-        content = conversation.hear(data) if coap else Content(data)
-        if content.remark:
-            _say(content.remark, place)
-            return
-        payload = content.payload
-        number = content.content_format if format_ is None else format_
-        reading = read(payload, number, content.at or at, catalog)
+        payload, path = data, at
+        number: int | None = format_
+        if hear is not None:
+            content = hear(data)
+            if content.remark:
+                _say(content.remark, place)
+                return
+            payload, path = content.payload, content.at or at
+            number = content.content_format if format_ is None else format_
+        reading = read(payload, number, path, models)
         _say(reading.note, place)
-        _show(payload, reading, place, catalog, shown)
+        _show(payload, reading, place, models, shown)
 
     each(given, show)
+
+
+def _listener() -> Callable[[bytes], Content]:
+    from lwm2m_server.cli.messages import Conversation
+
+    return Conversation().hear
 
 
 def _say(note: str, place: str) -> None:
@@ -106,35 +115,35 @@ def _say(note: str, place: str) -> None:
         click.echo(f"{place}: {note}" if place else note, err=True)
 
 
-def _show(payload: bytes, reading: Reading, place: str, catalog: Catalog, shown: str | None) -> None:
+def _show(payload: bytes, reading: Reading, place: str, models: ModelView, shown: str | None) -> None:
     from lwm2m_server.cli import records
 
     if shown == "json":
-        rows = [records.record(entry, catalog) for entry in reading.entries]
+        rows = [records.record(entry, models) for entry in reading.entries]
         click.echo(json.dumps(rows, indent=None if place else 2))
         return
     if place:
         click.echo(f"{place}:")
     if shown == "dump":
-        _dump(payload, reading, catalog)
+        _dump(payload, reading, models)
     else:
-        records.show(reading.entries, catalog)
+        records.show(reading.entries, models)
     if place:
         click.echo()
 
 
-def _dump(payload: bytes, reading: Reading, catalog: Catalog) -> None:
+def _dump(payload: bytes, reading: Reading, models: ModelView) -> None:
     from lwm2m_server.cli.hexview import hexview
     from lwm2m_server.cli.records import describe, show
     from lwm2m_server.cli.spans import spans
 
     found = spans(payload, reading.content_format, reading.entries)
-    for line in hexview(payload, found, lambda entry: describe(entry, catalog)):
+    for line in hexview(payload, found, lambda entry: describe(entry, models)):
         click.echo(line)
     if all(span.entry is None for span in found):
         # Nothing says which bytes are which entry.
         click.echo()
-        show(reading.entries, catalog)
+        show(reading.entries, models)
 
 
 @click.command()
@@ -167,10 +176,10 @@ def encode(
     echo '[{"path": "/3/0/9", "value": 72}]' | lwm2m encode --format tlv --path /3/0 --hex
     """
     from lwm2m_server.cli.conversion import common_path
-    from lwm2m_server.cli.reading import CODECS, load_catalog
+    from lwm2m_server.cli.reading import CODECS, load_models
     from lwm2m_server.cli.records import Records
 
-    records = Records((named or source).read(), load_catalog(folders))
+    records = Records((named or source).read(), load_models(folders))
     at = common_path(records.entries) if at is None else at
     write(CODECS.encode(records.entries, format_, at=at, types=records.types), notation)
 
@@ -208,16 +217,16 @@ def convert(
     lwm2m convert --to senml-json --path /3/0 --hex c10948
     """
     from lwm2m_server.cli.conversion import common_path, is_text, rewritten
-    from lwm2m_server.cli.reading import load_catalog, read
+    from lwm2m_server.cli.reading import load_models, read
 
-    given, catalog = payloads(digits, encoded, source), load_catalog(folders)
+    given, models = payloads(digits, encoded, source), load_models(folders)
     if notation is None and source is None:
         notation = "text" if is_text(target) else "hex" if digits is not None else "base64"
 
     def rewrite(payload: bytes, place: str) -> None:
-        reading = read(payload, source_format, at, catalog)
+        reading = read(payload, source_format, at, models)
         _say(reading.note, place)
         below = common_path(reading.entries) if at is None else at
-        write(rewritten(reading.entries, target, below, catalog.types, newest=latest), notation)
+        write(rewritten(reading.entries, target, below, models.types, newest=latest), notation)
 
     each(given, rewrite)

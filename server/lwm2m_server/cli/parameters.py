@@ -20,7 +20,7 @@ def as_format(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     try:
         return ContentFormat.named(value)
     except UnsupportedFormat as error:
-        names = [name for known in ContentFormat for name in (known.label, str(known.value))]
+        names = [known.label for known in ContentFormat]
         near = get_close_matches(value.lower(), names, n=1, cutoff=0.5)
         if not near:
             raise

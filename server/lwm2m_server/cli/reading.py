@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path as File
 from typing import NamedTuple
 
@@ -13,9 +13,9 @@ from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import CodecError, DecodeError
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.guessing import Guess, guesses
-from lwm2m_engine.model.catalog import Catalog
-from lwm2m_engine.model.sources import Sources
+from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import ROOT, Path
+from lwm2m_server.cli.definitions import Definitions
 
 CODECS = Codecs()
 _SOME_OBJECT, _SOME_RESOURCE = Path((0,)), Path((0, 0, 0))
@@ -31,13 +31,13 @@ class Reading(NamedTuple):
     """What was guessed, as a sentence."""
 
 
-def load_catalog(folders: Iterable[File]) -> Catalog:
+def load_models(folders: Sequence[File]) -> ModelView:
     """The models of the usual places and of ``folders``; files that are not used are said."""
-    catalog = Catalog.of(Sources.standard(folders))
-    for problem in catalog.problems:
+    models = Definitions(folders)
+    for problem in models.problems:
         if problem.refused:
             click.echo(f"not used: {problem}", err=True)
-    return catalog
+    return models
 
 
 def format_name(content_format: int) -> str:
@@ -46,12 +46,12 @@ def format_name(content_format: int) -> str:
     return f"{ContentFormat(content_format).label} ({content_format:d})" if known else str(content_format)
 
 
-def read(payload: bytes, content_format: int | None, at: Path | None, catalog: Catalog) -> Reading:
+def read(payload: bytes, content_format: int | None, at: Path | None, models: ModelView) -> Reading:
     """Raises ``CodecError``."""
     if content_format is None:
-        return _guessed(payload, at, catalog)
+        return _guessed(payload, at, models)
     try:
-        entries = CODECS.decode(payload, content_format, at=at or ROOT, types=catalog.types)
+        entries = CODECS.decode(payload, content_format, at=at or ROOT, types=models.types)
     except DecodeError as error:
         paths = _paths(payload, content_format)
         if paths is None:
@@ -79,8 +79,8 @@ def _explained(error: DecodeError, payload: bytes, content_format: int, at: Path
 _GIVE_PATH = "give the path of the request, such as --path /3/0"
 
 
-def _guessed(payload: bytes, at: Path | None, catalog: Catalog) -> Reading:
-    found = guesses(payload, at=at or ROOT, types=catalog.types)
+def _guessed(payload: bytes, at: Path | None, models: ModelView) -> Reading:
+    found = guesses(payload, at=at or ROOT, types=models.types)
     if not found:
         raise DecodeError(_unguessed(payload, at))
     first = found[0]

@@ -11,7 +11,7 @@ import click
 
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import EncodeError, ValueRejected
-from lwm2m_engine.model.catalog import ModelView
+from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink, ResourceType, Value, coerce, from_text, to_text, type_of
 from lwm2m_server.cli.tables import show_table
