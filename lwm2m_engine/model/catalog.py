@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path as File
 from typing import Any, TypeVar, overload
 
@@ -118,7 +118,7 @@ class Catalog:
 
     # --- typed objects ------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def classes(self) -> Mapping[str, type[ObjectInstance]]:
         """The classes of typed objects by name: ``classes["Device"]``, ``classes["Device_1_0"]``."""
         specs = (spec for versions in self._objects.values() for spec in versions.values())

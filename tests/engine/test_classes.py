@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.model.classes import RESERVED, ObjectInstance, class_names, object_class, pascal_case
+from lwm2m_engine.model.names import attribute_names
 from lwm2m_engine.model.spec import ObjectSpec, ResourceSpec
 from lwm2m_engine.values import ResourceType
 
@@ -111,6 +112,7 @@ def test_classes_of_a_catalog(catalog):
     assert "Location" not in catalog.classes
     with pytest.raises(KeyError):
         catalog.classes["Location"]
+    assert catalog.classes is catalog.classes
 
 
 def test_what_a_class_has():
@@ -122,6 +124,13 @@ def test_what_a_class_has():
     empty = barrel()
     assert (empty.level, empty.valves, empty.extra) == (None, None, {})
     assert empty.extra is not barrel().extra
+
+
+def test_resources_named_like_what_a_class_has_anyway():
+    names = attribute_names([(0, "Extra"), (1, "Float"), (2, "Dict"), (3, "Self")])
+    resources = [a_resource(id, attribute) for id, attribute in names.items()]
+    made = object_class(an_object(resources=resources))
+    assert [field.name for field in attrs.fields(made)] == ["extra", "extra_", "float_", "dict_", "self_"]
 
 
 def test_misspelt_attributes_are_refused():
