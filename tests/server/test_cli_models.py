@@ -184,6 +184,21 @@ def test_stubs(run, tank, tmp_path, monkeypatch):
     assert run("stubs", tank.parent, "--to", "my_objects.py").exit_code == 0
 
 
+@pytest.mark.parametrize("damage", ["refused", "gone"])
+def test_a_module_of_stubs_warns_of_files_it_cannot_use(run, tank, tmp_path, monkeypatch, damage):
+    run("stubs", tank.parent, "--to", f"my_{damage}.py")
+    if damage == "gone":
+        tank.unlink()
+        tank.parent.rmdir()
+    else:
+        tank.write_text("<LWM2M/>")
+    monkeypatch.syspath_prepend(tmp_path)
+    reason = {"gone": "no such file or directory", "refused": "there is no <Object>"}[damage]
+    with pytest.warns(UserWarning, match=f"^not used: .*{reason}$"):
+        module = importlib.import_module(f"my_{damage}")
+    assert not hasattr(module, "Tank")
+
+
 def test_stubs_do_not_replace_what_somebody_wrote(run, tank, tmp_path):
     (tmp_path / "objects.py").write_text("print()\n")
     result = run("stubs", tank.parent)
