@@ -22,9 +22,10 @@ class Guess:
 
     content_format: int
     entries: tuple[Entry, ...]
-    """Without values for the payload of a composite read, which is a list of paths."""
     strict: bool
     """Nothing in it had to be tolerated."""
+    listed: bool = False
+    """The payload is the list of paths of a composite read; the entries have no values."""
 
 
 def guesses(
@@ -62,7 +63,7 @@ def _read(payload: bytes, number: int, at: Path, types: Types | None, codecs: Co
     except DecodeError:
         return None
     below = all(path.startswith(at) for path in paths)
-    return Guess(number, tuple(Entry(path, None) for path in paths), True) if below else None
+    return Guess(number, tuple(Entry(path, None) for path in paths), True, True) if below else None
 
 
 _FIRST: dict[int, bytes] = {ContentFormat.LINK_FORMAT: b"<"}

@@ -353,3 +353,17 @@ def test_one_source_is_needed() -> None:
     common = ("decode", "--format", "tlv", "--path", "/3/0")
     for sources in ((), ("--hex", BATTERY, "--base64", "wQlI"), ("--hex", BATTERY, "-")):
         assert run(*common, *sources).exit_code == 2
+
+
+@pytest.mark.parametrize("content_format", ["tlv", "senml-json", "senml-cbor", "oma-json", "lwm2m-cbor"])
+@pytest.mark.parametrize("shown", ["--dump", "--table"])
+def test_no_values(content_format: str, shown: str) -> None:
+    result = run("decode", "--format", content_format, "--path", "/3/0", "--hex", "", shown)
+    assert result.exit_code == 0
+    assert result.stderr == "the payload has no values\n"
+    assert "/3" not in result.stdout
+
+
+def test_an_empty_text_is_a_value() -> None:
+    result = run("decode", "--format", "text", "--path", "/3/0/0", "--hex", "", "--dump")
+    assert result.stdout.split(maxsplit=1) == ["0000", '/3/0/0 Manufacturer = ""\n']

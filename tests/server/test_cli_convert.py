@@ -117,3 +117,14 @@ def test_a_payload_a_line() -> None:
     assert result.stdout == "72\n73\n"
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: line 3: ")
+
+
+def test_a_list_of_paths_stays_one() -> None:
+    listed = '[{"n":"/3/0"},{"n":"/4/0/1"}]'
+    cbor = run("--to", "lwm2m-cbor", "--as", "hex", "-", stdin=listed).stdout.strip()
+    assert run("--from", "senml-json", "--to", "senml-json", "-", stdin=listed).stdout == listed
+    # A list of paths must not become an order to delete: {[3, 0]: null} lists, {"v": null} deletes.
+    assert cbor == "a2" + "820300f6" + "83040001f6"
+    refused = run("--to", "tlv", "-", stdin=listed)
+    assert refused.exit_code == 1
+    assert "no list of paths in this format" in refused.stderr

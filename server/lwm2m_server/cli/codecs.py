@@ -99,6 +99,8 @@ def decode(
             number = content.content_format if format_ is None else format_
         reading = read(payload, number, path, models)
         _say(reading.note, place)
+        if not reading.entries:
+            _say("the payload has no values", place)
         _show(payload, reading, place, models, shown)
 
     each(given, show)
@@ -217,7 +219,7 @@ def convert(
     lwm2m convert --to senml-json --path /3/0 --hex c10948
     """
     from lwm2m_server.cli.conversion import common_path, is_text, rewritten
-    from lwm2m_server.cli.reading import load_models, read
+    from lwm2m_server.cli.reading import CODECS, load_models, read
 
     given, models = payloads(digits, encoded, source), load_models(folders)
     if notation is None and source is None:
@@ -226,6 +228,9 @@ def convert(
     def rewrite(payload: bytes, place: str) -> None:
         reading = read(payload, source_format, at, models)
         _say(reading.note, place)
+        if reading.listed:
+            write(CODECS.encode_paths([entry.path for entry in reading.entries], target), notation)
+            return
         below = common_path(reading.entries) if at is None else at
         write(rewritten(reading.entries, target, below, models.types, newest=latest), notation)
 

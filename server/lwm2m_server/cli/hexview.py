@@ -16,7 +16,7 @@ def hexview(payload: bytes, spans: Sequence[Span], describe: Callable[[Entry], s
     for span in spans:
         meaning = [text for text in (span.text, describe(span.entry) if span.entry else "") if text]
         beside = "  " * span.depth + ": ".join(meaning)
-        for start in range(span.start, span.stop, WIDTH):
+        for start in range(span.start, max(span.stop, span.start + 1), WIDTH):
             row = payload[start : min(start + WIDTH, span.stop)]
             shown = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
             yield f"{start:0{digits}x}  {row.hex(' '):{3 * WIDTH - 1}}  {shown:{WIDTH}}  {beside}".rstrip()

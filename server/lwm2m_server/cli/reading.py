@@ -29,6 +29,8 @@ class Reading(NamedTuple):
     entries: Sequence[Entry]
     note: str = ""
     """What was guessed, as a sentence."""
+    listed: bool = False
+    """The payload of a composite read: paths, no values."""
 
 
 def load_models(folders: Sequence[File]) -> ModelView:
@@ -56,7 +58,7 @@ def read(payload: bytes, content_format: int | None, at: Path | None, models: Mo
         paths = _paths(payload, content_format)
         if paths is None:
             raise _explained(error, payload, content_format, at) from None
-        entries = [Entry(path, None) for path in paths]
+        return Reading(content_format, at or ROOT, [Entry(path, None) for path in paths], listed=True)
     return Reading(content_format, at or ROOT, entries)
 
 
@@ -84,7 +86,7 @@ def _guessed(payload: bytes, at: Path | None, models: ModelView) -> Reading:
     if not found:
         raise DecodeError(_unguessed(payload, at))
     first = found[0]
-    return Reading(first.content_format, at or ROOT, first.entries, _note(found))
+    return Reading(first.content_format, at or ROOT, first.entries, _note(found), first.listed)
 
 
 def _note(found: Sequence[Guess]) -> str:

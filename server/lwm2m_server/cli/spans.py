@@ -28,7 +28,7 @@ class Span(NamedTuple):
 
 def spans(payload: bytes, content_format: int, entries: Sequence[Entry]) -> list[Span]:
     """All bytes of a payload that was decoded to ``entries``, in order."""
-    found = _dissector(content_format)(payload, entries)
+    found = _dissector(content_format)(payload, entries) if payload else _plain(payload, entries)
     if len(entries) == 1 and all(span.entry is None for span in found):
         # Whatever they are in particular, one value was made of them.
         found[0] = found[0]._replace(entry=entries[0])
