@@ -112,6 +112,8 @@ def coerce(value: object, kind: ResourceType | None) -> Value:
     Integer, an integer for a Float, the text ``"3:0"`` for an Objlnk. ``kind=None`` (no model) keeps
     any LwM2M value.
     """
+    if value.__class__ not in _EXACT:
+        value = _exact(value)
     if kind is None or kind is ResourceType.NONE:
         return _untyped(value)
     result = _COERCIONS[kind](value)
@@ -153,18 +155,36 @@ def from_base64(text: str) -> bytes:
     Real clients send all four spellings. Tails with stray bits are refused: two texts must not
     stand for the same bytes by accident.
     """
-    compact = text.rstrip("=").replace("-", "+").replace("_", "/")
-    padding = len(text) - len(compact)
-    if padding > 2 or (padding and len(text) % 4) or not compact.isascii():
+    padding = len(text) - len(text.rstrip("="))
+    if padding > 2 or (padding and len(text) % 4):
         raise ValueRejected(f"{show(text)} is not base64", value=text)
-    padded = compact + "=" * (-len(compact) % 4)
+    # Firmware comes this way: as few copies as can be.
+    plain = text.translate(_PLAIN_ALPHABET) if "-" in text or "_" in text else text
+    if not padding and len(text) % 4:
+        plain += "=" * (-len(text) % 4)
     try:
-        data = base64.b64decode(padded, validate=True)
-    except (binascii.Error, ValueError):
+        data = binascii.a2b_base64(plain, strict_mode=True)
+    except ValueError:
         raise ValueRejected(f"{show(text)} is not base64", value=text) from None
-    if base64.b64encode(data).decode("ascii") != padded:
+    last = len(data) % 3
+    if last and binascii.b2a_base64(data[-last:], newline=False) != plain[-4:].encode("ascii"):
         raise ValueRejected(f"{show(text)} is not canonical base64", value=text)
     return data
+
+
+_PLAIN_ALPHABET = str.maketrans("-_", "+/")
+
+
+_EXACT = frozenset({bool, int, float, str, bytes, ObjLink})
+
+
+def _exact(value: object) -> object:
+    """Members of an IntEnum and the like as the plain values they are: codecs go by the class."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    return float.__float__(value) if isinstance(value, float) else value
 
 
 def _untyped(value: object) -> Value:

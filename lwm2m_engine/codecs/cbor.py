@@ -10,7 +10,7 @@ from lwm2m_engine.codecs.codec import Codec, Scope, incoming_single, outgoing_si
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError
 from lwm2m_engine.formats import ContentFormat
-from lwm2m_engine.values import ResourceType, Value
+from lwm2m_engine.values import ObjLink, ResourceType, Value
 
 MAX_DEPTH = 12
 """Containers within containers; LwM2M CBOR, the deepest format, needs nine."""
@@ -46,18 +46,13 @@ def load(payload: bytes) -> Any:
 
 def dump(value: Value | None) -> bytes:
     """The shortest CBOR item for a value that loses nothing; an Objlnk as text, ``None`` as null."""
-    if value is None:
-        return b"\xf6"
-    if value is True or value is False:
-        return b"\xf5" if value else b"\xf4"
-    if isinstance(value, int):
-        return head(0, value) if value >= 0 else head(1, -1 - value)
-    if isinstance(value, float):
-        return _float(value)
-    if isinstance(value, bytes):
-        return head(2, len(value)) + value
-    encoded = str(value).encode("utf-8")
-    return head(3, len(encoded)) + encoded
+    class_ = value.__class__
+    if class_ is str:
+        encoded = value.encode()  # type: ignore[union-attr]
+        return head(3, len(encoded)) + encoded
+    if class_ is int:
+        return head(0, value) if value >= 0 else head(1, -1 - value)  # type: ignore[operator, arg-type]
+    return _DUMPS[class_](value)
 
 
 def head(major: int, argument: int) -> bytes:
@@ -77,6 +72,10 @@ def head(major: int, argument: int) -> bytes:
 _HEADS = [bytes((first,)) for first in range(256)]
 
 
+def _bytes(value: bytes) -> bytes:
+    return head(2, len(value)) + value
+
+
 def _float(value: float) -> bytes:
     for first, width in ((b"\xf9", ">e"), (b"\xfa", ">f")):
         try:
@@ -86,6 +85,15 @@ def _float(value: float) -> bytes:
         if struct.unpack(width, packed)[0] == value or value != value:
             return first + packed
     return b"\xfb" + struct.pack(">d", value)
+
+
+_DUMPS: dict[type, Callable[[Any], bytes]] = {
+    bool: lambda value: b"\xf5" if value else b"\xf4",
+    float: _float,
+    bytes: _bytes,
+    ObjLink: lambda value: dump(str(value)),
+    type(None): lambda value: b"\xf6",
+}
 
 
 # --- tags (RFC 8949, 3.4) -----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias, cast
 
@@ -60,6 +61,27 @@ class Codec:
     encode_paths: Callable[[Sequence[Path], Scope], bytes] | None = None
 
 
+class Children(dict[int, Path]):
+    """The paths one level below another, by id; made once, as devices send the same ones over and over.
+
+    Who asks has made sure that it is an id: to a dict, ``True`` and ``1.0`` are ``1``.
+    """
+
+    def __init__(self, parent: tuple[int, ...]) -> None:
+        self._parent = parent
+
+    def __missing__(self, id_: int) -> Path:
+        path = tuple.__new__(Path, (*self._parent, id_))
+        if len(self) < MOST_CHILDREN:
+            self[id_] = path
+        return path
+
+
+MOST_CHILDREN = 128
+children = lru_cache(maxsize=1024)(Children)
+"""The ``Children`` of a path."""
+
+
 def nothing(scope: Scope) -> list[Entry]:
     """The entries of a payload without values; raises ``DecodeError`` where there must be one."""
     at, multiple = scope.at, scope.multiple
@@ -68,14 +90,15 @@ def nothing(scope: Scope) -> list[Entry]:
     return []
 
 
-_PATH_AND_TIME = itemgetter(0, 2)
+_PATH, _VALUE, _PATH_AND_TIME = itemgetter(0), itemgetter(1), itemgetter(0, 2)
 
 
 def refuse_repeats(entries: Sequence[Change], error: type[DecodeError | EncodeError]) -> None:
     """Raises ``error`` if a path stands there twice for the same time."""
-    # The cheap way to find that nothing is wrong.
-    if len(set(map(_PATH_AND_TIME, entries))) == len(entries):
-        return
+    # The cheap ways to find that nothing is wrong.
+    for question in (_PATH, _PATH_AND_TIME):
+        if len(set(map(question, entries))) == len(entries):
+            return
     seen = set()
     for path, _, time in entries:
         if (path, time) in seen:
@@ -91,23 +114,23 @@ def changes(entries: Iterable[Entry], scope: Scope) -> list[Change]:
     at, types, *_ = scope
     depth = len(at)
     lowest, highest = INTEGER_RANGE
+    plain = PLAIN.get
     checked: list[Change] = []
+    keep = checked.append
     for path, value, time in entries:
         if depth and path[:depth] != at:
             raise EncodeError(f"not below {at}", path=path)
         if len(path) < 3:
             raise EncodeError("only Resources and Resource Instances have values", path=path)
-        if value is None:
-            checked.append((path, None, time))
-            continue
-        kind = types(path)
-        try:
+        if value is not None:
+            kind = types(path)
             class_ = value.__class__
-            if class_ is not PLAIN.get(kind) or (class_ is int and not lowest <= value <= highest):  # type: ignore[operator]
-                value = coerce(value, kind)
-            checked.append((path, value, time))
-        except ValueRejected as error:
-            raise EncodeError(error.reason, path=path) from None
+            if class_ is not plain(kind) or (class_ is int and not lowest <= value <= highest):  # type: ignore[operator]
+                try:
+                    value = coerce(value, kind)
+                except ValueRejected as error:
+                    raise EncodeError(error.reason, path=path) from None
+        keep((path, value, time))
     refuse_repeats(checked, EncodeError)
     return checked
 
@@ -115,9 +138,9 @@ def changes(entries: Iterable[Entry], scope: Scope) -> list[Change]:
 def outgoing(entries: Iterable[Entry], scope: Scope) -> list[Fact]:
     """As ``changes``, for formats that have no null."""
     checked = changes(entries, scope)
-    for path, value, _ in checked:
-        if value is None:
-            raise EncodeError("no value", path=path)
+    if None in map(_VALUE, checked):
+        path = next(path for path, value, _ in checked if value is None)
+        raise EncodeError("no value", path=path)
     return cast(list[Fact], checked)
 
 

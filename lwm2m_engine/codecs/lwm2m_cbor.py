@@ -8,15 +8,16 @@ a gateway, or lies below an alternate path, texts come before the ids: ``{["dev1
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from lwm2m_engine.codecs import cbor
-from lwm2m_engine.codecs.codec import Codec, Scope, changes, nothing, refuse_repeats, refuse_times
+from lwm2m_engine.codecs.codec import Codec, Scope, changes, children, nothing, refuse_repeats, refuse_times
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.paths import MAX_ID, Path
-from lwm2m_engine.values import INTEGER_RANGE, PLAIN, coerce
+from lwm2m_engine.values import INTEGER_RANGE, PLAIN, coerce, show
 
 Pair: TypeAlias = tuple[object, object]
 """A key and what stands there."""
@@ -24,25 +25,23 @@ Leaf: TypeAlias = tuple[Path, Any]
 
 
 def decode(payload: bytes, scope: Scope) -> list[Entry]:
-    at, types, *_ = scope
-    depth = len(at)
+    types = scope.types
     lowest, highest = INTEGER_RANGE
+    plain, new = PLAIN.get, tuple.__new__
     entries: list[Entry] = []
-    new = tuple.__new__
+    keep = entries.append
     for path, value in _leaves(payload, scope):
         if len(path) < 3:
             raise DecodeError("only Resources and Resource Instances have values", path=path)
-        if path[:depth] != at:
-            raise DecodeError(f"outside the path {at}", path=path)
         if value is not None:
             type_ = types(path)
             kind = value.__class__
-            if kind is not PLAIN.get(type_) or (kind is int and not lowest <= value <= highest):
+            if kind is not plain(type_) or (kind is int and not lowest <= value <= highest):
                 try:
                     value = coerce(value, type_)
                 except ValueRejected as error:
                     raise DecodeError(error.reason, path=path) from None
-        entries.append(new(Entry, (path, value, None)))
+        keep(new(Entry, (path, value, None)))
     refuse_repeats(entries, DecodeError)
     return entries or nothing(scope)
 
@@ -63,22 +62,29 @@ def _leaves(payload: bytes, scope: Scope) -> list[Leaf]:
     if not payload:
         return []
     tree = cbor.load(payload)
-    if tree.__class__ is not dict:
+    if not isinstance(tree, dict):
         raise DecodeError("an LwM2M CBOR payload is a map", offset=0)
     found: list[Leaf] = []
-    _walk(_below_root(tree, scope), (), found)
+    _walk(_below_root(tree, scope), (), scope.at, found)
     return found
 
 
-def _walk(pairs: Iterable[Pair], ids: tuple[int, ...], found: list[Leaf]) -> None:
-    inside, new = 1 < len(ids) < 4, tuple.__new__
+def _walk(pairs: Iterable[Pair], parent: tuple[int, ...], at: Path, found: list[Leaf]) -> None:
+    depth = len(at)
+    # A parent that lies below the path of the request needs no further questions.
+    inside = len(parent) >= depth
+    known = children(parent) if 1 < len(parent) < 4 else None
     for key, inner in pairs:
-        if inside and key.__class__ is int and 0 <= key <= MAX_ID:
-            path = new(Path, (*ids, key))
+        if known is not None and key.__class__ is int and 0 <= key <= MAX_ID:
+            path = known[key]
         else:
-            path = _extended(ids, key)
+            path = _extended(parent, key)
+        if not inside and path[:depth] != at[: len(path)]:
+            raise DecodeError(f"outside the path {at}", path=path)
         if inner.__class__ is dict:
-            _walk(inner.items(), path, found)
+            _walk(inner.items(), path, at, found)
+        elif len(path) < depth:
+            raise DecodeError(f"a value where {at} is due", path=path)
         else:
             found.append((path, inner))
 
@@ -90,7 +96,7 @@ def _extended(ids: tuple[int, ...], key: object) -> Path:
     for id_ in more:
         # bool is an int to Python; CBOR tells them apart.
         if id_.__class__ is not int or not 0 <= id_ <= MAX_ID:
-            raise DecodeError(f"{_short(id_)} is no id", path=Path(ids))
+            raise DecodeError(f"{show(id_)} is no id", path=Path(ids))
     path = (*ids, *more)
     if len(path) > 4:
         raise DecodeError("more than four ids", path=Path(path[:4]))
@@ -101,34 +107,32 @@ def _extended(ids: tuple[int, ...], key: object) -> Path:
 
 def _below_root(tree: Mapping[Any, Any], scope: Scope) -> list[Pair]:
     """What belongs to the alternate path or the prefix of the request; all of it must."""
-    rooted = list(_without_names(tree, ()))
-    roots = {"".join(f"/{name}" for name in names) for names, _ in rooted}
+    rooted = list(_without_names(tree, ""))
+    roots = {root for root, _ in rooted}
     # A device below an alternate path need not repeat it, but one thing or the other must hold.
     if roots <= {scope.root} or (roots == {""} and not scope.strict):
         return [pair for _, pair in rooted]
     other = min(roots - {scope.root})
-    raise DecodeError(f"values of {_short(other or '/')} where those of {scope.root or '/'} are due")
+    raise DecodeError(f"values of {show(other or '/')} where those of {scope.root or '/'} are due")
 
 
-def _without_names(tree: Mapping[Any, Any], names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Pair]]:
+def _without_names(tree: Mapping[Any, Any], root: str) -> Iterator[tuple[str, Pair]]:
+    """Keys without the texts before their ids, each with these texts as a path."""
     for key, inner in tree.items():
         keys = key if isinstance(key, tuple) else (key,)
         texts = 0
         while texts < len(keys) and keys[texts].__class__ is str:
             texts += 1
         if not texts:
-            yield names, (key, inner)
-        elif texts < len(keys):
-            yield (*names, *keys[:texts]), (keys[texts:], inner)
-        elif inner.__class__ is dict:
-            yield from _without_names(inner, (*names, *keys))
+            yield root, (key, inner)
+            continue
+        below = "/".join((root, *keys[:texts]))
+        if texts < len(keys):
+            yield below, (keys[texts:], inner)
+        elif isinstance(inner, dict):
+            yield from _without_names(inner, below)
         else:
-            raise DecodeError(f"a value at {_short(key)}, which is no path")
-
-
-def _short(item: object) -> str:
-    text = repr(item) if not isinstance(item, int) or item.bit_length() < 256 else "a huge integer"
-    return text if len(text) <= 60 else text[:57] + "..."
+            raise DecodeError(f"a value at {show(key)}, which is no path")
 
 
 # --- writing ------------------------------------------------------------------------------------------
@@ -142,19 +146,20 @@ def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
     checked = changes(entries, scope)
     refuse_times(checked)
     tree: dict[int | str, Any] = {}
-    parent: tuple[int, ...] = ()
+    parent: list[int] = []
     node = tree
     for path, value, _ in checked:
-        if path[:-1] != parent:
-            parent = path[:-1]
+        *above, last = path
+        if above != parent:
+            parent = above
             node = tree
-            for id_ in parent:
+            for id_ in above:
                 node = node.setdefault(id_, {})
                 if node.__class__ is bytes:
                     raise EncodeError("both single and with instances", path=path)
-        if path[-1] in node:
+        if last in node:
             raise EncodeError("both single and with instances", path=path)
-        node[path[-1]] = cbor.dump(value)
+        node[last] = cbor.dump(value)
     if tree:
         for name in reversed(scope.root.split("/")[1:]):
             tree = {name: tree}
@@ -174,22 +179,27 @@ def encode_paths(paths: Sequence[Path], scope: Scope) -> bytes:
 
 def _map(node: Mapping[int | str, Any]) -> bytes:
     parts = [cbor.head(5, len(node))]
+    add = parts.append
     for key, inner in node.items():
         if inner.__class__ is bytes:
-            parts.append((cbor.head(0, key) if key.__class__ is int else cbor.dump(key)) + inner)
+            add(_id(key))
+            add(inner)
             continue
         keys = [key]
         while inner.__class__ is dict and len(inner) == 1:
             ((more, inner),) = inner.items()
             keys.append(more)
-        parts.append(_key(keys))
-        parts.append(inner if inner.__class__ is bytes else _map(inner))
+        add(_key(keys))
+        add(inner if inner.__class__ is bytes else _map(inner))
     return b"".join(parts)
 
 
 def _key(keys: Sequence[int | str]) -> bytes:
-    items = b"".join(map(cbor.dump, keys))
+    items = b"".join(map(_id, keys))
     return items if len(keys) == 1 else cbor.head(4, len(keys)) + items
+
+
+_id = lru_cache(maxsize=1024)(cbor.dump)
 
 
 CODEC = Codec(ContentFormat.LWM2M_CBOR, decode, encode, decode_paths, encode_paths)

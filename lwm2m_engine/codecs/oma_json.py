@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from lwm2m_engine.codecs import senml, senml_json
 from lwm2m_engine.codecs.codec import Codec, Scope, nothing, outgoing
+from lwm2m_engine.codecs.senml_json import number, quoted
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, ValueRejected
 from lwm2m_engine.formats import ContentFormat
-from lwm2m_engine.values import ObjLink, Value
+from lwm2m_engine.values import ObjLink, to_text
 
 
 def _no_data(field: object, strict: bool) -> bytes:
@@ -45,27 +46,24 @@ def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
     # A single Resource is all base name; everything else is named from the request path on.
     single = bool(checked) and all(path == at for path, _, _ in checked)
     base = str(at) if single or not at else f"{at}/"
-    records = []
+    parts, opening = [f'{{"bn":"{base}","e":['], "{"
     for path, value, time in checked:
-        record: dict[str, object] = {} if single else {"n": senml.relative(path, len(at))}
-        label, shown = _field(value)
-        record[label] = shown
-        if time is not None:
-            record["t"] = time
-        records.append(record)
-    return senml_json.dump({"bn": base, "e": records})
+        name = "" if single else f'"n":"{senml.relative(path, len(at))}",'
+        moment = "" if time is None else f',"t":{number(time)}'
+        parts.append(f"{opening}{name}{_FIELDS[value.__class__](value)}{moment}}}")
+        opening = ",{"
+    parts.append("]}")
+    return senml_json.assemble(parts)
 
 
-def _field(value: Value) -> tuple[str, object]:
-    if isinstance(value, str):
-        return "sv", value
-    if isinstance(value, bool):
-        return "bv", value
-    if isinstance(value, (int, float)):
-        return "v", value
-    if isinstance(value, ObjLink):
-        return "ov", str(value)
-    return "sv", base64.b64encode(value).decode("ascii")
+_FIELDS: dict[type, Callable[[Any], str]] = {
+    str: lambda value: f'"sv":{quoted(value)}',
+    bool: lambda value: '"bv":true' if value else '"bv":false',
+    int: lambda value: f'"v":{value}',
+    float: lambda value: f'"v":{number(value)}',
+    bytes: lambda value: f'"sv":"{to_text(value)}"',
+    ObjLink: lambda value: f'"ov":"{value}"',
+}
 
 
 CODEC = Codec(ContentFormat.OMA_JSON, decode, encode)

@@ -18,7 +18,7 @@ from lwm2m_engine.codecs import (
 )
 from lwm2m_engine.codecs.codec import Codec, Scope, Types, untyped
 from lwm2m_engine.entries import Entry
-from lwm2m_engine.errors import CodecError, UnsupportedFormat
+from lwm2m_engine.errors import CodecError, EncodeError, UnsupportedFormat
 from lwm2m_engine.formats import PRE_IANA
 from lwm2m_engine.paths import ROOT, Path
 
@@ -118,6 +118,9 @@ class Codecs:
             return codec.encode(tuple(entries), scope)
         except CodecError as error:
             raise _named(error, codec) from error.__cause__
+        except UnicodeEncodeError as error:
+            reason = f"half a surrogate pair, {error.object[error.start]!r}, is no character"
+            raise EncodeError(reason, content_format=int(codec.content_format)) from None
 
     def decode_paths(self, payload: bytes, content_format: int | None, *, root: str = "/") -> list[Path]:
         """The paths a composite read asks for; raises as ``decode``."""

@@ -6,13 +6,12 @@ names, base names, times and types are resolved here for all three.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from functools import lru_cache, partial
-from itertools import groupby
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from lwm2m_engine.codecs.codec import Change, Scope, refuse_repeats
+from lwm2m_engine.codecs.codec import MOST_CHILDREN, Change, Scope, refuse_repeats
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, PathError, ValueRejected
 from lwm2m_engine.paths import Path
@@ -48,7 +47,7 @@ def resolve(
     """The entries of a pack, in its order; raises ``DecodeError``."""
     at, types, strict, now, root, _ = scope
     base_name_, base_time_, name_, time_, number_, string_, boolean_, data_, link_, read_data, null = labels
-    find = _resource if not root else partial(_resource_below, root)
+    known = _paths_from(root, base)
     inside, below = not at, f"{root}{at}/"
     lowest, highest = INTEGER_RANGE
     plain, new = PLAIN.get, tuple.__new__
@@ -73,7 +72,7 @@ def resolve(
                     raw = field
                     values += 1
                 elif label == base_name_ and kind is str:
-                    base = field
+                    base, known = field, _paths_from(root, field)
                     # Names that go on from here cannot lead elsewhere.
                     inside = not at or base.startswith(below)
                 elif label == base_time_:
@@ -91,7 +90,7 @@ def resolve(
                 else:
                     _refuse_field(label, field, labels)
             try:
-                path = find(base + name)
+                path = known[name]
             except PathError:
                 path = locate(base, name, at, root, strict)
             if not inside and path[: len(at)] != at:
@@ -138,9 +137,28 @@ def resolve_paths(records: Iterable[Any], labels: Labels, scope: Scope) -> list[
 # --- names --------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=8192)
+class _Paths(dict[str, Path]):
+    """Paths by the names that follow a base name; devices send the same ones over and over."""
+
+    def __init__(self, root: str, base: str) -> None:
+        self._root, self._base = root, base
+
+    def __missing__(self, name: str) -> Path:
+        """The path that a name is without further ado; raises ``PathError``."""
+        path = _resource(_below(self._root, self._base + name))
+        if len(self) < MOST_CHILDREN:
+            self[name] = path
+        return path
+
+
+_known_paths = lru_cache(maxsize=1024)(_Paths)
+
+
+def _paths_from(root: str, base: str) -> _Paths:
+    return _known_paths(root, base) if len(base) <= _LONGEST else _Paths(root, base)
+
+
 def _resource(text: str) -> Path:
-    """The path that a name is without further ado; raises ``PathError``."""
     path = Path(text)
     if len(path) < 3:
         raise PathError(text, "no Resource")
@@ -243,8 +261,8 @@ class Pack(NamedTuple):
 
     base: str
     time: float | None
-    members: tuple[tuple[str, Path, Value | None], ...]
-    """Name, path and value; an empty name where the base name says it all."""
+    members: list[tuple[str, Value | None]]
+    """Name and value; an empty name where the base name says it all."""
 
 
 def packs(facts: list[Change], scope: Scope) -> list[Pack]:
@@ -253,19 +271,33 @@ def packs(facts: list[Change], scope: Scope) -> list[Pack]:
     A base time holds until the next one, and no record can take it back: entries without a time come
     first.
     """
-    facts.sort(key=lambda fact: fact[2] is not None)
+    facts.sort(key=_is_timed)
     depth = 3 if len(scope.at) == 3 else 2
-    made = []
-    for (ids, time), group in groupby(facts, key=lambda fact: (fact[0][:depth], fact[2])):
-        members = tuple(group)
-        if len(members) == 1:
-            path, value, _ = members[0]
-            made.append(Pack(scope.root + str(path), time, (("", path, value),)))
-        else:
-            base = scope.root + "/" + "/".join(map(str, ids)) + "/"
-            named = tuple((relative(path, depth), path, value) for path, value, _ in members)
-            made.append(Pack(base, time, named))
+    made: list[Pack] = []
+    ids, moment = None, None
+    members: list[Change] = []
+    for fact in facts:
+        path, _, time = fact
+        if path[:depth] != ids or time != moment:
+            if members:
+                made.append(_pack(members, depth, scope.root))
+            ids, moment, members = path[:depth], time, []
+        members.append(fact)
+    if members:
+        made.append(_pack(members, depth, scope.root))
     return made
+
+
+def _is_timed(fact: Change) -> bool:
+    return fact[2] is not None
+
+
+def _pack(members: Sequence[Change], depth: int, root: str) -> Pack:
+    path, value, time = members[0]
+    if len(members) == 1:
+        return Pack(root + str(path), time, [("", value)])
+    base = f"{root}/{'/'.join(map(str, path[:depth]))}/"
+    return Pack(base, time, [(relative(path, depth), value) for path, value, _ in members])
 
 
 @lru_cache(maxsize=8192)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from lwm2m_engine.codecs import cbor, senml
@@ -11,7 +12,7 @@ from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, ValueRejected
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.paths import Path
-from lwm2m_engine.values import ObjLink, Value
+from lwm2m_engine.values import ObjLink
 
 
 def _read_data(field: object, strict: bool) -> bytes:
@@ -49,25 +50,25 @@ def _pack(payload: bytes) -> list[Any]:
 def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
     records = []
     for pack in senml.packs(changes(entries, scope), scope):
-        shared, fields = _BASE_NAME + cbor.dump(pack.base), 1
+        shared, fields = _BASE_NAME + cbor.dump(pack.base), 2
         if pack.time is not None:
-            shared, fields = shared + _BASE_TIME + cbor.dump(pack.time), 2
-        for name, _, value in pack.members:
+            shared, fields = shared + _BASE_TIME + cbor.dump(pack.time), 3
+        for name, value in pack.members:
             if name:
-                shared, fields = shared + _NAME + cbor.dump(name), fields + 1
-            records.append(cbor.head(5, fields + 1) + shared + _label(value) + cbor.dump(value))
-            shared, fields = b"", 0
+                shared, fields = shared + _name(name), fields + 1
+            label = _LABELS.get(value.__class__, _NUMBER)
+            records.append(_MAPS[fields] + shared + label + cbor.dump(value))
+            shared, fields = b"", 1
     return cbor.head(4, len(records)) + b"".join(records)
 
 
-def _label(value: Value | None) -> bytes:
-    if isinstance(value, str):
-        return _STRING
-    if isinstance(value, bool):
-        return _BOOLEAN
-    if value is None or isinstance(value, (int, float)):
-        return _NUMBER
-    return _LINK if isinstance(value, ObjLink) else _DATA
+@lru_cache(maxsize=4096)
+def _name(name: str) -> bytes:
+    return _NAME + cbor.dump(name)
+
+
+_MAPS = [cbor.head(5, fields) for fields in range(5)]
+_LABELS = {str: _STRING, bool: _BOOLEAN, bytes: _DATA, ObjLink: _LINK}
 
 
 def encode_paths(paths: Sequence[Path], scope: Scope) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import json
-from collections.abc import Sequence
+import json.encoder
+import math
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +16,7 @@ from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.paths import Path
-from lwm2m_engine.values import ObjLink, Value, from_base64
+from lwm2m_engine.values import ObjLink, from_base64
 
 
 def load(payload: bytes, *, strict: bool) -> Any:
@@ -41,12 +43,22 @@ def load(payload: bytes, *, strict: bool) -> Any:
     return value
 
 
-def dump(value: object) -> bytes:
-    """Compact JSON in UTF-8; raises ``EncodeError`` for NaN and infinities."""
-    try:
-        return _ENCODER.encode(value).encode("utf-8")
-    except ValueError as error:
-        raise EncodeError(f"JSON has no such value: {error}") from None
+def assemble(parts: list[str]) -> bytes:
+    """The payload of some pieces of JSON, which are used up: one of them may be large."""
+    text = "".join(parts)
+    parts.clear()
+    return text.encode()
+
+
+quoted = json.encoder.encode_basestring
+"""A text as JSON in UTF-8."""
+
+
+def number(value: float) -> str:
+    """A number as JSON; raises ``EncodeError`` for NaN and infinities."""
+    if not math.isfinite(value):
+        raise EncodeError(f"JSON has no such value: {value}")
+    return repr(value)
 
 
 _BLANK = " \t\r\n"
@@ -111,13 +123,9 @@ def _read_data(field: object, strict: bool) -> bytes:
     if not isinstance(field, str):
         raise ValueRejected("data is not a text", value=field)
     data = from_base64(field)
-    if strict and field != _write_data(data):
+    if strict and any(letter in field for letter in "+/="):
         raise ValueRejected("data is not base64url without padding", value=field)
     return data
-
-
-def _write_data(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode("ascii").rstrip("=")
 
 
 LABELS = senml.Labels("bn", "bt", "n", "t", "v", "vs", "vb", "vd", "vlo", _read_data)
@@ -139,36 +147,43 @@ def _pack(payload: bytes, scope: Scope) -> list[Any]:
 
 
 def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
-    records = []
+    parts, opening = [], "[{"
     for pack in senml.packs(changes(entries, scope), scope):
-        first: dict[str, object] = {"bn": pack.base}
+        shared = f'"bn":{quoted(pack.base)},'
         if pack.time is not None:
-            first["bt"] = pack.time
-        record = first
-        for name, _, value in pack.members:
+            shared += f'"bt":{number(pack.time)},'
+        for name, value in pack.members:
             if name:
-                record["n"] = name
-            label, shown = _field(value)
-            record[label] = shown
-            records.append(record)
-            record = {}
-    return dump(records)
+                shared += f'"n":"{name}",'
+            class_ = value.__class__
+            if class_ is int:
+                parts.append(f'{opening}{shared}"v":{value}}}')
+            else:
+                parts.append(f"{opening}{shared}{_FIELDS[class_](value)}}}")
+            opening, shared = ",{", ""
+    parts.append("]" if parts else "[]")
+    return assemble(parts)
 
 
-def _field(value: Value | None) -> tuple[str, object]:
-    if isinstance(value, str):
-        return "vs", value
-    if isinstance(value, bool):
-        return "vb", value
-    if value is None or isinstance(value, (int, float)):
-        return "v", value
-    if isinstance(value, ObjLink):
-        return "vlo", str(value)
-    return "vd", _write_data(value)
+def _data_field(value: bytes) -> str:
+    text = binascii.b2a_base64(value, newline=False).translate(_URL_ALPHABET, b"=").decode("ascii")
+    return f'"vd":"{text}"'
+
+
+_URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
+_FIELDS: dict[type, Callable[[Any], str]] = {
+    str: lambda value: f'"vs":{quoted(value)}',
+    bool: lambda value: '"vb":true' if value else '"vb":false',
+    float: lambda value: f'"v":{number(value)}',
+    bytes: _data_field,
+    ObjLink: lambda value: f'"vlo":"{value}"',
+    type(None): lambda value: '"v":null',
+}
 
 
 def encode_paths(paths: Sequence[Path], scope: Scope) -> bytes:
-    return dump([{"n": scope.root + str(path)} for path in paths])
+    names = (quoted(scope.root + str(path)) for path in paths)
+    return assemble(["[", ",".join(f'{{"n":{name}}}' for name in names), "]"])
 
 
 CODEC = Codec(ContentFormat.SENML_JSON, decode, encode, decode_paths, encode_paths)

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import itemgetter
 
-from lwm2m_engine.codecs.codec import Codec, Fact, Scope, nothing, outgoing_without_times
+from lwm2m_engine.codecs.codec import Codec, Scope, children, nothing, outgoing_without_times
 from lwm2m_engine.codecs.tlv_values import READERS, WHOLE, WIDTHS, write
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.paths import MAX_ID, Path
+from lwm2m_engine.values import ResourceType
 
 INSTANCE, RESOURCE_INSTANCE, MULTIPLE, RESOURCE = 0x00, 0x40, 0x80, 0xC0
 """The kinds of element: the upper two bits of its first byte."""
@@ -37,8 +38,9 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
         return nothing(scope)
     # Resources without an Object Instance around them belong to that of the path, or to the first.
     object_, default = at[0], at[1] if depth > 1 else 0
-    instance, inside, wrapped = default, False, False
-    resource, multiple, kind = 0, False, None
+    inside = wrapped = False
+    resources, members = children((object_, default)), None
+    kind: ResourceType | None = None
     size = instance_end = end = len(payload)
     # With the padding the head of a cut-off element can be read; its end then lies outside.
     data = payload + b"\0\0\0\0\0\0"
@@ -48,9 +50,10 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
     position = 0
     while position < size:
         if position == end:
-            multiple, end = False, instance_end
+            members, end = None, instance_end
             if position == end:
-                instance, inside, instance_end, end = default, False, size, size
+                inside, instance_end, end = False, size, size
+                resources = children((object_, default))
         start = position
         first = data[start]
         if first & _LONG_ID:
@@ -60,7 +63,10 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
             id_ = data[start + 1]
             position += 2
         width = first >> 3 & 3
-        if width:
+        if width == 1:
+            length = data[position]
+            position += 1
+        elif width:
             length = int.from_bytes(data[position : position + width], "big")
             position += width
         else:
@@ -71,10 +77,10 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
             raise DecodeError(f"an element of {length} bytes where {left} are left", offset=start, path=at)
 
         element = first & _KIND
-        if element & MULTIPLE and not multiple and (inside or not wrapped):
+        if element & MULTIPLE and members is None and (inside or not wrapped):
             # The first Resource that is not wrapped stands for its Instance: no wrapper may follow.
             inside = True
-            path = new(Path, (object_, instance, id_))
+            path = resources[id_]
             if depth > 2 and path != at[:3]:
                 raise DecodeError(f"outside the path {at}", offset=start, path=path)
             kind = types(path)
@@ -82,25 +88,26 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
                 if depth == 4 and strict:
                     raise DecodeError("a Resource where its Instance is due", offset=start, path=path)
                 containers.append(path)
-                resource, multiple, end = id_, True, stop
+                members, end = children(path), stop
                 continue
             if depth == 4:
                 raise DecodeError("a Resource where its Instance is due", offset=start, path=path)
-        elif element == RESOURCE_INSTANCE and (multiple or (depth > 2 and not inside)):
-            if not multiple:
+        elif element == RESOURCE_INSTANCE and (members is not None or (depth > 2 and not inside)):
+            if members is None:
                 # Likewise: Resource Instances alone stand for the Resource of the path.
-                resource, multiple, inside = at[2], True, True
-                kind = types(new(Path, at[:3]))
-            path = new(Path, (object_, instance, resource, id_))
+                inside = True
+                members = children(at[:3])
+                kind = types(resources[at[2]])
+            path = members[id_]
             if depth == 4 and path != at:
                 raise DecodeError(f"outside the path {at}", offset=start, path=path)
         elif element == INSTANCE and not inside:
-            instance = id_
-            path = new(Path, (object_, instance))
+            path = new(Path, (object_, id_))
             if id_ == MAX_ID or (depth > 1 and (strict or id_ != default)):
                 raise DecodeError(f"an Object Instance where {at} is due", offset=start, path=path)
             containers.append(path)
             inside = wrapped = True
+            resources = children(path)
             instance_end = end = stop
             continue
         else:
@@ -139,36 +146,35 @@ def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
     if not at:
         raise EncodeError("TLV does not name Objects: the path of the request is needed")
     checked = outgoing_without_times(entries, scope)
-    if len(at) == 4:
-        return b"".join(_leaf(RESOURCE_INSTANCE, fact, scope) for fact in checked)
-    resources: dict[tuple[int, ...], list[Fact]] = {}
-    for fact in checked:
-        resources.setdefault(fact[0][:3], []).append(fact)
-    if len(at) == 3 and not resources:
+    if len(at) == 3 and not checked:
         return _element(MULTIPLE, at[2], b"")
+    types = scope.types
+    # A single Resource is there as a whole, a multiple one as the elements of its instances.
+    resources: dict[tuple[int, ...], bytes | list[bytes]] = {}
+    for path, value, _ in checked:
+        try:
+            content = write(value, types, path)
+        except ValueRejected as error:
+            raise EncodeError(error.reason, path=path) from None
+        if len(path) == 3:
+            if path in resources:
+                raise EncodeError("both single and with instances", path=path)
+            resources[path] = _element(RESOURCE, path[2], content)
+        else:
+            members = resources.setdefault(path[:3], [])
+            if members.__class__ is bytes:
+                raise EncodeError("both single and with instances", path=path)
+            members.append(_element(RESOURCE_INSTANCE, path[3], content))  # type: ignore[union-attr]
+    if len(at) == 4:
+        return b"".join(resources.get(at[:3], ()))  # type: ignore[arg-type]
     instances: dict[int, list[bytes]] = {}
-    for ids, members in resources.items():
-        instances.setdefault(ids[1], []).append(_resource(ids, members, scope))
+    for ids, element in resources.items():
+        if element.__class__ is list:
+            element = _element(MULTIPLE, ids[2], b"".join(element))
+        instances.setdefault(ids[1], []).append(element)  # type: ignore[arg-type]
     if len(at) > 1:
         return b"".join(instances.get(at[1], ()))
     return b"".join(_element(INSTANCE, id_, b"".join(content)) for id_, content in instances.items())
-
-
-def _resource(ids: tuple[int, ...], members: list[Fact], scope: Scope) -> bytes:
-    if len(members) == 1 and len(members[0][0]) == 3:
-        return _leaf(RESOURCE, members[0], scope)
-    if any(len(path) == 3 for path, _, _ in members):
-        raise EncodeError("both single and with instances", path=Path(ids))
-    content = b"".join(_leaf(RESOURCE_INSTANCE, member, scope) for member in members)
-    return _element(MULTIPLE, ids[2], content)
-
-
-def _leaf(element: int, fact: Fact, scope: Scope) -> bytes:
-    path, value, _ = fact
-    try:
-        return _element(element, path[-1], write(value, scope.types(path)))
-    except ValueRejected as error:
-        raise EncodeError(error.reason, path=path) from None
 
 
 def _element(element: int, id_: int, value: bytes) -> bytes:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from typing import Any
 
+from lwm2m_engine.codecs.codec import Types
 from lwm2m_engine.errors import ValueRejected
-from lwm2m_engine.values import INTEGER_RANGE, ObjLink, ResourceType, Value
+from lwm2m_engine.paths import Path
+from lwm2m_engine.values import ObjLink, ResourceType, Value
 
 WHOLE = frozenset({ResourceType.INTEGER, ResourceType.UNSIGNED_INTEGER, ResourceType.TIME})
 WIDTHS = (1, 2, 4, 8)
@@ -80,24 +83,39 @@ READERS: dict[ResourceType | None, Callable[[bytes], Value]] = {
 """By type, from bytes to value; each raises ``ValueRejected``."""
 
 
-_WIDTH_BY_BITS = [next(width for width in WIDTHS if bits <= width * 8) for bits in range(65)]
+def _packers(codes: str) -> list[Callable[[int], bytes]]:
+    """What packs an integer of so many bits."""
+    structs = [struct.Struct(f">{code}") for code in codes]
+    spare = codes.islower()
+    return [next(one.pack for one in structs if bits + spare <= one.size * 8) for bits in range(65 - spare)]
 
 
-def write(value: Value, kind: ResourceType | None) -> bytes:
+_PACK_SIGNED, _PACK_UNSIGNED = _packers("bhiq"), _packers("BHIQ")
+
+
+def write(value: Value, types: Types, path: Path) -> bytes:
     """The shortest bytes that lose nothing; raises ``ValueRejected``."""
-    if isinstance(value, str):
-        return value.encode("utf-8")
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, bool):
-        return b"\x01" if value else b"\x00"
-    if isinstance(value, ObjLink):
-        return _LINK.pack(*value)
-    if isinstance(value, float):
-        return _write_float(value, kind)
-    signed = kind is not ResourceType.UNSIGNED_INTEGER and value <= INTEGER_RANGE[1]
-    width = _WIDTH_BY_BITS[(value if value >= 0 else ~value).bit_length() + signed]
-    return value.to_bytes(width, "big", signed=signed)
+    class_ = value.__class__
+    if class_ is str:
+        return value.encode()  # type: ignore[union-attr]
+    if class_ is int:
+        if value < 0:  # type: ignore[operator]
+            return _PACK_SIGNED[(~value).bit_length()](value)  # type: ignore[operator, arg-type]
+        bits = value.bit_length()  # type: ignore[union-attr]
+        # Only here does the type show: 200 is one byte unsigned and two bytes signed.
+        if bits and bits & 7 == 0 and (bits == 64 or types(path) is ResourceType.UNSIGNED_INTEGER):
+            return _PACK_UNSIGNED[bits](value)  # type: ignore[arg-type]
+        return _PACK_SIGNED[bits](value)  # type: ignore[arg-type]
+    if class_ is float:
+        return _write_float(value, types(path))  # type: ignore[arg-type]
+    return _WRITERS[class_](value)
+
+
+_WRITERS: dict[type, Callable[[Any], bytes]] = {
+    bytes: bytes,
+    bool: lambda value: b"\x01" if value else b"\x00",
+    ObjLink: lambda value: _LINK.pack(*value),
+}
 
 
 def _write_float(value: float, kind: ResourceType | None) -> bytes:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import struct
+import tracemalloc
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -20,9 +23,18 @@ from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink, ResourceType
 
-RECORDS = (ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR, ContentFormat.OMA_JSON)
+SENML = (
+    ContentFormat.SENML_JSON,
+    ContentFormat.SENML_CBOR,
+    ContentFormat.SENML_ETCH_JSON,
+    ContentFormat.SENML_ETCH_CBOR,
+)
+RECORDS = (*SENML, ContentFormat.OMA_JSON)
+LISTS_OF_PATHS = NULLS = (*SENML, ContentFormat.LWM2M_CBOR)
+MANY = (*RECORDS, ContentFormat.TLV, ContentFormat.LWM2M_CBOR)
+"""Formats for more than one value."""
 SINGLE = (ContentFormat.TEXT, ContentFormat.CBOR)
-ALL = (*RECORDS, *SINGLE, ContentFormat.TLV, ContentFormat.OPAQUE, ContentFormat.LINK_FORMAT)
+ALL = tuple(ContentFormat)
 
 TYPES = [kind for kind in ResourceType if kind is not ResourceType.NONE]
 """Resource n of the invented Object 1024 has the n-th type; from 100 on, with instances."""
@@ -65,14 +77,63 @@ def shown(entries: list[Entry]) -> list[tuple[Any, ...]]:
     return sorted(((path, type(value), value, time) for path, value, time in entries), key=lambda row: row[0])
 
 
-@pytest.mark.parametrize("content_format", [*RECORDS, ContentFormat.TLV])
+LEVELS = {
+    "root": "/",
+    "object": "/1024",
+    "instance": "/1024/7",
+    "multiple resource": "/1024/7/{multiple}",
+    "resource": "/1024/7/{single}",
+    "resource instance": "/1024/7/{multiple}/3",
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.value)
+@pytest.mark.parametrize("content_format", MANY, ids=lambda member: member.label)
+@settings(deadline=None, max_examples=10)
+@given(data=st.data())
+def test_every_type_at_every_level(
+    content_format: int, kind: ResourceType, level: str, data: st.DataObject
+) -> None:
+    if content_format == ContentFormat.TLV and level == "root":
+        return
+    single = TYPES.index(kind)
+    at = Path(LEVELS[level].format(single=single, multiple=single + 100))
+    everywhere = [Path((1024, 7, single)), *(Path((1024, 7, single + 100, member)) for member in (0, 3, 300))]
+    entries = [Entry(path, data.draw(values[kind])) for path in everywhere if path.startswith(at)]
+    survive(entries, content_format, at)
+
+
+def survive(entries: list[Entry], content_format: int, at: Path, **options: Any) -> None:
+    payload = encode(entries, content_format, at=at, types=types)
+    for strict in (False, True):
+        again = decode(payload, content_format, at=at, types=types, strict=strict, **options)
+        assert shown(again) == shown(entries)
+
+
+@pytest.mark.parametrize("content_format", MANY)
 @examples
 @given(entries=trees())
 def test_round_trip(content_format: int, entries: list[Entry]) -> None:
-    at = Path("/1024")
-    payload = encode(entries, content_format, at=at, types=types)
-    assert shown(decode(payload, content_format, at=at, types=types)) == shown(entries)
-    assert shown(decode(payload, content_format, at=at, types=types, strict=True)) == shown(entries)
+    survive(entries, content_format, Path("/1024"))
+
+
+@pytest.mark.parametrize("content_format", NULLS)
+@examples
+@given(entries=trees(), data=st.data())
+def test_nulls_survive(content_format: int, entries: list[Entry], data: st.DataObject) -> None:
+    survive(
+        [entry._replace(value=None) if data.draw(st.booleans()) else entry for entry in entries],
+        content_format,
+        Path("/"),
+    )
+
+
+@pytest.mark.parametrize("content_format", sorted(set(ALL) - set(NULLS)))
+def test_other_formats_have_no_null(content_format: int) -> None:
+    at = Path("/1024/0/0")
+    with pytest.raises(EncodeError, match="no value"):
+        encode([Entry(at, None)], content_format, at=at)
 
 
 @pytest.mark.parametrize("content_format", RECORDS)
@@ -82,8 +143,7 @@ def test_times_survive(content_format: int, entries: list[Entry], data: st.DataO
     # Milliseconds since 2000: below 2^28 seconds a time would be relative to now.
     times = st.none() | st.integers(946_684_800_000, 4_000_000_000_000).map(lambda ms: ms / 1000)
     timed = [entry._replace(time=data.draw(times)) for entry in entries]
-    payload = encode(timed, content_format, at=Path("/1024"), types=types)
-    assert shown(decode(payload, content_format, at=Path("/1024"), types=types, now=2e9)) == shown(timed)
+    survive(timed, content_format, Path("/1024"), now=2e9)
 
 
 @pytest.mark.parametrize("content_format", SINGLE)
@@ -99,7 +159,8 @@ def test_single_round_trip(content_format: int, number: int, data: st.DataObject
 @given(value=st.floats())
 def test_every_float_survives_in_binary_formats(value: float) -> None:
     entry = Entry(Path("/3303/0/5700"), value)
-    for content_format in (ContentFormat.TLV, ContentFormat.SENML_CBOR, ContentFormat.CBOR):
+    binary = (ContentFormat.TLV, ContentFormat.SENML_CBOR, ContentFormat.CBOR, ContentFormat.LWM2M_CBOR)
+    for content_format in binary:
         payload = encode([entry], content_format, at=entry.path, types=lambda path: ResourceType.FLOAT)
         (again,) = decode(payload, content_format, at=entry.path, types=lambda path: ResourceType.FLOAT)
         assert struct.pack(">d", again.value) == struct.pack(">d", value) or math.isnan(value)
@@ -148,6 +209,20 @@ def test_any_structure(structure: object) -> None:
     harmless(cbor2.dumps(relabelled(structure)), ContentFormat.SENML_CBOR)
 
 
+keys = st.integers(-1, 70_000) | st.integers(0, 30) | st.booleans() | st.just(9.0) | st.just("dev1")
+trees_of_keys = st.recursive(
+    st.none() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2),
+    lambda inner: st.dictionaries(keys | st.lists(keys, max_size=5).map(tuple), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@examples
+@given(tree=trees_of_keys)
+def test_any_tree(tree: object) -> None:
+    harmless(cbor2.dumps(tree), ContentFormat.LWM2M_CBOR)
+
+
 def harmless(payload: bytes, content_format: int) -> None:
     for read in (decode, decode_paths):
         with suppress(CodecError):
@@ -174,6 +249,10 @@ def harmless(payload: bytes, content_format: int) -> None:
             b"".join(b"\x18\x00" + size.to_bytes(3, "big") for size in range(100_000, 0, -5)),
             ContentFormat.TLV,
         ),
+        (b"\xa1\x03" * 100_000, ContentFormat.LWM2M_CBOR),
+        (b"\xa1\x81" * 100_000, ContentFormat.LWM2M_CBOR),
+        (b"\xbb\x7f" + b"\xff" * 7, ContentFormat.LWM2M_CBOR),
+        (bytes.fromhex("a1830300c2590fff") + b"\xff" * 4095 + b"\x01", ContentFormat.LWM2M_CBOR),
         (b"\x18\x00\xff\xff\xff", ContentFormat.TLV),
         (b"\x00\x00" * 50_000, ContentFormat.TLV),
     ],
@@ -251,6 +330,9 @@ def test_opaque_is_for_opaque() -> None:
         ([("/1024/0/6", 0.5)], 11542, "/1024/0", "whole seconds"),
         ([("/3/0/9", 1), ("/3/0/10", 1)], 0, "/3/0", "one value, not 2"),
         ([("/3/0/6/0", 1)], 0, "/3/0/6", "multiple-instance"),
+        ([("/3/0/9", 1, 1e9)], 11544, "/3/0", "no times"),
+        ([("/3/0/6", 1), ("/3/0/6/0", 1)], 11544, "/3/0", "both single and with instances"),
+        ([("/3/0/6/0", 1), ("/3/0/6", 1)], 11544, "/3/0", "both single and with instances"),
     ],
 )
 def test_refused_on_the_way_out(entries: list[Any], content_format: int, at: str, reason: str) -> None:
@@ -258,6 +340,13 @@ def test_refused_on_the_way_out(entries: list[Any], content_format: int, at: str
     kinds = {Path("/1024/0/1"): ResourceType.INTEGER, Path("/1024/0/6"): ResourceType.TIME}
     with pytest.raises(EncodeError, match=reason):
         encode(facts, content_format, at=Path(at), types=kinds.get)
+
+
+@pytest.mark.parametrize("content_format", sorted(set(ALL) - {ContentFormat.OPAQUE}))
+def test_half_a_surrogate_pair_is_not_written(content_format: int) -> None:
+    at = Path("/1024/0/0")
+    with pytest.raises(EncodeError, match="surrogate"):
+        encode([Entry(at, "\ud83d")], content_format, at=at)
 
 
 def test_large_tlv_elements() -> None:
@@ -292,7 +381,14 @@ def test_unknown_formats(number: Any) -> None:
         assert caught.value.content_format == number
 
 
-def test_lists_of_paths_are_for_senml() -> None:
+def test_all_objects_have_a_name_and_no_key() -> None:
+    everything = [Path("/")]
+    assert decode_paths(encode_paths(everything, 112), 112) == everything
+    with pytest.raises(EncodeError, match=r"no key for all Objects.*11544"):
+        encode_paths(everything, 11544)
+
+
+def test_not_every_format_lists_paths() -> None:
     with pytest.raises(UnsupportedFormat, match="list of paths"):
         encode_paths([Path("/3")], 11542)
     with pytest.raises(UnsupportedFormat, match="list of paths"):
@@ -309,7 +405,10 @@ def test_a_plugin_adds_and_replaces() -> None:
 
 
 @examples
-@given(st.lists(st.builds(Path, st.lists(st.integers(0, 65534), max_size=4))), st.sampled_from([110, 112]))
+@given(
+    paths=st.lists(st.builds(Path, st.lists(st.integers(0, 65534), min_size=1, max_size=4)), unique=True),
+    content_format=st.sampled_from(LISTS_OF_PATHS),
+)
 def test_paths_round_trip(paths: list[Path], content_format: int) -> None:
     for root in ("/", "/lwm2m"):
         payload = encode_paths(paths, content_format, root=root)
@@ -333,3 +432,30 @@ def test_half_a_surrogate_pair_is_no_text(number):
     assert whole[0].value == "\U0001f600"
     with pytest.raises(DecodeError):
         decode((record[number] % r"\ud83d").encode(), number)
+
+
+# --- large values -------------------------------------------------------------------------------------
+
+LARGE = 2**20
+CARRY_OPAQUE = [member for member in ContentFormat if member is not ContentFormat.LINK_FORMAT]
+
+
+@pytest.mark.parametrize("content_format", CARRY_OPAQUE, ids=lambda member: member.label)
+def test_memory_of_a_large_opaque(content_format: int) -> None:
+    """At most four times the value beside what the caller holds, in either direction."""
+    entry = Entry(Path((1024, 0, TYPES.index(ResourceType.OPAQUE))), random.Random(1).randbytes(LARGE))
+    payload, peak = measured(lambda: encode([entry], content_format, at=entry.path, types=types))
+    assert peak <= 4 * LARGE, f"encode: {peak / LARGE:.1f} times the value"
+    entries, peak = measured(lambda: decode(payload, content_format, at=entry.path, types=types))
+    assert peak <= 4 * LARGE, f"decode: {peak / LARGE:.1f} times the value"
+    assert entries == [entry]
+
+
+def measured(work: Callable[[], Any]) -> tuple[Any, int]:
+    work()
+    tracemalloc.start()
+    try:
+        result = work()
+        return result, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
