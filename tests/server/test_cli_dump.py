@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lwm2m_engine.codecs import Codecs, decode, encode
 from lwm2m_engine.entries import Entry
-from lwm2m_engine.errors import EncodeError
+from lwm2m_engine.errors import DecodeError, EncodeError
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.paths import ROOT, Path
 from lwm2m_engine.values import ObjLink
@@ -129,3 +129,26 @@ def test_long_payloads_have_long_offsets() -> None:
     lines = dump(bytes(0x10001), ContentFormat.OPAQUE, Path("/5/0/0"))
     assert lines[0].startswith("00000  00")
     assert lines[-1].startswith("10000  00")
+
+
+@given(ENTRIES, st.sampled_from(list(Codecs())), st.data())
+def test_whatever_decodes_can_be_dumped(
+    entries: list[Entry], content_format: int, data: st.DataObject
+) -> None:
+    """Payloads slightly wrong, some of which are tolerated."""
+    at = Path("/3/0")
+    try:
+        payload = bytearray(encode(entries, content_format, at=at))
+    except EncodeError:
+        return
+    if payload:
+        payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        read = decode(bytes(payload), content_format, at=at)
+    except DecodeError:
+        return
+    lines = hexview(
+        bytes(payload), spans(bytes(payload), content_format, read), lambda entry: str(entry.path)
+    )
+    digits = "".join(line[6:29].replace(" ", "") for line in lines)
+    assert digits == payload.hex()
