@@ -229,11 +229,10 @@ def seconds(field: object) -> int | float:
 def _moment(base: float, time: float, now: float | None) -> float:
     """The time of a record. Microseconds: a sum of decimal fractions is as exact as its parts."""
     moment = base + time
+    exact = not base or not time
     if now is not None and moment < RELATIVE:
-        moment += now
-    if moment.__class__ is float:
-        moment = round(moment, 6)
-    return moment
+        moment, exact = moment + now, False
+    return moment if exact or moment.__class__ is int else round(moment, 6)
 
 
 def _refuse_field(label: object, field: object, labels: Labels) -> None:

@@ -275,6 +275,14 @@ def test_errors_say_where() -> None:
         decode(b'[{"bn":"/1024/0/","n":"0","vs":"x"},{"n":"1","vs":"x"}]', 110, types=types)
 
 
+@pytest.mark.parametrize("content_format", RECORDS)
+@pytest.mark.parametrize("time", [1716501300.556635828, 1664832119.123456789, 1664832119])
+def test_times_are_as_exact_as_they_came(content_format: int, time: float) -> None:
+    """To the quarter of a microsecond that a double tells apart."""
+    entries = [Entry(Path("/3303/0/5700"), 21.5, time), Entry(Path("/3303/1/5700"), 22.5, time + 1)]
+    assert decode(encode(entries, content_format), content_format) == entries
+
+
 def test_relative_times_count_from_now() -> None:
     payload = b'[{"bn":"/3/0/9","v":1},{"v":2,"t":-5},{"v":3,"t":0},{"v":4,"t":2000000000}]'
     at = Path("/3/0/9")

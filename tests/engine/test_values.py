@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import pickle
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import pytest
@@ -196,6 +198,34 @@ def test_base64_in_all_four_spellings(text: str, data: bytes) -> None:
 def test_base64_refused(text: str) -> None:
     with pytest.raises(ValueRejected):
         from_base64(text)
+
+
+class Level(IntEnum):
+    HIGH = 3
+
+
+class Word(StrEnum):
+    YES = "yes"
+
+
+class Degrees(float):
+    pass
+
+
+@pytest.mark.parametrize("kind", [None, R.INTEGER, R.UNSIGNED_INTEGER, R.FLOAT])
+def test_members_of_enumerations_become_plain_values(kind: ResourceType | None) -> None:
+    """Codecs go by the class of a value."""
+    assert type(coerce(Level.HIGH, kind)) is (float if kind is R.FLOAT else int)
+    assert type(coerce(Degrees(3), kind)) is (int if kind in (R.INTEGER, R.UNSIGNED_INTEGER) else float)
+    assert type(coerce(Word.YES, R.STRING)) is str
+
+
+def test_large_base64_is_read_at_once() -> None:
+    data = bytes(range(256)) * 40
+    for padding in ("", "A", "AA"):
+        raw = data + padding.encode()
+        for text in (base64.b64encode(raw), base64.urlsafe_b64encode(raw)):
+            assert from_base64(text.decode()) == from_base64(text.decode().rstrip("=")) == raw
 
 
 def test_types_without_a_model() -> None:
