@@ -103,7 +103,7 @@ def test_a_class_is_shared_by_catalogs(catalog):
     assert Catalog(catalog).classes["Device"] is catalog.classes["Device"]
     assert catalog.classes["Device_1_2"] is catalog.classes["Device"]
     assert catalog.classes["Device_1_0"] is not catalog.classes["Device"]
-    assert catalog.classes["Device_1_0"].__lwm2m__ is catalog[3, "1.0"]
+    assert catalog.classes["Device_1_0"].__lwm2m__ == catalog[3, "1.0"]
 
 
 def test_classes_of_a_catalog(catalog):
