@@ -90,7 +90,7 @@ def nothing(scope: Scope) -> list[Entry]:
     return []
 
 
-_PATH, _VALUE, _PATH_AND_TIME = itemgetter(0), itemgetter(1), itemgetter(0, 2)
+_PATH, _PATH_AND_TIME = itemgetter(0), itemgetter(0, 2)
 
 
 def refuse_repeats(entries: Sequence[Change], error: type[DecodeError | EncodeError]) -> None:
@@ -106,10 +106,12 @@ def refuse_repeats(entries: Sequence[Change], error: type[DecodeError | EncodeEr
         seen.add((path, time))
 
 
-def changes(entries: Iterable[Entry], scope: Scope) -> list[Change]:
+def changes(
+    entries: Iterable[Entry], scope: Scope, *, nulls: bool = True, times: bool = True
+) -> list[Change]:
     """The entries as their types want them; raises ``EncodeError`` for one that has no place here.
 
-    For formats with a null, which deletes; the others take ``outgoing``.
+    ``nulls`` and ``times`` say what the format has; one without nulls takes ``outgoing``.
     """
     at, types, *_ = scope
     depth = len(at)
@@ -122,6 +124,8 @@ def changes(entries: Iterable[Entry], scope: Scope) -> list[Change]:
             raise EncodeError(f"not below {at}", path=path)
         if len(path) < 3:
             raise EncodeError("only Resources and Resource Instances have values", path=path)
+        if time is not None and not times:
+            raise EncodeError("this format carries no times", path=path)
         if value is not None:
             kind = types(path)
             class_ = value.__class__
@@ -130,37 +134,21 @@ def changes(entries: Iterable[Entry], scope: Scope) -> list[Change]:
                     value = coerce(value, kind)
                 except ValueRejected as error:
                     raise EncodeError(error.reason, path=path) from None
+        elif not nulls:
+            raise EncodeError("no value", path=path)
         keep((path, value, time))
     refuse_repeats(checked, EncodeError)
     return checked
 
 
-def outgoing(entries: Iterable[Entry], scope: Scope) -> list[Fact]:
+def outgoing(entries: Iterable[Entry], scope: Scope, *, times: bool = True) -> list[Fact]:
     """As ``changes``, for formats that have no null."""
-    checked = changes(entries, scope)
-    if None in map(_VALUE, checked):
-        path = next(path for path, value, _ in checked if value is None)
-        raise EncodeError("no value", path=path)
-    return cast(list[Fact], checked)
-
-
-def outgoing_without_times(entries: Iterable[Entry], scope: Scope) -> list[Fact]:
-    """As ``outgoing``, for formats that have no place for a time."""
-    checked = outgoing(entries, scope)
-    refuse_times(checked)
-    return checked
-
-
-def refuse_times(checked: Sequence[Fact] | Sequence[Change]) -> None:
-    """Raises ``EncodeError`` if anything has a time."""
-    for path, _, time in checked:
-        if time is not None:
-            raise EncodeError("this format carries no times", path=path)
+    return cast(list[Fact], changes(entries, scope, nulls=False, times=times))
 
 
 def outgoing_single(entries: Iterable[Entry], scope: Scope) -> tuple[Path, Value]:
     """Path and value of a format that carries one value."""
-    checked = outgoing_without_times(entries, scope)
+    checked = outgoing(entries, scope, times=False)
     if len(checked) != 1:
         raise EncodeError(f"this format carries one value, not {len(checked)}", path=scope.at)
     path, value, _ = checked[0]

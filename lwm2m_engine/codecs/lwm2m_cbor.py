@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from lwm2m_engine.codecs import cbor
-from lwm2m_engine.codecs.codec import Codec, Scope, changes, children, nothing, refuse_repeats, refuse_times
+from lwm2m_engine.codecs.codec import Codec, Scope, changes, children, nothing, refuse_repeats
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
 from lwm2m_engine.formats import ContentFormat
@@ -143,8 +143,7 @@ def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
 
     A Time is a plain integer: the type is known from the model, and nothing asks for a tag here.
     """
-    checked = changes(entries, scope)
-    refuse_times(checked)
+    checked = changes(entries, scope, times=False)
     tree: dict[int | str, Any] = {}
     parent: list[int] = []
     node = tree

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import itemgetter
 
-from lwm2m_engine.codecs.codec import Codec, Scope, children, nothing, outgoing_without_times
+from lwm2m_engine.codecs.codec import Codec, Scope, children, nothing, outgoing
 from lwm2m_engine.codecs.tlv_values import READERS, WHOLE, WIDTHS, write
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
@@ -145,7 +145,7 @@ def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
     at = scope.at
     if not at:
         raise EncodeError("TLV does not name Objects: the path of the request is needed")
-    checked = outgoing_without_times(entries, scope)
+    checked = outgoing(entries, scope, times=False)
     if len(at) == 3 and not checked:
         return _element(MULTIPLE, at[2], b"")
     types = scope.types

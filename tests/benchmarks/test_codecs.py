@@ -35,7 +35,7 @@ WITH_FLOOR = [
 RECORDS = [*WITH_FLOOR, ContentFormat.OMA_JSON]
 SINGLE = [*RECORDS, ContentFormat.TEXT, ContentFormat.CBOR]
 OPAQUE = [*SINGLE, ContentFormat.OPAQUE]
-SIZES = [2**17, 2**20]
+SIZES = [2**20, 2**22]
 
 Row = tuple[Any, Any]
 
@@ -101,7 +101,7 @@ def test_decode_one_value(benchmark: Any, catalog: Catalog, content_format: int)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("content_format", OPAQUE, ids=label)
 def test_large_opaque(benchmark: Any, catalog: Catalog, content_format: int, size: int) -> None:
-    """Eight times the bytes in about eight times the time, there and back."""
+    """Four times the bytes in about four times the time, there and back."""
     benchmark.group = f"opaque there and back {content_format}"
     entries = [Entry(FIRMWARE, bytes(range(256)) * (size // 256))]
 
