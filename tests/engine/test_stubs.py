@@ -80,7 +80,7 @@ def test_names_cannot_break_out(text):
     module = ast.parse(write_module(text, text, text))
     strings = {node.value for node in ast.walk(module) if isinstance(node, ast.Constant)}
     assert text in strings
-    assert len(module.body) == 8
+    assert len(module.body) == 10
     ast.parse(write_index([an_object(name=f"A {text}")], text))
 
 
