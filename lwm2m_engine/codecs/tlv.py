@@ -122,7 +122,7 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
         keep(new(Entry, (path, value, None)))
         position = stop
     _refuse_repeats(containers, entries)
-    return entries
+    return entries or nothing(scope)
 
 
 _PATH = itemgetter(0)
