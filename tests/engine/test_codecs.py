@@ -338,6 +338,7 @@ def test_opaque_is_for_opaque() -> None:
         ([("/1024/0/6", 0.5)], 11542, "/1024/0", "whole seconds"),
         ([("/3/0/9", 1), ("/3/0/10", 1)], 0, "/3/0", "one value, not 2"),
         ([("/3/0/6/0", 1)], 0, "/3/0/6", "multiple-instance"),
+        ([("/3/0/6/0", 1), ("/3/0/6", 1)], 11542, "/3/0", "both single and with instances"),
         ([("/3/0/9", 1, 1e9)], 11544, "/3/0", "no times"),
         ([("/3/0/6", 1), ("/3/0/6/0", 1)], 11544, "/3/0", "both single and with instances"),
         ([("/3/0/6/0", 1), ("/3/0/6", 1)], 11544, "/3/0", "both single and with instances"),
@@ -394,6 +395,12 @@ def test_all_objects_have_a_name_and_no_key() -> None:
     assert decode_paths(encode_paths(everything, 112), 112) == everything
     with pytest.raises(EncodeError, match=r"no key for all Objects.*11544"):
         encode_paths(everything, 11544)
+
+
+def test_paths_outside_the_root() -> None:
+    payload = encode_paths([Path("/3")], 112, root="/lwm2m")
+    with pytest.raises(DecodeError, match="not below /other"):
+        decode_paths(payload, 112, root="/other")
 
 
 def test_not_every_format_lists_paths() -> None:
