@@ -41,6 +41,7 @@ def answered(state: State, exchange_id: int, reply: CoapReply, turn: Turn) -> No
     if exchange is None or job is None:
         return
     if negotiation.refused(device, exchange, reply.code):
+        _forget_token(state, device, exchange)
         outbox.advance(state, device, turn)
         return
     step = exchange.request
@@ -72,8 +73,7 @@ def failed(state: State, exchange_id: int, reason: str, turn: Turn) -> None:
     exchange, job = state.close_exchange(device), device.job
     if exchange is None or job is None:
         return
-    if exchange.token is not None:
-        _unrelate(state, device, exchange, turn)
+    _unrelate(state, device, exchange, turn)
     silent = reason in SILENCE
     if silent and device.queue_mode and not job.sent:
         sleep(device, turn)
@@ -149,14 +149,18 @@ def _begin(state: State, device: Device, exchange: Exchange, job: Job, sequence:
 
 def _unrelate(state: State, device: Device, exchange: Exchange, turn: Turn) -> None:
     """An observe or cancel request got no answer: a relation that is wanted stays."""
-    token = exchange.token
-    if token is None:
+    if exchange.token is None:
         return
     if isinstance(exchange.request, (Cancel, CancelComposite)) and not device.queue_mode:
         # Passive cancel: the next notification will be answered with a Reset.
-        _end(state, device, token, turn, "cancelled")
-    elif token not in device.observations:
-        state.by_token.pop(token, None)
+        _end(state, device, exchange.token, turn, "cancelled")
+    _forget_token(state, device, exchange)
+
+
+def _forget_token(state: State, device: Device, exchange: Exchange) -> None:
+    """Unless a relation has it, nothing will come for the token any more."""
+    if exchange.token is not None and exchange.token not in device.observations:
+        state.by_token.pop(exchange.token, None)
 
 
 def _end(state: State, device: Device, token: bytes, turn: Turn, reason: str) -> None:

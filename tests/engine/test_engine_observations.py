@@ -248,3 +248,50 @@ def test_inputs_of_mappings_survive_a_restart_one_by_one(make_world, catalog):
         "location": "geo:52.5,13.4",
         "deviceLabel": "dev1",
     }
+
+
+# --- observe and cancel requests that go wrong --------------------------------------------------------
+
+
+def test_the_token_of_an_observe_that_failed_is_forgotten(world):
+    world.register()
+    world.ask("OBSERVE /3/0/9")
+    token = world.wire[0].token
+    assert world.engine.knows(token)
+    world.fail("timeout")
+    assert not world.engine.knows(token)
+
+
+def test_an_observe_in_a_refused_format_leaves_no_token_behind(world):
+    world.register()
+    world.ask("OBSERVE /3/0/9")
+    first = world.wire[0].token
+    world.answer(CoapReply(Code.NOT_ACCEPTABLE))
+    second = world.wire[0].token
+    world.answer(world.content({"/3/0/9": 72}, "/3/0/9", observe=0))
+    assert world.engine.knows(second)
+    assert first == second or not world.engine.knows(first)
+
+
+def test_a_cancel_that_nobody_answers_ends_the_relation_all_the_same(observing):
+    observing.ask("CANCEL /3/0/9")
+    observing.fail("timeout")
+    assert observing.told(ObservationEnded)[0].reason == "cancelled"
+    assert notify(observing, 70, 2) is None
+
+
+def test_observe_composite_is_cancelled_with_its_token_and_paths(world):
+    world.register()
+    world.ask("OBSERVE /3/0/9,/3303/0/5700")
+    token, payload = world.wire[0].token, world.wire[0].request.payload
+    values = {"/3/0/9": 72, "/3303/0/5700": 21.5}
+    world.answer(world.content(values, "/", ContentFormat.SENML_CBOR, observe=0))
+    assert world.engine.observed(token).payload == payload
+    world.ask("CANCEL /3/0/9,/3303/0/5700")
+    assert (world.wire[0].token, world.wire[0].request.observe) == (token, 1)
+    assert world.wire[0].request.payload == payload
+    world.answer(CoapReply(Code.CONTENT, b"", ContentFormat.SENML_CBOR))
+    assert not world.engine.knows(token)
+    assert world.engine.observed(token) is None
+    world.ask("CANCEL /3/0/9,/3303/0/5700")
+    assert not world.wire

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
+from lwm2m_engine import Catalog, Entry, PluginManager
 from lwm2m_engine.coap import CoapReply, Code
+from lwm2m_engine.engine import Hooks
 from lwm2m_engine.engine.events import (
     Asleep,
     Awake,
@@ -15,9 +18,11 @@ from lwm2m_engine.engine.events import (
     Registered,
     Sent,
     Started,
+    Warned,
 )
 from lwm2m_engine.errors import RequestError, UnknownDevice
 from lwm2m_engine.formats import ContentFormat
+from lwm2m_engine.mapping.table import MappingTable
 from lwm2m_engine.paths import Path
 
 OK = CoapReply(Code.CHANGED)
@@ -361,3 +366,82 @@ def test_registering_again_while_awake_is_no_second_awakening(world):
     assert len(world.told(Awake)) == 1
     world.register(query="lt=3000&lwm2m=1.1")
     assert world.engine.presence("dev1").awake is None
+
+
+@pytest.mark.parametrize(("reason", "told"), [("reset", "refused"), ("undecodable", "decode")])
+def test_other_failures_have_their_own_reason(world, reason, told):
+    world.register()
+    world.ask("GET /3", id=1)
+    world.fail(reason)
+    assert [(event.message, event.reason) for event in world.told(Failed)] == [(1, told)]
+
+
+def test_composite_reads_and_writes(world):
+    world.register()
+    world.ask("FETCH /3/0/0,/3/0/9")
+    request = world.wire[0].request
+    assert (request.code, request.path, request.content_format) == (Code.FETCH, (), ContentFormat.SENML_CBOR)
+    values = {"/3/0/0": "ACME", "/3/0/9": 72}
+    world.answer(world.content(values, "/", ContentFormat.SENML_CBOR))
+    assert world.told(Received)[0].paths == (Path("/3/0/0"), Path("/3/0/9"))
+    assert len(world.told(Received)[0].entries) == 2
+    world.ask('IPATCH\n{"/3/0/14": "+02", "/1/0/1": 60}')
+    request = world.wire[0].request
+    assert (request.code, request.content_format) == (Code.IPATCH, ContentFormat.SENML_CBOR)
+    world.answer(CoapReply(Code.UNSUPPORTED_CONTENT_FORMAT))
+    assert world.wire[0].request.content_format == ContentFormat.SENML_JSON
+
+
+def test_a_write_that_no_format_suits_is_refused(world):
+    world.register(query="lt=60&lwm2m=1.0")
+    world.ask('PUT /3/0\n{"14": "+02"}', id=1)
+    while world.wire:
+        world.answer(CoapReply(Code.UNSUPPORTED_CONTENT_FORMAT))
+    assert world.told(Received)[-1].code == Code.UNSUPPORTED_CONTENT_FORMAT
+    world.ask('PUT /3/0\n{"14": "+02"}', id=2)
+    assert [(event.message, event.reason) for event in world.told(Failed)] == [(2, "refused")]
+
+
+def test_hooks_may_rewrite_requests_and_rescue_payloads(make_world):
+    class Helpful(Hooks):
+        def outgoing(self, endpoint, request):
+            return attrs.evolve(request, accept=ContentFormat.TEXT)
+
+        def rescue_payload(self, endpoint, path, content_format, payload, error):
+            return [Entry(path, int(payload.removeprefix(b"about ")))]
+
+    world = make_world(hooks=Helpful())
+    world.register()
+    world.ask("GET /3/0/9")
+    assert world.wire[0].request.accept == ContentFormat.TEXT
+    world.answer(CoapReply(Code.CONTENT, b"about 72", ContentFormat.TEXT))
+    assert [entry.value for entry in world.told(Received)[0].entries] == [72]
+    assert "rescued" in world.told(Warned)[0].text
+
+
+def test_an_automatic_read_that_gets_no_answer_is_told_and_not_repeated(make_world, catalog):
+    world = make_world(table=PluginManager.default().table(catalog))
+    world.register()
+    world.fail("timeout")
+    assert "/3" in world.told(Warned)[0].text
+    assert [one.request.path for one in world.wire] == [("6",)]
+    assert world.engine.registration("dev1").unread == (Path("/6"),)
+
+
+def test_an_update_may_change_binding_queue_mode_and_more(world):
+    location = world.register(query="lt=3000&lwm2m=1.0&b=U&imei=1")
+    world.update(location, "b=UQ&sms=0123&imei=2")
+    registration = world.engine.registration("dev1")
+    assert (registration.binding, registration.queue_mode, registration.sms) == ("UQ", True, "0123")
+    assert registration.attributes == {"imei": "2"}
+    assert world.engine.presence("dev1").awake is True
+
+
+def test_other_models_hold_from_the_next_input_on(world):
+    world.register()
+    assert world.engine.models("dev1").object(3) is not None
+    world.engine.swap(Catalog(), MappingTable())
+    assert world.engine.models("dev1").object(3) is None
+    world.ask("GET /3/0/9")
+    world.answer(CoapReply(Code.CONTENT, b"\xc1\x09\x48", ContentFormat.TLV))
+    assert [entry.value for entry in world.told(Received)[0].entries] == [b"\x48"]
