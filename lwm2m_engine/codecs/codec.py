@@ -169,5 +169,5 @@ def incoming_single(value: object, scope: Scope) -> list[Entry]:
 def single_path(scope: Scope) -> Path:
     """The request path, if one value can stand for it; raises ``DecodeError``."""
     if len(scope.at) < 3:
-        raise DecodeError(f"one value cannot stand for an {scope.at.level}", path=scope.at)
+        raise DecodeError(f"one value cannot stand for a path of level {scope.at.level}", path=scope.at)
     return scope.at

@@ -16,7 +16,7 @@ from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.paths import Path
-from lwm2m_engine.values import ObjLink, from_base64
+from lwm2m_engine.values import INTEGER_RANGE, UNSIGNED_RANGE, ObjLink, from_base64
 
 
 def load(payload: bytes, *, strict: bool) -> Any:
@@ -78,8 +78,10 @@ def _number(text: str) -> int | float:
         return number
     if abs(number) == float("inf"):
         raise ValueError(f"{text[:40]} is out of range")
+    if not INTEGER_RANGE[0] <= number < UNSIGNED_RANGE[1]:
+        return number
     exact = Decimal(text)
-    return int(exact) if number < 2**65 and exact == exact.to_integral_value() else number
+    return int(exact) if exact == exact.to_integral_value() else number
 
 
 def _constant(text: str) -> object:

@@ -474,3 +474,10 @@ def measured(work: Callable[[], Any]) -> tuple[Any, int]:
         return result, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("value", [-1.8446744073709552e19, 1.8446744073709552e19, 1e300, -9.3e18])
+@pytest.mark.parametrize("number", [ContentFormat.SENML_JSON, ContentFormat.OMA_JSON])
+def test_numbers_beyond_64_bits_stay_floats(value, number):
+    entries = [Entry(Path("/9999/0/1"), value)]
+    assert decode(encode(entries, number), number) == entries
