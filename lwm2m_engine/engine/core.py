@@ -220,10 +220,14 @@ class Engine:
 
     def _done(self, turn: Turn, reply: CoapReply | None = None) -> Step:
         """Whatever moves a deadline nearer also tells an event."""
-        for endpoint in {event.endpoint for event in turn.events}:
-            device = self._state.devices.get(endpoint)
-            if device is not None:
-                self._state.deadlines.watch(device)
+        state, last = self._state, None
+        for event in turn.events:
+            # Nearly always all are about one device.
+            if event.endpoint is not last:
+                last = event.endpoint
+                device = state.devices.get(last)
+                if device is not None:
+                    state.deadlines.watch(device)
         return turn.step(reply)
 
     def _route(self, request: CoapRequest, peer: Peer, turn: Turn) -> CoapReply:

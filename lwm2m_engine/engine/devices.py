@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import attrs
@@ -11,6 +12,9 @@ from lwm2m_engine.messages.requests import Read, Single
 from lwm2m_engine.model.catalog import ModelView
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
+
+
+NEVER = math.inf
 
 
 @attrs.define(slots=True, eq=False)
@@ -76,6 +80,11 @@ class Device:
         return self.registration is not None and self.registration.queue_mode
 
     @property
+    def unread(self) -> tuple[Path, ...]:
+        """Automatic reads after Register that have no answer yet."""
+        return self.registration.unread if self.registration is not None else ()
+
+    @property
     def reachable(self) -> bool:
         """Registered, and not a sleeping queue-mode client."""
         return self.registration is not None and (
@@ -97,10 +106,17 @@ class Device:
 
     def next_deadline(self) -> float | None:
         """The earliest of: lifetime, awake window, time to live of a waiting message, pause."""
-        times = [self.expires_at, self.resume_at]
-        if self.exchange is None:
-            times.append(self.awake_until)
-        # The message in flight is not given up while it is: its time to live wakes nobody.
-        busy = self.job.id if self.job is not None else None
-        times.extend(waiting.expires_at for waiting in self.outbox if waiting.id != busy)
-        return min((time for time in times if time is not None), default=None)
+        due = NEVER
+        if self.liveness is not None and self.liveness.expires_at is not None:
+            due = self.liveness.expires_at + self.grace
+        if self.exchange is None and self.awake_until is not None and self.awake_until < due:
+            due = self.awake_until
+        if self.resume_at is not None and self.resume_at < due:
+            due = self.resume_at
+        if self.outbox:
+            # The message in flight is not given up while it is: its time to live wakes nobody.
+            busy = self.job.id if self.job is not None else None
+            for waiting in self.outbox:
+                if waiting.expires_at is not None and waiting.expires_at < due and waiting.id != busy:
+                    due = waiting.expires_at
+        return due if due < NEVER else None

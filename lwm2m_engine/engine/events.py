@@ -33,6 +33,8 @@ class Updated:
     registration: Registration
     liveness: Liveness
     changed: bool
+    moved: bool = False
+    """It came from another address than the last message."""
 
 
 @attrs.frozen(slots=True)

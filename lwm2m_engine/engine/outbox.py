@@ -78,6 +78,8 @@ def expire(device: Device, turn: Turn) -> None:
 
 def advance(state: State, device: Device, turn: Turn) -> None:
     """Start the next exchange if the device is reachable and has none."""
+    if not device.outbox and device.job is None and not device.unread:
+        return
     while device.exchange is None and device.reachable and device.resume_at is None:
         expire(device, turn)
         job = device.job or _next_job(device, turn)

@@ -30,6 +30,7 @@ from lwm2m_engine.messages.uplink import Register
 from lwm2m_engine.messages.wire import parse_register, parse_update
 from lwm2m_engine.paths import Path
 
+CHANGED = CoapReply(Code.CHANGED)
 MAX_WARNINGS = 20
 """Of one registration; the latest are kept."""
 
@@ -64,6 +65,28 @@ def register(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> Coap
 def update(state: State, turn: Turn, request: CoapRequest, peer: Peer, id: str) -> CoapReply:
     """``POST /rd/<id>``: only what it mentions changes (6.2.2)."""
     device, registration = _registered(state, id, peer)
+    if request.query or request.payload:
+        changes = _changes(state, registration, request)
+        if changes:
+            registration = attrs.evolve(registration, **changes)
+    else:
+        # Nearly every Update says nothing but that the client is still there.
+        changes = {}
+    moved = device.liveness is not None and device.liveness.peer != peer
+    liveness = Liveness(peer, turn.now, _expiry(turn.now, registration.lifetime))
+    if changes:
+        state.attach(device, registration, liveness)
+    else:
+        state.move(device, liveness)
+    turn.tell(Updated(device.endpoint, turn.now, registration, liveness, bool(changes), moved))
+    device.resume_at = None
+    heard(state, device, turn)
+    outbox.advance(state, device, turn)
+    return CHANGED
+
+
+def _changes(state: State, registration: Registration, request: CoapRequest) -> dict[str, Any]:
+    """The fields of a registration that an Update makes different."""
     wish = parse_update(request, version=registration.version, strict=state.settings.strict)
     changes: dict[str, Any] = {}
     if wish.lifetime is not None and wish.lifetime != registration.lifetime:
@@ -77,20 +100,9 @@ def update(state: State, turn: Turn, request: CoapRequest, peer: Peer, id: str) 
     if wish.links is not None:
         changes.update(_announcement(state, wish.links, registration.version))
         changes["warnings"] = tuple(dict.fromkeys((*registration.warnings, *wish.warnings)))[-MAX_WARNINGS:]
-    if wish.attributes:
+    if not wish.attributes.items() <= registration.attributes.items():
         changes["attributes"] = {**registration.attributes, **wish.attributes}
-    if changes:
-        registration = attrs.evolve(registration, **changes)
-    liveness = Liveness(peer, turn.now, _expiry(turn.now, registration.lifetime))
-    if changes:
-        state.attach(device, registration, liveness)
-    else:
-        state.move(device, liveness)
-    turn.tell(Updated(device.endpoint, turn.now, registration, liveness, bool(changes)))
-    device.resume_at = None
-    heard(state, device, turn)
-    outbox.advance(state, device, turn)
-    return CoapReply(Code.CHANGED)
+    return changes
 
 
 def deregister(state: State, turn: Turn, peer: Peer, id: str) -> CoapReply:

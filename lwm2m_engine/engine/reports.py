@@ -79,9 +79,12 @@ def begin_mappings(state: State, device: Device, turn: Turn) -> None:
 
 def apply_mappings(state: State, device: Device, turn: Turn, entries: Sequence[Entry]) -> None:
     """Values that a mapping reads become changes of managed resources."""
+    mapped = state.table.mapped(entries)
+    if not mapped:
+        return
     problems: list[MappingProblem] = []
     known = device.inputs.copy()
-    changes = state.table.apply(device.endpoint, device.inputs, device.managed, entries, problems)
+    changes = state.table.apply(device.endpoint, device.inputs, device.managed, mapped, problems)
     news = tuple((path, value) for path, value in device.inputs.items() if known.get(path) != value)
     if news:
         turn.tell(InputsChanged(device.endpoint, turn.now, news))

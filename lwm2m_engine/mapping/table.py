@@ -70,6 +70,11 @@ class MappingTable:
         """True if a rule reads this Resource or Resource Instance."""
         return path in self._by_path
 
+    def mapped(self, entries: Iterable[Entry]) -> list[Entry]:
+        """The entries that a rule reads; most payloads have none."""
+        by_path = self._by_path
+        return [entry for entry in entries if entry.path in by_path]
+
     def sources(self, name: str, attribute: str) -> tuple[Path, ...]:
         """The Resources an attribute of the managed resource ``name`` is made from."""
         return self._sources.get((name, attribute), ())
@@ -99,11 +104,8 @@ class MappingTable:
         and leaves the attributes made from it as they are. Failures are appended to ``problems``.
         """
         by_path = self._by_path
-        mapped = [entry for entry in entries if entry.path in by_path]
-        if not mapped:
-            return []
         due: dict[CompiledRule, None] = {}
-        for path, entry in latest(mapped).items():
+        for path, entry in latest(self.mapped(entries)).items():
             if entry.value is None:
                 inputs.pop(path, None)
                 continue
