@@ -13,7 +13,6 @@ from lwm2m_engine.model.catalog import ModelView
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
 
-
 NEVER = math.inf
 
 
