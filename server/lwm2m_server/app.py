@@ -31,7 +31,7 @@ from lwm2m_server.store.ids import Ids, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.lock import DataDirectory
-from lwm2m_server.store.protocols import CommitFailed, Tenant
+from lwm2m_server.store.protocols import CommitFailed, Ledger, Tenant
 
 _log = structlog.get_logger(__name__)
 
@@ -56,6 +56,9 @@ class Running:
     bus: Bus
     models: Models
     plugins: PluginManager
+    hub: Hub
+    ledger: Ledger
+    ids: Ids
 
 
 async def run(settings: Settings, *, ready: Callable[[Running], None], stop: asyncio.Event) -> None:
@@ -102,7 +105,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.push_async_callback(http.close)
     _watch(models, engines, inventory, stack)
     addresses = Addresses(tuple(_show(gateway.address) for gateway in gateways), http.url)
-    return Running(addresses, bus, models, plugins)
+    return Running(addresses, bus, models, plugins, hub, ledger, ids)
 
 
 def _open_stores(settings: Settings, stack: AsyncExitStack) -> tuple[SqliteLedger, TinyInventory]:
