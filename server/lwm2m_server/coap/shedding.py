@@ -1,0 +1,145 @@
+"""Shedding: when more arrives than can be answered, no sender gets more than its share.
+
+A server that cannot keep up answers nobody in time, and the kernel throws away datagrams without
+looking whose they are. Here datagrams are thrown away by source, before they are decoded, and only
+while the socket's queue is long: the share every source may send is halved until the queue gets
+shorter, and grows again when it has. So it settles where the server is just busy, senders below the
+share notice nothing, and those above it are clipped to it (max-min fairness).
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable
+from typing import NamedTuple
+
+import structlog
+
+CEILING = 1024.0
+"""Datagrams a second: the share at which nothing is shed any more."""
+LONG = 0.25
+"""Part of the receive buffer that is in use when a queue is called long."""
+PATIENCE = 0.02
+"""Seconds between two cuts of the share: so long it takes to see what the last one did."""
+RECOVERY = 1.0
+"""Seconds in which the share doubles once the queue is short."""
+BURST = 4
+"""Datagrams each source may send at once however small the share."""
+SOURCES = 20_000
+"""Sources of one generation; up to two are remembered."""
+REPORT_EVERY = 60.0
+"""Seconds between two lines in the log about the same flood."""
+
+# Linux constants the socket module of Python 3.11 does not name (linux/sock_diag.h).
+SO_MEMINFO, RMEM_ALLOC, RCVBUF, DROPS, FIELDS = 55, 0, 1, 8, 9
+
+_log = structlog.get_logger(__name__)
+
+
+class Queue(NamedTuple):
+    """The state of a socket's receive queue."""
+
+    used: int
+    limit: int
+    """Bytes, as ``used``."""
+    dropped: int
+    """Datagrams the kernel threw away since the socket was made, for want of space."""
+
+
+def queue_of(bound: socket.socket) -> Queue | None:
+    """``None`` where the kernel does not tell: only Linux does."""
+    try:
+        info = bound.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * FIELDS)
+        fields = struct.unpack(f"={FIELDS}I", info)
+    except (OSError, struct.error):
+        return None
+    return Queue(fields[RMEM_ALLOC], fields[RCVBUF], fields[DROPS])
+
+
+class Shedder:
+    """Decides whose datagrams are looked at. Ask ``admits`` only while ``strained``.
+
+    ``queue`` tells how much waits to be read. ``floor`` is the share in datagrams a second that a source
+    keeps in the worst case; the share of a second may come at once. Work and memory are bounded: one dict
+    look-up a datagram, two numbers a source.
+    """
+
+    def __init__(self, queue: Callable[[], Queue | None], *, floor: float) -> None:
+        self._queue, self._floor = queue, floor
+        self.strained = False
+        """Whether sources are held to their share at present."""
+        self.share = CEILING
+        """Datagrams a second each source may send while ``strained``."""
+        self.shed = 0
+        """Datagrams not looked at so far."""
+        self._used = 0
+        self._dropped = 0
+        self._changed_at = 0.0
+        # Leaky buckets: how full, and when it was so full.
+        self._young: dict[str | bytes, tuple[float, float]] = {}
+        self._old: dict[str | bytes, tuple[float, float]] = {}
+        self._born_at = 0.0
+        self._reported = 0
+        self._report_at = 0.0
+
+    def turn(self, now: float) -> None:
+        """To be called before each reading of the socket. ``now`` in seconds of any steady clock."""
+        queue = self._queue()
+        if queue is None:
+            return
+        lost, self._dropped = queue.dropped != self._dropped, queue.dropped
+        if lost or queue.used > LONG * queue.limit:
+            self._cut(queue, lost, now)
+        elif self.strained:
+            self._grow(now)
+        if self.strained:
+            self._age(now)
+        if self.shed != self._reported and now >= self._report_at:
+            self._report(now)
+
+    def admits(self, host: str, now: float) -> bool:
+        """Whether a datagram from this address is within its source's share."""
+        source, share = _source(host), self.share
+        level, at = self._young.get(source) or self._old.get(source, (0.0, now))
+        level = max(0.0, level - (now - at) * share)
+        admitted = level < max(share, BURST)
+        self.shed += not admitted
+        self._young[source] = level + admitted, now
+        return admitted
+
+    def _cut(self, queue: Queue, lost: bool, now: float) -> None:
+        if self.strained and now < self._changed_at + PATIENCE:
+            return
+        # A queue that gets shorter needs time, not a smaller share.
+        if lost or not self.strained or queue.used >= self._used:
+            self.share = max(self._floor, self.share / 2)
+        self.strained, self._used, self._changed_at = True, queue.used, now
+
+    def _grow(self, now: float) -> None:
+        self.share *= 2 ** ((now - self._changed_at) / RECOVERY)
+        self._changed_at = now
+        if self.share >= CEILING:
+            self.share, self.strained = CEILING, False
+            self._young, self._old = {}, {}
+
+    def _age(self, now: float) -> None:
+        """Forget sources whose debts are paid; of too many, those silent for longest."""
+        if len(self._young) >= SOURCES or now - self._born_at > BURST / self._floor:
+            self._old, self._young, self._born_at = self._young, {}, now
+
+    def _report(self, now: float) -> None:
+        _log.warning(
+            "too many datagrams: some are not looked at",
+            shed=self.shed - self._reported,
+            sources=len(self._young | self._old),
+            share=round(self.share, 1),
+        )
+        self._reported, self._report_at = self.shed, now + REPORT_EVERY
+
+
+def _source(host: str) -> str | bytes:
+    """An IPv4 address; of an IPv6 address the prefix, since who has one address has the whole /64."""
+    if ":" not in host or "." in host or host.startswith("fe80"):
+        return host
+    return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8]
