@@ -169,15 +169,32 @@ def _resource_id(path: Path, key: str, models: Models) -> int:
 def created_entries(
     path: Path, body: Any, models: Models, content_format: int | None
 ) -> tuple[Path, tuple[Entry, ...]]:
-    """Path and entries of a Create: the Object, or the Instance when a SenML body names one."""
+    """Path and entries of a Create: the Instance when the body names one, else the Object.
+
+    Names are those of SenML records, or keys with a slash: ``{"/3442/7": {…}, "/3442/8": {…}}``.
+    """
     body = _json(body, path)
-    if not isinstance(body, list) and not _is_wire_json(body, content_format):
+    if isinstance(body, list) or _is_wire_json(body, content_format):
+        entries = _wire_entries(path, body, models, content_format)
+    elif isinstance(body, Mapping) and any(key.startswith("/") for key in body):
+        entries = _named_instances(path, body, models)
+    else:
         return path, instance_entries(path / 0, body, models, None)
-    entries = _wire_entries(path, body, models, content_format)
     instances = {Path(entry.path[:2]) for entry in entries}
-    if len(instances) > 1:
-        raise ValueRejected("one message creates one Object Instance", path=path)
-    return next(iter(instances), path), entries
+    return (instances.pop() if len(instances) == 1 else path), entries
+
+
+def _named_instances(path: Path, body: Mapping[str, Any], models: Models) -> tuple[Entry, ...]:
+    entries: list[Entry] = []
+    for key, member in body.items():
+        instance = _path(key)
+        if len(instance) != 2 or not instance.startswith(path):
+            raise ValueRejected(f"{key[:40]!r} is no Instance of this Object", path=path)
+        written = instance_entries(instance, _no_text(member, instance), models, None)
+        if not written:
+            raise ValueRejected("an Instance whose id is chosen needs a value", path=instance)
+        entries.extend(written)
+    return _unique(entries)
 
 
 def object_entries(path: Path, body: Any, models: Models) -> list[tuple[Path, tuple[Entry, ...]]]:

@@ -1,5 +1,8 @@
 """What a server can ask of a device: one frozen class an operation (LwM2M Core 1.2, 6.3 and 6.4).
 
+``prefix`` names the end device of a LwM2M Gateway (object 25) that a request is for; its paths are those
+of that device. Without one a request is for the client itself.
+
 The last group does not exist on the wire: each stands for a series of the others, which the engine
 plans against the device it is meant for.
 """
@@ -25,6 +28,7 @@ class Read:
     operation: ClassVar[str] = "read"
     path: Path
     accept: int | None = None
+    prefix: str = ""
 
 
 @attrs.frozen(slots=True)
@@ -39,6 +43,7 @@ class Write:
     entries: tuple[Entry, ...]
     replace: bool = True
     content_format: int | None = None
+    prefix: str = ""
 
 
 @attrs.frozen(slots=True)
@@ -48,6 +53,7 @@ class Execute:
     operation: ClassVar[str] = "execute"
     path: Path
     arguments: str = ""
+    prefix: str = ""
 
 
 @attrs.frozen(slots=True)
@@ -55,13 +61,23 @@ class Create:
     """Create an Object Instance; ``path`` is the Object, or the Instance when its id is chosen.
 
     Without a chosen id the entries stand at Instance 0, which is then not part of the payload: it is
-    encoded relative to that Instance, else relative to the Object.
+    encoded relative to that Instance, else relative to the Object. Entries of several Instances create
+    each of them, under the ids the entries have.
     """
 
     operation: ClassVar[str] = "create"
     path: Path
     entries: tuple[Entry, ...] = ()
     content_format: int | None = None
+    prefix: str = ""
+
+    @property
+    def instances(self) -> tuple[Path, ...]:
+        """The Object Instances whose ids are chosen; none when that is left to the device."""
+        if len(self.path) == 2:
+            return (self.path,)
+        found = tuple(dict.fromkeys(Path(entry.path[:2]) for entry in self.entries))
+        return found if len(found) > 1 else ()
 
 
 @attrs.frozen(slots=True)
@@ -70,6 +86,7 @@ class Delete:
 
     operation: ClassVar[str] = "delete"
     path: Path
+    prefix: str = ""
 
 
 @attrs.frozen(slots=True)
@@ -79,6 +96,7 @@ class Discover:
     operation: ClassVar[str] = "discover"
     path: Path
     depth: int | None = None
+    prefix: str = ""
 
 
 @attrs.frozen(slots=True)
@@ -88,24 +106,31 @@ class WriteAttributes:
     operation: ClassVar[str] = "write-attributes"
     path: Path
     attributes: Attributes
+    prefix: str = ""
 
 
 @attrs.frozen(slots=True)
 class Observe:
-    """Observe a path; ``attributes`` are written before."""
+    """Observe a path. ``attributes`` go with the request (LwM2M 1.2), to older clients before it."""
 
     operation: ClassVar[str] = "observe"
     path: Path
     attributes: Attributes = ()
     accept: int | None = None
+    prefix: str = ""
 
 
 @attrs.frozen(slots=True)
 class Cancel:
-    """Cancel the observation of a path."""
+    """Cancel the observation of a path.
+
+    ``passive`` asks nothing of the device: its next notification is answered with a Reset.
+    """
 
     operation: ClassVar[str] = "cancel"
     path: Path
+    passive: bool = False
+    prefix: str = ""
 
 
 @attrs.frozen(slots=True)
@@ -116,25 +141,33 @@ class ReadComposite:
     paths: tuple[Path, ...]
     path: Path = ROOT
     accept: int | None = None
+    prefix: str = ""
 
 
 @attrs.frozen(slots=True)
 class ObserveComposite:
-    """Observe several paths with one relation (LwM2M 1.1); ``accept`` forces a format."""
+    """Observe several paths with one relation (LwM2M 1.1); ``accept`` forces a format.
+
+    ``attributes`` of the relation as a whole go with the request (LwM2M 1.2).
+    """
 
     operation: ClassVar[str] = "observe-composite"
     paths: tuple[Path, ...]
     path: Path = ROOT
     accept: int | None = None
+    attributes: Attributes = ()
+    prefix: str = ""
 
 
 @attrs.frozen(slots=True)
 class CancelComposite:
-    """Cancel an Observe-Composite of exactly these paths."""
+    """Cancel an Observe-Composite of exactly these paths; ``passive`` as in ``Cancel``."""
 
     operation: ClassVar[str] = "cancel-composite"
     paths: tuple[Path, ...]
     path: Path = ROOT
+    passive: bool = False
+    prefix: str = ""
 
 
 @attrs.frozen(slots=True)
@@ -145,6 +178,7 @@ class WriteComposite:
     entries: tuple[Entry, ...]
     path: Path = ROOT
     content_format: int | None = None
+    prefix: str = ""
 
 
 @attrs.frozen(slots=True)

@@ -6,11 +6,15 @@ where. Which operations a Resource allows, and which Instances exist, is left to
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lwm2m_engine.attributes import Attributes, check_attributes, parse_attributes
-from lwm2m_engine.errors import DecodeError, PathError, ValueRejected
+import attrs
+
+from lwm2m_engine.attributes import ATTRIBUTES, Attributes, check_attributes, parse_attributes
+from lwm2m_engine.coap import Code
+from lwm2m_engine.errors import DecodeError, PathError, RequestError, ValueRejected
 from lwm2m_engine.links import parse_links
 from lwm2m_engine.messages.arguments import parse_arguments
 from lwm2m_engine.messages.bodies import (
@@ -68,11 +72,44 @@ def parse_json(document: Mapping[str, Any], models: Models = None) -> Request:
 def _request(read: Callable[[], Line], models: Models) -> Request:
     try:
         line = read()
+        prefix, line = _split_prefix(line)
         request = _METHODS[line.method](line, models)
     except (ValueRejected, PathError) as error:
         raise bad(str(error)) from error
     _check_headers(line, request)
-    return request
+    return _behind(request, prefix, line) if prefix else request
+
+
+# --- end devices behind a LwM2M Gateway ------------------------------------------------------------
+
+_PREFIX = re.compile(r"/([A-Za-z][A-Za-z0-9._~-]{0,63})(?=/)")
+
+
+def _split_prefix(line: Line) -> tuple[str, Line]:
+    """``/dev0/3303/0`` is ``/3303/0`` of the end device ``dev0``; a composite stays with one device.
+
+    The paths of an IPATCH stand in its body, so its target is the prefix alone.
+    """
+    target = f"{line.target}/" if line.method == "IPATCH" else line.target
+    found = [_PREFIX.match(path) for path in target.split(",")]
+    prefixes = [match[1] if match is not None else "" for match in found]
+    if not any(prefixes):
+        return "", line
+    if len(set(prefixes)) > 1:
+        raise RequestError(
+            Code.METHOD_NOT_ALLOWED, f"{line.method} {target[:60]}: one request cannot reach several devices"
+        )
+    rest = (path[len(prefixes[0]) + 1 :] for path in target.split(","))
+    return prefixes[0], attrs.evolve(line, target=",".join(rest))
+
+
+def _behind(request: Request, prefix: str, line: Line) -> Request:
+    if isinstance(request, WriteObject):
+        writes = (attrs.evolve(write, prefix=prefix) for write in request.instances)
+        return attrs.evolve(request, instances=tuple(writes))
+    if isinstance(request, (ReadAll, ObserveLinks, CancelLinks)):
+        raise bad(f"{line.method} {line.target[:40]} cannot be asked of an end device such as {prefix}")
+    return attrs.evolve(request, prefix=prefix)
 
 
 def _check_headers(line: Line, request: Request) -> None:
@@ -212,21 +249,32 @@ def _discover(line: Line, models: Models) -> Request:
 def _observe(line: Line, models: Models) -> Request:
     paths = _paths(line, models)
     if len(paths) > 1:
-        _no_query(line)
-        return ObserveComposite(paths, accept=line.accept)
+        return ObserveComposite(paths, accept=line.accept, attributes=_relation_attributes(line))
     if not paths[0]:
         raise bad("OBSERVE needs a path such as /3/0/9, or several with commas between them")
     return Observe(paths[0], _attributes(line.query or "", paths[0], models), line.accept)
 
 
+def _relation_attributes(line: Line) -> Attributes:
+    """Attributes of a composite: of the relation, not of one of its Resources."""
+    attributes = parse_attributes(line.query or "")
+    check_attributes(attributes)
+    for name, _ in attributes:
+        if not ATTRIBUTES[name].writable or "object" not in ATTRIBUTES[name].levels:
+            raise bad(f"{name} belongs to one Resource, and OBSERVE {line.target[:60]} names several")
+    return attributes
+
+
 def _cancel(line: Line, models: Models) -> Request:
     paths = _paths(line, models)
-    _no_query(line)
+    if line.query not in (None, "", "passive"):
+        raise bad(f"CANCEL takes nothing but ?passive, found {line.query[:40]!r}")
+    passive = line.query == "passive"
     if len(paths) > 1:
-        return CancelComposite(paths)
+        return CancelComposite(paths, passive=passive)
     if not paths[0]:
         raise bad("CANCEL needs the path that is observed, such as /3/0/9")
-    return Cancel(paths[0])
+    return Cancel(paths[0], passive)
 
 
 def _fetch(line: Line, models: Models) -> Request:

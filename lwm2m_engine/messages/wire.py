@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import attrs
 
+from lwm2m_engine.attributes import Attributes
 from lwm2m_engine.coap import CoapRequest, Code
 from lwm2m_engine.errors import DecodeError, RequestError
 from lwm2m_engine.formats import ContentFormat
@@ -50,28 +51,36 @@ def coap_request(
     of a composite, encoded in ``content_format``. ``accept`` is the format preferred for the answer;
     one that the request itself names goes before it.
     """
+    target = _uri(below(root, request.prefix), request.path)
     if isinstance(request, Read):
-        return CoapRequest(Code.GET, _uri(root, request.path), accept=_first(request.accept, accept))
+        return CoapRequest(Code.GET, target, accept=_first(request.accept, accept))
     if isinstance(request, Observe):
         wanted = _first(request.accept, accept)
-        return CoapRequest(Code.GET, _uri(root, request.path), accept=wanted, observe=0)
+        return CoapRequest(Code.GET, target, _query(request.attributes), accept=wanted, observe=0)
     if isinstance(request, Cancel):
-        return CoapRequest(Code.GET, _uri(root, request.path), accept=accept, observe=1)
+        return CoapRequest(Code.GET, target, accept=accept, observe=1)
     if isinstance(request, Discover):
         depth = () if request.depth is None else (f"depth={request.depth}",)
-        return CoapRequest(Code.GET, _uri(root, request.path), depth, accept=ContentFormat.LINK_FORMAT)
+        return CoapRequest(Code.GET, target, depth, accept=ContentFormat.LINK_FORMAT)
     if isinstance(request, Delete):
-        return CoapRequest(Code.DELETE, _uri(root, request.path))
+        return CoapRequest(Code.DELETE, target)
     if isinstance(request, WriteAttributes):
-        query = tuple(name if value is None else f"{name}={value}" for name, value in request.attributes)
-        return CoapRequest(Code.PUT, _uri(root, request.path), query)
+        return CoapRequest(Code.PUT, target, _query(request.attributes))
     if isinstance(request, Execute):
-        return _execute(request, root)
+        return _execute(request, target)
     return _with_payload(request, root, accept, content_format, payload)
 
 
-def _execute(request: Execute, root: str) -> CoapRequest:
-    target = _uri(root, request.path)
+def below(root: str, prefix: str) -> str:
+    """The root of an end device behind a LwM2M Gateway: ``/dev0``, ``/lwm2m/dev0`` (object 25)."""
+    return f"{root.rstrip('/')}/{prefix}" if prefix else root
+
+
+def _query(attributes: Attributes) -> tuple[str, ...]:
+    return tuple(name if value is None else f"{name}={value}" for name, value in attributes)
+
+
+def _execute(request: Execute, target: tuple[str, ...]) -> CoapRequest:
     if not request.arguments:
         return CoapRequest(Code.POST, target)
     return CoapRequest(
@@ -83,21 +92,26 @@ def _with_payload(
     request: Single, root: str, accept: int | None, content_format: int | None, payload: bytes
 ) -> CoapRequest:
     observe: int | None = None
-    path = request.path
+    query: tuple[str, ...] = ()
+    path, base = request.path, below(root, request.prefix)
     if isinstance(request, Write):
         code = Code.PUT if request.replace else Code.POST
     elif isinstance(request, Create):
         # The id of a chosen Instance travels in the payload.
         code, path = Code.POST, Path(request.path[:1])
-    elif isinstance(request, (ReadComposite, ObserveComposite, CancelComposite)):
-        code = Code.FETCH
-        observe = {ObserveComposite: 0, CancelComposite: 1}.get(type(request))
     else:
-        code = Code.IPATCH
+        # A composite goes to the client itself; which end device it is about stands in its paths.
+        code, base = Code.IPATCH, root
+        if isinstance(request, (ReadComposite, ObserveComposite, CancelComposite)):
+            code = Code.FETCH
+            observe = {ObserveComposite: 0, CancelComposite: 1}.get(type(request))
+        if isinstance(request, ObserveComposite):
+            query = _query(request.attributes)
     wanted = accept if code is Code.FETCH else None
     return CoapRequest(
         code,
-        _uri(root, path),
+        _uri(base, path),
+        query,
         payload=payload,
         content_format=content_format,
         accept=wanted,

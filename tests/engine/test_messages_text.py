@@ -138,6 +138,11 @@ def write(path, value, **more):
         ('POST /3442\n{"5": 1}', Create(Path("/3442"), (Entry(Path("/3442/0/5"), 1),))),
         ("POST /3442 {}", Create(Path("/3442"))),
         ('POST /3442\n[{"n": "/3442/7/5", "v": 1}]', Create(Path("/3442/7"), (Entry(Path("/3442/7/5"), 1),))),
+        ('POST /3442\n[{"n": "/3442/7/5", "v": 1}, {"n": "/3442/8/5", "v": 2}]', Create(Path("/3442"), (
+            Entry(Path("/3442/7/5"), 1), Entry(Path("/3442/8/5"), 2)))),
+        ('POST /3442 {"/3442/7": {"5": 1}, "/3442/8": {"5": 2}}', Create(Path("/3442"), (
+            Entry(Path("/3442/7/5"), 1), Entry(Path("/3442/8/5"), 2)))),
+        ('POST /3442 {"/3442/7": {"5": 1}}', Create(Path("/3442/7"), (Entry(Path("/3442/7/5"), 1),))),
         ("DELETE /3442/1", Delete(Path("/3442/1"))),
         ("DELETE /3/0/11/2", Delete(Path("/3/0/11/2"))),
         ("DISCOVER /3", Discover(Path("/3"))),
@@ -146,7 +151,19 @@ def write(path, value, **more):
         ("OBSERVE /3/0/9?pmin=5", Observe(Path("/3/0/9"), (("pmin", "5"),))),
         ("OBSERVE /3\nAccept: 112\n\n", Observe(Path("/3"), (), 112)),
         ("OBSERVE /3/0/9,/3303/0/5700", ObserveComposite((Path("/3/0/9"), Path("/3303/0/5700")))),
+        ("OBSERVE /3/0/9,/3303/0/5700?pmin=5&pmax=60", ObserveComposite(
+            (Path("/3/0/9"), Path("/3303/0/5700")), attributes=(("pmin", "5"), ("pmax", "60")))),
         ("CANCEL /3/0/9", Cancel(Path("/3/0/9"))),
+        ("CANCEL /3/0/9?passive", Cancel(Path("/3/0/9"), passive=True)),
+        ("CANCEL /3/0/9,/3303/0/5700?passive",
+         CancelComposite((Path("/3/0/9"), Path("/3303/0/5700")), passive=True)),
+        # end devices behind a gateway
+        ("GET /dev0/3303/0", Read(Path("/3303/0"), prefix="dev0")),
+        ("OBSERVE /dev0/3/0/9?pmin=5", Observe(Path("/3/0/9"), (("pmin", "5"),), prefix="dev0")),
+        ("FETCH /dev0/3/0/9,/dev0/3/0/0", ReadComposite((Path("/3/0/9"), Path("/3/0/0")), prefix="dev0")),
+        ('IPATCH /dev0 {"/3/0/14": "+02:00"}', WriteComposite((OFFSET,), prefix="dev0")),
+        ('PUT /dev0/3 {"0": {"14": "+02:00"}}',
+         WriteObject(Path("/3"), (Write(Path("/3/0"), (OFFSET,), prefix="dev0"),))),
         ("CANCEL /3/0/9,/3303/0/5700", CancelComposite((Path("/3/0/9"), Path("/3303/0/5700")))),
         ("FETCH /3/0/0,/3/0/9", ReadComposite((Path("/3/0/0"), Path("/3/0/9")))),
         ("FETCH /3/0/0\nAccept: 110\n", ReadComposite((Path("/3/0/0"),), accept=110)),
@@ -160,6 +177,13 @@ def write(path, value, **more):
 )  # fmt: skip
 def test_a_message_means_a_request(text, request_):
     assert parse(text, MODELS) == request_
+
+
+@pytest.mark.parametrize("text", ["FETCH /dev0/3/0/9,/3/0/9", "OBSERVE /dev0/3/0/9,/dev1/3/0/9"])
+def test_a_composite_across_devices_is_refused_as_the_gateway_would(text):
+    with pytest.raises(RequestError, match="several devices") as caught:
+        parse(text, MODELS)
+    assert caught.value.code == Code.METHOD_NOT_ALLOWED
 
 
 @pytest.mark.parametrize(
@@ -343,7 +367,10 @@ def test_without_models_everything_is_taken_as_it_is():
         ("POST /3/0/4?0='a b'", "others behind the blank"),
         ("POST /3/0/4?0 1", "others behind the blank"),
         ("POST /33333/0/1 abc", "behind a question mark"),
-        ('POST /3442\n[{"n": "/3442/7/5", "v": 1}, {"n": "/3442/8/5", "v": 1}]', "one Object Instance"),
+        ('POST /3442 {"/3442/7": {}}', "needs a value"),
+        ('POST /3442 {"/3442/7": {"5": 1}, "5": 1}', "no Instance of this Object"),
+        ('POST /3442 {"/3/0": {"14": "x"}}', "no Instance of this Object"),
+        ('POST /3442 {"/3442/7": 5}', "JSON object"),
         ("DELETE /", "is expected"),
         ("DELETE /3", "is expected"),
         ("DELETE /3/0/9", "is expected"),
@@ -354,7 +381,12 @@ def test_without_models_everything_is_taken_as_it_is():
         ("OBSERVE /", "needs a path"),
         ("OBSERVE /3/0/9,/3/0/9", "twice"),
         ("OBSERVE /3/0/9,", "begins with a slash"),
-        ("OBSERVE /3/0/9,/3/0/0?pmin=3", "nothing behind a question mark"),
+        ("OBSERVE /3/0/9,/3/0/0?lt=3", "belongs to one Resource"),
+        ("OBSERVE /3/0/9,/3/0/0?pmni=3", "did you mean 'pmin'"),
+        ("CANCEL /3/0/9?active", "nothing but ?passive"),
+        ("GET /dev0/", "cannot be asked of an end device"),
+        ("GET /dev0", "not an id"),
+        ("PUT /dev0/22 </3/0>", "cannot be asked of an end device"),
         ("CANCEL /", "is observed"),
         ("IPATCH", "needs a body"),
         ("IPATCH /3/0 {}", "stand in the body"),

@@ -96,6 +96,28 @@ TWO = (Path("/3/0/0"), Path("/3/0/9"))
             {"content_format": 110, "payload": b"x", "accept": 110},
             CoapRequest(Code.IPATCH, payload=b"x", content_format=110),
         ),
+        (
+            Observe(Path("/3/0/9"), (("pmin", "5"), ("pmax", None))),
+            {},
+            CoapRequest(Code.GET, ("3", "0", "9"), ("pmin=5", "pmax"), observe=0),
+        ),
+        (
+            ObserveComposite(TWO, attributes=(("pmin", "5"),)),
+            {"content_format": 112, "payload": b"x"},
+            CoapRequest(Code.FETCH, (), ("pmin=5",), payload=b"x", content_format=112, observe=0),
+        ),
+        # the end device of a gateway: below the root, but composites stay at the root
+        (Read(Path("/3303/0"), prefix="dev0"), {}, CoapRequest(Code.GET, ("dev0", "3303", "0"))),
+        (
+            Create(Path("/12/26"), NO_TLV, prefix="dev0"),
+            {"root": "/r", "content_format": 11542, "payload": b"x"},
+            CoapRequest(Code.POST, ("r", "dev0", "12"), payload=b"x", content_format=11542),
+        ),
+        (
+            ReadComposite(TWO, prefix="dev0"),
+            {"root": "/r", "content_format": 112, "payload": b"x"},
+            CoapRequest(Code.FETCH, ("r",), payload=b"x", content_format=112),
+        ),
     ],
 )
 def test_each_request_is_one_exchange(request_, options, expected):
