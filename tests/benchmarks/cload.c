@@ -6,9 +6,13 @@
  *   -h HOST -p PORT   IPv4 address and port of the server (127.0.0.1, 5683)
  *   -m MODE           register: POST /rd again and again, each client under its own name
  *                     update: POST /rd/{id} without anything to change
- *                     notify: Confirmable notifications of a Float, on the relation the server began
+ *                     notify: Confirmable notifications, on the last relation the server began
+ *                     mixed: update and notify in turn
+ *                     answer: asks nothing, answers the server until killed (or -s is over)
  *   -k CLIENTS        simulated clients (1000), each with one request under way at most
  *   -n IN_FLIGHT      requests under way of all clients together (64): a closed loop
+ *   -r RATE           no more than so many requests a second
+ *   -u CLIENTS        so many of them, the last, never answer a request
  *   -s SECONDS        measured time (5), after
  *   -w SECONDS        of the same load that is not measured (1)
  *   -l LINKS          the Object list of each Register
@@ -19,15 +23,18 @@
  * are clients. Datagrams are sent and received in batches to leave the generator cheaper than any
  * server. A request unanswered for a second is repeated.
  *
- * update and notify register every client first and then print the line "registered"; notify waits
- * for the server to observe each. A GET of the server is answered whenever it comes: with an Object 3
- * or 6 below these, else with a Float, as first notification if it asks to observe.
+ * All but register make every client known first and then print the line "registered"; notify and mixed
+ * wait for the server to observe each. A GET of the server is answered whenever it comes: one that asks
+ * to observe with SenML CBOR of 5 values, of Object 3 below that, else of 3303, two of which are others
+ * each time; any other in TLV, with an Object 3 or 6 below these, else with a Float. With -u the line
+ * "unanswered" follows when every client that is silent has been asked.
  *
  * The last line on standard output is a JSON object with what was measured. Linux only.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -44,28 +51,32 @@ enum { BATCH = 64, DATAGRAM = 1600, MAX_TOKEN = 8, MAX_LOCATION = 32, MAX_PIDS =
 enum { CON, NON, ACK, RST };
 enum { EMPTY = 0, GET = 1, POST = 2, CREATED = 65, CONTENT = 69, FIRST_ERROR = 128 };
 enum { OBSERVE = 6, LOCATION_PATH = 8, URI_PATH = 11, CONTENT_FORMAT = 12, URI_QUERY = 15 };
-enum { LINK_FORMAT = 40, TLV = 11542 };
+enum { LINK_FORMAT = 40, SENML_CBOR = 112, TLV = 11542 };
 enum { FIRST_ADDRESS = 0x7f010001 }; /* 127.1.0.1 */
 
-typedef enum { REGISTER, UPDATE, NOTIFY } Mode;
+typedef enum { REGISTER, UPDATE, NOTIFY, MIXED, ANSWER } Mode;
 
 static const uint64_t SECOND = 1000000000ull;
 static const uint64_t REPEAT_AFTER = 1000000000ull;
-static const uint64_t OBSERVE_WITHIN = 60 * 1000000000ull;
+static const uint64_t OBSERVE_WITHIN = 600 * 1000000000ull;
+static const double REGISTER_WITHIN = 600;
 
 typedef struct {
     uint16_t mid;
     bool waiting;     /* for the answer to message mid */
+    bool asked_in_vain;
+    Mode saying;      /* what message mid is */
     uint64_t asked;   /* when it was first sent */
     uint64_t sent;    /* when it was last sent */
     char location[MAX_LOCATION];
     uint8_t token[MAX_TOKEN]; /* of the relation the server began */
     int token_length;
+    int object;               /* that it is about */
     uint32_t sequence;        /* of its last notification */
 } Client;
 
-static int clients = 1000, in_flight = 64, port = 5683;
-static double seconds = 5, warm_up = 1;
+static int clients = 1000, in_flight = 64, silent = 0, port = 5683;
+static double seconds = 5, warm_up = 1, rate = 0;
 static const char *host = "127.0.0.1", *links = "</>;rt=\"oma.lwm2m\";ct=112,</1/0>,</4/0>,</5/0>,</3303/0>";
 static int pids[MAX_PIDS], pid_count = 0;
 
@@ -73,7 +84,7 @@ static Client *all;
 static int udp;
 static struct sockaddr_in server;
 static struct {
-    long done, repeated, reset, refused, reads, samples;
+    long done, repeated, reset, refused, reads, unanswered, samples;
     uint64_t *latency;
 } counts;
 static int under_way = 0;
@@ -272,26 +283,58 @@ static const uint8_t LOCATION[] = { /* 6/0: latitude 52.5, longitude 13.375, a t
     0x08, 0x00, 0x12, 0xc4, 0x00, 0x42, 0x52, 0x00, 0x00, 0xc4, 0x01, 0x41, 0x56, 0x00, 0x00,
     0xc4, 0x05, 0x51, 0x82, 0x42, 0x8f,
 };
+static const uint8_t DEVICE_REPORT[] = /* 3/0 in SenML CBOR: battery, memory, time, UTC offset, binding */
+    "\x85"
+    "\xa3\x21\x65/3/0/\x00\x61" "9\x02\x18\x00"
+    "\xa2\x00\x62" "10\x02\x0f"
+    "\xa2\x00\x62" "13\x02\x1a\x65\x00\x00\x00"
+    "\xa2\x00\x62" "14\x03\x66+02:00"
+    "\xa2\x00\x62" "16\x03\x61U";
+enum { BATTERY = 14, TIME = 31 }; /* where in it */
+static const uint8_t SENSOR_REPORT[] = /* 3303/0 in SenML CBOR: value, least, most, last min range, units */
+    "\x85"
+    "\xa3\x21\x68/3303/0/\x00\x64" "5700\x02\xfa\x41\xb8\x00\x00"
+    "\xa2\x00\x64" "5601\x02\xfa\x41\xa0\x00\x00"
+    "\xa2\x00\x64" "5602\x02\xfa\x41\xc8\x00\x00"
+    "\xa2\x00\x64" "5603\x02\xfa\xc2\x20\x00\x00"
+    "\xa2\x00\x64" "5701\x03\x63" "Cel";
+enum { VALUE = 22, LEAST = 35 };
+
+/* A report of a client that is observed: two of its values depend on how many there were. */
+static void put_report(Writer *to, const Client *client) {
+    uint16_t tick = client->sequence;
+    put_number(to, OBSERVE, client->sequence);
+    put_number(to, CONTENT_FORMAT, SENML_CBOR);
+    uint8_t *payload = to->at + 1;
+    if (client->object == 3) {
+        put_payload(to, DEVICE_REPORT, sizeof DEVICE_REPORT - 1);
+        payload[BATTERY] = 24 + tick % 76;
+        payload[TIME] = tick >> 8;
+        payload[TIME + 1] = tick;
+    } else {
+        put_payload(to, SENSOR_REPORT, sizeof SENSOR_REPORT - 1);
+        payload[VALUE] = payload[LEAST] = tick >> 8;
+        payload[VALUE + 1] = payload[LEAST + 1] = tick;
+    }
+}
 
 static uint8_t *compose(int i, uint8_t *to) {
     Client *client = &all[i];
-    if (asking == NOTIFY) {
+    if (client->saying == NOTIFY) {
         Writer message = put_head(to, CON, CONTENT, client->mid, client->token, client->token_length);
-        put_number(&message, OBSERVE, client->sequence);
-        put_number(&message, CONTENT_FORMAT, TLV);
-        put_payload(&message, TEMPERATURE, sizeof TEMPERATURE);
+        put_report(&message, client);
         return message.at;
     }
     uint8_t token[4] = {client->mid >> 8, client->mid, i >> 8, i};
     Writer message = put_head(to, CON, POST, client->mid, token, sizeof token);
     put_text(&message, URI_PATH, "rd");
-    if (asking == UPDATE) {
+    if (client->saying == UPDATE) {
         put_text(&message, URI_PATH, "%s", client->location);
         return message.at;
     }
     put_number(&message, CONTENT_FORMAT, LINK_FORMAT);
     put_text(&message, URI_QUERY, "ep=load-%d", i);
-    put_text(&message, URI_QUERY, "lt=300");
+    put_text(&message, URI_QUERY, "lt=3600");
     put_text(&message, URI_QUERY, "lwm2m=1.1");
     put_text(&message, URI_QUERY, "b=U");
     put_payload(&message, links, strlen(links));
@@ -303,6 +346,7 @@ static void ask(int i) {
     client->mid++;
     client->sequence++;
     client->waiting = true;
+    client->saying = asking != MIXED ? asking : client->saying == NOTIFY ? UPDATE : NOTIFY;
     commit(compose(i, begin(i)));
     client->asked = client->sent = now();
     under_way++;
@@ -337,20 +381,28 @@ static void answer_get(int i, const uint8_t *message, const uint8_t *end) {
         if (number == OBSERVE && length == 0) observes = true;
         if (number == URI_PATH && object < 0) object = length == 1 ? value[0] - '0' : 10;
     }
+    if (i >= clients - silent) {
+        counts.unanswered += !all[i].asked_in_vain;
+        all[i].asked_in_vain = true;
+        return;
+    }
+    counts.reads++;
     Writer answer = put_head(begin(i), ACK, CONTENT, message[2] << 8 | message[3], token, token_length);
     if (observes) {
         Client *client = &all[i];
         memcpy(client->token, token, token_length);
         client->token_length = token_length;
+        client->object = object;
         client->sequence = 1;
-        put_number(&answer, OBSERVE, client->sequence);
+        put_report(&answer, client);
+        commit(answer.at);
+        return;
     }
     put_number(&answer, CONTENT_FORMAT, TLV);
     if (object == 3) put_payload(&answer, DEVICE, sizeof DEVICE - 1);
     else if (object == 6) put_payload(&answer, LOCATION, sizeof LOCATION);
     else put_payload(&answer, TEMPERATURE, sizeof TEMPERATURE);
     commit(answer.at);
-    counts.reads++;
 }
 
 static void take_location(Client *client, const uint8_t *at, const uint8_t *end) {
@@ -371,8 +423,8 @@ static bool is_answer(const Client *client, const uint8_t *message) {
     uint16_t mid = message[2] << 8 | message[3];
     if (!client->waiting) return false;
     if (type == CON || type == NON)
-        return asking != NOTIFY && token_length == 4 && (message[4] << 8 | message[5]) == client->mid;
-    return mid == client->mid && (type == RST || code != EMPTY || asking == NOTIFY);
+        return client->saying != NOTIFY && token_length == 4 && (message[4] << 8 | message[5]) == client->mid;
+    return mid == client->mid && (type == RST || code != EMPTY || client->saying == NOTIFY);
 }
 
 static void hear(int i, const uint8_t *message, int size, uint64_t at) {
@@ -411,10 +463,10 @@ static int addressee(struct msghdr *message) {
     return -1;
 }
 
-/* Deal with what has arrived, or arrives within 20 ms. */
+/* Deal with what has arrived, or arrives within 20 ms (1 ms at a given rate). */
 static void listen_once(void) {
     struct pollfd readable = {udp, POLLIN, 0};
-    if (poll(&readable, 1, 20) <= 0) return;
+    if (poll(&readable, 1, rate > 0 ? 1 : 20) <= 0) return;
     for (int j = 0; j < BATCH; j++) in[j].msg_hdr.msg_controllen = sizeof in_control[j];
     int received = recvmmsg(udp, in, BATCH, MSG_DONTWAIT, NULL);
     uint64_t at = now();
@@ -439,7 +491,9 @@ static double run(Mode mode, long limit, double duration) {
     }
     uint64_t start = now(), end = start + (uint64_t)(duration * SECOND), scanned = start;
     for (long asked = 0; now() < end && !(limit && counts.done >= limit);) {
-        for (; under_way < in_flight && idle_head < idle_tail && !(limit && asked >= limit); asked++)
+        long allowed = limit ? limit : LONG_MAX;
+        if (rate > 0 && !limit) allowed = (double)(now() - start) / SECOND * rate;
+        for (; under_way < in_flight && idle_head < idle_tail && asked < allowed; asked++)
             ask(idle[idle_head++ % clients]);
         flush();
         listen_once();
@@ -451,14 +505,18 @@ static double run(Mode mode, long limit, double duration) {
     return (double)(now() - start) / SECOND;
 }
 
+static void tell(const char *what) {
+    puts(what);
+    fflush(stdout);
+}
+
 static void register_all(void) {
-    run(REGISTER, clients, 120);
+    run(REGISTER, clients, REGISTER_WITHIN);
     if (counts.done < clients || counts.refused) {
         fprintf(stderr, "%ld of %d clients answered, %ld refused\n", counts.done, clients, counts.refused);
         exit(1);
     }
-    puts("registered");
-    fflush(stdout);
+    tell("registered");
 }
 
 static void await_observations(void) {
@@ -471,6 +529,17 @@ static void await_observations(void) {
     if (observed < clients) {
         fprintf(stderr, "the server observes %d of %d clients\n", observed, clients);
         exit(1);
+    }
+}
+
+static void answer(void) {
+    bool told = silent == 0;
+    for (uint64_t end = now() + (uint64_t)(seconds * SECOND); now() < end;) {
+        listen_once();
+        if (!told && counts.unanswered == silent) {
+            tell("unanswered");
+            told = true;
+        }
     }
 }
 
@@ -526,19 +595,23 @@ static Mode mode_named(const char *name) {
     if (!strcmp(name, "register")) return REGISTER;
     if (!strcmp(name, "update")) return UPDATE;
     if (!strcmp(name, "notify")) return NOTIFY;
-    fprintf(stderr, "-m is register, update or notify, not %s\n", name);
+    if (!strcmp(name, "mixed")) return MIXED;
+    if (!strcmp(name, "answer")) return ANSWER;
+    fprintf(stderr, "-m is register, update, notify, mixed or answer, not %s\n", name);
     exit(2);
 }
 
 int main(int count, char **arguments) {
     Mode mode = UPDATE;
-    for (int option; (option = getopt(count, arguments, "h:p:m:k:n:s:w:l:P:")) != -1;) {
+    for (int option; (option = getopt(count, arguments, "h:p:m:k:n:r:u:s:w:l:P:")) != -1;) {
         switch (option) {
         case 'h': host = optarg; break;
         case 'p': port = atoi(optarg); break;
         case 'm': mode = mode_named(optarg); break;
         case 'k': clients = atoi(optarg); break;
         case 'n': in_flight = atoi(optarg); break;
+        case 'r': rate = atof(optarg); break;
+        case 'u': silent = atoi(optarg); break;
         case 's': seconds = atof(optarg); break;
         case 'w': warm_up = atof(optarg); break;
         case 'l': links = optarg; break;
@@ -556,7 +629,8 @@ int main(int count, char **arguments) {
     for (int i = 0; i < clients; i++) all[i].mid = rand();
     open_socket();
     if (mode != REGISTER) register_all();
-    if (mode == NOTIFY) await_observations();
-    measure(mode);
+    if (mode == NOTIFY || mode == MIXED) await_observations();
+    if (mode == ANSWER) answer();
+    else measure(mode);
     return 0;
 }

@@ -32,10 +32,12 @@ def request(method: str, path: str, body: bytes, content_type: str) -> bytes:
 
 
 class Load:
-    """What all connections have seen since ``clear``."""
+    """What all connections have seen since ``clear``. ``rate`` is requests a second, 0 as many as can be."""
 
-    def __init__(self, requests: list[bytes]) -> None:
+    def __init__(self, requests: list[bytes], rate: float) -> None:
         self.requests = cycle(requests)
+        self._interval = 1 / rate if rate else 0.0
+        self._next = 0.0
         self.over = False
         self.problem = ""
         self.clear()
@@ -43,6 +45,13 @@ class Load:
     def clear(self) -> None:
         self.latencies: list[float] = []
         self.errors = 0
+
+    def due(self, now: float) -> float:
+        """When the next request is to be made; late ones are made up for."""
+        if not self._interval:
+            return now
+        self._next = (self._next or now) + self._interval
+        return self._next
 
 
 class Connection(asyncio.Protocol):
@@ -54,15 +63,25 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
-        self._ask()
+        self._loop = asyncio.get_running_loop()
+        self._plan()
 
     def connection_lost(self, reason: Exception | None) -> None:
         if not self._load.over:
             self._load.problem = f"a connection is lost: {reason}"
 
+    def _plan(self) -> None:
+        """A latency counts from when the request was due, also if no connection was free then."""
+        now = self._loop.time()
+        self._asked = self._load.due(now)
+        if self._asked > now:
+            self._loop.call_at(self._asked, self._ask)
+        else:
+            self._ask()
+
     def _ask(self) -> None:
-        self._asked = time.perf_counter()
-        self._transport.write(next(self._load.requests))
+        if not self._transport.is_closing():
+            self._transport.write(next(self._load.requests))
 
     def data_received(self, data: bytes) -> None:
         received = self._received = self._received + data
@@ -77,14 +96,14 @@ class Connection(asyncio.Protocol):
         if len(received) < head + len(END_OF_HEAD) + int(length[1]):
             return
         load = self._load
-        load.latencies.append(time.perf_counter() - self._asked)
+        load.latencies.append(self._loop.time() - self._asked)
         if not received.startswith(b"HTTP/1.1 2"):
             load.errors += 1
         self._received = b""
         if load.over:
             self._transport.close()
         else:
-            self._ask()
+            self._plan()
 
 
 def cpu(pid: int) -> float:
@@ -97,7 +116,7 @@ async def run(options: argparse.Namespace) -> dict[str, float]:
     body = options.body.encode()
     method = "POST" if body else "GET"
     paths = [options.path.replace("{}", str(number)) for number in range(options.paths)]
-    load = Load([request(method, path, body, options.content_type) for path in paths])
+    load = Load([request(method, path, body, options.content_type) for path in paths], options.rate)
     loop = asyncio.get_running_loop()
     for _ in range(options.connections):
         await loop.create_connection(lambda: Connection(load), "127.0.0.1", options.port)
@@ -131,6 +150,7 @@ def main() -> None:
     parser.add_argument("--body", default="", help="POST this; GET without")
     parser.add_argument("--content-type", default="application/json")
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=0.0, help="requests a second; 0 as many as can be")
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--warm-up", type=float, default=1.0)
     options = parser.parse_args()
