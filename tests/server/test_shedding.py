@@ -86,6 +86,14 @@ def test_shares_grow_again_and_then_nobody_is_held_back(scene):
     assert scene.shedder.share == CEILING
 
 
+def test_after_a_long_silence_nobody_is_held_back(scene):
+    scene.strain()
+    scene.queue = CALM
+    scene.now += 1e6
+    scene.shedder.turn(scene.now)
+    assert not scene.shedder.strained
+
+
 def test_a_flood_settles_at_what_can_be_done():
     """1,000 sources send 50 datagrams a second each; to read one takes 3 us, to deal with it 200 us."""
     scene, rng, flood = Scene(), random.Random(4711), 50_000

@@ -117,7 +117,8 @@ class Shedder:
         self.strained, self._used, self._changed_at = True, queue.used, now
 
     def _grow(self, now: float) -> None:
-        self.share *= 2 ** ((now - self._changed_at) / RECOVERY)
+        doublings = (now - self._changed_at) / RECOVERY
+        self.share *= 2 ** min(doublings, 20.0)
         self._changed_at = now
         if self.share >= CEILING:
             self.share, self.strained = CEILING, False
