@@ -28,7 +28,7 @@ from lwm2m_server.store.lock import DataDirectory
 from lwm2m_server.store.protocols import Application, Message, Resource
 
 data = DataDirectory(Path(sys.argv[1]))
-ledger = SqliteLedger(data.ledger)
+ledger = SqliteLedger(data.ledger, power_safe=sys.argv[2] == "safe")
 inventory = TinyInventory(data.inventory)
 first = ledger.highest_id + 1
 
@@ -65,9 +65,10 @@ asyncio.run(main())
 """
 
 
-def work_until_killed(path):
+def work_until_killed(path, mode):
     """What was acknowledged, line by line, when the process was killed at some moment of its work."""
-    with subprocess.Popen([sys.executable, "-c", PROGRAM, str(path)], stdout=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", PROGRAM, str(path), mode]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         text = process.stdout.readline()
         time.sleep(random.uniform(0, 0.1))
         process.send_signal(signal.SIGKILL)
@@ -78,10 +79,11 @@ def work_until_killed(path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_both_stores_keep_what_they_acknowledged(tmp_path):
+@pytest.mark.parametrize("mode", ["fast", "safe"])
+def test_both_stores_keep_what_they_acknowledged(tmp_path, mode):
     said = defaultdict(set)
     for _ in range(ROUNDS):
-        for what, id in work_until_killed(tmp_path):
+        for what, id in work_until_killed(tmp_path, mode):
             said[what].add(int(id))
         with DataDirectory(tmp_path) as data:
             check_ledger(data.ledger, said)

@@ -1,9 +1,12 @@
 """The ledger: what is written is read back, limits hold, what fails leaves no trace."""
 
 import asyncio
+import itertools
 import json
 import math
 import sqlite3
+import threading
+import time
 
 import attrs
 import pytest
@@ -15,6 +18,7 @@ from lwm2m_engine.links import Link
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink
 from lwm2m_server.store import schema
+from lwm2m_server.store.checkpoints import Checkpoints
 from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import (
@@ -89,9 +93,14 @@ def path(tmp_path):
     return tmp_path / "ledger.db"
 
 
+@pytest.fixture(params=[False, True], ids=["inline", "threaded"])
+def power_safe(request):
+    return request.param
+
+
 @pytest.fixture
-def ledger(path):
-    opened = SqliteLedger(path)
+def ledger(path, power_safe):
+    opened = SqliteLedger(path, power_safe=power_safe)
     yield opened
     opened.close()
 
@@ -484,7 +493,7 @@ def test_a_failing_operation_undoes_only_itself(ledger):
     assert [child.id for child in ledger.reader.children(ROOT)] == [BOX, 61]
 
 
-def test_commits_run_in_order_and_share_transactions(path):
+def test_commits_run_in_order_and_share_transactions(path, power_safe):
     begun = []
 
     class Counting(sqlite3.Connection):
@@ -494,6 +503,7 @@ def test_commits_run_in_order_and_share_transactions(path):
 
     ledger = SqliteLedger(
         path,
+        power_safe=power_safe,
         connect=lambda file: sqlite3.connect(
             file, isolation_level=None, check_same_thread=False, factory=Counting
         ),
@@ -509,8 +519,8 @@ def test_commits_run_in_order_and_share_transactions(path):
     assert len(begun) < 200
 
 
-def test_a_failed_commit_fails_all_that_was_built_on_it_and_nothing_later(path):
-    ledger, told = SqliteLedger(path, connect=breaking), []
+def test_a_failed_commit_fails_all_that_was_built_on_it_and_nothing_later(path, power_safe):
+    ledger, told = SqliteLedger(path, power_safe=power_safe, connect=breaking), []
     ledger.run(lambda tx: tx.put(container()))
 
     async def main():
@@ -527,8 +537,8 @@ def test_a_failed_commit_fails_all_that_was_built_on_it_and_nothing_later(path):
     ledger.close()
 
 
-def test_a_commit_made_when_told_of_the_failure_counts(path):
-    ledger = SqliteLedger(path, connect=breaking)
+def test_a_commit_made_when_told_of_the_failure_counts(path, power_safe):
+    ledger = SqliteLedger(path, power_safe=power_safe, connect=breaking)
 
     async def main():
         again = []
@@ -543,8 +553,8 @@ def test_a_commit_made_when_told_of_the_failure_counts(path):
     ledger.close()
 
 
-def test_without_a_loop_a_failed_commit_fails_alone(path):
-    ledger = SqliteLedger(path, connect=breaking)
+def test_without_a_loop_a_failed_commit_fails_alone(path, power_safe):
+    ledger = SqliteLedger(path, power_safe=power_safe, connect=breaking)
     Breaking.failures = 1
     with pytest.raises(CommitFailed):
         ledger.run(lambda tx: tx.put(container()))
@@ -552,7 +562,7 @@ def test_without_a_loop_a_failed_commit_fails_alone(path):
     ledger.close()
 
 
-def test_a_truly_full_database_fails_and_recovers(path):
+def test_a_truly_full_database_fails_and_recovers(path, power_safe):
     limit = 0
 
     def limited(file):
@@ -563,7 +573,7 @@ def test_a_truly_full_database_fails_and_recovers(path):
 
     SqliteLedger(path, connect=limited).close()
     limit = 60
-    ledger = SqliteLedger(path, connect=limited)
+    ledger = SqliteLedger(path, power_safe=power_safe, connect=limited)
     ledger.run(lambda tx: tx.put(container()))
     with pytest.raises(CommitFailed, match="full"):
         ledger.run(lambda tx: tx.add_message(message(70, content="x" * 900_000)))
@@ -573,8 +583,8 @@ def test_a_truly_full_database_fails_and_recovers(path):
     ledger.close()
 
 
-def test_an_operation_that_is_refused_in_a_failed_transaction_fails_with_it(path):
-    ledger = SqliteLedger(path, connect=breaking)
+def test_an_operation_that_is_refused_in_a_failed_transaction_fails_with_it(path, power_safe):
+    ledger = SqliteLedger(path, power_safe=power_safe, connect=breaking)
 
     async def main():
         Breaking.failures = 1
@@ -585,8 +595,8 @@ def test_an_operation_that_is_refused_in_a_failed_transaction_fails_with_it(path
     ledger.close()
 
 
-def test_close_commits_what_waits_and_then_refuses(path):
-    ledger = SqliteLedger(path)
+def test_close_commits_what_waits_and_then_refuses(path, power_safe):
+    ledger = SqliteLedger(path, power_safe=power_safe)
 
     async def main():
         futures = [ledger.commit(lambda tx, id=id: tx.put(node(id, f"d{id}", None))) for id in range(50)]
@@ -609,6 +619,106 @@ def test_a_loop_that_ended_does_not_stop_the_writer(ledger, caplog):
     asyncio.run(leave())
     ledger.run(lambda tx: None)
     assert len(list(ledger.reader.devices())) == 100
+
+
+def test_who_submits_hears_in_order_and_on_the_loop(ledger):
+    heard = []
+
+    def refuse(tx):
+        raise Conflict("no")
+
+    async def main():
+        done = asyncio.Event()
+        here = threading.get_ident()
+        for number in range(1500):
+            operation = refuse if number == 700 else lambda tx, number=number: number
+            ledger.submit(operation, lambda *outcome: heard.append((*outcome, threading.get_ident() == here)))
+        ledger.submit(lambda tx: None, lambda result, error: done.set())
+        await done.wait()
+
+    asyncio.run(main())
+    assert [result for result, _, _ in heard] == [*range(700), None, *range(701, 1500)]
+    assert [type(error) for _, error, _ in heard if error] == [Conflict]
+    assert all(on_loop for _, _, on_loop in heard)
+
+
+def test_what_one_listener_raises_keeps_no_other_from_hearing(ledger):
+    heard, problems = [], []
+
+    def stumble(result, error):
+        raise ValueError("a bug")
+
+    async def main():
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: problems.append(context))
+        ledger.submit(lambda tx: 1, lambda result, error: heard.append(result))
+        ledger.submit(lambda tx: 2, stumble)
+        ledger.submit(lambda tx: 3, lambda result, error: heard.append(result))
+        await ledger.commit(lambda tx: None)
+
+    asyncio.run(main())
+    assert heard == [1, 3]
+    assert [type(problem["exception"]) for problem in problems] == [ValueError]
+
+
+def test_an_operation_runs_again_only_after_its_writes_were_undone(ledger):
+    seen = []
+
+    def add(tx):
+        seen.append(tx.resource(BOX))
+        tx.put(container())
+
+    def refuse(tx):
+        raise Conflict("no")
+
+    async def main():
+        return await asyncio.gather(ledger.commit(add), ledger.commit(refuse), return_exceptions=True)
+
+    added, refused = asyncio.run(main())
+    assert added is None
+    assert isinstance(refused, Conflict)
+    assert set(seen) == {None}
+    assert ledger.reader.resource(BOX) == container()
+
+
+def test_a_long_backlog_leaves_the_loop_its_turns(path):
+    ledger, turns = SqliteLedger(path), []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        commits = [ledger.commit(lambda tx: time.sleep(0.001)) for _ in range(100)]
+        commits[-1].add_done_callback(lambda _: turns.append(None))
+
+        def turn():
+            if not turns or turns[-1] is not None:
+                turns.append(sum(commit.done() for commit in commits))
+                loop.call_soon(turn)
+
+        turn()
+        await asyncio.gather(*commits)
+
+    asyncio.run(main())
+    ledger.close()
+    counts = [count for count in turns if count is not None]
+    assert max(after - before for before, after in itertools.pairwise(counts)) <= 20
+
+
+def test_the_write_ahead_log_stays_short_while_writing_goes_on(path, power_safe, monkeypatch):
+    limit = 1_000_000
+    monkeypatch.setattr(Checkpoints.__init__, "__defaults__", (limit,))
+    ledger, sizes = SqliteLedger(path, power_safe=power_safe), []
+    log = path.with_name("ledger.db-wal")
+
+    async def main():
+        await ledger.commit(lambda tx: tx.put(container()))
+        for id in range(1000, 1600):
+            await ledger.commit(lambda tx, id=id: tx.add_message(message(id, content="x" * 20_000)))
+            sizes.append(log.stat().st_size)
+
+    asyncio.run(main())
+    ledger.close()
+    assert max(sizes) < 5 * limit, "28 MB were written"
+    assert not log.exists()
+    assert [kept.id for kept in SqliteLedger(path).reader.messages(BOX)] == list(range(1550, 1600))
 
 
 # --- the file ----------------------------------------------------------------------------------------
@@ -639,15 +749,11 @@ def test_files_are_readable_by_their_owner_only(ledger, path):
     assert modes == dict.fromkeys(("ledger.db", "ledger.db-wal", "ledger.db-shm"), 0o600)
 
 
-def test_durability_by_the_setting(path, ledger):
+def test_durability_by_the_setting(ledger, power_safe):
     def synchronous(tx):
         return tx._execute("PRAGMA synchronous").fetchone()[0]
 
-    assert ledger.run(synchronous) == 1
-    ledger.close()
-    safe = SqliteLedger(path, power_safe=True)
-    assert safe.run(synchronous) == 2
-    safe.close()
+    assert ledger.run(synchronous) == (2 if power_safe else 1)
 
 
 def test_an_older_ledger_is_copied_and_migrated(path):

@@ -73,8 +73,9 @@ class Wire:
 
 
 class HubMachine(RuleBasedStateMachine):
-    @initialize()
-    def start(self):
+    @initialize(power_safe=st.booleans())
+    def start(self, power_safe):
+        self.power_safe = power_safe
         Brittle.full = False
         self.directory = Path(tempfile.mkdtemp())
         self.loop = asyncio.new_event_loop()
@@ -86,7 +87,7 @@ class HubMachine(RuleBasedStateMachine):
         self.run(self.boot())
 
     async def boot(self):
-        self.ledger = SqliteLedger(self.directory / "ledger.db", connect=connect)
+        self.ledger = SqliteLedger(self.directory / "ledger.db", power_safe=self.power_safe, connect=connect)
         self.inventory = TinyInventory(self.directory / "inventory.json")
         floor = max(self.ledger.highest_id, self.inventory.highest_id)
         self.ids = Ids(lambda: self.now, floor)

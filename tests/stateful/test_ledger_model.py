@@ -127,11 +127,12 @@ limits = st.tuples(st.integers(0, 4), st.integers(0, 30))
 class LedgerMachine(RuleBasedStateMachine):
     """Operations gather in ``waiting`` and are committed together."""
 
-    @initialize()
-    def open(self):
+    @initialize(power_safe=st.booleans())
+    def open(self, power_safe):
+        self.power_safe = power_safe
         self.directory = Path(tempfile.mkdtemp())
         self.loop = asyncio.new_event_loop()
-        self.ledger = SqliteLedger(self.directory / "ledger.db", connect=connect)
+        self.ledger = self.open_ledger()
         self.model = Model()
         self.waiting = []
         self.number = 1000
@@ -141,6 +142,9 @@ class LedgerMachine(RuleBasedStateMachine):
             self.put_box(box, (mni, mbs), evict)
         self.put_node(NODES[0], "urn:1")
         self.commit()
+
+    def open_ledger(self):
+        return SqliteLedger(self.directory / "ledger.db", power_safe=self.power_safe, connect=connect)
 
     def an_id(self, index):
         """Of a message that is stored; or of none."""
@@ -262,7 +266,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def restart(self):
         self.ledger.close()
-        self.ledger = SqliteLedger(self.directory / "ledger.db", connect=connect)
+        self.ledger = self.open_ledger()
 
     def run_waiting(self):
         async def run():

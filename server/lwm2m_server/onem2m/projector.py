@@ -1,6 +1,6 @@
 """``Projector``: the door facts enter the oneM2M tree through: engine events to ledger writes.
 
-Everything is worked out when an event is planned; the write that comes back runs in the ledger's thread
+Everything is worked out when an event is planned; the write that comes back runs in the ledger's writer
 and touches nothing but the transaction.
 """
 

@@ -262,11 +262,11 @@ class Commit(Protocol[T_co]):
 
 
 class Ledger(Protocol):
-    """One writer thread with group commit; reads on the caller's thread."""
+    """One writer with group commit; reads on the caller's thread."""
 
     on_failure: Callable[[], object]
-    """Called on the loop when a transaction could not be committed, before any of its futures has its
-    exception. All commits not yet done at this moment fail; those made from here on count again."""
+    """Called on the loop when a transaction could not be committed, before anyone hears of a commit in
+    it. All commits not yet done at this moment fail; those made from here on count again."""
 
     @property
     def reader(self) -> Reader: ...
@@ -280,11 +280,22 @@ class Ledger(Protocol):
         """The highest id of any row: a floor for new ones."""
         ...
 
-    def commit(self, operation: Callable[[Transaction], T]) -> Commit[T]:
-        """Run ``operation`` in the writer, in order of the calls; done when durable.
+    def submit(
+        self,
+        operation: Callable[[Transaction], T],
+        settled: Callable[[T | None, BaseException | None], object],
+    ) -> None:
+        """Run ``operation`` in the writer, in order of the calls, and when it is durable call
+        ``settled(result, None)`` on the loop, in the same order; ``settled(None, error)`` if it is not.
 
-        ``operation`` runs on another thread and must touch nothing but the transaction and its own
-        arguments. If it raises, only its own writes are undone (savepoint)."""
+        ``operation`` may run on another thread, and once more after its writes were undone: it must
+        touch nothing but the transaction, and keep nothing elsewhere. If it raises, only its own writes
+        are undone. The error is what it raised, or ``CommitFailed``. Raises ``CommitFailed`` once the
+        ledger is closed."""
+        ...
+
+    def commit(self, operation: Callable[[Transaction], T]) -> Commit[T]:
+        """``submit`` for those who await."""
         ...
 
     def run(self, operation: Callable[[Transaction], T]) -> T:

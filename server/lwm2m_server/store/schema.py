@@ -67,10 +67,14 @@ def connect(file: Path) -> sqlite3.Connection:
 
 
 def open_writer(file: Path, connect: Connect, *, power_safe: bool) -> sqlite3.Connection:
-    """A connection that may write: WAL; synced at each commit only if ``power_safe``."""
+    """A connection that may write: WAL; synced at each commit only if ``power_safe``.
+
+    It makes no checkpoints of itself: see ``checkpoints``.
+    """
     connection = connect(file)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA cache_size = -32000")
     return connection

@@ -1,0 +1,138 @@
+"""The one connection that writes: jobs in transactions, all of a transaction or nothing."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from time import perf_counter
+from typing import Any
+
+import attrs
+
+from lwm2m_server.store.protocols import CommitFailed, Transaction
+from lwm2m_server.store.writing import LedgerTransaction
+
+BATCH = 512
+"""A transaction with so many operations takes no more: bounds how long the first of them waits."""
+
+log = logging.getLogger(__name__)
+
+
+@attrs.define(slots=True, eq=False)
+class Job:
+    """An operation that was asked for, and who is to hear of its end."""
+
+    operation: Callable[[Transaction], Any]
+    settled: Callable[[Any, BaseException | None], object]
+    generation: int = 0
+    result: Any = None
+    error: BaseException | None = None
+    written: threading.Event | None = None
+    """Set when it is done, for a thread that waits."""
+
+
+def tell(jobs: Iterable[Job]) -> None:
+    """In order; what one of those who hear raises keeps no other from hearing."""
+    waiting = iter(jobs)
+    try:
+        for job in waiting:
+            job.settled(job.result, job.error)
+    finally:
+        rest = list(waiting)
+        if rest:
+            tell(rest)
+
+
+def refuse(jobs: Sequence[Job], reason: object) -> None:
+    """Nothing of these is stored."""
+    for job in jobs:
+        job.result, job.error = None, CommitFailed(f"not stored: {reason}")
+
+
+class Transactions:
+    """Writes jobs. ``lock`` is held while it writes; whoever else holds it keeps it from writing."""
+
+    def __init__(self, open_connection: Callable[[], sqlite3.Connection]) -> None:
+        self.lock = threading.Lock()
+        self._open = open_connection
+        self._connection: sqlite3.Connection | None = None
+        self._begin()
+
+    def write(self, jobs: Sequence[Job], seconds: float = math.inf) -> int:
+        """One transaction of the first jobs, as many as begin within so much time; returns how many.
+
+        Results and errors are in the jobs. Raises ``sqlite3.Error`` when nothing is stored. Call it
+        with ``lock`` held.
+        """
+        transaction = self._begin()
+        try:
+            return self._quickly(transaction, jobs, seconds) or self._carefully(transaction, jobs)
+        except BaseException:
+            self._give_up()
+            raise
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _begin(self) -> LedgerTransaction:
+        """After a failure with a new connection, of which all is known."""
+        if self._connection is None:
+            self._connection = self._open()
+            self._execute = self._connection.execute
+            self._transaction = LedgerTransaction(self._connection)
+        return self._transaction
+
+    def _quickly(self, transaction: LedgerTransaction, jobs: Sequence[Job], seconds: float) -> int:
+        """Without savepoints; 0, and nothing is stored, if any of the operations raises."""
+        end = perf_counter() + seconds
+        count = 0
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            for job in jobs:
+                job.result = job.operation(transaction)
+                count += 1
+                if perf_counter() > end:
+                    break
+        except Exception as error:
+            if _is_everybodys(error):
+                raise
+            self._execute("ROLLBACK")
+            return 0
+        self._execute("COMMIT")
+        return count
+
+    def _carefully(self, transaction: LedgerTransaction, jobs: Sequence[Job]) -> int:
+        """Each operation in its own savepoint; what it raises is its caller's."""
+        self._execute("BEGIN IMMEDIATE")
+        for job in jobs:
+            self._execute("SAVEPOINT operation")
+            try:
+                job.result = job.operation(transaction)
+            except Exception as error:
+                if _is_everybodys(error):
+                    raise
+                self._execute("ROLLBACK TO operation")
+                job.result, job.error = None, error
+            self._execute("RELEASE operation")
+        self._execute("COMMIT")
+        return len(jobs)
+
+    def _give_up(self) -> None:
+        """Closing rolls back."""
+        try:
+            self.close()
+        except sqlite3.Error as error:
+            log.error("ledger: closing after a failure: %s", error)
+            self._connection = None
+
+
+def _is_everybodys(error: Exception) -> bool:
+    """Whether it is the database that failed (full, I/O, corrupt) and not the operation."""
+    return isinstance(error, (sqlite3.OperationalError, sqlite3.InternalError)) or (
+        type(error) is sqlite3.DatabaseError
+    )
