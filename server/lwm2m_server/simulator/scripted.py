@@ -94,7 +94,7 @@ class ScriptedDevice(asyncio.DatagramProtocol):
     ) -> Message:
         """A request as a message; ``emit`` sends it, as often as wanted."""
         mid = self.next_mid() if mid is None else mid
-        asked = CoapRequest(code, _segments(path), _parameters(query), payload, content_format)
+        asked = CoapRequest(code, segments_of(path), parameters_of(query), payload, content_format)
         token = mid.to_bytes(2, "big") if token is None else token
         return Message(type, code, mid, token, (*request_options(asked), *options), payload)
 
@@ -157,7 +157,7 @@ class ScriptedDevice(asyncio.DatagramProtocol):
         message = await self.receive(seconds)
         assert message.is_request, f"no request: {message}"
         asked = request_of(message)
-        assert (asked.code, asked.path) == (code, _segments(path)), f"another request: {asked}"
+        assert (asked.code, asked.path) == (code, segments_of(path)), f"another request: {asked}"
         return message
 
     def reply(
@@ -177,7 +177,7 @@ class ScriptedDevice(asyncio.DatagramProtocol):
             message = Message(RST, EMPTY, asked.mid)
         else:
             mid = asked.mid if type == ACK else self.next_mid()
-            reply = CoapReply(code, payload, content_format, _segments(location), observe)
+            reply = CoapReply(code, payload, content_format, segments_of(location), observe)
             message = Message(type, code, mid, asked.token, (*reply_options(reply), *options), payload)
         self.emit(message)
         return message
@@ -213,12 +213,14 @@ def observe_of(message: Message) -> int | None:
     return number(message.options, OBSERVE)
 
 
-def _segments(path: str) -> tuple[str, ...]:
+def segments_of(path: str) -> tuple[str, ...]:
+    """``/rd/1`` as Uri-Path options."""
     return tuple(path.strip("/").split("/")) if path.strip("/") else ()
 
 
-def _parameters(query: str) -> tuple[str, ...]:
+def parameters_of(query: str) -> tuple[str, ...]:
+    """``ep=x&lt=60`` as Uri-Query options."""
     return tuple(query.split("&")) if query else ()
 
 
-__all__ = ["ACK", "CON", "NON", "RST", "ScriptedDevice", "observe_of"]
+__all__ = ["ACK", "CON", "NON", "RST", "ScriptedDevice", "observe_of", "parameters_of", "segments_of"]

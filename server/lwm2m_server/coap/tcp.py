@@ -1,0 +1,145 @@
+"""``TcpGateway``: CoAP over TCP between devices and the hub (RFC 8323).
+
+Devices open the connections; requests to a device go over the one it has opened.
+"""
+
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from functools import partial
+from typing import Protocol
+
+import structlog
+from aiocoap.protocol import Context
+from aiocoap.tokenmanager import TokenManager
+
+from lwm2m_engine.engine.step import Perform
+from lwm2m_engine.errors import RequestError
+from lwm2m_server.coap import wire
+from lwm2m_server.coap.asking import Asking
+from lwm2m_server.coap.background import Background
+from lwm2m_server.coap.connection import Connection, Limits
+from lwm2m_server.coap.connections import LOGGER, Connections
+from lwm2m_server.coap.intake import Intake, Receiver
+from lwm2m_server.coap.options import reply_of
+from lwm2m_server.coap.packets import arrived, request_packet
+from lwm2m_server.coap.relations import Observer, Relations
+from lwm2m_server.coap.timing import Timing
+
+log = structlog.get_logger(__name__)
+
+GRACE = 1.0
+"""Seconds that requests being answered get when the gateway closes."""
+
+
+class Uplink(Observer, Receiver, Protocol):
+    """What devices' messages are handed to."""
+
+
+class TcpGateway:
+    """A CoAP endpoint on TCP. Make it with ``TcpGateway.start``, end it with ``close``."""
+
+    def __init__(self, uplink: Uplink, timing: Timing, limits: Limits, listener: str) -> None:
+        loop = asyncio.get_running_loop()
+        self._uplink = uplink
+        self._tasks = Background()
+        self._intake = Intake(uplink, loop.time, bert=True)
+        self._context = Context(loop=loop, loggername=LOGGER)
+        self._asking = Asking(self._context, uplink, self._tasks, timing.response_timeout)
+        self._relations = Relations(uplink, self._asking, self._tasks, timing.response_timeout)
+        self._connections = Connections(self, limits, listener)
+        self._tokens = _Tokens(self._context)
+        self._tokens.token_interface = self._connections
+        self._context.request_interfaces.append(self._tokens)
+
+    @classmethod
+    async def start(
+        cls,
+        uplink: Uplink,
+        host: str,
+        port: int,
+        *,
+        listener: str = "coap+tcp",
+        timing: Timing = Timing(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> TcpGateway:
+        """Listen on ``host`` (a name, an IPv4 or an IPv6 address) and ``port`` (0 takes a free one).
+
+        Raises ``OSError`` that names the address, with ``errno`` telling the cause.
+        """
+        gateway = cls(uplink, timing, limits, listener)
+        await gateway._connections.listen(host, port)
+        return gateway
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port it is bound to."""
+        return self._connections.address
+
+    # --- requests to devices ---
+
+    def perform(self, effect: Perform) -> None:
+        """Begin the exchange; its outcome is reported to the uplink."""
+        connection = self._connections.find(effect.peer)
+        if connection is None:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._uplink.failed, effect.exchange, "unreachable")
+            return
+        connection.exchanges.add(effect.exchange)
+        if effect.token is not None:
+            self._relations.start(effect, effect.token, connection)
+        else:
+            packet = request_packet(effect.request, connection)
+            self._asking.start(effect.exchange, packet, connection.exchanges.discard)
+
+    def abort(self, exchange: int) -> None:
+        """Wait for it no longer; nothing is reported any more."""
+        if not self._asking.abort(exchange):
+            self._relations.abort(exchange)
+
+    # --- what arrives ---
+
+    def requested(self, connection: Connection, message: wire.Message) -> None:
+        self._intake.take(message, connection.peer, partial(connection.respond, message.token))
+
+    def responded(self, connection: Connection, message: wire.Message) -> None:
+        if self._relations.claims(message.token):
+            self._relations.receive(message, connection)
+            return
+        try:
+            reply_of(message)
+        except RequestError as problem:
+            log.info("response rejected", peer=str(connection.peer), reason=str(problem))
+            return
+        # An abort reaches aiocoap's futures a few turns of the loop later than the answer.
+        with contextlib.suppress(asyncio.InvalidStateError):
+            self._tokens.process_response(arrived(message, connection))
+
+    def lost(self, connection: Connection) -> None:
+        for exchange in tuple(connection.exchanges):
+            self.abort(exchange)
+            self._uplink.failed(exchange, "unreachable")
+
+    # --- the end ---
+
+    async def close(self) -> None:
+        """Answer what is being worked on, drop the rest, and close the connections."""
+        self._asking.close()
+        self._relations.close()
+        await self._connections.close(GRACE)
+        await self._tasks.finish(GRACE)
+        await self._context.shutdown()
+
+
+class _Tokens(TokenManager):
+    """Requests under way, found by token."""
+
+    token_interface: Connections
+
+    def next_token(self) -> bytes:
+        # Counted tokens can be guessed by anyone who wants to forge an answer.
+        return secrets.token_bytes(wire.MAX_TOKEN)
