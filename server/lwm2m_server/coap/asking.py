@@ -34,9 +34,9 @@ class Asking:
     def __init__(self, context: Context, asker: Asker, tasks: Background, timeout: float) -> None:
         self._context, self._asker = context, asker
         self._tasks, self._timeout = tasks, timeout
-        self._running: dict[int, tuple[asyncio.Task[None], Callable[[int], None]]] = {}
+        self._running: dict[int, tuple[asyncio.Task[None], Callable[[int], None] | None]] = {}
 
-    def start(self, exchange: int, packet: Packet, over: Callable[[int], None]) -> None:
+    def start(self, exchange: int, packet: Packet, over: Callable[[int], None] | None = None) -> None:
         """Ask; ``over`` is called when nothing comes of it any more, before the outcome is reported."""
         task = self._tasks.start(self._ask(exchange, packet))
         self._running[exchange] = task, over
@@ -55,7 +55,7 @@ class Asking:
 
     def _end(self, exchange: int) -> bool:
         running = self._running.pop(exchange, None)
-        if running is not None:
+        if running is not None and running[1] is not None:
             running[1](exchange)
         return running is not None
 

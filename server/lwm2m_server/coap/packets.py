@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from aiocoap.message import Message
 from aiocoap.numbers.codes import Code
 from aiocoap.numbers.constants import TransportTuning
+from aiocoap.numbers.optionnumbers import OptionNumber
 from aiocoap.options import Options
 
 from lwm2m_engine.coap import CoapReply, CoapRequest
@@ -35,15 +36,18 @@ def request_packet(request: CoapRequest, remote: object, tuning: TransportTuning
     return packet
 
 
-def reply_packet(reply: CoapReply) -> Packet:
-    """A response; where it goes follows from the request it is given to."""
-    return Message(
+def reply_packet(reply: CoapReply, options: tuple[wire.Option, ...] = ()) -> Packet:
+    """A response, with ``options`` on top; where it goes follows from the request it is given to."""
+    packet = Message(
         code=Code(reply.code),
         payload=reply.payload,
         location_path=reply.location,
         content_format=reply.content_format,
         observe=reply.observe,
     )
+    for option, value in options:
+        packet.opt.add_option(OptionNumber(option).create_option(decode=value))
+    return packet
 
 
 def arrived(message: wire.Message, remote: object) -> Packet:
