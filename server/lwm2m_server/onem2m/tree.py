@@ -27,6 +27,8 @@ class Target:
     what: Resource | Message
     root: str
     """HTTP path below which links of this client start."""
+    way: tuple[Resource, ...] = ()
+    """The resources passed on the way from the CSEBase (without it), if the address begins there."""
 
 
 @attrs.frozen(slots=True)
@@ -46,28 +48,32 @@ class Tree:
 
     def locate(self, address: Address) -> Target:
         """Raises ``NotFound``, saying how far the address leads."""
+        what: Resource | Message
         if address.by_id:
             tenant, what = self._start(address)
             names = address.names[1:]
         else:
             tenant = self._tenant(address.tenant or "")
             what, names = base(tenant), address.names
-        for name in names:
-            below = self._child(tenant, what, name)
-            if below is None:
-                raise NotFound(_missing(what, name))
-            what = below
-        return Target(tenant, what, address.root)
+        way: list[Resource] = []
+        while names:
+            passed = self._reader.below(what.id, names) if isinstance(what, Resource) else ()
+            if passed:
+                way += passed
+                what, names = passed[-1], names[len(passed) :]
+            if names:
+                what, names = self._unlisted(tenant, what, names[0]), names[1:]
+        return Target(tenant, what, address.root, () if address.by_id else tuple(way))
 
     def box(self, target: Target) -> Box | None:
         """The device container a resource is, if it is one."""
         what = target.what
         if isinstance(what, Message) or what.type != CONTAINER:
             return None
-        folder = self._reader.resource(what.parent)
+        folder = self._above(what, target.way)
         if folder is None or folder.type != CONTAINER:
             return None
-        above = self._reader.resource(folder.parent)
+        above = self._above(folder, target.way)
         if above is None or above.name != COMMUNICATION or above.parent != target.tenant.id:
             return None
         return Box(what, folder.name)
@@ -114,21 +120,28 @@ class Tree:
             return None
         return self._tenant(resource.tenant), resource
 
-    def _child(self, tenant: Tenant, parent: Resource | Message, name: str) -> Resource | Message | None:
-        if isinstance(parent, Message):
-            return None
-        if parent.type == CONTAINER:
-            if name == LATEST:
-                return self._reader.latest(parent.id)
-            if name == OLDEST:
-                return self._reader.oldest(parent.id)
-        found = self._reader.child(parent.id, name)
-        if found is None and parent.type == CONTAINER:
-            return self._reader.message_named(parent.id, name)
-        if found is None and parent.type == CSE_BASE:
+    def _above(self, resource: Resource, way: tuple[Resource, ...]) -> Resource | None:
+        passed = (one for one in way if one.id == resource.parent)
+        return next(passed, None) or self._reader.resource(resource.parent)
+
+    def _unlisted(self, tenant: Tenant, parent: Resource | Message, name: str) -> Resource | Message:
+        """A child that is no resource of the ledger. Raises ``NotFound``."""
+        found: Resource | Message | None = None
+        if isinstance(parent, Resource) and parent.type == CONTAINER:
+            found = self._message(parent.id, name)
+        elif isinstance(parent, Resource) and parent.type == CSE_BASE:
             application = self._inventory.application(tenant.name, name)
-            return as_resource(application, tenant) if application is not None else None
+            found = as_resource(application, tenant) if application is not None else None
+        if found is None:
+            raise NotFound(_missing(parent, name))
         return found
+
+    def _message(self, container: int, name: str) -> Message | None:
+        if name == LATEST:
+            return self._reader.latest(container)
+        return (
+            self._reader.oldest(container) if name == OLDEST else self._reader.message_named(container, name)
+        )
 
 
 def base(tenant: Tenant) -> Resource:

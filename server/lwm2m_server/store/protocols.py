@@ -161,6 +161,10 @@ class Reader(Protocol):
 
     def resource(self, id: int) -> Resource | None: ...
     def child(self, parent: int, name: str) -> Resource | None: ...
+    def below(self, parent: int, names: Sequence[str]) -> Sequence[Resource]:
+        """Child, grandchild and so on by these names, as far as they lead."""
+        ...
+
     def children(
         self, parent: int, *, types: Collection[int] = (), limit: int | None = None, offset: int = 0
     ) -> Sequence[Resource]:

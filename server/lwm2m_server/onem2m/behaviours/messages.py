@@ -32,6 +32,7 @@ async def create_message(context: Context, target: Target, draft: Draft, origina
     box = context.tree.box(target)
     if box is None:
         raise InvalidChildType(f"{target.what.name} takes no messages; those of a device do, e.g. {OUTGOING}")
+    is_named = "rn" in draft.attributes
     message = _message(context, box, draft, originator)
     if box.container.name != OUTGOING:
         return await context.devices.change(lambda transaction: transaction.add_message(message))
@@ -39,7 +40,8 @@ async def create_message(context: Context, target: Target, draft: Draft, origina
     if device is None:
         raise NotFound(f"there is no device {box.device!r}")
     request = request_of(message.content, message.content_info, context.devices.models(device))
-    if context.reader.message_named(box.container.id, message.name) is not None:
+    # Known now, a taken name is no reason to undo what the engine has queued; made-up names are never taken.
+    if is_named and context.reader.message_named(box.container.id, message.name) is not None:
         raise Conflict(f"{OUTGOING} has a message {message.name!r}")
     waiting = attrs.evolve(message, deadline=_deadline(context, message))
     return await context.devices.submit(
