@@ -88,6 +88,11 @@ class PluginManager(Hooks):
         declared = self._registry.mappings
         return tuple((plugin, mapping) for plugin, own in declared.items() for mapping in own)
 
+    @property
+    def listens(self) -> bool:
+        """Whether any plugin wants to hear of events."""
+        return bool(self._listeners)
+
     # --- start-up ----------------------------------------------------------------------------------
 
     def models(self) -> tuple[FilePath, ...]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
+import attrs
 import structlog
 
 from lwm2m_server.store.protocols import CommitFailed, Ledger, Transaction
 
-T = TypeVar("T")
-Write = Callable[[Transaction], object]
+Write: TypeAlias = Callable[[Transaction], object]
+Settled: TypeAlias = Callable[[Any, BaseException | None], object]
+"""Called with the result, or with why there is none."""
 
 RETRY_AFTER = 1.0
 """Seconds between two attempts to put a device back after the ledger failed."""
@@ -35,57 +37,60 @@ class Commits:
         self._under_way: dict[str, int] = {}
         self._broken: set[str] = set()
         self._attempts: Counter[str] = Counter()
-        self._open: set[asyncio.Future[Any]] = set()
+        self._open = 0
+        self._idle: asyncio.Future[None] | None = None
         ledger.on_failure = self._break_all
 
     def add(
         self,
         keys: Collection[str],
         writes: Sequence[Write],
-        first: Callable[[Transaction], T] | None,
-        last: Callable[[Transaction], T] | None,
-        then: Callable[[], None],
-    ) -> asyncio.Future[T]:
-        """Commit; when durable the future is done, and after whoever awaits it, ``then`` runs."""
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[Any] = loop.create_future()
-        # An exception nobody awaits (a timer's step) is handled by healing, not lost.
-        waiter.add_done_callback(_look)
-        if not self._broken.isdisjoint(keys):
-            self._break(keys)
-            self._mend(keys)
-            waiter.set_exception(CommitFailed("the device is being restored"))
-            return waiter
-        if not writes and first is None and last is None:
-            waiter.set_result(None)
-            loop.call_soon(then)
-            return waiter
-        for key in keys:
-            self._under_way[key] = self._under_way.get(key, 0) + 1
-        commit: asyncio.Future[Any] = self._ledger.commit(_together(writes, first, last))  # type: ignore[assignment]
-        self._open.add(commit)
+        settled: Settled,
+        *,
+        first: Write | None = None,
+        last: Write | None = None,
+    ) -> None:
+        """Write these facts about the devices ``keys``; ``settled`` is called when they are durable.
 
-        def finish(commit: asyncio.Future[Any]) -> None:
-            self._open.discard(commit)
-            for key in keys:
-                self._under_way[key] -= 1
-            error = commit.exception()
-            if error is None or isinstance(error, CommitFailed):
-                self.problem = None if error is None else str(error)
-            if error is None:
+        Its result is that of ``first`` or ``last``, which run before and after the writes.
+        """
+        if self._broken and not self._broken.isdisjoint(keys):
+            self._mend(keys)
+            settled(None, CommitFailed("the device is being restored"))
+            return
+        if not writes and first is None and last is None:
+            settled(None, None)
+            return
+        commit = _Commit(self, keys, writes, settled, first, last)
+        try:
+            self._ledger.submit(commit, commit.settle)
+        except CommitFailed as error:
+            settled(None, error)
+            return
+        self._open += 1
+        under_way = self._under_way
+        for key in keys:
+            under_way[key] = under_way.get(key, 0) + 1
+
+    def _finish(self, keys: Collection[str], error: BaseException | None) -> None:
+        """Count a commit off, before anybody hears of it."""
+        self._open -= 1
+        if not self._open and self._idle is not None:
+            self._idle.set_result(None)
+            self._idle = None
+        under_way = self._under_way
+        for key in keys:
+            under_way[key] -= 1
+        if error is None:
+            self.problem = None
+            if self._attempts:
                 for key in keys:
                     self._attempts.pop(key, None)
-                if not waiter.done():
-                    waiter.set_result(commit.result())
-                loop.call_soon(then)
-            else:
-                if not waiter.done():
-                    waiter.set_exception(error)
-                self._break(keys)
-            self._mend(keys)
-
-        commit.add_done_callback(finish)
-        return waiter
+        else:
+            if isinstance(error, CommitFailed):
+                self.problem = str(error)
+            self._broken.update(keys)
+        self._mend(keys)
 
     def refuse_broken(self, key: str) -> None:
         """Raise ``CommitFailed`` while a device is not what the ledger says."""
@@ -95,18 +100,17 @@ class Commits:
     async def drain(self) -> None:
         """Wait until nothing is under way."""
         while self._open:
-            await asyncio.wait(self._open)
+            if self._idle is None:
+                self._idle = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._idle)
 
     def _break_all(self) -> None:
         """A transaction failed, and all that is under way will; nothing may be built on it from now on."""
-        self._break(key for key, count in self._under_way.items() if count > 0)
-
-    def _break(self, keys: Iterable[str]) -> None:
-        self._broken.update(keys)
+        self._broken.update(key for key, count in self._under_way.items() if count > 0)
 
     def _mend(self, keys: Iterable[str]) -> None:
         for key in keys:
-            if self._under_way.get(key, 0) == 0:
+            if not self._under_way.get(key):
                 self._under_way.pop(key, None)
                 if key in self._broken:
                     self._schedule(key)
@@ -129,20 +133,23 @@ class Commits:
             self._schedule(key)
 
 
-def _together(
-    writes: Sequence[Write],
-    first: Callable[[Transaction], T] | None,
-    last: Callable[[Transaction], T] | None,
-) -> Callable[[Transaction], T | None]:
-    def run(transaction: Transaction) -> T | None:
-        result = first(transaction) if first is not None else None
-        for write in writes:
+@attrs.define(slots=True, eq=False)
+class _Commit:
+    """What is written together; the ledger calls it with a transaction, and ``settle`` after that."""
+
+    commits: Commits
+    keys: Collection[str]
+    writes: Sequence[Write]
+    settled: Settled
+    first: Write | None
+    last: Write | None
+
+    def __call__(self, transaction: Transaction) -> object:
+        result = self.first(transaction) if self.first is not None else None
+        for write in self.writes:
             write(transaction)
-        return last(transaction) if last is not None else result
+        return self.last(transaction) if self.last is not None else result
 
-    return run
-
-
-def _look(future: asyncio.Future[Any]) -> None:
-    if not future.cancelled():
-        future.exception()
+    def settle(self, result: object, error: BaseException | None) -> None:
+        self.commits._finish(self.keys, error)
+        self.settled(result, error)

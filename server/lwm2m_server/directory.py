@@ -10,6 +10,8 @@ from lwm2m_engine.engine.events import Deregistered, Event, Expired, Registered
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.store.protocols import Device, DeviceRef
 
+_NOTED = frozenset({Registered, Deregistered, Expired})
+
 
 class Directory:
     """The devices the engines know at present, by the name they know them by."""
@@ -41,6 +43,8 @@ class Directory:
 
     def note(self, event: Event) -> None:
         """A registration came or went; to be told when that is durable."""
+        if event.__class__ not in _NOTED:
+            return
         if isinstance(event, Registered):
             self._registrations.pop(event.replaced or "", None)
             self._registrations[event.registration.id] = event.endpoint

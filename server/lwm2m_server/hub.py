@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
@@ -23,9 +24,18 @@ from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.catalog import ModelView
 from lwm2m_server.alarm import Alarm
 from lwm2m_server.bus import Bus
-from lwm2m_server.commits import Commits
+from lwm2m_server.commits import Commits, Settled
 from lwm2m_server.directory import Directory, key_of
-from lwm2m_server.store.protocols import CommitFailed, ContainerFull, Device, DeviceRef, Ledger, Transaction
+from lwm2m_server.store.protocols import (
+    CommitFailed,
+    Conflict,
+    ContainerFull,
+    Device,
+    DeviceRef,
+    Gone,
+    Ledger,
+    Transaction,
+)
 
 T = TypeVar("T")
 Write = Callable[[Transaction], object]
@@ -120,8 +130,8 @@ class Hub:
         """Send what waited when the server stopped, and start the clock."""
         for tenant, step in steps:
             if step.events or step.effects:
-                self._settle(tenant, step)
-        self._alarm.set()
+                self._settle(tenant, step, _kept())
+        self._alarm.soon()
 
     async def close(self) -> None:
         """Stop the clock and wait for what is being committed."""
@@ -131,16 +141,14 @@ class Hub:
 
     # --- the gateway's side ------------------------------------------------------------------------
 
-    async def receive(self, request: CoapRequest, peer: Peer) -> CoapReply:
-        """A device's request; returns when its facts are durable. 5.03 if they cannot be."""
+    def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
+        """A device's request; answered when its facts are durable. 5.03 if they cannot be."""
         try:
             tenant = self._tenant_of(request, peer)
             step = self._engines[tenant].receive(request, peer, self._clock())
-            await self._settle(tenant, step)
-        except RequestError as error:
-            return CoapReply(error.code, error.reason.encode())
-        except CommitFailed:
-            return CoapReply(Code.SERVICE_UNAVAILABLE)
+        except (RequestError, CommitFailed) as error:
+            answer(_refusal(error))
+            return
         reply = step.reply or CoapReply(Code.INTERNAL_SERVER_ERROR)
         if reply.code == Code.FORBIDDEN and request.path == ("rd",):
             _log.warning(
@@ -150,42 +158,56 @@ class Hub:
                 reason=reply.payload.decode(errors="replace"),
                 hint="lwm2m devices add NAME, or --unknown-devices create",
             )
-        return reply
+
+        def settled(_: object, error: BaseException | None) -> None:
+            answer(reply if error is None else _refusal(error))
+
+        self._settle(tenant, step, settled)
 
     def knows(self, token: bytes) -> bool:
-        return any(engine.knows(token) for engine in self._engines.values())
+        return self._observer_of(token) is not None
 
     def observed(self, token: bytes) -> CoapRequest | None:
         """The request that began a relation."""
-        for engine in self._engines.values():
-            if engine.knows(token):
-                return engine.observed(token)
-        return None
+        found = self._observer_of(token)
+        return found[1].observed(token) if found is not None else None
 
-    async def notified(self, token: bytes, reply: CoapReply, peer: Peer) -> bool:
-        """False for a token nobody waits for. Raises ``CommitFailed``: do not acknowledge then."""
-        for tenant, engine in self._engines.items():
-            if engine.knows(token):
-                step = engine.notified(token, reply, peer, self._clock())
-                if step is not None:
-                    await self._settle(tenant, step)
-                    return True
-        return False
+    def notified(
+        self, token: bytes, reply: CoapReply, peer: Peer, settled: Callable[[bool | None], None]
+    ) -> None:
+        """False for a token nobody waits for, ``None`` if it could not be kept: do not acknowledge then."""
+        found = self._observer_of(token)
+        step = found[1].notified(token, reply, peer, self._clock()) if found is not None else None
+        if found is None or step is None:
+            settled(False)
+            return
+        self._settle(found[0], step, _kept(settled))
 
-    async def acknowledged(self, exchange: int) -> None:
+    def acknowledged(self, exchange: int) -> None:
         if exchange in self._exchanges:
             tenant, _ = self._exchanges[exchange]
-            await self._report(tenant, self._engines[tenant].acknowledged(exchange, self._clock()))
+            self._settle(tenant, self._engines[tenant].acknowledged(exchange, self._clock()), _kept())
 
-    async def answered(self, exchange: int, reply: CoapReply) -> None:
+    def answered(
+        self, exchange: int, reply: CoapReply, settled: Callable[[bool | None], None] | None = None
+    ) -> None:
         if exchange in self._exchanges:
             tenant, _ = self._exchanges.pop(exchange)
-            await self._report(tenant, self._engines[tenant].answered(exchange, reply, self._clock()))
+            step = self._engines[tenant].answered(exchange, reply, self._clock())
+            self._settle(tenant, step, _kept(settled))
+        elif settled is not None:
+            settled(True)
 
-    async def failed(self, exchange: int, reason: str) -> None:
+    def failed(self, exchange: int, reason: str) -> None:
         if exchange in self._exchanges:
             tenant, _ = self._exchanges.pop(exchange)
-            await self._report(tenant, self._engines[tenant].failed(exchange, reason, self._clock()))
+            self._settle(tenant, self._engines[tenant].failed(exchange, reason, self._clock()), _kept())
+
+    def _observer_of(self, token: bytes) -> tuple[str, Engine] | None:
+        for found in self._engines.items():
+            if found[1].knows(token):
+                return found
+        return None
 
     # --- the applications' side --------------------------------------------------------------------
 
@@ -218,25 +240,30 @@ class Hub:
             raise ContainerFull(f"too many messages wait for {device.name}")
         engine = self._engines[device.tenant]
         step = engine.submit(ref.endpoint, request, self._clock(), id=id, expires_at=expires_at)
-        return await self._settle(device.tenant, step, first=store)
+        return await self._settled(device.tenant, step, first=store)
 
     async def cancel(self, device: Device, id: int, store: Callable[[Transaction], T]) -> T:
         """Take a waiting message back."""
         ref = self._introduce(device)
         step = self._engines[device.tenant].cancel(ref.endpoint, id, self._clock())
-        return await self._settle(device.tenant, step, last=store)
+        return await self._settled(device.tenant, step, last=store)
 
     async def change(self, store: Callable[[Transaction], T]) -> T:
         """Commit what concerns no device's queue."""
-        return await self._settle(self._default, Step(), first=store)
+        return await self._settled(self._default, Step(), first=store)
 
     async def forget(self, device: Device, store: Callable[[Transaction], T]) -> T:
         """End all that lives with the device's registration, committed together with ``store``."""
         ref = self._introduce(device)
         step = self._engines[device.tenant].forget(ref.endpoint, self._clock())
-        settled = self._settle(device.tenant, step, last=store)
-        self._directory.remove(ref.endpoint)
-        return await settled
+        done = self._settled(device.tenant, step, last=store, about=ref.endpoint)
+        # If it fails, the entry is what the device is brought back by.
+        done.add_done_callback(partial(self._forgotten, ref))
+        return await done
+
+    def _forgotten(self, ref: DeviceRef, done: asyncio.Future[T]) -> None:
+        if not done.cancelled() and done.exception() is None and self._directory.get(ref.endpoint) is ref:
+            self._directory.remove(ref.endpoint)
 
     # --- the rule ------------------------------------------------------------------------------------
 
@@ -244,18 +271,57 @@ class Hub:
         self,
         tenant: str,
         step: Step,
+        settled: Settled,
         *,
         first: Callable[[Transaction], T] | None = None,
         last: Callable[[Transaction], T] | None = None,
-    ) -> asyncio.Future[T]:
-        """Commit the facts of a step; then perform and publish, after the caller went on.
+        about: str | None = None,
+        awaited: bool = False,
+    ) -> None:
+        """Commit the facts of a step, tell ``settled``; then perform and publish.
 
-        The result is that of ``first`` or ``last``, run before or after the facts are written.
+        If it is ``awaited``, after whoever awaits it went on.
         """
+        keys = {event.endpoint for event in step.events}
+        if step.effects:
+            keys.update(effect.endpoint for effect in step.effects)
+        if about is not None:
+            keys.add(about)
         writes = self._plan(tenant, step)
-        keys = {event.endpoint for event in step.events} | {effect.endpoint for effect in step.effects}
-        done = self._commits.add(keys, writes, first, last, lambda: self._after(tenant, step))
-        self._alarm.set()
+
+        def then(result: T, error: BaseException | None) -> None:
+            settled(result, error)
+            if error is not None:
+                return
+            if awaited:
+                asyncio.get_running_loop().call_soon(self._after, tenant, step)
+            else:
+                self._after(tenant, step)
+
+        self._commits.add(keys, writes, then, first=first, last=last)
+        self._alarm.soon()
+
+    def _settled(
+        self,
+        tenant: str,
+        step: Step,
+        *,
+        first: Callable[[Transaction], T] | None = None,
+        last: Callable[[Transaction], T] | None = None,
+        about: str | None = None,
+    ) -> asyncio.Future[T]:
+        """The same for a caller who awaits the result of ``first`` or ``last``."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def settled(result: T, error: BaseException | None) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(result)
+            else:
+                done.set_exception(error)
+
+        self._settle(tenant, step, settled, first=first, last=last, about=about, awaited=True)
         return done
 
     def _plan(self, tenant: str, step: Step) -> list[Write]:
@@ -288,17 +354,10 @@ class Hub:
         if transport is None:
             # The device registered through a listener that was taken out of the settings.
             step = self._engines[tenant].failed(effect.exchange, "unreachable", self._clock())
-            self._settle(tenant, step)
+            self._settle(tenant, step, _kept())
             return
         self._exchanges[effect.exchange] = (tenant, transport)
         transport.perform(effect)
-
-    async def _report(self, tenant: str, step: Step) -> None:
-        try:
-            await self._settle(tenant, step)
-        except CommitFailed:
-            # The device is put back to before the answer; the request will be sent again.
-            _log.warning("an answer could not be stored", tenant=tenant)
 
     def _heal(self, key: str) -> None:
         """A commit about this device failed: back to what the ledger holds."""
@@ -312,7 +371,7 @@ class Hub:
             step = engine.forget(key, self._clock())
             self._after(ref.tenant, Step(effects=step.effects))
         else:
-            self._settle(ref.tenant, self._load(engine, device, key=key, resume=False))
+            self._settle(ref.tenant, self._load(engine, device, key=key, resume=False), _kept())
 
     # --- who is who ----------------------------------------------------------------------------------
 
@@ -338,7 +397,11 @@ class Hub:
         self._load(engine, device, key=endpoint, resume=False)
 
     def _introduce(self, device: Device) -> DeviceRef:
-        """The device under the name its engine knows; an engine that does not know it yet learns it."""
+        """The device under the name its engine knows; an engine that does not know it yet learns it.
+
+        Raises ``CommitFailed`` while the engine does not have what the ledger says.
+        """
+        self._commits.refuse_broken(key_of(device))
         ref = self._directory.get(key_of(device))
         if ref is None:
             self._load(self._engines[device.tenant], device, resume=False)
@@ -361,4 +424,36 @@ class Hub:
         for tenant, engine in self._engines.items():
             step = engine.tick(self._clock())
             if step.events or step.effects:
-                self._settle(tenant, step)
+                self._settle(tenant, step, _kept())
+
+
+def _refusal(error: BaseException) -> CoapReply:
+    """What a device is answered when its request could not be kept."""
+    if isinstance(error, RequestError):
+        return CoapReply(error.code, error.reason.encode())
+    if isinstance(error, CommitFailed):
+        return CoapReply(Code.SERVICE_UNAVAILABLE)
+    if isinstance(error, Gone):
+        # Its node was deleted meanwhile, and the registration with it.
+        return CoapReply(Code.NOT_FOUND)
+    if isinstance(error, Conflict):
+        return CoapReply(Code.FORBIDDEN, str(error).encode())
+    _log.error("a request could not be kept", error=repr(error), exc_info=error)
+    return CoapReply(Code.INTERNAL_SERVER_ERROR)
+
+
+def _kept(tell: Callable[[bool | None], None] | None = None) -> Settled:
+    """For what no client waits for: tells whether it was kept, with ``None`` for no.
+
+    If not, the device is put back to before it: a request to it will be sent again.
+    """
+
+    def settled(_: object, error: BaseException | None) -> None:
+        if isinstance(error, (CommitFailed, Gone)):
+            _log.warning("what a device said could not be stored", reason=str(error))
+        elif error is not None:
+            _log.error("what a device said could not be stored", error=repr(error), exc_info=error)
+        if tell is not None:
+            tell(True if error is None else None)
+
+    return settled

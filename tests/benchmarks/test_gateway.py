@@ -100,16 +100,17 @@ def measure(benchmark, devices, speak, process_id):
 class Nothing:
     """The least an uplink can do."""
 
-    async def receive(self, request, peer):
+    def receive(self, request, peer, answer):
         if request.path == ("rd",):
-            return CoapReply(Code.CREATED, location=("rd", "abcdef012345"))
-        return CoapReply(Code.CHANGED)
+            answer(CoapReply(Code.CREATED, location=("rd", "abcdef012345")))
+        else:
+            answer(CoapReply(Code.CHANGED))
 
     def knows(self, token):
         return token == b"known"
 
-    async def notified(self, token, reply, peer):
-        return True
+    def notified(self, token, reply, peer, settled):
+        settled(True)
 
 
 def _serve(pipe):

@@ -34,7 +34,13 @@ async def test_a_commit_in_the_turn_of_the_failure_fails_too(tmp_path):
     loop, tell = asyncio.get_running_loop(), ledger.on_failure
 
     def add(id):
-        return commits.add({"device"}, put(id), None, None, lambda: None)
+        done = loop.create_future()
+
+        def settled(result, error):
+            done.set_result(result) if error is None else done.set_exception(error)
+
+        commits.add({"device"}, put(id), settled)
+        return done
 
     def failed():
         # Runs before the callbacks of the failed futures, as a datagram may.

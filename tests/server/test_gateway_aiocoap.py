@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import aiocoap
 import aiocoap.resource
@@ -31,10 +31,10 @@ class Listener:
     notifications: asyncio.Queue[CoapReply] = attrs.field(factory=asyncio.Queue)
     delay: float = 0.0
 
-    async def receive(self, request: CoapRequest, peer: Peer) -> CoapReply:
+    def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
         self.requests.append(request)
-        await asyncio.sleep(self.delay)
-        return CoapReply(Code.CREATED, b"", None, ("rd", "a1"))
+        reply = CoapReply(Code.CREATED, b"", None, ("rd", "a1"))
+        asyncio.get_running_loop().call_later(self.delay, answer, reply)
 
     def knows(self, token: bytes) -> bool:
         return token == TOKEN
@@ -42,17 +42,23 @@ class Listener:
     def observed(self, token: bytes) -> CoapRequest | None:
         return CoapRequest(Code.GET, ("large",), observe=0)
 
-    async def notified(self, token: bytes, reply: CoapReply, peer: Peer) -> bool:
+    def notified(
+        self, token: bytes, reply: CoapReply, peer: Peer, settled: Callable[[bool | None], None]
+    ) -> None:
         self.notifications.put_nowait(reply)
-        return True
+        settled(True)
 
-    async def answered(self, exchange: int, reply: CoapReply) -> None:
+    def answered(
+        self, exchange: int, reply: CoapReply, settled: Callable[[bool | None], None] | None = None
+    ) -> None:
         self.outcomes.put_nowait(reply)
+        if settled is not None:
+            settled(True)
 
-    async def acknowledged(self, exchange: int) -> None:
+    def acknowledged(self, exchange: int) -> None:
         """Nobody is interested."""
 
-    async def failed(self, exchange: int, reason: str) -> None:
+    def failed(self, exchange: int, reason: str) -> None:
         self.outcomes.put_nowait(reason)
 
 

@@ -40,7 +40,10 @@ class Server:
     _numbers: itertools.count[int] = attrs.field(factory=itertools.count)
     _waiting: dict[int, asyncio.Future[CoapReply]] = attrs.field(factory=dict)
 
-    async def receive(self, request: CoapRequest, peer: Peer) -> CoapReply:
+    def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
+        answer(self._reply(request, peer))
+
+    def _reply(self, request: CoapRequest, peer: Peer) -> CoapReply:
         self.heard.append((request, peer))
         if request.path == ("rd",):
             code = self.codes.pop("register", Code.CREATED)
@@ -55,17 +58,23 @@ class Server:
     def observed(self, token: bytes) -> CoapRequest | None:
         return CoapRequest(Code.GET, ("3", "0"), accept=ContentFormat.SENML_CBOR)
 
-    async def notified(self, token: bytes, reply: CoapReply, peer: Peer) -> bool:
+    def notified(
+        self, token: bytes, reply: CoapReply, peer: Peer, settled: Callable[[bool | None], None]
+    ) -> None:
         self.notifications.put_nowait(reply)
-        return True
+        settled(True)
 
-    async def answered(self, exchange: int, reply: CoapReply) -> None:
+    def answered(
+        self, exchange: int, reply: CoapReply, settled: Callable[[bool | None], None] | None = None
+    ) -> None:
         self._waiting.pop(exchange).set_result(reply)
+        if settled is not None:
+            settled(True)
 
-    async def acknowledged(self, exchange: int) -> None:
+    def acknowledged(self, exchange: int) -> None:
         """Nobody is interested."""
 
-    async def failed(self, exchange: int, reason: str) -> None:
+    def failed(self, exchange: int, reason: str) -> None:
         self._waiting.pop(exchange).set_exception(ConnectionError(reason))
 
     def requests(self) -> list[tuple[Code, tuple[str, ...]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import attrs
 import pytest
@@ -20,11 +20,12 @@ SIMULATE = (sys.executable, "-m", "lwm2m_server.launcher", "simulate")
 class Door:
     requests: asyncio.Queue[CoapRequest] = attrs.field(factory=asyncio.Queue)
 
-    async def receive(self, request: CoapRequest, peer: Peer) -> CoapReply:
+    def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
         self.requests.put_nowait(request)
         if request.code == Code.DELETE:
-            return CoapReply(Code.DELETED)
-        return CoapReply(Code.CREATED, location=("rd", str(peer.port)))
+            answer(CoapReply(Code.DELETED))
+        else:
+            answer(CoapReply(Code.CREATED, location=("rd", str(peer.port))))
 
     async def next(self) -> CoapRequest:
         async with asyncio.timeout(20):
@@ -36,16 +37,20 @@ class Door:
     def observed(self, token: bytes) -> CoapRequest | None:
         return None
 
-    async def notified(self, token: bytes, reply: CoapReply, peer: Peer) -> bool:
-        return False
+    def notified(
+        self, token: bytes, reply: CoapReply, peer: Peer, settled: Callable[[bool | None], None]
+    ) -> None:
+        settled(False)
 
-    async def answered(self, exchange: int, reply: CoapReply) -> None:
+    def answered(
+        self, exchange: int, reply: CoapReply, settled: Callable[[bool | None], None] | None = None
+    ) -> None:
         """Nothing is asked here."""
 
-    async def acknowledged(self, exchange: int) -> None:
+    def acknowledged(self, exchange: int) -> None:
         """Nothing is asked here."""
 
-    async def failed(self, exchange: int, reason: str) -> None:
+    def failed(self, exchange: int, reason: str) -> None:
         """Nothing is asked here."""
 
 

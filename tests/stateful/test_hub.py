@@ -122,6 +122,16 @@ class HubMachine(RuleBasedStateMachine):
             raise result
         return result
 
+    def hear(self, happens):
+        """What the hub tells, at once or when it has committed."""
+
+        async def heard():
+            told = asyncio.get_running_loop().create_future()
+            happens(told.set_result)
+            return await told
+
+        return self.run(heard())
+
     def device(self, endpoint):
         return self.ledger.reader.device_of_endpoint(endpoint)
 
@@ -142,7 +152,7 @@ class HubMachine(RuleBasedStateMachine):
 
     def say(self, endpoint, code, path, query=(), payload=b""):
         request = CoapRequest(code, path, query, payload)
-        return self.run(self.hub.receive(request, PEERS[endpoint]))
+        return self.hear(lambda tell: self.hub.receive(request, PEERS[endpoint], tell))
 
     @rule(endpoint=endpoints)
     def register(self, endpoint):
@@ -175,13 +185,13 @@ class HubMachine(RuleBasedStateMachine):
     @rule(code=st.sampled_from([Code.CONTENT, Code.CHANGED, Code.NOT_FOUND]))
     def answer(self, code):
         exchange, _ = self.wire.waiting.popitem()
-        self.run(self.hub.answered(exchange, CoapReply(code, b"", ContentFormat.TLV)))
+        self.hear(lambda tell: self.hub.answered(exchange, CoapReply(code, b"", ContentFormat.TLV), tell))
 
     @precondition(lambda self: self.wire.waiting)
     @rule()
     def lose(self):
         exchange, _ = self.wire.waiting.popitem()
-        self.run(self.hub.failed(exchange, "timeout"))
+        self.hear(lambda tell: tell(self.hub.failed(exchange, "timeout")))
 
     # --- applications -----------------------------------------------------------------------------
 
@@ -211,6 +221,31 @@ class HubMachine(RuleBasedStateMachine):
         else:
             assert not refuses
             self.acknowledged[id] = endpoint
+
+    @rule(endpoint=endpoints)
+    def forget(self, endpoint):
+        """Its node is deleted."""
+        device = self.device(endpoint)
+        if device is None:
+            return
+
+        def remove(transaction):
+            transaction.remove(device.node)
+            transaction.remove(NodeIds(device.node).communication)
+
+        refuses = self.refuses(endpoint)
+        work = self.hub.forget(device, remove)
+        waiting = [id for id, owner in self.acknowledged.items() if owner == endpoint]
+        try:
+            self.run(work)
+        except CommitFailed:
+            assert refuses
+        else:
+            assert not refuses
+            assert self.device(endpoint) is None
+            self.locations.pop(endpoint, None)
+            for id in waiting:
+                del self.acknowledged[id]
 
     # --- disaster ---------------------------------------------------------------------------------
 

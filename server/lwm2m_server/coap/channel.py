@@ -165,8 +165,8 @@ class Channel:
             _integer(message.opt.observe),
         )
 
-    def message_id(self) -> int:
-        """The next one of this endpoint."""
+    def message_id(self, source: Source) -> int:
+        """The next one for messages to there."""
         mid: int = self._exchanges._next_message_id()
         return mid
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
+
+import structlog
 
 from lwm2m_engine.coap import CoapReply, CoapRequest, Peer
 from lwm2m_engine.engine.step import Perform
@@ -20,6 +23,8 @@ from lwm2m_server.coap.replies import Replies
 from lwm2m_server.coap.sockets import SocketAddress, Source, UdpSocket, bind
 from lwm2m_server.coap.timing import Timing
 
+log = structlog.get_logger(__name__)
+
 __all__ = ["Gateway", "Timing", "Uplink"]
 
 GRACE = 1.0
@@ -27,14 +32,18 @@ GRACE = 1.0
 
 
 class Uplink(Protocol):
-    """What devices' messages are handed to. Every coroutine returns after the commit."""
+    """What devices' messages are handed to. What it has to say comes back after the commit."""
 
-    async def receive(self, request: CoapRequest, peer: Peer) -> CoapReply:
-        """A device's request, complete after block-wise transfer."""
+    def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
+        """A device's request, complete after block-wise transfer. ``answer`` is called once."""
         ...
 
-    async def notified(self, token: bytes, reply: CoapReply, peer: Peer) -> bool:
-        """A notification. False if the token is unknown: it is then answered with a Reset."""
+    def notified(
+        self, token: bytes, reply: CoapReply, peer: Peer, settled: Callable[[bool | None], None]
+    ) -> None:
+        """A notification. ``settled`` is called once: with true to acknowledge it, with false if nobody
+        observes (it is then answered with a Reset), with ``None`` if it could not be kept, so that the
+        device is to send it again."""
         ...
 
     def knows(self, token: bytes) -> bool:
@@ -46,15 +55,17 @@ class Uplink(Protocol):
         block-wise notification with; ``None`` passes the first block on as it came."""
         ...
 
-    async def answered(self, exchange: int, reply: CoapReply) -> None:
-        """The response to a ``Perform``, complete after block-wise transfer."""
+    def answered(
+        self, exchange: int, reply: CoapReply, settled: Callable[[bool | None], None] | None = None
+    ) -> None:
+        """The response to a ``Perform``, complete after block-wise transfer; ``settled`` as above."""
         ...
 
-    async def acknowledged(self, exchange: int) -> None:
+    def acknowledged(self, exchange: int) -> None:
         """The device has the request; its response is still to come."""
         ...
 
-    async def failed(self, exchange: int, reason: str) -> None:
+    def failed(self, exchange: int, reason: str) -> None:
         """No response: ``timeout``, ``reset``, ``unreachable`` or ``undecodable``."""
         ...
 
@@ -62,10 +73,9 @@ class Uplink(Protocol):
 class Gateway:
     """A CoAP endpoint. Make it with ``Gateway.start``, end it with ``close``."""
 
-    def __init__(self, uplink: Uplink, timing: Timing, listener: str) -> None:
+    def __init__(self, uplink: Uplink, timing: Timing) -> None:
         self._uplink = uplink
         self._timing = timing
-        self._listener = listener
         self._tasks = Background()
         self._running: dict[int, asyncio.Task[None]] = {}
 
@@ -84,8 +94,8 @@ class Gateway:
         Raises ``OSError`` that names the address, with ``errno`` telling the cause.
         """
         bound = await bind(host, port)
-        gateway = cls(uplink, timing, listener)
-        gateway._assemble(UdpSocket(bound, gateway._received, gateway._unreachable))
+        gateway = cls(uplink, timing)
+        gateway._assemble(UdpSocket(bound, gateway._received, gateway._unreachable, listener=listener))
         return gateway
 
     def _assemble(self, udp: UdpSocket) -> None:
@@ -93,9 +103,7 @@ class Gateway:
         self._udp = udp
         self._replies = Replies(udp, Recent(loop.time))
         self._channel = Channel(udp, self._timing, self._given_up)
-        self._inbound = Inbound(
-            self._uplink, self._replies, self._channel, self._tasks, self._timing.ack_timeout / 2
-        )
+        self._inbound = Inbound(self._uplink, self._replies, self._channel, self._timing.ack_timeout / 2)
         self._observations = Observations(
             self._uplink, self._replies, self._channel, self._tasks, self._timing.response_timeout
         )
@@ -112,7 +120,9 @@ class Gateway:
         try:
             source = self._udp.source(effect.peer)
         except OSError:
-            self._tasks.start(self._uplink.failed(effect.exchange, "unreachable"))
+            # Later, as if it had been tried: whoever performs is not prepared for an outcome.
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._uplink.failed, effect.exchange, "unreachable")
             return
         if effect.token is not None:
             self._observations.start(effect, effect.token, source)
@@ -142,12 +152,12 @@ class Gateway:
         if self._running.pop(exchange, None) is None:
             return
         if reason:
-            await self._uplink.failed(exchange, reason)
+            self._uplink.failed(exchange, reason)
         else:
-            await self._uplink.answered(exchange, reply)
+            self._uplink.answered(exchange, reply)
 
     def _acknowledged(self, exchange: int) -> None:
-        self._tasks.start(self._uplink.acknowledged(exchange))
+        self._uplink.acknowledged(exchange)
 
     def _given_up(self, address: SocketAddress, reason: str) -> None:
         self._observations.failed(address, reason)
@@ -159,6 +169,13 @@ class Gateway:
 
     def _received(self, data: bytes, source: Source) -> None:
         try:
+            self._dispatch(data, source)
+        except Exception as problem:
+            # The last stop: the other datagrams of this batch must not suffer from it.
+            log.exception("datagram failed", peer=str(source.peer), error=repr(problem))
+
+    def _dispatch(self, data: bytes, source: Source) -> None:
+        try:
             message = wire.decode(data)
         except wire.Malformed as problem:
             if problem.mid is not None:
@@ -166,29 +183,26 @@ class Gateway:
             return
         kind = message.type
         if message.is_request and kind in (wire.CON, wire.NON):
-            if not self._replies.is_duplicate(message, source):
-                self._inbound.receive(message, source, self._peer(source))
+            if not self._replies.is_duplicate(message, data, source):
+                self._inbound.receive(message, source)
         elif message.is_response and kind != wire.RST:
-            self._response(message, source)
+            self._response(message, data, source)
         elif message.code == wire.EMPTY and kind in (wire.ACK, wire.RST):
             self._channel.receive(message, source)
         elif kind == wire.CON:
             # A ping, or a code of a class that is not used over UDP.
             self._udp.send(wire.reset(message.mid), source)
 
-    def _response(self, message: wire.Message, source: Source) -> None:
-        if message.type != wire.ACK and self._replies.is_duplicate(message, source):
+    def _response(self, message: wire.Message, data: bytes, source: Source) -> None:
+        if message.type != wire.ACK and self._replies.is_duplicate(message, data, source):
             return
         if self._observations.claims(message.token):
-            self._observations.receive(message, source, self._peer(source))
+            self._observations.receive(message, source)
         elif self._channel.expects(message.token, source) and _is_acceptable(message):
             self._channel.receive(message, source)
             self._replies.remember_acknowledged(message, source)
         elif message.type != wire.ACK and _wants_to_hear(message):
             self._replies.reset(message, source)
-
-    def _peer(self, source: Source) -> Peer:
-        return self._udp.peer(source.address, self._listener)
 
     async def close(self) -> None:
         """Answer what is being worked on, drop the rest, and close the socket."""
@@ -197,6 +211,7 @@ class Gateway:
             self.abort(exchange)
         self._observations.close()
         await self._tasks.finish(GRACE)
+        await self._inbound.finish(GRACE)
         await self._channel.close()
 
 

@@ -1,8 +1,14 @@
-"""Requests from devices: Register, Update, De-register, Send, bootstrap."""
+"""Requests from devices: Register, Update, De-register, Send, bootstrap.
+
+This is the fast lane: from the datagram to the commit without a task, a future or a timer of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 import attrs
@@ -11,7 +17,6 @@ import structlog
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
-from lwm2m_server.coap.background import Background
 from lwm2m_server.coap.blocks import Assembly, Block
 from lwm2m_server.coap.channel import Channel
 from lwm2m_server.coap.options import BLOCK1, number, reply_options, request_of
@@ -24,63 +29,54 @@ log = structlog.get_logger(__name__)
 class Receiver(Protocol):
     """Who answers requests."""
 
-    async def receive(self, request: CoapRequest, peer: Peer) -> CoapReply: ...
-
-
-@attrs.define(slots=True)
-class _Pending:
-    """A request being worked on; after ``timer`` it has been acknowledged without a response."""
-
-    message: wire.Message
-    source: Source
-    timer: asyncio.TimerHandle | None = None
-    acknowledged: bool = False
+    def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
+        """``answer`` is called once, now or later."""
+        ...
 
 
 class Inbound:
     """Answers requests, piggybacked if it can be done within ``patience`` seconds."""
 
-    def __init__(
-        self, receiver: Receiver, replies: Replies, channel: Channel, tasks: Background, patience: float
-    ) -> None:
+    def __init__(self, receiver: Receiver, replies: Replies, channel: Channel, patience: float) -> None:
         self._receiver = receiver
         self._replies = replies
         self._channel = channel
-        self._tasks = tasks
         self._patience = patience
         self._loop = asyncio.get_running_loop()
         self._assembly = Assembly(self._loop.time)
+        self._pending: deque[_Pending] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
-    def receive(self, message: wire.Message, source: Source, peer: Peer) -> None:
+    def receive(self, message: wire.Message, source: Source) -> None:
         """A request that is no duplicate."""
-        pending = _Pending(message, source)
-        if message.type == wire.CON:
-            pending.timer = self._loop.call_later(self._patience, self._acknowledge, pending)
-        self._tasks.start(self._serve(pending, peer))
-
-    def _acknowledge(self, pending: _Pending) -> None:
-        pending.acknowledged = True
-        self._replies.acknowledge(pending.message, pending.source)
-
-    async def _serve(self, pending: _Pending, peer: Peer) -> None:
-        block: Block | None = None
+        pending = _Pending(self, message, source)
         try:
-            request, block = self._whole(pending)
-            reply = (
-                CoapReply(Code.CONTINUE) if request is None else await self._receiver.receive(request, peer)
-            )
+            request = self._whole(pending)
+            if request is None:
+                pending(CoapReply(Code.CONTINUE))
+            else:
+                self._receiver.receive(request, source.peer, pending)
         except RequestError as refusal:
-            reply = CoapReply(refusal.code, str(refusal).encode())
+            pending(CoapReply(refusal.code, str(refusal).encode()))
         except Exception as problem:
             # The last stop: whatever went wrong, the device gets an answer and the server goes on.
-            log.exception("request failed", peer=str(peer), error=repr(problem))
-            reply = CoapReply(Code.INTERNAL_SERVER_ERROR)
-        finally:
-            if pending.timer is not None:
-                pending.timer.cancel()
-        self._reply(pending, reply, block)
+            log.exception("request failed", peer=str(source.peer), error=repr(problem))
+            pending(CoapReply(Code.INTERNAL_SERVER_ERROR))
+        if not pending.answered and message.type == wire.CON:
+            self._be_patient(pending)
 
-    def _whole(self, pending: _Pending) -> tuple[CoapRequest | None, Block | None]:
+    async def finish(self, grace: float) -> None:
+        """Give what is being worked on ``grace`` seconds to be answered."""
+        for pending in tuple(self._pending):
+            if not pending.answered:
+                pending.done = asyncio.Event()
+        waiting = [pending.done.wait() for pending in self._pending if pending.done is not None]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*waiting), grace)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _whole(self, pending: _Pending) -> CoapRequest | None:
         """The request once all its blocks are there; raises ``RequestError``."""
         message = pending.message
         request = request_of(message)
@@ -88,29 +84,74 @@ class Inbound:
             raise RequestError(Code.METHOD_NOT_ALLOWED, f"unknown method 0.{request.code:02d}")
         value = number(message.options, BLOCK1)
         if value is None:
-            return request, None
-        block = Block.unpack(value)
+            return request
+        pending.block = Block.unpack(value)
         key = (pending.source.address, request.code, request.path, request.query)
-        body = self._assembly.add(key, block, request.payload)
-        return (None if body is None else attrs.evolve(request, payload=body)), block
+        body = self._assembly.add(key, pending.block, request.payload)
+        return None if body is None else attrs.evolve(request, payload=body)
 
-    def _reply(self, pending: _Pending, reply: CoapReply, block: Block | None) -> None:
+    # --- separate responses (RFC 7252, 5.2.2) ---
+
+    def _be_patient(self, pending: _Pending) -> None:
+        waiting = self._pending
+        while waiting and waiting[0].answered:
+            waiting.popleft()
+        pending.acknowledge_at = self._loop.time() + self._patience
+        waiting.append(pending)
+        if self._timer is None:
+            self._timer = self._loop.call_at(pending.acknowledge_at, self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        """One timer for all: those that are still waiting get an empty Acknowledgement."""
+        self._timer, now, waiting = None, self._loop.time(), self._pending
+        while waiting and (waiting[0].answered or waiting[0].acknowledge_at <= now):
+            pending = waiting.popleft()
+            if not pending.answered:
+                pending.acknowledged = True
+                self._replies.acknowledge(pending.message, pending.source)
+        if waiting:
+            self._timer = self._loop.call_at(waiting[0].acknowledge_at, self._acknowledge)
+
+    def _reply(self, pending: _Pending, reply: CoapReply) -> None:
         message = pending.message
         if pending.acknowledged:
             self._channel.respond(reply, message.token, pending.source)
             return
         options = reply_options(reply)
-        if block is not None:
-            options += ((BLOCK1, block.pack()),)
+        if pending.block is not None:
+            options += ((BLOCK1, pending.block.pack()),)
         confirmable = message.type == wire.CON
         datagram = wire.encode(
             wire.Message(
                 wire.ACK if confirmable else wire.NON,
                 reply.code,
-                message.mid if confirmable else self._channel.message_id(),
+                message.mid if confirmable else self._channel.message_id(pending.source),
                 message.token,
                 options,
                 reply.payload,
             )
         )
         self._replies.send(datagram, message, pending.source)
+
+
+@attrs.define(slots=True, eq=False)
+class _Pending:
+    """A request being worked on; called with its reply."""
+
+    inbound: Inbound
+    message: wire.Message
+    source: Source
+    block: Block | None = None
+    acknowledge_at: float = 0.0
+    acknowledged: bool = False
+    """An empty Acknowledgement was sent: the response will be a message of its own."""
+    answered: bool = False
+    done: asyncio.Event | None = None
+    """For who waits until it is answered."""
+
+    def __call__(self, reply: CoapReply) -> None:
+        if not self.answered:
+            self.answered = True
+            self.inbound._reply(self, reply)
+            if self.done is not None:
+                self.done.set()

@@ -38,13 +38,15 @@ class Observer(Protocol):
 
     def observed(self, token: bytes) -> CoapRequest | None: ...
 
-    async def notified(self, token: bytes, reply: CoapReply, peer: Peer) -> bool: ...
+    def notified(
+        self, token: bytes, reply: CoapReply, peer: Peer, settled: Callable[[bool | None], None]
+    ) -> None: ...
 
-    async def answered(self, exchange: int, reply: CoapReply) -> None: ...
+    def answered(self, exchange: int, reply: CoapReply, settled: Callable[[bool | None], None]) -> None: ...
 
-    async def acknowledged(self, exchange: int) -> None: ...
+    def acknowledged(self, exchange: int) -> None: ...
 
-    async def failed(self, exchange: int, reason: str) -> None: ...
+    def failed(self, exchange: int, reason: str) -> None: ...
 
 
 @attrs.define(slots=True)
@@ -77,11 +79,13 @@ class Observations:
         self._timeout = response_timeout
         self._loop = asyncio.get_running_loop()
         self._asked: dict[bytes, _Asked] = {}
+        self._asked_at: dict[SocketAddress, list[_Asked]] = {}
 
     # --- what the engine wants ---
 
     def start(self, effect: Perform, token: bytes, source: Source) -> None:
         asked = self._asked[token] = _Asked(effect, token, source)
+        self._asked_at.setdefault(source.address, []).append(asked)
         asked.timer = self._loop.call_later(self._timeout, self._fail, asked, "timeout")
         asked.mid, asked.stop = self._channel.send(
             effect.request,
@@ -99,7 +103,7 @@ class Observations:
 
     def failed(self, address: SocketAddress, reason: str) -> None:
         """This remote was given up."""
-        for asked in [asked for asked in self._asked.values() if asked.source.address == address]:
+        for asked in tuple(self._asked_at.get(address, ())):
             self._fail(asked, reason)
 
     def close(self) -> None:
@@ -109,17 +113,21 @@ class Observations:
 
     def _fail(self, asked: _Asked, reason: str) -> None:
         if self._end(asked):
-            self._tasks.start(self._observer.failed(asked.effect.exchange, reason))
+            self._observer.failed(asked.effect.exchange, reason)
 
     def _acknowledged(self, asked: _Asked) -> None:
         if self._asked.get(asked.token) is asked:
-            self._tasks.start(self._observer.acknowledged(asked.effect.exchange))
+            self._observer.acknowledged(asked.effect.exchange)
 
     def _end(self, asked: _Asked) -> bool:
         """True if it was not over before."""
         if self._asked.get(asked.token) is not asked:
             return False
         del self._asked[asked.token]
+        there = self._asked_at[asked.source.address]
+        there.remove(asked)
+        if not there:
+            del self._asked_at[asked.source.address]
         if asked.timer is not None:
             asked.timer.cancel()
         if asked.stop is not None:
@@ -132,7 +140,7 @@ class Observations:
         """True for the token of a relation, or of one being asked for."""
         return token in self._asked or self._observer.knows(token)
 
-    def receive(self, message: wire.Message, source: Source, peer: Peer) -> None:
+    def receive(self, message: wire.Message, source: Source) -> None:
         """A response with a claimed token, no duplicate unless it is an Acknowledgement."""
         asked = self._asked.get(message.token)
         if asked is not None and not self._answers(asked, message, source):
@@ -144,7 +152,15 @@ class Observations:
                 return
         if asked is not None:
             self._end(asked)
-        self._tasks.start(self._deliver(asked, message, source, peer))
+        try:
+            reply = reply_of(message)
+            if _is_whole(message):
+                self._report(asked, message, reply, source)
+            else:
+                self._tasks.start(self._complete(asked, message, reply, source))
+        except RequestError as problem:
+            log.info("notification rejected", peer=str(source.peer), reason=str(problem))
+            self._replies.reset(message, source)
 
     def _answers(self, asked: _Asked, message: wire.Message, source: Source) -> bool:
         if asked.source.address != source.address:
@@ -155,49 +171,42 @@ class Observations:
         cancels = asked.effect.request.observe == CANCEL
         return not (cancels and number(message.options, OBSERVE) is not None)
 
-    async def _deliver(self, asked: _Asked | None, message: wire.Message, source: Source, peer: Peer) -> None:
-        try:
-            reply = await self._whole(asked, message, source)
-            accepted = await self._report(asked, message.token, reply, peer)
-        except RequestError as problem:
-            log.info("notification rejected", peer=str(peer), reason=str(problem))
-            accepted = False
-        except BaseException:
-            # Not acknowledged, so the device repeats it; that copy must not pass for a duplicate.
-            self._replies.forget(message, source)
-            raise
+    def _report(self, asked: _Asked | None, message: wire.Message, reply: CoapReply, source: Source) -> None:
+        settled = partial(self._settled, message, source)
+        if asked is None:
+            self._observer.notified(message.token, reply, source.peer, settled)
+        else:
+            self._observer.answered(asked.effect.exchange, reply, settled)
+
+    def _settled(self, message: wire.Message, source: Source, accepted: bool | None) -> None:
         if message.type == wire.ACK:
             return
         if accepted:
             self._replies.acknowledge(message, source)
+        elif accepted is None:
+            # Not acknowledged, so the device repeats it; that copy must not pass for a duplicate.
+            self._replies.forget(message, source)
         else:
             self._replies.reset(message, source)
 
-    async def _report(self, asked: _Asked | None, token: bytes, reply: CoapReply, peer: Peer) -> bool:
-        if asked is None:
-            return await self._observer.notified(token, reply, peer)
-        await self._observer.answered(asked.effect.exchange, reply)
-        return True
-
-    async def _whole(self, asked: _Asked | None, message: wire.Message, source: Source) -> CoapReply:
-        """The complete representation; what cannot be completed is passed on as it came.
-
-        Raises ``RequestError`` for options that make the message unacceptable.
-        """
-        reply = reply_of(message)
-        value = number(message.options, BLOCK2)
-        if value is None or not Block.unpack(value).more:
-            return reply
+    async def _complete(
+        self, asked: _Asked | None, message: wire.Message, reply: CoapReply, source: Source
+    ) -> None:
+        """Fetch the rest of the representation; what cannot be completed is passed on as it came."""
         request = asked.effect.request if asked is not None else self._observer.observed(message.token)
-        if request is None:
-            return reply
-        # Clients do not serve the rest while they wait for this Acknowledgement.
-        self._replies.acknowledge(message, source)
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await self._channel.complete(request, message, source)
-        except (ExchangeFailed, TimeoutError) as problem:
-            log.warning(
-                "the rest of a notification is missing", source=str(source.address), error=repr(problem)
-            )
-            return reply
+        if request is not None:
+            # Clients do not serve the rest while they wait for this Acknowledgement.
+            self._replies.acknowledge(message, source)
+            try:
+                async with asyncio.timeout(self._timeout):
+                    reply = await self._channel.complete(request, message, source)
+            except (ExchangeFailed, TimeoutError) as problem:
+                where = str(source.peer)
+                log.warning("the rest of a notification is missing", peer=where, error=repr(problem))
+        self._report(asked, message, reply, source)
+
+
+def _is_whole(message: wire.Message) -> bool:
+    """Raises ``RequestError`` for a block of the reserved size."""
+    value = number(message.options, BLOCK2)
+    return value is None or not Block.unpack(value).more

@@ -14,12 +14,12 @@ class Replies:
         self._udp = udp
         self._recent = recent
 
-    def is_duplicate(self, message: wire.Message, source: Source) -> bool:
-        """True for a repeated message; it has then been answered as before.
+    def is_duplicate(self, message: wire.Message, data: bytes, source: Source) -> bool:
+        """True for a repeated message (``data``: its datagram); it has then been answered as before.
 
         While the first copy is still being worked on there is nothing to say: the peer will ask again.
         """
-        if self._recent.is_new(source.address, message.mid, hash(message)):
+        if self._recent.is_new(source.address, message.mid, hash(data)):
             return False
         datagram = self._recent.answer(source.address, message.mid)
         if datagram is not None and message.type == wire.CON:

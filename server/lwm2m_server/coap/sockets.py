@@ -1,4 +1,4 @@
-"""One UDP socket for both directions: reads in bursts, answers from the address it was asked at."""
+"""One UDP socket for both directions, in batches; an answer comes from the address that was asked."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from lwm2m_engine.coap import Peer
+from lwm2m_server.coap.batches import LARGEST_SENT, MOST, Batches
 
 SocketAddress: TypeAlias = tuple[Any, ...]
 
-BURST = 64
+BURST = MOST
 """Datagrams read in one turn of the event loop."""
 MAX_DATAGRAM = 65535
 RECEIVE_BUFFER = 4 * 1024 * 1024
 """Bytes the kernel is asked for, so that a burst of devices waits instead of being lost."""
+SOURCES = 200_000
+"""Remembered where datagrams came from, before all are forgotten and learnt anew."""
 MAPPED = "::ffff:"
 
 # Linux constants the socket module of Python 3.11 does not name.
@@ -31,13 +34,19 @@ class Source(NamedTuple):
 
     address: SocketAddress
     local: bytes | None = None
+    name: bytes = b""
+    """The address as the kernel has it; empty where datagrams are not sent in batches."""
+    control: bytes = b""
+    """``local`` as ancillary data, as the kernel has it."""
+    peer: Peer = Peer("", 0)
 
 
 class UdpSocket:
     """A bound, non-blocking socket, read by the event loop until ``close``.
 
     ``received`` gets every datagram; ``failed`` every ICMP or send error that can be attributed to a
-    destination. Bound to ``[::]`` it takes IPv4 too, unless ``0.0.0.0`` is taken.
+    destination. Bound to ``[::]`` it takes IPv4 too, unless ``0.0.0.0`` is taken. ``listener`` is the
+    name of this server's endpoint in the ``peer`` of each source.
     """
 
     def __init__(
@@ -45,14 +54,20 @@ class UdpSocket:
         bound: socket.socket,
         received: Callable[[bytes, Source], None],
         failed: Callable[[OSError, SocketAddress], None],
+        *,
+        listener: str = "coap",
     ) -> None:
         self._socket = bound
         self._received = received
         self._failed = failed
+        self._listener = listener
         self._six = bound.family == socket.AF_INET6
         host = bound.getsockname()[0]
         self._wildcard = host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
         self._loop = asyncio.get_running_loop()
+        self._batches = Batches(bound.fileno()) if Batches.available() else None
+        self._sources: dict[bytes, Source] = {}
+        self._leaving: list[tuple[bytes, Source]] = []
         self._enable()
         self._reading = True
         self._loop.add_reader(bound.fileno(), self._readable)
@@ -76,11 +91,41 @@ class UdpSocket:
     # --- reading ---
 
     def _readable(self) -> None:
+        if self._batches is None:
+            self._read_singly()
+            return
+        try:
+            arrived = self._batches.receive()
+        except OSError:
+            # Or woken for nothing: there may be errors whose notice an earlier call used up.
+            self._read_errors()
+            return
+        sources, received = self._sources, self._received
+        for data, key in arrived:
+            received(data, sources.get(key) or self._learn(key))
+
+    def _learn(self, key: bytes) -> Source:
+        """The source that address and ancillary data, as the kernel has them, stand for."""
+        port = int.from_bytes(key[2:4], "big")
+        if self._six:
+            name, ancillary = key[:28], key[28:]
+            scope = int.from_bytes(name[24:], sys.byteorder)
+            address: SocketAddress = (socket.inet_ntop(socket.AF_INET6, name[8:24]), port, 0, scope)
+        else:
+            name, ancillary = key[:16], key[16:]
+            address = (socket.inet_ntop(socket.AF_INET, name[4:8]), port)
+        local = self._local(_control_messages(ancillary))
+        source = Source(address, local, name, self._control(local), self._peer(address))
+        if len(self._sources) >= SOURCES:
+            self._sources.clear()
+        self._sources[key] = source
+        return source
+
+    def _read_singly(self) -> None:
         for count in range(BURST):
             try:
                 data, source = self._receive()
             except (BlockingIOError, InterruptedError):
-                # Woken for nothing: there may be errors whose notice an earlier call used up.
                 if count == 0:
                     self._read_errors()
                 return
@@ -92,9 +137,9 @@ class UdpSocket:
     def _receive(self) -> tuple[bytes, Source]:
         if not self._wildcard:
             data, address = self._socket.recvfrom(MAX_DATAGRAM)
-            return data, Source(address)
+            return data, Source(address, peer=self._peer(address))
         data, ancillary, _, address = self._socket.recvmsg(MAX_DATAGRAM, 256)
-        return data, Source(address, self._local(ancillary))
+        return data, Source(address, self._local(ancillary), peer=self._peer(address))
 
     def _local(self, ancillary: list[tuple[int, int, bytes]]) -> bytes | None:
         for level, kind, value in ancillary:
@@ -134,11 +179,36 @@ class UdpSocket:
     # --- writing ---
 
     def send(self, data: bytes, to: Source) -> None:
-        """Never blocks, never raises: what the network refuses is reported like an ICMP error."""
+        """Never blocks, never raises: what the network refuses is reported like an ICMP error.
+
+        Datagrams leave together, at the end of this turn of the event loop.
+        """
+        if self._batches is None or not to.name or len(data) > LARGEST_SENT:
+            self._send_alone(data, to)
+            return
+        self._leaving.append((data, to))
+        if len(self._leaving) == 1:
+            self._loop.call_soon(self._flush)
+        elif len(self._leaving) == MOST:
+            self._flush()
+
+    def _flush(self) -> None:
+        leaving, self._leaving = self._leaving, []
+        while leaving and self._batches is not None:
+            try:
+                del leaving[: self._batches.send(leaving)]
+            except (BlockingIOError, InterruptedError):
+                # The send buffer is full. CoAP repeats what matters.
+                return
+            except OSError:
+                # It may be an older error, about another destination.
+                self._read_errors()
+                self._send_alone(*leaving.pop(0))
+
+    def _send_alone(self, data: bytes, to: Source) -> None:
         try:
             self._send(data, to)
         except (BlockingIOError, InterruptedError):
-            # The send buffer is full. CoAP repeats what matters.
             return
         except OSError:
             # The first error may be an older one, about another destination.
@@ -170,29 +240,56 @@ class UdpSocket:
 
     def close(self) -> None:
         self.stop_reading()
+        self._flush()
+        self._batches = None
         self._socket.close()
 
     # --- addresses ---
 
-    def peer(self, address: SocketAddress, listener: str) -> Peer:
+    def _peer(self, address: SocketAddress) -> Peer:
         """An IPv4 peer of an IPv6 socket has its IPv4 address; a link-local one its zone."""
         host: str = address[0]
         if self._six:
             host = host.removeprefix(MAPPED) if "." in host else host
             if address[3] and "%" not in host:
                 host = f"{host}%{address[3]}"
-        return Peer(host, address[1], listener)
+        return Peer(host, address[1], self._listener)
 
     def source(self, peer: Peer) -> Source:
-        """The inverse of ``peer``; raises ``OSError`` for an address this socket cannot reach."""
+        """Where a peer is to be reached; raises ``OSError`` for an address this socket cannot reach."""
         if not self._six:
-            socket.inet_pton(socket.AF_INET, peer.host)
-            return Source((peer.host, peer.port))
+            packed = socket.inet_pton(socket.AF_INET, peer.host)
+            name = struct.pack("=H", socket.AF_INET) + struct.pack(">H4s8x", peer.port, packed)
+            return Source((peer.host, peer.port), name=name, peer=peer)
         host, _, zone = peer.host.partition("%")
         if ":" not in host:
             host = MAPPED + host
-        socket.inet_pton(socket.AF_INET6, host)
-        return Source((host, peer.port, 0, int(zone) if zone.isdigit() else 0))
+        packed = socket.inet_pton(socket.AF_INET6, host)
+        scope = int(zone) if zone.isdigit() else 0
+        name = struct.pack("=H", socket.AF_INET6) + struct.pack(">HI16s", peer.port, 0, packed)
+        return Source((host, peer.port, 0, scope), name=name + struct.pack("=I", scope), peer=peer)
+
+    def _control(self, local: bytes | None) -> bytes:
+        """``struct cmsghdr`` with our address, so that an answer comes from where it was asked."""
+        if local is None:
+            return b""
+        level, kind = (
+            (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO) if self._six else (socket.IPPROTO_IP, IP_PKTINFO)
+        )
+        message = struct.pack("=Qii", 16 + len(local), level, kind) + local
+        return message + bytes(-len(message) % 8)
+
+
+def _control_messages(ancillary: bytes) -> list[tuple[int, int, bytes]]:
+    """As ``recvmsg`` gives them: level, type and value."""
+    messages = []
+    while len(ancillary) >= 16:
+        length, level, kind = struct.unpack_from("=Qii", ancillary)
+        if not 16 <= length <= len(ancillary):
+            break
+        messages.append((level, kind, ancillary[16:length]))
+        ancillary = ancillary[length + -length % 8 :]
+    return messages
 
 
 async def bind(host: str, port: int) -> socket.socket:

@@ -47,12 +47,12 @@ class Message(NamedTuple):
 
 def reset(mid: int) -> bytes:
     """An empty Reset message."""
-    return encode(Message(RST, EMPTY, mid))
+    return b"\x70\x00" + mid.to_bytes(2, "big")
 
 
 def acknowledgement(mid: int) -> bytes:
     """An empty Acknowledgement."""
-    return encode(Message(ACK, EMPTY, mid))
+    return b"\x60\x00" + mid.to_bytes(2, "big")
 
 
 def decode(data: bytes) -> Message:
