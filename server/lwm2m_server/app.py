@@ -22,7 +22,7 @@ from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.serving import serve_http
 from lwm2m_server.hub import Hub
 from lwm2m_server.models import Models
-from lwm2m_server.onem2m.binding import create_routes
+from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
@@ -99,9 +99,10 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         for number, (host, port) in enumerate(settings.coap, start=1)
     ]
     hub.resume(waiting)
-    routes = [*health_routes(lambda: {"ledger": hub.problem}), *create_routes(onem2m)]
+    routes = health_routes(lambda: {"ledger": hub.problem})
     api = DeviceApi(inventory, ledger, hub, settings).routes()
-    http = await serve_http(create_http(routes, api=api), settings.http.host, settings.http.port)
+    served = create_http(routes, api=api, tree=Binding(onem2m))
+    http = await serve_http(served, settings.http.host, settings.http.port)
     stack.push_async_callback(http.close)
     _watch(models, engines, inventory, stack)
     addresses = Addresses(tuple(_show(gateway.address) for gateway in gateways), http.url)

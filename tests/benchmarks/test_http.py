@@ -14,7 +14,7 @@ from lwm2m_engine import Catalog, Engine, PluginManager
 from lwm2m_server.bus import Bus
 from lwm2m_server.http.app import create_http
 from lwm2m_server.hub import Hub
-from lwm2m_server.onem2m.binding import create_routes
+from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
@@ -94,7 +94,7 @@ async def compose(directory):
     hub.add_tenant(settings.tenant, Engine(catalog, plugins, table=plugins.table(catalog)))
     platform = Onem2m(inventory, ledger, hub, ids, settings)
     await platform.prepare()
-    application = Application(create_http(create_routes(platform)))
+    application = Application(create_http(tree=Binding(platform)))
     for number in range(DEVICES):
         node = {"m2m:nod": {"rn": f"load-{number}", "ni": f"load-{number}"}}
         await application.ask("POST", TENANT, json.dumps(node).encode(), 14)

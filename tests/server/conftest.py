@@ -8,7 +8,7 @@ from lwm2m_engine import Catalog
 from lwm2m_engine.engine.presence import Presence
 from lwm2m_server.http.app import create_http
 from lwm2m_server.http.devices import DeviceApi
-from lwm2m_server.onem2m.binding import create_routes
+from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.settings import CredentialSettings, Settings
 from lwm2m_server.store.ids import Ids
@@ -125,7 +125,7 @@ async def start(tmp_path, catalog):
         platform = Onem2m(inventory, ledger, devices, ids, settings)
         await platform.prepare()
         operators = DeviceApi(inventory, ledger, devices, settings)
-        transport = httpx.ASGITransport(create_http(create_routes(platform), api=operators.routes()))
+        transport = httpx.ASGITransport(create_http(api=operators.routes(), tree=Binding(platform)))
         client = httpx.AsyncClient(transport=transport, base_url="http://server")
         opened.append((client, ledger))
         return Api(client, platform, devices, ledger, inventory)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import orjson
 import structlog
-from starlette.routing import Route
 
 from lwm2m_server.onem2m.addresses import parse_address
 from lwm2m_server.onem2m.behaviours.context import now
@@ -45,6 +45,7 @@ _OPERATIONS: Final[dict[str, tuple[Any, frozenset[Content]]]] = {
     "DELETE": ("delete", DELETE_CONTENT),
 }
 _PLAIN_JSON, _ONEM2M_JSON = "application/json", "application/vnd.onem2m-res+json"
+_ONEM2M_MEDIA: Final = "application/vnd.onem2m-"
 _ACCEPTABLE: Final = frozenset({"*/*", "application/*", _PLAIN_JSON, _ONEM2M_JSON})
 _ALWAYS: Final = (
     (b"cache-control", b"no-cache, no-store, max-age=0, must-revalidate"),
@@ -56,16 +57,13 @@ _ALWAYS: Final = (
 _log = structlog.get_logger(__name__)
 
 
-def create_routes(platform: Onem2m) -> list[Route]:
-    """To stand behind all other routes: the tree answers under any path, with 404 if need be."""
-    return [Route("/{path:path}", Binding(platform), name="oneM2M")]
-
-
 class Binding:
-    """The ASGI application."""
+    """The ASGI application: the tree answers under any path, with 404 if need be."""
 
     def __init__(self, platform: Onem2m) -> None:
         self._platform, self._settings = platform, platform.settings
+        self.prefix = platform.settings.http_prefix
+        """Base path of the D2C API."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope["headers"])
@@ -90,8 +88,7 @@ class Binding:
     async def _request(self, scope: Scope, headers: Headers, receive: Receive) -> Primitive:
         """In the order of checks of TS-0004, 7.3.2, relaxed where the D2C documents are."""
         self._check_envelope(headers)
-        prefix, default = self._settings.http_prefix, self._settings.tenant
-        address = parse_address(scope["path"], prefix, default)
+        address = parse_address(scope["path"], self.prefix, self._settings.tenant)
         try:
             operation, contents = _OPERATIONS[scope["method"]]
         except KeyError:
@@ -130,16 +127,20 @@ def _wants_long_names(headers: Headers) -> bool | None:
     wish = headers.get("fullname", "").strip().lower()
     if wish in ("true", "false"):
         return wish == "true"
-    standard = "x-m2m-rvi" in headers or any(
-        "application/vnd.onem2m-" in headers.get(name, "") for name in ("accept", "content-type")
+    standard = (
+        "x-m2m-rvi" in headers
+        or _ONEM2M_MEDIA in headers.get("accept", "")
+        or _ONEM2M_MEDIA in headers.get("content-type", "")
     )
     return False if standard else None
 
 
 def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in pairs}
+    """ASGI promises names in lower case."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
 
 
+@lru_cache(maxsize=256)
 def _content_type(text: str) -> tuple[str, int | None]:
     """Media type and ``ty``; blanks around ``;`` and ``=`` are tolerated."""
     media_type, *parameters = (part.strip() for part in text.split(";"))
@@ -152,6 +153,7 @@ def _content_type(text: str) -> tuple[str, int | None]:
     return media_type.lower(), None
 
 
+@lru_cache(maxsize=256)
 def _check_accept(text: str) -> None:
     wanted = {part.partition(";")[0].strip().lower() for part in text.split(",")} - {""}
     if wanted and wanted.isdisjoint(_ACCEPTABLE):

@@ -10,7 +10,7 @@ from typing import Any, Final
 import attrs
 
 from lwm2m_server.onem2m.errors import BadRequest
-from lwm2m_server.onem2m.names import ATTRIBUTES, LONG, Access, Kind, Type, short_name, type_of_key
+from lwm2m_server.onem2m.names import ATTRIBUTES, LONG, TYPES, Access, Kind, Type, short_name, type_of_key
 from lwm2m_server.store.ids import parse_timestamp
 
 _COMMON: Final = {
@@ -23,6 +23,8 @@ _COMMON: Final = {
     "rn": Access.ONCE,
     "lbl": Access.OPTIONAL,
 }
+_LEGAL: Final = {type.key: type.attributes.keys() | _COMMON.keys() for type in TYPES}
+"""By root key: short names of all attributes."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 PLATFORM_NAMES: Final = frozenset(
     {"device-communication", "device-provisioning", "device-group", "la", "ol", "fopt", "pcu", "~", "_", "-"}
@@ -110,7 +112,7 @@ def _root(body: object) -> tuple[Type, Mapping[str, Any]]:
 
 
 def _short_names(type: Type, given: Mapping[str, Any]) -> dict[str, Any]:
-    legal = type.attributes.keys() | _COMMON.keys()
+    legal = _LEGAL[type.key]
     attributes: dict[str, Any] = {}
     for name, value in given.items():
         short = short_name(name, legal)

@@ -133,7 +133,7 @@ class Onem2m:
         draft = read_creation(request.body, ty)
         sent = dict(draft.attributes)
         created = await _CREATE[ty](self._context, target, draft, originator)
-        made = attrs.evolve(target, what=created)
+        made = Target(target.tenant, created, target.root)
         location = f"{target.root}/~/{target.tenant.name}/{self._renderer.ri(created, target.tenant)}"
         return Answer(CREATED, self._written(made, request, sent), location)
 

@@ -70,10 +70,7 @@ class Nodes:
 
     def outgoing_is_full(self, node: int) -> bool:
         """Whether no more messages may wait for the device."""
-        container = NodeIds(node).outgoing
-        resource = self._reader.resource(container)
-        limit = resource.attributes.get("mni") if resource is not None else None
-        return limit is not None and self.waiting(node) >= limit
+        return self._reader.is_full(NodeIds(node).outgoing)
 
     def waiting(self, node: int) -> int:
         """How many messages wait for the device."""

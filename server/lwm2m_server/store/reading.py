@@ -83,6 +83,10 @@ class LedgerReader:
         row = self._execute("SELECT st, cni, cbs FROM container WHERE id = ?", (container,)).fetchone()
         return Counters(*row) if row else Counters()
 
+    def is_full(self, container: int) -> bool:
+        row = self._execute("SELECT cni >= mni FROM container WHERE id = ?", (container,)).fetchone()
+        return row is not None and bool(row[0])
+
     def message(self, id: int) -> Message | None:
         row = self._execute(f"{_MESSAGE} WHERE id = ?", (id,)).fetchone()
         return _message(row) if row else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
-import attrs
 import orjson
 
 from lwm2m_engine.coap import Code
@@ -43,13 +43,12 @@ async def create_message(context: Context, target: Target, draft: Draft, origina
     # Known now, a taken name is no reason to undo what the engine has queued; made-up names are never taken.
     if is_named and context.reader.message_named(box.container.id, message.name) is not None:
         raise Conflict(f"{OUTGOING} has a message {message.name!r}")
-    waiting = attrs.evolve(message, deadline=_deadline(context, message))
     return await context.devices.submit(
         device,
         request,
         id=message.id,
-        expires_at=waiting.deadline,
-        store=lambda transaction: transaction.add_message(waiting),
+        expires_at=message.deadline,
+        store=lambda transaction: transaction.add_message(message),
     )
 
 
@@ -72,6 +71,8 @@ def _message(context: Context, box: Box, draft: Draft, originator: str) -> Messa
     content, content_info = _content(given["con"], given.get("cnf"))
     labels = given.get("lbl")
     id = context.ids.next()
+    expires = _expiry(id, given.get("et"))
+    waits = box.container.name == OUTGOING
     return Message(
         id=id,
         container=box.container.id,
@@ -82,7 +83,8 @@ def _message(context: Context, box: Box, draft: Draft, originator: str) -> Messa
         content_info=content_info,
         size=len(content.encode()),
         labels=tuple(labels) if labels is not None else None,
-        expires=_expiry(id, given.get("et")),
+        expires=expires,
+        deadline=_deadline(id, expires, labels, context.settings.messages.ttl) if waits else None,
     )
 
 
@@ -128,15 +130,15 @@ def _bad(reason: str) -> RequestError:
     return RequestError(Code.BAD_REQUEST, reason)
 
 
-def _deadline(context: Context, message: Message) -> float:
+def _deadline(now: int, expires: int | None, labels: Iterable[str] | None, ttl: int) -> float:
     """Seconds since 1970: ``et``, else the label ``ttl:<seconds>``, else the setting's time to live."""
-    if message.expires is not None:
-        return message.expires / SECOND
-    seconds = context.settings.messages.ttl
-    for label in message.labels or ():
+    if expires is not None:
+        return expires / SECOND
+    seconds = ttl
+    for label in labels or ():
         if label.startswith("ttl:"):
             found = _TTL.fullmatch(label)
             if found is None or int(found[1]) == 0:
                 raise BadRequest(f"the label {label[:40]!r} is not ttl:<seconds>")
             seconds = int(found[1])
-    return message.id / SECOND + seconds
+    return now / SECOND + seconds
