@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import attrs
-
-from lwm2m_engine.coap import CoapReply, Code, is_success
-from lwm2m_engine.engine import negotiation, outbox, registrations
+from lwm2m_engine.coap import CoapReply, is_success
+from lwm2m_engine.engine import discoveries, negotiation, outbox, presence, registrations, relations
 from lwm2m_engine.engine.devices import Device, Exchange, Job
-from lwm2m_engine.engine.events import ObservationEnded, Observed, RegistrationChanged, Warned
+from lwm2m_engine.engine.events import Warned
 from lwm2m_engine.engine.presence import heard, sleep
-from lwm2m_engine.engine.records import Observation
 from lwm2m_engine.engine.reports import report
 from lwm2m_engine.engine.state import State
 from lwm2m_engine.engine.turn import Turn
-from lwm2m_engine.errors import PathError
 from lwm2m_engine.messages.requests import (
     Cancel,
     CancelComposite,
-    Create,
     Observe,
     ObserveComposite,
     Read,
+    ReadAll,
     ReadComposite,
     Single,
 )
@@ -41,17 +37,18 @@ def answered(state: State, exchange_id: int, reply: CoapReply, turn: Turn) -> No
     if exchange is None or job is None:
         return
     if negotiation.refused(device, exchange, reply.code):
-        _forget_token(state, device, exchange)
+        relations.forget_token(state, device, exchange)
         outbox.advance(state, device, turn)
         return
     step = exchange.request
     _relate(state, device, exchange, job, reply, turn)
     outbox.answered(device, turn, job)
     _report(state, device, step, job, reply, turn)
-    if job.message is None:
+    if job.message is None and isinstance(step, Read):
         registrations.read_done(state, device, turn, step.path)
-    if isinstance(step, Create) and reply.code == Code.CREATED:
-        _note_instance(device, step, reply, turn)
+    if is_success(reply.code):
+        discoveries.learn(device, step, reply, turn)
+    _pause(state, device, job, turn)
     outbox.advance(state, device, turn)
 
 
@@ -73,27 +70,50 @@ def failed(state: State, exchange_id: int, reason: str, turn: Turn) -> None:
     exchange, job = state.close_exchange(device), device.job
     if exchange is None or job is None:
         return
-    _unrelate(state, device, exchange, turn)
     silent = reason in SILENCE
-    if silent and device.queue_mode and not job.sent:
-        sleep(device, turn)
-        outbox.hold(device, turn, job)
-        return
+    held = silent and device.sleeps and not job.sent
+    relations.unanswered(state, device, exchange, turn, held=held)
     if silent:
         sleep(device, turn)
+    if held:
+        outbox.hold(device, turn, job)
+        presence.listen_later(device, turn)
+        return
     if job.message is None:
-        turn.tell(Warned(device.endpoint, turn.now, f"automatic read of {exchange.request.path}: {reason}"))
-        registrations.read_done(state, device, turn, exchange.request.path)
-    outbox.fail(device, turn, job, _REASONS.get(reason, reason))
+        _give_up(state, device, exchange.request, reason, turn)
+    outbox.fail(device, turn, job, _REASONS.get(reason, reason), _DETAILS.get((reason, job.sent), ""))
     outbox.advance(state, device, turn)
 
 
+def _give_up(state: State, device: Device, step: Single, reason: str, turn: Turn) -> None:
+    """What the engine asked on its own got no answer: a read is not repeated, a wish waits."""
+    if isinstance(step, Read):
+        turn.tell(Warned(device.endpoint, turn.now, f"automatic read of {step.path}: {reason}"))
+        registrations.read_done(state, device, turn, step.path)
+    else:
+        turn.tell(Warned(device.endpoint, turn.now, f"{step.path} is not observed again: {reason}"))
+        device.deferred = True
+
+
+def _pause(state: State, device: Device, job: Job, turn: Turn) -> None:
+    """A series of requests nobody waits for in particular leaves the device time in between."""
+    pacing = state.settings.read_pacing
+    series = job.message is None or isinstance(job.message.request, ReadAll)
+    more = device.job is not None or device.unread or relations.next_wanted(device) is not None
+    if pacing and series and more:
+        device.resume_at = turn.now + pacing
+
+
+_DETAILS = {
+    ("timeout", False): "the device did not acknowledge the request",
+    ("timeout", True): "the device acknowledged the request and never answered",
+}
 _REASONS = {"unreachable": "timeout", "reset": "refused", "undecodable": "decode"}
 
 
 def _report(state: State, device: Device, step: Single, job: Job, reply: CoapReply, turn: Turn) -> None:
     paths: tuple[Path, ...] = getattr(step, "paths", ())
-    created = _created(step, reply) if isinstance(step, Create) and is_success(reply.code) else None
+    created = discoveries.created(step, reply)
     report(
         state,
         device,
@@ -106,85 +126,19 @@ def _report(state: State, device: Device, step: Single, job: Job, reply: CoapRep
         operation=step.operation,
         message=job.id,
         paths=paths,
-        created=created,
+        created=created[0] if len(created) == 1 else None,
+        prefix=step.prefix,
         values=isinstance(step, VALUED),
     )
 
 
 def _relate(state: State, device: Device, exchange: Exchange, job: Job, reply: CoapReply, turn: Turn) -> None:
     """Keep or end the observe relation the answer is about."""
-    step, token = exchange.request, exchange.token
-    if token is None:
-        return
-    if isinstance(step, (Cancel, CancelComposite)):
-        _end(state, device, token, turn, "cancelled")
-    elif is_success(reply.code) and reply.observe is not None:
-        _begin(state, device, exchange, job, reply.observe, turn)
-    else:
-        if is_success(reply.code):
-            turn.tell(Warned(device.endpoint, turn.now, f"{step.path}: answered, but not observed"))
-        _end(state, device, token, turn, "refused")
-
-
-def _begin(state: State, device: Device, exchange: Exchange, job: Job, sequence: int, turn: Turn) -> None:
-    step, token, registration = exchange.request, exchange.token, device.registration
-    if token is None or registration is None:
-        return
-    composite = isinstance(step, ObserveComposite)
-    paths = step.paths if isinstance(step, ObserveComposite) else (step.path,)
-    observation = Observation(
-        token,
-        device.endpoint,
-        registration.id,
-        paths,
-        composite,
-        exchange.content_format,
-        turn.now,
-        job.origin,
-    )
-    state.remember(device, observation)
-    device.sequences[token] = (sequence, turn.now)
-    turn.tell(Observed(device.endpoint, turn.now, observation))
-
-
-def _unrelate(state: State, device: Device, exchange: Exchange, turn: Turn) -> None:
-    """An observe or cancel request got no answer: a relation that is wanted stays."""
     if exchange.token is None:
         return
-    if isinstance(exchange.request, (Cancel, CancelComposite)) and not device.queue_mode:
-        # Passive cancel: the next notification will be answered with a Reset.
-        _end(state, device, exchange.token, turn, "cancelled")
-    _forget_token(state, device, exchange)
-
-
-def _forget_token(state: State, device: Device, exchange: Exchange) -> None:
-    """Unless a relation has it, nothing will come for the token any more."""
-    if exchange.token is not None and exchange.token not in device.observations:
-        state.by_token.pop(exchange.token, None)
-
-
-def _end(state: State, device: Device, token: bytes, turn: Turn, reason: str) -> None:
-    observation = state.drop(device, token)
-    if observation is not None:
-        turn.tell(ObservationEnded(device.endpoint, turn.now, observation, reason))
-
-
-def _note_instance(device: Device, step: Create, reply: CoapReply, turn: Turn) -> None:
-    """Clients need not announce at once an Instance that the server itself created."""
-    registration = device.registration
-    created = _created(step, reply)
-    if registration is None or created is None or created in registration.instances:
-        return
-    instances = tuple(sorted((*registration.instances, created)))
-    device.registration = attrs.evolve(registration, instances=instances)
-    turn.tell(RegistrationChanged(device.endpoint, turn.now, device.registration))
-
-
-def _created(step: Create, reply: CoapReply) -> Path | None:
-    if len(step.path) == 2:
-        return step.path
-    try:
-        path = Path("/".join(reply.location[-2:]))
-    except PathError:
-        return None
-    return path if len(path) == 2 and path[0] == step.path[0] else None
+    if isinstance(exchange.request, (Cancel, CancelComposite)):
+        relations.end(state, device, exchange.token, turn, "cancelled")
+    elif is_success(reply.code) and reply.observe is not None:
+        relations.begin(state, device, exchange, job, reply.observe, turn)
+    else:
+        relations.refused(state, device, exchange, reply.code, turn)

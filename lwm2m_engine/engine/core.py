@@ -12,7 +12,15 @@ from itertools import count
 
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
 from lwm2m_engine.codecs import Codecs
-from lwm2m_engine.engine import answers, observations, outbox, plans, presence, registrations, restoration
+from lwm2m_engine.engine import (
+    answers,
+    checks,
+    observations,
+    outbox,
+    presence,
+    registrations,
+    restoration,
+)
 from lwm2m_engine.engine.devices import Device
 from lwm2m_engine.engine.events import Deregistered
 from lwm2m_engine.engine.hooks import Hooks
@@ -128,7 +136,7 @@ class Engine:
 
     def check(self, endpoint: str, request: Request) -> None:
         """Raise what ``submit`` would raise, change nothing."""
-        plans.check(self._device(endpoint), request)
+        checks.check(self._state, self._device(endpoint), request)
 
     def cancel(self, endpoint: str, id: int, now: float) -> Step:
         """Take a queued message back; no event if it is gone already. Raises ``UnknownDevice``."""
@@ -254,8 +262,10 @@ class Engine:
             registrations.expire(self._state, device, turn)
         if device.awake_until is not None and device.awake_until <= now and device.exchange is None:
             presence.sleep(device, turn)
+            presence.listen_later(device, turn)
         if device.resume_at is not None and device.resume_at <= now:
             device.resume_at = None
+            presence.listens(device, turn)
             outbox.advance(self._state, device, turn)
         outbox.expire(device, turn)
 

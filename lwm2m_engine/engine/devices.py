@@ -7,7 +7,8 @@ from collections import deque
 
 import attrs
 
-from lwm2m_engine.engine.records import Liveness, Observation, Registration, Waiting
+from lwm2m_engine.attributes import Attributes
+from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration, Waiting
 from lwm2m_engine.messages.requests import Read, Single
 from lwm2m_engine.model.catalog import ModelView
 from lwm2m_engine.paths import Path
@@ -22,7 +23,7 @@ class Job:
 
     steps: deque[Single]
     message: Waiting | None = None
-    """``None`` for what the engine asks on its own."""
+    """``None`` for what the engine asks on its own: automatic reads, and what is observed again."""
     origin: str = ""
     """Number of the ``ObserveLinks`` set its observations belong to."""
     sent: bool = False
@@ -58,25 +59,42 @@ class Device:
     liveness: Liveness | None = None
     awake_until: float | None = None
     """End of the awake window; ``None`` while asleep, or without queue mode."""
-    outbox: deque[Waiting] = attrs.field(factory=deque)
+    outbox: list[Waiting] = attrs.field(factory=list)
     job: Job | None = None
     exchange: Exchange | None = None
     observations: dict[bytes, Observation] = attrs.field(factory=dict)
     sequences: dict[bytes, tuple[int, float]] = attrs.field(factory=dict)
     """Last Observe number of each relation and when it came (RFC 7641, 3.4)."""
-    refused_formats: set[tuple[str, int]] = attrs.field(factory=set)
-    """(path level, content format) the device does not speak."""
+    wanted: tuple[Observation, ...] = ()
+    """What was observed, is not at present, and is to be again."""
+    deferred: bool = False
+    """What is wanted is asked for at the next Update: the device cannot, or did not answer."""
+    assigned: dict[Path, Attributes] | None = None
+    """Notification attributes that the server wrote in this registration, or was told of in a Discover."""
+    refused_formats: frozenset[tuple[str, int]] = frozenset()
+    """(operation and path level, content format) the device does not speak."""
     managed: dict[str, dict[str, Value]] = attrs.field(factory=dict)
     inputs: dict[Path, Value] = attrs.field(factory=dict)
+    input_times: dict[Path, float] = attrs.field(factory=dict)
+    """Nothing older than this may take an input's place: seconds since 1970-01-01 UTC."""
+    power: PowerSaving | None = None
+    asleep_since: float | None = None
+    """From when the cycles of eDRX are counted."""
     resume_at: float | None = None
-    """Not served before this time, after the store failed."""
+    """Not served before this time: the store failed, reads are paced, or it listens no earlier."""
     grace: float = 0.0
     due: float | None = None
     """When the entry in ``Deadlines`` comes up."""
 
     @property
-    def queue_mode(self) -> bool:
-        return self.registration is not None and self.registration.queue_mode
+    def has_work(self) -> bool:
+        """Whether there is something to ask of it."""
+        return bool(self.outbox or self.job or self.unread or (self.wanted and not self.deferred))
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether it listens only for a while after each contact."""
+        return self.registration is not None and (self.registration.queue_mode or self.power is not None)
 
     @property
     def unread(self) -> tuple[Path, ...]:
@@ -85,23 +103,14 @@ class Device:
 
     @property
     def reachable(self) -> bool:
-        """Registered, and not a sleeping queue-mode client."""
-        return self.registration is not None and (
-            not self.registration.queue_mode or self.awake_until is not None
-        )
+        """Registered, and not asleep."""
+        return self.registration is not None and (self.awake_until is not None or not self.sleeps)
 
     @property
     def expires_at(self) -> float | None:
         if self.liveness is None or self.liveness.expires_at is None:
             return None
         return self.liveness.expires_at + self.grace
-
-    def observation_of(self, paths: tuple[Path, ...], *, composite: bool) -> Observation | None:
-        """The one relation that observes exactly these paths."""
-        return next(
-            (one for one in self.observations.values() if one.paths == paths and one.composite == composite),
-            None,
-        )
 
     def next_deadline(self) -> float | None:
         """The earliest of: lifetime, awake window, time to live of a waiting message, pause."""

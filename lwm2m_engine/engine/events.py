@@ -131,6 +131,8 @@ class Failed:
     path: Path
     reason: str
     detail: str = ""
+    prefix: str = ""
+    """The end device of a gateway that ``path`` belongs to."""
 
 
 @attrs.frozen(slots=True)
@@ -159,6 +161,8 @@ class Received:
     """All paths of a composite."""
     created: Path | None = None
     """The Object Instance a Create made."""
+    prefix: str = ""
+    """The end device of a gateway that all paths here belong to; empty for the client itself."""
 
 
 @attrs.frozen(slots=True)
@@ -172,7 +176,11 @@ class Observed:
 
 @attrs.frozen(slots=True)
 class ObservationEnded:
-    """An observe relation is over: ``cancelled``, ``replaced``, ``refused`` or ``registration``."""
+    """An observe relation is over.
+
+    For good when ``cancelled`` or ``refused``. Still wanted when it ended with the ``registration``, or is
+    ``suspended`` (the device has it no more, or cannot at present): then it is asked for again.
+    """
 
     endpoint: str
     at: float

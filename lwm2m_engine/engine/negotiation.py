@@ -7,9 +7,12 @@ it has refused (4.06, 4.15) is remembered and not asked for again.
 from __future__ import annotations
 
 from lwm2m_engine.coap import Code
+from lwm2m_engine.engine import relations
 from lwm2m_engine.engine.devices import Device, Exchange
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.messages.requests import (
+    Cancel,
+    CancelComposite,
     Create,
     Observe,
     ObserveComposite,
@@ -23,7 +26,13 @@ from lwm2m_engine.messages.requests import (
 _BY_VERSION = {
     "1.0": (ContentFormat.TLV, ContentFormat.OMA_JSON),
     "1.1": (ContentFormat.SENML_CBOR, ContentFormat.TLV, ContentFormat.SENML_JSON, ContentFormat.OMA_JSON),
-    "1.2": (ContentFormat.SENML_CBOR, ContentFormat.TLV, ContentFormat.SENML_JSON, ContentFormat.OMA_JSON),
+    "1.2": (
+        ContentFormat.SENML_CBOR,
+        ContentFormat.TLV,
+        ContentFormat.SENML_JSON,
+        ContentFormat.LWM2M_CBOR,
+        ContentFormat.OMA_JSON,
+    ),
 }
 _COMPOSITE = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
 COMPOSITE_DEFAULT = ContentFormat.SENML_CBOR
@@ -32,6 +41,10 @@ _REFUSALS = frozenset({Code.NOT_ACCEPTABLE, Code.UNSUPPORTED_CONTENT_FORMAT})
 
 def choose(device: Device, request: Single) -> int | None:
     """The format to accept or to write in; ``None`` leaves the choice to the device."""
+    if isinstance(request, (Cancel, CancelComposite)):
+        # Its options are those of the Observe it ends (RFC 7641, 3.6).
+        relation = relations.known(device, request)
+        return relation.accept if relation is not None else None
     explicit = _explicit(request)
     if explicit is not None:
         return explicit
@@ -47,7 +60,7 @@ def refused(device: Device, exchange: Exchange, code: int) -> bool:
     request = exchange.request
     if code not in _REFUSALS or _explicit(request) is not None or exchange.content_format is None:
         return False
-    device.refused_formats.add((_level(request), exchange.content_format))
+    device.refused_formats |= {(_level(request), exchange.content_format)}
     # Reads have a last resort: ask without Accept.
     return isinstance(request, (Read, Observe)) or choose(device, request) is not None
 
@@ -59,24 +72,29 @@ def _explicit(request: Single) -> int | None:
 
 
 def _candidates(device: Device, request: Single) -> tuple[int, ...]:
+    registration = device.registration
     if isinstance(request, (ReadComposite, ObserveComposite, WriteComposite)):
-        return _COMPOSITE
-    if isinstance(request, Create) and len(request.path) == 1:
+        return _announced_first(_COMPOSITE, registration.formats if registration is not None else ())
+    if isinstance(request, Create) and not request.instances:
         # Only TLV can leave the Instance ID to the device: every other format writes out a path.
         return (ContentFormat.TLV,)
-    registration = device.registration
     if registration is None or not isinstance(request, (Read, Observe, Write, Create)):
         return ()
     candidates: tuple[int, ...] = _BY_VERSION[registration.version]
     if isinstance(request, (Write, Create)) and len(request.path) >= 3 and len(request.entries) == 1:
         candidates = (*candidates, ContentFormat.TEXT)
-    # TLV stands in every 1.0 list, announced or not: there the client's own order tells more.
-    preferred = registration.formats if registration.version == "1.0" else candidates
-    announced = [number for number in preferred if number in candidates and number in registration.formats]
-    return (*announced, *(number for number in candidates if number not in announced))
+    if registration.version == "1.0":
+        # TLV stands in every 1.0 list, announced or not: there the client's own order tells more.
+        own = tuple(number for number in registration.formats if number in candidates)
+        return (*own, *(number for number in candidates if number not in own))
+    return _announced_first(candidates, registration.formats)
+
+
+def _announced_first(candidates: tuple[int, ...], announced: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(candidates, key=lambda number: number not in announced))
 
 
 def _level(request: Single) -> str:
     """Formats are learnt for each path level: a client may do TLV for Instances and text for values."""
     kind = "write" if isinstance(request, (Write, Create, WriteComposite)) else "read"
-    return f"{kind} {request.path.level}"
+    return f"{kind} {request.prefix} {request.path.level}"

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 
+import attrs
+
 from lwm2m_engine.coap import CoapRequest, Code
-from lwm2m_engine.engine import negotiation, plans
+from lwm2m_engine.engine import checks, negotiation, plans, presence, relations
 from lwm2m_engine.engine.devices import Device, Exchange, Job
 from lwm2m_engine.engine.events import Failed, Held, Queued, Received, Sent, Started
 from lwm2m_engine.engine.records import Observation, Waiting
@@ -32,8 +34,9 @@ from lwm2m_engine.messages.requests import (
     Single,
     Write,
     WriteComposite,
+    prefix_of,
 )
-from lwm2m_engine.messages.wire import coap_request
+from lwm2m_engine.messages.wire import below, coap_request
 from lwm2m_engine.paths import Path
 
 NOT_REPEATABLE = (Execute, Create)
@@ -42,9 +45,19 @@ NOT_REPEATABLE = (Execute, Create)
 
 def submit(state: State, device: Device, turn: Turn, waiting: Waiting) -> None:
     """Accept a message and send it if its turn has come; raises ``RequestError``."""
-    plans.check(device, waiting.request)
-    device.outbox.append(waiting)
+    request = waiting.request
+    # What waits may change what this one is checked against.
+    checks.check(state, device, request, assigned=not device.outbox and device.job is None)
     turn.tell(Queued(device.endpoint, turn.now, waiting))
+    relations.withdraw(device, turn, request)
+    device.outbox.append(waiting)
+    if isinstance(request, (Cancel, CancelComposite)) and request.passive:
+        # Nothing is asked of the device, so neither its sleep nor its other messages matter.
+        device.outbox.pop()
+        relations.cancelled(state, device, turn, request)
+        turn.tell(Sent(device.endpoint, turn.now, waiting.id))
+        _tell_done(device, turn, waiting)
+        return
     advance(state, device, turn)
 
 
@@ -78,11 +91,11 @@ def expire(device: Device, turn: Turn) -> None:
 
 def advance(state: State, device: Device, turn: Turn) -> None:
     """Start the next exchange if the device is reachable and has none."""
-    if not device.outbox and device.job is None and not device.unread:
+    if not device.has_work:
         return
     while device.exchange is None and device.reachable and device.resume_at is None:
         expire(device, turn)
-        job = device.job or _next_job(device, turn)
+        job = device.job or _next_job(state, device, turn)
         if job is None:
             return
         device.job = job
@@ -90,6 +103,7 @@ def advance(state: State, device: Device, turn: Turn) -> None:
             _start(state, device, turn, job, job.steps[0])
         else:
             _finish_without_exchange(device, turn, job)
+    presence.listen_later(device, turn)
 
 
 def answered(device: Device, turn: Turn, job: Job) -> None:
@@ -144,28 +158,37 @@ def request_of(state: State, device: Device, observation: Observation) -> CoapRe
     """The Observe or Observe-Composite that began a relation, as it went out."""
     if device.registration is None:
         return None
-    step: Single = (
-        ObserveComposite(observation.paths) if observation.composite else Observe(observation.paths[0])
-    )
-    return _coap(state, device, step, observation.accept, device.registration.root)
+    return _coap(state, device, _observe(observation), observation.accept, device.registration.root)
 
 
-def _next_job(device: Device, turn: Turn) -> Job | None:
+def _next_job(state: State, device: Device, turn: Turn) -> Job | None:
     if device.registration is not None and device.registration.unread:
         return Job(deque((Read(device.registration.unread[0]),)))
+    wanted = relations.next_wanted(device)
+    if wanted is not None:
+        return Job(plans.steps(device, _observe(wanted)), None, wanted.origin)
     while device.outbox:
         waiting = device.outbox[0]
         try:
-            plans.check(device, waiting.request)
+            checks.check(state, device, waiting.request)
         except RequestError as error:
             # It was posted against an older object list.
-            device.outbox.popleft()
+            device.outbox.pop(0)
             turn.tell(_failed(device, turn, waiting.id, waiting.request, "refused", error.reason))
             continue
         origin = plans.next_set(device) if isinstance(waiting.request, ObserveLinks) else ""
         turn.tell(Started(device.endpoint, turn.now, waiting.id))
-        return Job(plans.steps(device, waiting.request), waiting, origin)
+        return Job(plans.steps(device, waiting.request, origin), waiting, origin)
     return None
+
+
+def _observe(observation: Observation) -> Observe | ObserveComposite:
+    """The request that makes a relation. Its format is negotiated anew."""
+    if observation.composite:
+        return ObserveComposite(
+            observation.paths, attributes=observation.attributes, prefix=observation.prefix
+        )
+    return Observe(observation.paths[0], observation.attributes, prefix=observation.prefix)
 
 
 def _start(state: State, device: Device, turn: Turn, job: Job, step: Single) -> None:
@@ -189,15 +212,17 @@ def _start(state: State, device: Device, turn: Turn, job: Job, step: Single) -> 
 
 def _coap(state: State, device: Device, step: Single, content_format: int | None, root: str) -> CoapRequest:
     """The request on the wire; raises ``CodecError`` for values its format cannot carry."""
-    types = device.view.types
+    types, names = state.types(device, step.prefix), below(root, step.prefix)
     if isinstance(step, (Write, Create, WriteComposite)) and content_format is not None:
         at = _written_at(step)
-        payload = state.codecs.encode(step.entries, content_format, at=at, types=types, root=root)
+        payload = state.codecs.encode(step.entries, content_format, at=at, types=types, root=names)
         return coap_request(step, root=root, content_format=content_format, payload=payload)
     if isinstance(step, (ReadComposite, ObserveComposite, CancelComposite)):
         number = content_format if content_format is not None else negotiation.COMPOSITE_DEFAULT
-        payload = state.codecs.encode_paths(step.paths, number, root=root)
+        payload = state.codecs.encode_paths(step.paths, number, root=names)
         return coap_request(step, root=root, accept=number, content_format=number, payload=payload)
+    if isinstance(step, Observe) and not plans.observes_with_attributes(device):
+        step = attrs.evolve(step, attributes=())
     if isinstance(step, (Write, Create, WriteComposite)):
         raise RequestError(Code.UNSUPPORTED_CONTENT_FORMAT, "the device refused every content format")
     return coap_request(step, root=root, accept=content_format)
@@ -206,18 +231,15 @@ def _coap(state: State, device: Device, step: Single, content_format: int | None
 def _written_at(step: Write | Create | WriteComposite) -> Path:
     """A Create that leaves the Instance ID to the device writes bare Resources, else the Instance itself."""
     if isinstance(step, Create) and step.entries:
-        return Path(step.path[:1]) if len(step.path) == 2 else Path(step.entries[0].path[:2])
+        return Path(step.path[:1]) if step.instances else Path(step.entries[0].path[:2])
     return step.path
 
 
 def _token(state: State, device: Device, step: Single) -> bytes | None:
     """Observations have tokens of their own; the same paths keep the one they have (RFC 7641, 3.1)."""
-    if isinstance(step, (Observe, Cancel)):
-        known = device.observation_of((step.path,), composite=False)
-    elif isinstance(step, (ObserveComposite, CancelComposite)):
-        known = device.observation_of(step.paths, composite=True)
-    else:
+    if relations.place(step) is None:
         return None
+    known = relations.known(device, step)
     return known.token if known is not None else state.tokens()
 
 
@@ -226,31 +248,36 @@ def _finish_without_exchange(device: Device, turn: Turn, job: Job) -> None:
     device.job = None
     tell_sent(device, turn, job)
     if job.message is not None:
-        request = job.message.request
-        turn.tell(
-            Received(
-                device.endpoint,
-                turn.now,
-                "response",
-                request.path,
-                Code.CONTENT,
-                operation=request.operation,
-                message=job.message.id,
-            )
+        _tell_done(device, turn, job.message)
+
+
+def _tell_done(device: Device, turn: Turn, waiting: Waiting) -> None:
+    """A message that needed no exchange is answered all the same."""
+    request = waiting.request
+    turn.tell(
+        Received(
+            device.endpoint,
+            turn.now,
+            "response",
+            request.path,
+            Code.CONTENT,
+            operation=request.operation,
+            message=waiting.id,
+            prefix=prefix_of(request),
         )
+    )
 
 
 def _abort(state: State, device: Device, turn: Turn) -> None:
     exchange = state.close_exchange(device)
     if exchange is not None:
-        if exchange.token is not None and exchange.token not in device.observations:
-            state.by_token.pop(exchange.token, None)
+        relations.forget_token(state, device, exchange)
         turn.do(Abort(device.endpoint, exchange.id))
 
 
 def _leave(device: Device, id: int) -> None:
     if device.outbox and device.outbox[0].id == id:
-        device.outbox.popleft()
+        device.outbox.pop(0)
 
 
 def _fail(device: Device, turn: Turn, job: Job, reason: str, detail: str = "") -> None:
@@ -259,4 +286,6 @@ def _fail(device: Device, turn: Turn, job: Job, reason: str, detail: str = "") -
 
 
 def _failed(device: Device, turn: Turn, id: int, request: Request, reason: str, detail: str = "") -> Failed:
-    return Failed(device.endpoint, turn.now, id, request.operation, request.path, reason, detail)
+    return Failed(
+        device.endpoint, turn.now, id, request.operation, request.path, reason, detail, prefix_of(request)
+    )

@@ -1,6 +1,9 @@
-"""Presence of queue-mode clients (LwM2M Core 1.2, 6.5): awake for a while after each contact."""
+"""Presence of clients that sleep (queue mode, LwM2M Core 1.2, 6.5; PSM, eDRX): awake for a while after each
+contact."""
 
 from __future__ import annotations
+
+import math
 
 import attrs
 
@@ -24,7 +27,7 @@ class Presence:
 
 
 def of(device: Device) -> Presence:
-    awake = device.awake_until is not None if device.queue_mode else None
+    awake = device.awake_until is not None if device.sleeps else None
     return Presence(
         device.registration is not None,
         awake,
@@ -36,16 +39,55 @@ def of(device: Device) -> Presence:
 
 def heard(state: State, device: Device, turn: Turn) -> None:
     """A message of the device arrived: its awake window starts anew."""
-    if not device.queue_mode:
+    if not device.sleeps:
         device.awake_until = None
         return
     if device.awake_until is None:
-        turn.tell(Awake(device.endpoint, turn.now))
-    device.awake_until = turn.now + state.settings.awake_window
+        _wake(device, turn)
+    device.awake_until = turn.now + _window(state, device)
+    device.asleep_since = None
+
+
+def resume(state: State, device: Device, turn: Turn) -> None:
+    """Presence is not stored: it follows from when the device was last heard. Tells nothing."""
+    if device.sleeps and device.liveness is not None:
+        until = device.liveness.seen_at + _window(state, device)
+        device.awake_until = until if until > turn.now else None
+        device.asleep_since = until if until <= turn.now else None
+
+
+def _window(state: State, device: Device) -> float:
+    own = device.power.awake_window if device.power is not None else None
+    return state.settings.awake_window if own is None else own
 
 
 def sleep(device: Device, turn: Turn) -> None:
     """The device is not reachable any more; said once."""
     if device.awake_until is not None:
         device.awake_until = None
+        device.asleep_since = turn.now if device.asleep_since is None else device.asleep_since
         turn.tell(Asleep(device.endpoint, turn.now))
+
+
+def listen_later(device: Device, turn: Turn) -> None:
+    """An eDRX device listens once a cycle; that is of interest only when something waits for it."""
+    power = device.power
+    if power is None or power.edrx_cycle is None or device.reachable or device.resume_at is not None:
+        return
+    if device.registration is not None and device.has_work:
+        since = device.asleep_since if device.asleep_since is not None else turn.now
+        cycles = math.floor((turn.now - since) / power.edrx_cycle) + 1
+        device.resume_at = since + cycles * power.edrx_cycle
+
+
+def listens(device: Device, turn: Turn) -> None:
+    """The time an eDRX device listens has come."""
+    power = device.power
+    if power is not None and power.edrx_cycle is not None and not device.reachable and device.sleeps:
+        _wake(device, turn)
+        device.awake_until = turn.now + power.paging_window
+
+
+def _wake(device: Device, turn: Turn) -> None:
+    device.resume_at = None
+    turn.tell(Awake(device.endpoint, turn.now))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import attrs
+from attrs.validators import gt, optional
 
+from lwm2m_engine.attributes import Attributes
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.links import Link
 from lwm2m_engine.messages.requests import Request
@@ -60,7 +62,10 @@ class Liveness:
 
 @attrs.frozen(slots=True)
 class Observation:
-    """An observe relation (RFC 7641; LwM2M Core 1.2, 6.4). ``paths`` has several for a composite."""
+    """An observe relation (RFC 7641; LwM2M Core 1.2, 6.4). ``paths`` has several for a composite.
+
+    One whose ``registration`` is not the live one is wanted and not there: it is asked for again.
+    """
 
     token: bytes
     endpoint: str
@@ -71,6 +76,15 @@ class Observation:
     began_at: float
     origin: str = ""
     """What asked for it: the number of an ``ObserveLinks`` set, or empty."""
+    attributes: Attributes = ()
+    """Those it was asked for with."""
+    prefix: str = ""
+    """The end device of a LwM2M Gateway (object 25) it is about."""
+
+    @property
+    def place(self) -> tuple[tuple[Path, ...], bool, str]:
+        """What is observed; a client has one relation for it."""
+        return self.paths, self.composite, self.prefix
 
 
 @attrs.frozen(slots=True)
@@ -86,6 +100,20 @@ class Waiting:
 
 
 @attrs.frozen(slots=True)
+class PowerSaving:
+    """When a device can hear, if it does not listen all the time. Times are seconds.
+
+    With PSM, and in queue mode, it sleeps after ``awake_window`` until it speaks itself. With eDRX it also
+    listens for ``paging_window`` once every ``edrx_cycle`` (3GPP TS 23.682, 4.5.4 and 4.5.13).
+    """
+
+    awake_window: float | None = attrs.field(default=None, validator=optional(gt(0)))
+    """How long it listens after each contact, the active timer of PSM; ``None`` for the engine's setting."""
+    edrx_cycle: float | None = attrs.field(default=None, validator=optional(gt(0)))
+    paging_window: float = attrs.field(default=10.0, validator=gt(0))
+
+
+@attrs.frozen(slots=True)
 class DeviceRecord:
     """One device as the store knows it; ``Engine.restore`` takes these."""
 
@@ -97,3 +125,4 @@ class DeviceRecord:
     inputs: Mapping[Path, Value] = attrs.field(factory=dict)
     """The last value of every Resource that a mapping reads. What was made of them is not kept here:
     the next value makes it again, by the rules that hold then."""
+    power: PowerSaving | None = None

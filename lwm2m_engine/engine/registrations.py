@@ -8,12 +8,11 @@ from typing import Any
 import attrs
 
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
-from lwm2m_engine.engine import outbox
+from lwm2m_engine.engine import outbox, relations
 from lwm2m_engine.engine.devices import Device
 from lwm2m_engine.engine.events import (
     Deregistered,
     Expired,
-    ObservationEnded,
     Registered,
     RegistrationChanged,
     Updated,
@@ -54,7 +53,7 @@ def register(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> Coap
     for text in registration.warnings:
         turn.tell(Warned(endpoint, turn.now, text))
     begin_mappings(state, device, turn)
-    device.resume_at = None
+    device.resume_at, device.deferred = None, False
     # Who registers again while awake has not been asleep.
     device.awake_until = awake_until
     heard(state, device, turn)
@@ -126,10 +125,7 @@ def end(state: State, device: Device, turn: Turn) -> None:
     if device.registration is None:
         return
     outbox.interrupt(state, device, turn)
-    for token in tuple(device.observations):
-        observation = state.drop(device, token)
-        if observation is not None:
-            turn.tell(ObservationEnded(device.endpoint, turn.now, observation, "registration"))
+    relations.lapse(state, device, turn)
     state.detach(device)
 
 
@@ -165,7 +161,6 @@ def _registered(state: State, id: str, peer: Peer) -> tuple[Device, Registration
 
 def _registration(state: State, wish: Register, now: float) -> Registration:
     announcement = _announcement(state, wish.links, wish.version)
-    objects = announcement["objects"]
     return Registration(
         # 8 random bytes, so that a location cannot be guessed.
         id=base64.urlsafe_b64encode(state.tokens()).rstrip(b"=").decode("ascii"),
@@ -177,10 +172,20 @@ def _registration(state: State, wish: Register, now: float) -> Registration:
         sms=wish.sms,
         attributes=wish.attributes,
         registered_at=now,
-        unread=tuple(Path((number,)) for number in state.table.reads if number in objects),
+        unread=_reads(state, announcement),
         warnings=wish.warnings,
         **announcement,
     )
+
+
+def _reads(state: State, announcement: dict[str, Any]) -> tuple[Path, ...]:
+    """What the mappings want to know: one Read an Object Instance, so that no answer is very large."""
+    wanted: list[Path] = []
+    for number in state.table.reads:
+        if number in announcement["objects"]:
+            instances = [path for path in announcement["instances"] if path[0] == number]
+            wanted.extend(instances or (Path((number,)),))
+    return tuple(wanted)
 
 
 def _announcement(state: State, links: tuple[Link, ...], version: str) -> dict[str, Any]:

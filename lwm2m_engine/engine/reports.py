@@ -15,6 +15,7 @@ from lwm2m_engine.errors import CodecError
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.mapping.managed import ManagedChange
 from lwm2m_engine.mapping.table import MappingProblem
+from lwm2m_engine.messages.wire import below
 from lwm2m_engine.model.catalog import ModelView
 from lwm2m_engine.paths import Path
 
@@ -34,6 +35,7 @@ def report(
     paths: tuple[Path, ...] = (),
     created: Path | None = None,
     values: bool = True,
+    prefix: str = "",
 ) -> str | None:
     """Tell what the device said, and what it means for managed resources.
 
@@ -44,7 +46,7 @@ def report(
     error = None
     if values and is_success(code) and (payload or content_format is not None):
         try:
-            entries = _entries(state, device, turn, path, payload, content_format)
+            entries = _entries(state, device, turn, path, payload, content_format, prefix)
         except CodecError as broken:
             error = str(broken)
     keep_raw = error is not None or not values or not is_success(code)
@@ -63,10 +65,11 @@ def report(
             error,
             paths,
             created,
+            prefix,
         )
     )
-    if entries:
-        apply_mappings(state, device, turn, entries)
+    if entries and not prefix:
+        apply_mappings(state, device, turn, entries, history=kind == "send")
     return error
 
 
@@ -77,11 +80,21 @@ def begin_mappings(state: State, device: Device, turn: Turn) -> None:
     _tell(device, turn, changes, problems)
 
 
-def apply_mappings(state: State, device: Device, turn: Turn, entries: Sequence[Entry]) -> None:
-    """Values that a mapping reads become changes of managed resources."""
+def apply_mappings(
+    state: State, device: Device, turn: Turn, entries: Sequence[Entry], *, history: bool = False
+) -> None:
+    """Values that a mapping reads become changes of managed resources.
+
+    An answer or a notification tells what holds at the device now. With ``history`` values may be older
+    than what is known; these are left out.
+    """
     mapped = state.table.mapped(entries)
+    if history:
+        mapped = [entry for entry in mapped if not _is_outdated(device, entry)]
     if not mapped:
         return
+    for entry in mapped:
+        _note_time(device, entry, turn.now)
     problems: list[MappingProblem] = []
     known = device.inputs.copy()
     changes = state.table.apply(device.endpoint, device.inputs, device.managed, mapped, problems)
@@ -89,6 +102,25 @@ def apply_mappings(state: State, device: Device, turn: Turn, entries: Sequence[E
     if news:
         turn.tell(InputsChanged(device.endpoint, turn.now, news))
     _tell(device, turn, changes, problems)
+
+
+CLOCK_TOLERANCE = 60.0
+"""Seconds a device's clock may be behind ours."""
+CLOCK_IS_SET = 1_420_070_400
+"""2015-01-01. What shows an earlier time counts from when the device was switched on."""
+
+
+def _is_outdated(device: Device, entry: Entry) -> bool:
+    if entry.time is None or entry.time < CLOCK_IS_SET:
+        return False
+    return entry.time < device.input_times.get(entry.path, 0.0)
+
+
+def _note_time(device: Device, entry: Entry, now: float) -> None:
+    """From now on older values are history; a clock that is ahead must not shut out what follows."""
+    told = entry.time if entry.time is not None and entry.time >= CLOCK_IS_SET else None
+    time = now - CLOCK_TOLERANCE if told is None else min(told, now)
+    device.input_times[entry.path] = max(time, device.input_times.get(entry.path, 0.0))
 
 
 def _tell(
@@ -101,7 +133,13 @@ def _tell(
 
 
 def _entries(
-    state: State, device: Device, turn: Turn, path: Path, payload: bytes, content_format: int | None
+    state: State,
+    device: Device,
+    turn: Turn,
+    path: Path,
+    payload: bytes,
+    content_format: int | None,
+    prefix: str,
 ) -> Sequence[Entry]:
     """Decoded entries, by a plugin's rescue if the codec gives up; raises ``CodecError``."""
     # A payload without Content-Format is text by RFC 7252, 5.5.1; clients that leave it out mean
@@ -113,10 +151,10 @@ def _entries(
             payload,
             number,
             at=path,
-            types=device.view.types,
+            types=state.types(device, prefix),
             strict=state.settings.strict,
             now=turn.now,
-            root=root,
+            root=below(root, prefix),
             multiple=partial(_is_multiple, device.view),
         )
     except CodecError as error:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-
-from lwm2m_engine.engine import outbox
+from lwm2m_engine.engine import outbox, presence
 from lwm2m_engine.engine.devices import Device
 from lwm2m_engine.engine.events import Failed
 from lwm2m_engine.engine.records import DeviceRecord, Waiting
@@ -18,19 +16,27 @@ def restore(state: State, record: DeviceRecord, turn: Turn, *, resume: bool) -> 
     _clear(state, record.endpoint, turn)
     device = state.device(record.endpoint)
     device.inputs = dict(record.inputs)
+    device.power = record.power
     if record.registration is not None and record.liveness is not None:
         state.attach(device, record.registration, record.liveness)
-        for observation in record.observations:
-            state.remember(device, observation)
-        if record.registration.queue_mode:
-            until = record.liveness.seen_at + state.settings.awake_window
-            device.awake_until = until if until > turn.now else None
-    device.outbox = deque(_repeatable(record, turn))
+        presence.resume(state, device, turn)
+    _relate(state, device, record)
+    device.outbox = _repeatable(record, turn)
     if not resume:
         device.resume_at = turn.now + state.settings.retry_after
     outbox.advance(state, device, turn)
     state.deadlines.watch(device)
     return device
+
+
+def _relate(state: State, device: Device, record: DeviceRecord) -> None:
+    """Relations of the live registration go on; the others are wanted."""
+    live = device.registration.id if device.registration is not None else None
+    for observation in record.observations:
+        if observation.registration == live:
+            state.remember(device, observation)
+        else:
+            device.wanted = (*device.wanted, observation)
 
 
 def _clear(state: State, endpoint: str, turn: Turn) -> None:

@@ -14,6 +14,9 @@ class EngineSettings:
     (RFC 7252, 4.8.2), the value LwM2M Core 1.2, 6.5.1 recommends."""
     grace: float = 0.0
     """Added to a registration's lifetime before it expires."""
+    read_pacing: float = 0.0
+    """Pause between the requests of a series that nobody waits for in particular: automatic reads and
+    observations after Register, ``GET /``."""
     retry_after: float = 5.0
     """Pause before a device is served again after the store failed."""
     admit_unknown: bool = True

@@ -15,6 +15,8 @@ from lwm2m_engine.engine.records import Liveness, Observation, Registration
 from lwm2m_engine.engine.settings import EngineSettings
 from lwm2m_engine.mapping.table import MappingTable
 from lwm2m_engine.model.catalog import Catalog, ModelView
+from lwm2m_engine.paths import Path
+from lwm2m_engine.values import ResourceType
 
 
 @attrs.define(slots=True, eq=False)
@@ -50,6 +52,10 @@ class State:
             return self.catalog
         return self.catalog.view(registration.version, registration.objects)
 
+    def types(self, device: Device, prefix: str = "") -> Callable[[Path], ResourceType | None]:
+        """Types of what lies on a device; on one behind a gateway by the newest models."""
+        return self.catalog.types if prefix else device.view.types
+
     def attach(self, device: Device, registration: Registration, liveness: Liveness) -> None:
         """Make ``registration`` the live one of ``device``."""
         device.registration = registration
@@ -72,7 +78,7 @@ class State:
         self._forget_peer(device)
         device.registration = None
         device.liveness = None
-        device.awake_until = None
+        device.awake_until = device.asleep_since = device.assigned = None
         device.sequences.clear()
         device.view = self.view(None)
 

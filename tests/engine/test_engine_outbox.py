@@ -424,8 +424,8 @@ def test_an_automatic_read_that_gets_no_answer_is_told_and_not_repeated(make_wor
     world.register()
     world.fail("timeout")
     assert "/3" in world.told(Warned)[0].text
-    assert [one.request.path for one in world.wire] == [("6",)]
-    assert world.engine.registration("dev1").unread == (Path("/6"),)
+    assert [one.request.path for one in world.wire] == [("6", "0")]
+    assert world.engine.registration("dev1").unread == (Path("/6/0"),)
 
 
 def test_an_update_may_change_binding_queue_mode_and_more(world):

@@ -92,11 +92,11 @@ def test_automatic_reads_that_were_not_answered_are_repeated(world, make_world):
     table = PluginManager.default().table(world.catalog)
     first = make_world(table=table)
     first.register()
-    assert [one.request.path for one in first.wire] == [("3",)]
-    first.answer(first.content({"/3/0/0": "ACME"}, "/3"))
-    assert [one.request.path for one in first.wire] == [("6",)]
+    assert [one.request.path for one in first.wire] == [("3", "0")]
+    first.answer(first.content({"/3/0/0": "ACME"}, "/3/0"))
+    assert [one.request.path for one in first.wire] == [("6", "0")]
     kept = first.engine.registration("dev1")
     liveness = first.told(Registered)[0].liveness
     reborn = make_world(table=table)
     reborn.take(reborn.engine.restore([DeviceRecord("dev1", kept, liveness)], reborn.now))
-    assert [one.request.path for one in reborn.wire] == [("6",)]
+    assert [one.request.path for one in reborn.wire] == [("6", "0")]

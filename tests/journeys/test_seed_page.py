@@ -47,7 +47,7 @@ async def test_the_five_requests_of_the_page(serve, connect, device, eventually,
 
     async def read_at_register():
         contents = await api.messages("device001")
-        return {content["resourcePath"] for content in contents} == {"3", "6"}
+        return {content["resourcePath"] for content in contents} == {"3/0", "6/0"}
 
     await eventually(read_at_register)
 

@@ -174,3 +174,13 @@ def test_a_registration_in_a_line():
         content.summary("1.1", 300, True, [6, 1, 3]) == "LwM2M 1.1, lifetime 300 s, queue mode, objects 1 3 6"
     )
     assert content.summary("1.2", 0, False, [1]) == "LwM2M 1.2, lifetime unlimited, objects 1"
+
+
+def test_paths_of_an_end_device_stand_below_its_prefix(catalog):
+    event = answer(("/3303/0/5700", 21.5, AT), path="/3303/0", prefix="dev0")
+    found = body(event, catalog)
+    assert (found["resourcePath"], found["dataValue"]) == ("dev0/3303/0", {"dev0/3303/0/5700": 21.5})
+    assert found["samples"] == [[1752761134124, "dev0/3303/0/5700", 21.5]]
+    failure = Failed("e", AT, 7, "read", Path("/3303/0"), "timeout", prefix="dev0")
+    text = content.failed(failure, "device001", None, reason="timeout")
+    assert json.loads(text)["resourcePath"] == "dev0/3303/0"

@@ -159,7 +159,6 @@ def test_the_end_of_a_registration(world, event, moment, line):
     assert row.registration is None
     assert getattr(row, moment) == AT + 5
     assert row.registered_at == AT
-    assert not world.ledger.reader.observations(world.device.node)
     assert world.lines()[-1] == (line, "")
 
 
@@ -239,6 +238,12 @@ def test_a_failed_message_ends_in_error_msg(world):
 def test_observations_come_and_go(world):
     world.tell(registered(), Observed(ENDPOINT, AT, OBSERVATION))
     assert list(world.ledger.reader.observations(world.device.node)) == [OBSERVATION]
+    ended = ObservationEnded(ENDPOINT, AT, OBSERVATION, "registration")
+    assert world.projector.plan(ended, world.device, world.catalog) is None
+    assert list(world.ledger.reader.observations(world.device.node)) == [OBSERVATION]
+    suspended = attrs.evolve(OBSERVATION, registration="")
+    world.tell(ObservationEnded(ENDPOINT, AT, suspended, "suspended"))
+    assert list(world.ledger.reader.observations(world.device.node)) == [suspended]
     world.tell(ObservationEnded(ENDPOINT, AT, OBSERVATION, "cancelled"))
     assert not world.ledger.reader.observations(world.device.node)
 

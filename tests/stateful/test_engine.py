@@ -83,7 +83,6 @@ class EngineMachine(RuleBasedStateMachine):
             case facts.Deregistered() | facts.Expired():
                 assert row.registration.id == event.registration.id
                 row.registration = row.liveness = row.awake = None
-                assert not row.observations, "observations outlive the registration"
             case facts.Awake():
                 assert not row.awake, "awake twice"
                 row.awake = True
@@ -109,7 +108,12 @@ class EngineMachine(RuleBasedStateMachine):
             case facts.Observed():
                 row.observations[event.observation.token] = event.observation
             case facts.ObservationEnded():
-                del row.observations[event.observation.token]
+                # What ends with its registration is wanted still, and asked for again.
+                assert event.observation.token in row.observations
+                if event.reason == "suspended":
+                    row.observations[event.observation.token] = event.observation
+                elif event.reason != "registration":
+                    del row.observations[event.observation.token]
 
     def say(self, endpoint, code, path, query="", payload=b""):
         peer = Peer("10.0.0.1", 40000 + ENDPOINTS.index(endpoint))
@@ -157,14 +161,28 @@ class EngineMachine(RuleBasedStateMachine):
         exchange, _ = self.wire.popitem()
         self.take(self.engine.failed(exchange, reason, self.now))
 
-    @precondition(lambda self: any(row.observations for row in self.rows.values()))
-    @rule(number=st.integers(1, 2**24 - 1), value=st.sampled_from([b"72", b"not a number"]))
-    def notify(self, number, value):
-        token, row = next((token, row) for row in self.rows.values() for token in row.observations)
-        reply = CoapReply(Code.CONTENT, value, ContentFormat.TEXT, observe=number)
+    def live(self):
+        """Token and row of every relation that is alive by what the store knows."""
+        return [
+            (token, row)
+            for row in self.rows.values()
+            for token, one in row.observations.items()
+            if row.registration is not None and one.registration == row.registration.id
+        ]
+
+    @precondition(lambda self: self.live())
+    @rule(
+        number=st.integers(1, 2**24 - 1),
+        value=st.sampled_from([b"72", b"not a number"]),
+        code=st.sampled_from([Code.CONTENT, Code.CONTENT, Code.NOT_FOUND, Code.SERVICE_UNAVAILABLE]),
+    )
+    def notify(self, number, value, code):
+        token, row = self.live()[0]
+        reply = CoapReply(code, value, ContentFormat.TEXT, observe=number if is_success(code) else None)
         step = self.engine.notified(token, reply, row.liveness.peer, self.now)
         assert step is not None, "a relation the store holds is unknown"
         self.take(step)
+        assert is_success(code) == any(token == known for known, _ in self.live())
 
     # --- applications -----------------------------------------------------------------------------
 

@@ -35,13 +35,14 @@ def received(
     ``device`` is the name of the node, ``request_id`` the ``ri`` of the message this answers. Without
     ``extras`` there are only the keys every message has, and what became no value.
     """
+    place = _place(event)
     content = {
         "nodeResourceName": device,
         "time": milliseconds(event.at),
         "messageType": event.kind,
-        "resourcePath": event.path.key,
+        "resourcePath": place + event.path.key,
         "dataValue": {
-            _key(path): plain(entry.value, models.types(path))
+            place + _key(path): plain(entry.value, models.types(path))
             for path, entry in sorted(latest(event.entries).items())
             if entry.value is not None
         },
@@ -62,7 +63,7 @@ def failed(
         "time": milliseconds(event.at),
         "messageType": "error",
         "operation": event.operation,
-        "resourcePath": event.path.key,
+        "resourcePath": _place(event) + event.path.key,
         "reason": reason,
         "requestID": request_id,
     }
@@ -73,6 +74,11 @@ def log(device: str, at: float, name: str, text: str) -> str:
     """A line for ``logs``: an event of the device's life by its name, and what a person should know."""
     content = {"nodeResourceName": device, "time": milliseconds(at), "messageType": "log", "event": name}
     return dumps(content | ({"text": text} if text else {}))
+
+
+def _place(event: Received | Failed) -> str:
+    """What stands before the paths of an end device behind a LwM2M Gateway."""
+    return f"{event.prefix}/" if event.prefix else ""
 
 
 @lru_cache(maxsize=4096)
@@ -115,9 +121,9 @@ def _extras(event: Received, request_id: str | None) -> dict[str, Any]:
     if event.operation:
         found["operation"] = event.operation
     if event.paths:
-        found["resourcePaths"] = [_key(path) for path in event.paths]
+        found["resourcePaths"] = [_place(event) + _key(path) for path in event.paths]
     if event.created is not None:
-        found["location"] = _key(event.created)
+        found["location"] = _place(event) + _key(event.created)
     if request_id is not None:
         found["requestID"] = request_id
     return found
@@ -130,7 +136,11 @@ def _samples(event: Received, models: ModelView) -> list[list[Any]]:
         return event.at if entry.time is None else entry.time
 
     return [
-        [milliseconds(moment(entry)), _key(entry.path), plain(entry.value, models.types(entry.path))]
+        [
+            milliseconds(moment(entry)),
+            _place(event) + _key(entry.path),
+            plain(entry.value, models.types(entry.path)),
+        ]
         for entry in sorted(event.entries, key=moment)
         if entry.value is not None
     ]

@@ -144,7 +144,13 @@ class Projector:
     def _observed(self, event: Observed, device: DeviceRef) -> Write:
         return lambda write: write.put_observation(device.node, event.observation)
 
-    def _observation_ended(self, event: ObservationEnded, device: DeviceRef) -> Write:
+    def _observation_ended(self, event: ObservationEnded, device: DeviceRef) -> Write | None:
+        """What is wanted still is kept; the engine asks for it again."""
+        if event.reason == "registration":
+            # The row tells by its registration that it is of one that is over.
+            return None
+        if event.reason == "suspended":
+            return lambda write: write.put_observation(device.node, event.observation)
         return lambda write: write.remove_observation(event.observation.token)
 
     def _inputs_changed(self, event: InputsChanged, device: DeviceRef) -> Write:
@@ -217,7 +223,7 @@ class Projector:
         return _json_message(self._ids.next(), container, body)
 
 
-_PLANS: Mapping[type, Callable[[Projector, Any, DeviceRef], Write]] = {
+_PLANS: Mapping[type, Callable[[Projector, Any, DeviceRef], Write | None]] = {
     Registered: Projector._registered,
     Updated: Projector._updated,
     RegistrationChanged: Projector._registration_changed,

@@ -149,7 +149,6 @@ class LedgerTransaction(ContainerWriter):
         else:
             ended = "UPDATE device SET registration = NULL, deregistered_at = ? WHERE node = ?"
         self._execute(ended, (at, node))
-        self._execute("DELETE FROM observation WHERE node = ?", (node,))
 
     def put_observation(self, node: int, observation: Observation) -> None:
         changed = self._execute(
