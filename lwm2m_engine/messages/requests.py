@@ -237,3 +237,10 @@ Series: TypeAlias = ReadAll | WriteObject | ObserveLinks | CancelLinks
 """A request that the engine turns into several exchanges."""
 
 Request: TypeAlias = Single | Series
+
+
+def prefix_of(request: Request) -> str:
+    """The end device of a gateway that a request is for; empty for the client itself."""
+    if isinstance(request, WriteObject):
+        return request.instances[0].prefix if request.instances else ""
+    return "" if isinstance(request, (ReadAll, ObserveLinks, CancelLinks)) else request.prefix
