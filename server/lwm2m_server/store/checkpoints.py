@@ -9,8 +9,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-LIMIT = 32 * 1024 * 1024
-"""Bytes of write-ahead log after which a checkpoint begins."""
+from lwm2m_server.store.schema import WAL_SIZE
+
+CHANGES = 12_000
+"""Rows changed after which a checkpoint begins: each costs about a page of the write-ahead log."""
 
 log = logging.getLogger(__name__)
 
@@ -18,24 +20,25 @@ log = logging.getLogger(__name__)
 class Checkpoints:
     """Copies while the writer goes on, then the rest with the writer held back for that moment.
 
-    So the log is empty again at each end, however busy the writer is, and nobody but this thread waits
-    for the disk. ``lock`` is the writer's.
+    So the log begins anew after each, however busy the writer is, and nobody but this thread waits for
+    the disk. It keeps its length then: to write over a file is several times cheaper than to grow it.
+    ``lock`` is the writer's.
     """
 
-    def __init__(
-        self, file: Path, connection: sqlite3.Connection, lock: threading.Lock, limit: int = LIMIT
-    ) -> None:
+    def __init__(self, file: Path, connection: sqlite3.Connection, lock: threading.Lock) -> None:
         self.on_release: Callable[[], object] = lambda: None
         """Called on the thread when the writer may go on."""
         self._log = f"{file}-wal"
-        self._connection, self._lock, self._limit = connection, lock, limit
+        self._connection, self._lock = connection, lock
+        self._changes = self._copied = 0
         self._due = threading.Event()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="checkpoints", daemon=True)
         self._thread.start()
 
-    def wrote(self) -> None:
-        """A transaction was written."""
+    def wrote(self, changes: int) -> None:
+        """A transaction was written; ``changes`` counts rows since the writer was opened."""
+        self._changes = changes
         if not self._due.is_set() and self._is_long():
             self._due.set()
 
@@ -47,7 +50,8 @@ class Checkpoints:
         self._connection.close()
 
     def _is_long(self) -> bool:
-        return os.stat(self._log).st_size > self._limit
+        """A few large rows make it long too; it is cut back to ``WAL_SIZE`` when it begins anew."""
+        return abs(self._changes - self._copied) >= CHANGES or os.stat(self._log).st_size > WAL_SIZE
 
     def _work(self) -> None:
         while not self._closed:
@@ -63,4 +67,5 @@ class Checkpoints:
     def _checkpoint(self) -> None:
         self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         with self._lock:
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            self._copied = self._changes

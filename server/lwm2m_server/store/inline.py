@@ -83,7 +83,7 @@ class InlineWriter:
             log.error("ledger: %d operations are not stored: %s", len(jobs), error)
             refuse(jobs, error)
             return jobs, True
-        self._checkpoints.wrote()
+        self._checkpoints.wrote(self._transactions.changes)
         del self._jobs[:count], jobs[count:]
         return jobs, False
 

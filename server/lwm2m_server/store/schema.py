@@ -61,6 +61,10 @@ STEPS: tuple[str, ...] = (_VERSION_1,)
 """``STEPS[n]`` turns version n into n + 1; an empty file has version 0. Append, never edit."""
 
 
+WAL_SIZE = 64 * 1024 * 1024
+"""Bytes the write-ahead log may keep."""
+
+
 def connect(file: Path) -> sqlite3.Connection:
     """A connection for one user at a time, on any thread; transactions are explicit."""
     return sqlite3.connect(file, isolation_level=None, check_same_thread=False, cached_statements=256)
@@ -75,6 +79,7 @@ def open_writer(file: Path, connect: Connect, *, power_safe: bool) -> sqlite3.Co
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_SIZE}")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA cache_size = -32000")
     return connection

@@ -98,7 +98,7 @@ class ThreadedWriter:
             try:
                 with self._transactions.lock:
                     self._transactions.write(valid)
-                self._checkpoints.wrote()
+                self._checkpoints.wrote(self._transactions.changes)
             except sqlite3.Error as error:
                 log.error("ledger: %d operations are not stored: %s", len(valid), error)
                 failure, self._failed_generation = error, valid[0].generation

@@ -74,6 +74,11 @@ class Transactions:
             self._give_up()
             raise
 
+    @property
+    def changes(self) -> int:
+        """Rows changed since the connection was opened."""
+        return self._connection.total_changes if self._connection is not None else 0
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
