@@ -15,12 +15,12 @@ from lwm2m_engine.engine import Engine, EngineSettings
 from lwm2m_engine.engine.events import Event, Warned
 from lwm2m_engine.plugins.manager import PluginManager
 from lwm2m_server.bus import Bus
-from lwm2m_server.coap.gateway import Gateway, Timing
 from lwm2m_server.http.app import create_http
 from lwm2m_server.http.devices import DeviceApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.serving import serve_http
 from lwm2m_server.hub import Hub
+from lwm2m_server.listeners import listen
 from lwm2m_server.models import Models
 from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.platform import Onem2m
@@ -41,11 +41,16 @@ class Addresses:
     """Where the server listens."""
 
     coap: tuple[str, ...]
+    coap_tcp: tuple[str, ...]
     http: str
 
     def as_json(self) -> dict[str, object]:
-        """One listener as text, several as a list; unknown keys may be added later."""
-        return {"coap": self.coap[0] if len(self.coap) == 1 else list(self.coap), "http": self.http}
+        """One listener as text, several as a list, none not at all; keys may be added later."""
+        listeners = {"coap": self.coap, "coap_tcp": self.coap_tcp}
+        shown = {
+            key: bound[0] if len(bound) == 1 else list(bound) for key, bound in listeners.items() if bound
+        }
+        return {**shown, "http": self.http}
 
 
 @attrs.frozen
@@ -94,10 +99,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     onem2m = Onem2m(inventory, ledger, hub, ids, settings)
     await onem2m.prepare()
     waiting = hub.restore()
-    gateways = [
-        await _listen(settings, hub, host, port, number, stack)
-        for number, (host, port) in enumerate(settings.coap, start=1)
-    ]
+    listeners = await listen(settings, hub, stack)
     hub.resume(waiting)
     routes = health_routes(lambda: {"ledger": hub.problem})
     api = DeviceApi(inventory, ledger, hub, settings).routes()
@@ -105,7 +107,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     http = await serve_http(served, settings.http.host, settings.http.port)
     stack.push_async_callback(http.close)
     _watch(models, engines, inventory, stack)
-    addresses = Addresses(tuple(_show(gateway.address) for gateway in gateways), http.url)
+    addresses = Addresses(listeners.coap, listeners.coap_tcp, http.url)
     return Running(addresses, bus, models, plugins, hub, ledger, ids)
 
 
@@ -118,8 +120,9 @@ def _open_stores(settings: Settings, stack: AsyncExitStack) -> tuple[SqliteLedge
 
 def _bus(settings: Settings, plugins: PluginManager) -> Bus:
     bus = Bus()
-    bus.subscribe(lambda tenant, event: plugins.event(event))
-    bus.subscribe(_log_warning)
+    if plugins.listens:
+        bus.subscribe(lambda tenant, event: plugins.event(event))
+    bus.subscribe(_log_warning, Warned)
     if settings.log.level == "debug":
         bus.subscribe(_log_event)
     return bus
@@ -148,24 +151,6 @@ def _engines(
             exchanges=exchanges,
         )
     return engines
-
-
-async def _listen(
-    settings: Settings, hub: Hub, host: str, port: int, number: int, stack: AsyncExitStack
-) -> Gateway:
-    transmission = settings.transmission
-    timing = Timing(
-        transmission.ack_timeout,
-        transmission.ack_random_factor,
-        transmission.max_retransmit,
-        transmission.response_timeout,
-    )
-    # A registration belongs to the listener it came through, so the names must outlive a restart.
-    name = "coap" if number == 1 else f"coap-{number}"
-    gateway = await Gateway.start(hub, host, port, listener=name, timing=timing)
-    stack.push_async_callback(gateway.close)
-    hub.add_transport(name, gateway)
-    return gateway
 
 
 def _watch(
@@ -200,8 +185,3 @@ def _log_warning(tenant: str, event: Event) -> None:
 def _log_event(tenant: str, event: Event) -> None:
     if not isinstance(event, Warned):
         _log.debug(type(event).__name__, tenant=tenant, endpoint=event.endpoint)
-
-
-def _show(address: tuple[str, int]) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

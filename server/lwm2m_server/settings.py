@@ -92,6 +92,24 @@ class TransmissionSettings:
 
 
 @attrs.frozen
+class TcpSettings:
+    """What devices may take up on the CoAP/TCP listeners (RFC 8323)."""
+
+    connections: int = attrs.field(default=10_000, validator=gt(0))
+    """Connections of one listener."""
+    connections_per_address: int = attrs.field(default=1_000, validator=gt(0))
+    """Connections from one address, which may be that of a whole network behind NAT."""
+    message_size: int = attrs.field(default=260 * 1024, validator=ge(1152))
+    """Bytes of one message from a device."""
+    csm_timeout: float = attrs.field(default=10.0, validator=gt(0.0))
+    """Seconds from the connection to the first message, the CSM."""
+    patience: float = attrs.field(default=120.0, validator=gt(0.0))
+    """Seconds for the rest of a message once begun, for a Pong, and for taking what is sent."""
+    idle: float = attrs.field(default=1800.0, validator=gt(0.0))
+    """Seconds of silence after which a device is asked whether it is still there."""
+
+
+@attrs.frozen
 class ModelSettings:
     """Where object definitions come from, besides the bundled registry."""
 
@@ -141,6 +159,10 @@ class Settings:
 
     coap: tuple[Address, ...] = (COAP,)
     """CoAP/UDP listeners; port 0 takes a free one."""
+    coap_tcp: tuple[Address, ...] = ()
+    """CoAP/TCP listeners; none unless given."""
+    coap_stack: Literal["native", "aiocoap"] = "native"
+    """What is below CoAP/UDP: the server's own message layer, or that of aiocoap."""
     http: Address = HTTP
     """HTTP listener; loopback only as long as no API clients are configured."""
     http_prefix: str = "/device-management-orchestrator/v3"
@@ -161,6 +183,7 @@ class Settings:
     devices: DeviceSettings = DeviceSettings()
     messages: MessageSettings = MessageSettings()
     transmission: TransmissionSettings = TransmissionSettings()
+    tcp: TcpSettings = TcpSettings()
     models: ModelSettings = ModelSettings()
     plugins: PluginSettings = PluginSettings()
     ledger: LedgerSettings = LedgerSettings()

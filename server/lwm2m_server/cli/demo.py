@@ -60,16 +60,22 @@ def demo(devices: int, config: Path | None, **flags: Any) -> None:
         refuse_exposure(loaded.settings)
         settings = with_free_ports(loaded.settings)
         logs.configure(settings.log)
-        run_until_stopped(lambda stop: _run(settings, devices, settings.data == folder, stop))
+        temporary = settings.data == folder
+        run_until_stopped(lambda stop: _run(settings, devices, temporary, stop), settings.coap_stack)
 
 
 def with_free_ports(settings: Settings) -> Settings:
     """The settings, with port 0 where an address is taken."""
-    taken = [address for _, address in taken_listeners(settings)]
+    taken = set(taken_listeners(settings))
+
+    def free(name: str, address: Address) -> Address:
+        return address._replace(port=0) if (name, address) in taken else address
+
     return attrs.evolve(
         settings,
-        coap=tuple(address._replace(port=0) if address in taken else address for address in settings.coap),
-        http=settings.http._replace(port=0) if settings.http in taken else settings.http,
+        coap=tuple(free("coap", address) for address in settings.coap),
+        coap_tcp=tuple(free("coap_tcp", address) for address in settings.coap_tcp),
+        http=free("http", settings.http),
     )
 
 
@@ -118,7 +124,13 @@ async def _show(running: app.Running, settings: Settings, count: int, temporary:
 def introduction(running: app.Running, settings: Settings, temporary: bool) -> Iterator[str]:
     """What runs where, and where to put one's own models and plugins."""
     data = f"{settings.data} (gone at exit; --data DIR keeps it)" if temporary else str(settings.data)
-    devices = " ".join(f"coap://{address}" for address in running.addresses.coap)
+    addresses = running.addresses
+    devices = " ".join(
+        [
+            *(f"coap://{address}" for address in addresses.coap),
+            *(f"coap+tcp://{address}" for address in addresses.coap_tcp),
+        ]
+    )
     yield "    ".join(
         [
             f"devices -> {devices}",

@@ -24,6 +24,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 SERVER_FLAGS = {
     "coap": "coap",
+    "coap_tcp": "coap_tcp",
+    "coap_stack": "coap_stack",
     "http": "http",
     "data": "data",
     "tenant": "tenant",
@@ -37,6 +39,10 @@ SERVER_FLAGS = {
 
 _SERVER_OPTIONS = (
     click.option("--coap", metavar="HOST:PORT", multiple=True, help="CoAP/UDP listener; may be repeated."),
+    click.option(
+        "--coap-tcp", metavar="HOST:PORT", multiple=True, help="CoAP/TCP listener; may be repeated."
+    ),
+    click.option("--coap-stack", type=click.Choice(["native", "aiocoap"]), help="What is below CoAP/UDP."),
     click.option("--http", metavar="HOST:PORT", help="HTTP listener."),
     click.option("--data", metavar="DIR", type=_DIRECTORY, help="Folder of the stores."),
     click.option("--tenant", metavar="NAME", help="Name of the tenant."),

@@ -49,7 +49,7 @@ def serve(config: Path | None, **flags: Any) -> None:
 def run_server(settings: Settings, ready: Callable[[app.Running], None]) -> None:
     """Serve until a signal comes; raises ``SettingsError`` if the server cannot start."""
     try:
-        run_until_stopped(lambda stop: app.run(settings, ready=ready, stop=stop))
+        run_until_stopped(lambda stop: app.run(settings, ready=ready, stop=stop), settings.coap_stack)
     except OSError as error:
         raise SettingsError(f"cannot serve: {error}") from error
 
@@ -71,9 +71,9 @@ def _relieve_collector() -> None:
     gc.set_threshold(ALLOCATIONS)
 
 
-def run_until_stopped(main: Main) -> None:
+def run_until_stopped(main: Main, coap_stack: str = "native") -> None:
     """Run ``main`` with an event that SIGINT and SIGTERM set."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=_loop_factory(coap_stack)) as runner:
         runner.run(_with_signals(main))
 
 
@@ -84,8 +84,9 @@ async def _with_signals(main: Main) -> None:
     await main(stop)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if find_spec("uvloop") is None:
+def _loop_factory(coap_stack: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    # On uvloop aiocoap's socket is deaf after the first ICMP error.
+    if coap_stack == "aiocoap" or find_spec("uvloop") is None:
         return None
     import uvloop
 
@@ -97,6 +98,9 @@ def taken_listeners(settings: Settings) -> Iterator[tuple[str, Address]]:
     for address in settings.coap:
         if not _is_free(address, socket.SOCK_DGRAM):
             yield "coap", address
+    for address in settings.coap_tcp:
+        if not _is_free(address, socket.SOCK_STREAM):
+            yield "coap_tcp", address
     if not _is_free(settings.http, socket.SOCK_STREAM):
         yield "http", settings.http
 
