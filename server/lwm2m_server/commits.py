@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import attrs
 import structlog
 
+from lwm2m_engine.engine import Step
 from lwm2m_server.store.protocols import CommitFailed, Ledger, Transaction
 
 Write: TypeAlias = Callable[[Transaction], object]
@@ -27,11 +28,14 @@ class Commits:
 
     What the engine did for a device after a commit that fails rests on facts that do not exist. So
     from the failure on everything about the device fails too, and when nothing of it is under way
-    any more ``heal`` is called, once, to put it back to what the ledger holds.
+    any more ``heal`` is called, once, to put it back to what the ledger holds. After a commit that
+    does not fail comes what the step leads to: ``after``.
     """
 
-    def __init__(self, ledger: Ledger, heal: Callable[[str], None]) -> None:
-        self._ledger, self._heal = ledger, heal
+    def __init__(
+        self, ledger: Ledger, heal: Callable[[str], None], after: Callable[[str, Step], None]
+    ) -> None:
+        self._ledger, self._heal, self._after = ledger, heal, after
         self.problem: str | None = None
         """Why the last commit failed; ``None`` after one that did not."""
         self._under_way: dict[str, int] = {}
@@ -43,25 +47,29 @@ class Commits:
 
     def add(
         self,
+        tenant: str,
+        step: Step,
         keys: Collection[str],
         writes: Sequence[Write],
         settled: Settled,
         *,
         first: Write | None = None,
         last: Write | None = None,
+        awaited: bool = False,
     ) -> None:
-        """Write these facts about the devices ``keys``; ``settled`` is called when they are durable.
+        """Write the facts of a step, about the devices ``keys``; ``settled`` is called when they are durable.
 
-        Its result is that of ``first`` or ``last``, which run before and after the writes.
+        Its result is that of ``first`` or ``last``, which run before and after the writes. If it is
+        ``awaited``, ``after`` waits until whoever awaits it went on.
         """
         if self._broken and not self._broken.isdisjoint(keys):
             self._mend(keys)
             settled(None, CommitFailed("the device is being restored"))
             return
+        commit = _Commit(self, tenant, step, keys, writes, settled, first, last, awaited)
         if not writes and first is None and last is None:
-            settled(None, None)
+            commit.tell(None, None)
             return
-        commit = _Commit(self, keys, writes, settled, first, last)
         try:
             self._ledger.submit(commit, commit.settle)
         except CommitFailed as error:
@@ -138,11 +146,14 @@ class _Commit:
     """What is written together; the ledger calls it with a transaction, and ``settle`` after that."""
 
     commits: Commits
+    tenant: str
+    step: Step
     keys: Collection[str]
     writes: Sequence[Write]
     settled: Settled
     first: Write | None
     last: Write | None
+    awaited: bool
 
     def __call__(self, transaction: Transaction) -> object:
         result = self.first(transaction) if self.first is not None else None
@@ -152,4 +163,13 @@ class _Commit:
 
     def settle(self, result: object, error: BaseException | None) -> None:
         self.commits._finish(self.keys, error)
+        self.tell(result, error)
+
+    def tell(self, result: object, error: BaseException | None) -> None:
         self.settled(result, error)
+        if error is not None:
+            return
+        if self.awaited:
+            asyncio.get_running_loop().call_soon(self.commits._after, self.tenant, self.step)
+        else:
+            self.commits._after(self.tenant, self.step)

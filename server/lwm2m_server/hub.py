@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -91,7 +91,7 @@ class Hub:
     ) -> None:
         self._reader, self._projection, self._bus = ledger.reader, projection, bus
         self._default, self._clock = default_tenant, clock
-        self._commits = Commits(ledger, self._heal)
+        self._commits = Commits(ledger, self._heal, self._after)
         self._engines: dict[str, Engine] = {}
         self._transports: dict[str, Transport] = {}
         self._directory = Directory()
@@ -278,27 +278,17 @@ class Hub:
         about: str | None = None,
         awaited: bool = False,
     ) -> None:
-        """Commit the facts of a step, tell ``settled``; then perform and publish.
-
-        If it is ``awaited``, after whoever awaits it went on.
-        """
-        keys = {event.endpoint for event in step.events}
-        if step.effects:
-            keys.update(effect.endpoint for effect in step.effects)
-        if about is not None:
-            keys.add(about)
+        """Commit the facts of a step, tell ``settled``; then perform and publish (``Commits.add``)."""
+        events = step.events
+        keys: Collection[str]
+        if len(events) == 1 and not step.effects and about is None:
+            keys = (events[0].endpoint,)
+        else:
+            keys = {event.endpoint for event in events} | {effect.endpoint for effect in step.effects}
+            if about is not None:
+                keys.add(about)
         writes = self._plan(tenant, step)
-
-        def then(result: T, error: BaseException | None) -> None:
-            settled(result, error)
-            if error is not None:
-                return
-            if awaited:
-                asyncio.get_running_loop().call_soon(self._after, tenant, step)
-            else:
-                self._after(tenant, step)
-
-        self._commits.add(keys, writes, then, first=first, last=last)
+        self._commits.add(tenant, step, keys, writes, settled, first=first, last=last, awaited=awaited)
         self._alarm.soon()
 
     def _settled(
@@ -326,13 +316,15 @@ class Hub:
 
     def _plan(self, tenant: str, step: Step) -> list[Write]:
         writes = []
+        engine, plan, known = self._engines[tenant], self._projection.plan, self._directory.get
         for event in step.events:
-            ref = self._directory.get(event.endpoint)
+            endpoint = event.endpoint
+            ref = known(endpoint)
             if ref is None:
-                ref, write = self._projection.admit(tenant, event.endpoint)
+                ref, write = self._projection.admit(tenant, endpoint)
                 self._directory.add(ref)
                 writes.append(write)
-            planned = self._projection.plan(event, ref, self._engines[tenant].models(event.endpoint))
+            planned = plan(event, ref, engine.models(endpoint))
             if planned is not None:
                 writes.append(planned)
         return writes

@@ -5,6 +5,7 @@ import sqlite3
 
 import pytest
 
+from lwm2m_engine.engine import Step
 from lwm2m_server.commits import Commits
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import CommitFailed, Resource
@@ -30,7 +31,7 @@ def put(id):
 
 async def test_a_commit_in_the_turn_of_the_failure_fails_too(tmp_path):
     ledger, healed, late = SqliteLedger(tmp_path / "ledger.db", connect=breaking), [], []
-    commits = Commits(ledger, healed.append)
+    commits = Commits(ledger, healed.append, lambda tenant, step: None)
     loop, tell = asyncio.get_running_loop(), ledger.on_failure
 
     def add(id):
@@ -39,7 +40,7 @@ async def test_a_commit_in_the_turn_of_the_failure_fails_too(tmp_path):
         def settled(result, error):
             done.set_result(result) if error is None else done.set_exception(error)
 
-        commits.add({"device"}, put(id), settled)
+        commits.add("t", Step(), {"device"}, put(id), settled)
         return done
 
     def failed():

@@ -27,6 +27,8 @@ UNDERSTOOD = frozenset({URI_HOST, URI_PORT, URI_PATH, URI_QUERY, ACCEPT, BLOCK2,
 
 UINT_LENGTHS = {OBSERVE: 3, CONTENT_FORMAT: 2, ACCEPT: 2, BLOCK2: 3, BLOCK1: 3}
 
+_NUMBERS = frozenset({OBSERVE, CONTENT_FORMAT, ACCEPT})
+
 
 def uint(value: int) -> bytes:
     """An unsigned integer in as few bytes as it needs (RFC 7252, 3.2)."""
@@ -45,22 +47,32 @@ def request_of(message: Message) -> CoapRequest:
     """Raises ``RequestError`` 4.02 or 5.05 for a critical option that cannot be honoured (5.4.1)."""
     path: list[str] = []
     query: list[str] = []
-    for option, value in message.options:
-        if option == URI_PATH:
-            path.append(_text(option, value))
-        elif option == URI_QUERY:
-            query.append(_text(option, value))
-        elif option & 1:
-            _check_critical(option, value)
-    options = message.options
+    numbers: dict[int, int] = {}
+    try:
+        for option, value in message.options:
+            if option == URI_PATH:
+                path.append(value.decode())
+            elif option == URI_QUERY:
+                query.append(value.decode())
+            elif option in _NUMBERS:
+                # The first counts; one too long to be a number is ignored, or refused if it is critical.
+                if len(value) <= UINT_LENGTHS[option]:
+                    numbers.setdefault(option, int.from_bytes(value, "big"))
+                elif option & 1:
+                    _check_critical(option, value)
+            elif option & 1:
+                _check_critical(option, value)
+    except UnicodeDecodeError:
+        raise RequestError(Code.BAD_OPTION, f"option {option} is not UTF-8") from None
+    number = numbers.get
     return CoapRequest(
         message.code,
         tuple(path),
         tuple(query),
         message.payload,
-        number(options, CONTENT_FORMAT),
-        number(options, ACCEPT),
-        number(options, OBSERVE),
+        number(CONTENT_FORMAT),
+        number(ACCEPT),
+        number(OBSERVE),
         message.type == CON,
     )
 
@@ -83,17 +95,20 @@ def _text(option: int, value: bytes) -> str:
 
 def reply_of(message: Message) -> CoapReply:
     """Raises ``RequestError`` for a critical option nobody asked for: such a reply is to be rejected."""
-    for option, _ in message.options:
-        if option & 1 and option not in (BLOCK1, BLOCK2):
+    content_format = observe = None
+    location: tuple[str, ...] = ()
+    for option, value in message.options:
+        if option == OBSERVE:
+            if observe is None and len(value) <= UINT_LENGTHS[option]:
+                observe = int.from_bytes(value, "big")
+        elif option == CONTENT_FORMAT:
+            if content_format is None and len(value) <= UINT_LENGTHS[option]:
+                content_format = int.from_bytes(value, "big")
+        elif option == LOCATION_PATH:
+            location = (*location, _text(option, value))
+        elif option & 1 and option not in (BLOCK1, BLOCK2):
             raise RequestError(Code.BAD_OPTION, f"option {option} is critical and not understood")
-    options = message.options
-    return CoapReply(
-        message.code,
-        message.payload,
-        number(options, CONTENT_FORMAT),
-        tuple(_text(option, value) for option, value in options if option == LOCATION_PATH),
-        number(options, OBSERVE),
-    )
+    return CoapReply(message.code, message.payload, content_format, location, observe)
 
 
 def request_options(request: CoapRequest) -> tuple[Option, ...]:
