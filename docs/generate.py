@@ -14,6 +14,7 @@ import click
 from lwm2m_engine.attributes import ATTRIBUTES
 from lwm2m_server import configuration, settings
 from lwm2m_server.cli.demo import PRESETS
+from lwm2m_server.cli.exits import Exit
 from lwm2m_server.cli.main import lwm2m
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -22,9 +23,13 @@ WIDTH = 96
 CLI_HEAD = """\
 # Command line
 
-The command is `lwm2m`. Results go to standard output, everything else to standard error. Exit code 0 means
-done, 1 that it could not be done (the reason is on standard error), 2 that the command line is wrong or a
-package is missing.
+The command is `lwm2m`. Results go to standard output, everything else to standard error. Client commands ask
+the server at `--url`; those that send a message to a device wait for its answer, as long as `--wait` says.
+
+| exit code | meaning |
+|---|---|
+{exits}
+With `--json` a result is what the HTTP API has; the exit code is the same.
 """
 
 SETTINGS_HEAD = """\
@@ -88,7 +93,8 @@ ATTRIBUTE_MEANINGS = {
 
 def cli_page() -> str:
     """Every command with its help text."""
-    parts = [CLI_HEAD]
+    exits = "".join(f"| {code:d} | {code.meaning} |\n" for code in Exit)
+    parts = [CLI_HEAD.format(exits=exits)]
     top = click.Context(
         lwm2m, info_name="lwm2m", max_content_width=WIDTH, terminal_width=WIDTH, **lwm2m.context_settings
     )

@@ -103,7 +103,7 @@ def test_it_introduces_itself(demo: Demo) -> None:
     "line",
     [
         "device001 registered   LwM2M 1.0, lifetime 300 s, objects 1 3 6",
-        'device001 GET /3 -> 2.05  16 values: Manufacturer "My Demo Device", Battery Level 72 %',
+        'device001 GET /3/0 -> 2.05  16 values: Manufacturer "My Demo Device", Battery Level 72 %',
         'deviceName "My Demo Device" <- /3/0/0 · fwVersion "1.0.0" <- /3/0/3',
         "location geo:52.5,13.4 <- /6/0/0 /6/0/1",
         "device002 asleep (queue mode); messages to it wait for its next Update",
@@ -137,8 +137,8 @@ def test_a_tenant_can_be_named(demo: Demo) -> None:
     demo.wait_for("device001 GET /6")
     assert "device001" in demo.lwm2m("devices list --tenant demo")
     assert demo.lwm2m("send device001 'GET /3/0/9' --tenant demo") == "3/0/9 = 72   Battery Level, %\n"
-    assert "nobody" in demo.lwm2m("devices list --tenant nobody", code=1)
-    assert demo.lwm2m("send device001 'GET /3' --tenant nobody", code=1)
+    assert "nobody" in demo.lwm2m("devices list --tenant nobody", code=2)
+    assert demo.lwm2m("send device001 'GET /3' --tenant nobody", code=2)
 
 
 def test_devices_show_answers_what_it_supports_and_what_may_be_done(demo: Demo) -> None:
@@ -156,9 +156,9 @@ def test_send_writes_executes_and_says_what_is_wrong(demo: Demo) -> None:
     assert demo.lwm2m("send device001 'GET /3/0/14'") == "3/0/14 = +02:00   UTC Offset\n"
     links = demo.lwm2m("send device001 'DISCOVER /3'").splitlines()
     assert "</3/0/9>" in links
-    refused = demo.lwm2m("send device001 'GET /3/0/99'", code=1)
+    refused = demo.lwm2m("send device001 'GET /3/0/99'", code=2)
     assert "/3/0/99" in refused
-    assert "no-such" in demo.lwm2m("send no-such 'GET /3'", code=1)
+    assert "no-such" in demo.lwm2m("send no-such 'GET /3'", code=2)
 
 
 def test_send_waits_for_every_answer_of_a_series(demo: Demo) -> None:
@@ -182,6 +182,6 @@ def test_devices_are_added_with_labels_and_key_and_removed(demo: Demo) -> None:
     assert "not registered" in demo.lwm2m("devices show meter-17")
 
     assert "is taken" in demo.lwm2m("devices add other --psk-id meter --psk-file key", code=1)
-    assert "other" in demo.lwm2m("devices show other", code=1), "all or nothing"
+    assert "other" in demo.lwm2m("devices show other", code=2), "all or nothing"
     demo.lwm2m("devices remove meter-17")
-    assert "meter-17" in demo.lwm2m("devices remove meter-17", code=1)
+    assert "meter-17" in demo.lwm2m("devices remove meter-17", code=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import attrs
 
 from lwm2m_engine.errors import LwM2MError
+from lwm2m_server.cli.exits import Exit
 
 TIMEOUT = 30.0
 """Seconds the server may take for one answer."""
@@ -32,6 +34,12 @@ class ServerError(LwM2MError):
 
     def __str__(self) -> str:
         return self.reason
+
+    @property
+    def exit_code(self) -> Exit:
+        """What is wrong with a request, or not there, was wrong on the command line."""
+        misuse = self.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
+        return Exit.MISUSE if misuse else Exit.FAILED
 
 
 @attrs.frozen

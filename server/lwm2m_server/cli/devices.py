@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ import click
 from lwm2m_engine.errors import SettingsError
 from lwm2m_server.cli.client import Client, ServerError, segment
 from lwm2m_server.cli.options import client_options
+from lwm2m_server.cli.queue import message_text
 from lwm2m_server.cli.tables import columns, show_table
-from lwm2m_server.cli.values import UNITS
+from lwm2m_server.cli.values import UNITS, clock
 
 HEADING = ("name", "endpoint", "state", "lwm2m", "last seen", "waiting")
 NODE, CREDENTIALS = 14, "credentials"
@@ -119,7 +119,7 @@ def _row(device: Mapping[str, Any]) -> tuple[str, ...]:
         device["endpoint"] or "",
         _state(device),
         device["version"] or "",
-        _clock(device["lastSeen"]),
+        clock(device["lastSeen"]),
         str(device["waiting"]),
     )
 
@@ -129,13 +129,7 @@ def _state(device: Mapping[str, Any]) -> str:
         return "not registered"
     if not device["queueMode"]:
         return "registered"
-    return f"awake until {_clock(device['awakeUntil'])}" if device["awake"] else "asleep"
-
-
-def _clock(milliseconds: int | None) -> str:
-    if milliseconds is None:
-        return ""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(milliseconds / 1000))
+    return f"awake until {clock(device['awakeUntil'])}" if device["awake"] else "asleep"
 
 
 def _facts(device: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -148,14 +142,14 @@ def _facts(device: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         mode = "queue mode: sleeps between Updates" if device["queueMode"] else "no queue mode: always awake"
         yield "speaks", f"LwM2M {device['version']}, lifetime {device['lifetime']} s, {mode}"
         yield "at", device["address"]
-        yield "last seen", _clock(device["lastSeen"])
+        yield "last seen", clock(device["lastSeen"])
         for warning in device["registration"]["warnings"]:
             yield "tolerated", warning
     for observation in device["observations"]:
         yield "observed", " ".join(observation["paths"])
     for message in device["messages"]:
         under_way = "   (under way)" if message["inFlight"] else ""
-        yield "waiting", f"{' '.join(str(message['content']).split())}{under_way}"
+        yield "waiting", f"{message_text(message['content'])}{under_way}"
 
 
 def _title(spec: Mapping[str, Any]) -> str:

@@ -10,21 +10,46 @@ import click
 from click.shell_completion import CompletionItem
 
 from lwm2m_engine.errors import LwM2MError
+from lwm2m_server.cli.exits import Exit, Misuse
 
-COMMANDS = {
-    "demo": ("lwm2m_server.cli.demo:demo", "A server with simulated devices, to look around."),
-    "serve": ("lwm2m_server.cli.serve:serve", "Run the Device-to-Cloud server."),
-    "devices": ("lwm2m_server.cli.devices:devices", "List, show, add and remove devices."),
-    "send": ("lwm2m_server.cli.send:send", "Send a message to a device and print its answer."),
-    "simulate": ("lwm2m_server.cli.simulate:simulate", "Simulated devices for a server under test."),
-    "decode": ("lwm2m_server.cli.codecs:decode", "Decode a payload; needs no server."),
-    "encode": ("lwm2m_server.cli.codecs:encode", "Encode values; needs no server."),
-    "convert": ("lwm2m_server.cli.codecs:convert", "Write a payload in another format; needs no server."),
-    "models": ("lwm2m_server.cli.models:models", "Object definitions: list, show, check, normalize."),
-    "plugins": ("lwm2m_server.cli.plugins:plugins", "Plugins: list, check, start a new one."),
-    "completion": ("lwm2m_server.cli.completion:completion", "Print the completion script of a shell."),
-    "config": ("lwm2m_server.cli.config:config", "Show every setting and where it came from."),
+_OPERATIONS = "lwm2m_server.cli.operations"
+
+SECTIONS = {
+    "Server": {
+        "demo": ("lwm2m_server.cli.demo:demo", "A server with simulated devices, to look around."),
+        "serve": ("lwm2m_server.cli.serve:serve", "Run the Device-to-Cloud server."),
+        "config": ("lwm2m_server.cli.config:config", "Show every setting and where it came from."),
+        "simulate": ("lwm2m_server.cli.simulate:simulate", "Simulated devices for a server under test."),
+    },
+    "Devices of a running server": {
+        "devices": ("lwm2m_server.cli.devices:devices", "List, show, add and remove devices."),
+        "queue": ("lwm2m_server.cli.queue:queue", "What waits for a device; take a message back."),
+        "send": ("lwm2m_server.cli.send:send", "Send a message to a device and print its answer."),
+        "read": (f"{_OPERATIONS}:read", "Read values."),
+        "write": (f"{_OPERATIONS}:write", "Write a value or an Object Instance."),
+        "execute": (f"{_OPERATIONS}:execute", "Execute a Resource."),
+        "create": (f"{_OPERATIONS}:create", "Create an Object Instance."),
+        "delete": (f"{_OPERATIONS}:delete", "Delete an Object Instance or a Resource Instance."),
+        "discover": (f"{_OPERATIONS}:discover", "List what a device has, with its attributes."),
+        "write-attributes": (f"{_OPERATIONS}:write_attributes", "Set or remove attributes."),
+        "observe": (f"{_OPERATIONS}:observe", "Observe a path."),
+        "cancel": (f"{_OPERATIONS}:cancel", "End an observation."),
+        "read-composite": (f"{_OPERATIONS}:read_composite", "Read several paths at once."),
+        "write-composite": (f"{_OPERATIONS}:write_composite", "Write several paths at once."),
+        "observe-composite": (f"{_OPERATIONS}:observe_composite", "Observe several paths as one."),
+    },
+    "Without a server": {
+        "decode": ("lwm2m_server.cli.codecs:decode", "Decode a payload."),
+        "encode": ("lwm2m_server.cli.codecs:encode", "Encode values."),
+        "convert": ("lwm2m_server.cli.codecs:convert", "Write a payload in another format."),
+        "models": ("lwm2m_server.cli.models:models", "Object definitions: list, show, check, normalize."),
+        "plugins": ("lwm2m_server.cli.plugins:plugins", "Plugins: list, check, start a new one."),
+        "completion": ("lwm2m_server.cli.completion:completion", "Print the completion script of a shell."),
+    },
 }
+"""Where each command is, and its summary, as the help groups them."""
+
+COMMANDS = {name: where for section in SECTIONS.values() for name, where in section.items()}
 
 
 class LazyGroup(click.Group):
@@ -51,15 +76,18 @@ class LazyGroup(click.Group):
         ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+        width = max(map(len, COMMANDS))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), summary) for name, (_, summary) in commands.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """What goes wrong on purpose is a sentence on standard error and exit code 1."""
+        """What goes wrong on purpose is a sentence on standard error and an exit code."""
         try:
             return super().invoke(ctx)
         except LwM2MError as error:
-            raise click.ClickException(str(error)) from error
+            misuse = getattr(error, "exit_code", None) is Exit.MISUSE
+            raise (Misuse if misuse else click.ClickException)(str(error)) from error
         except ExceptionGroup as group:
             faults, rest = group.split(LwM2MError)
             if faults is None or rest is not None:

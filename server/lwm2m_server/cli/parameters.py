@@ -8,13 +8,14 @@ from difflib import get_close_matches
 import click
 from click.shell_completion import CompletionItem
 
-from lwm2m_engine.errors import UnsupportedFormat
+from lwm2m_engine.errors import PathError, UnsupportedFormat
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.paths import Path
+from lwm2m_server.cli.exits import Misuse
 
 
 def as_format(ctx: click.Context, param: click.Parameter, value: str | None) -> ContentFormat | None:
-    """By number, short name or media type; raises ``UnsupportedFormat`` with the nearest name."""
+    """By number, short name or media type; raises ``Misuse`` with the nearest name."""
     if value is None:
         return None
     try:
@@ -22,14 +23,16 @@ def as_format(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     except UnsupportedFormat as error:
         names = [known.label for known in ContentFormat]
         near = get_close_matches(value.lower(), names, n=1, cutoff=0.5)
-        if not near:
-            raise
-        raise UnsupportedFormat(f"{error}; did you mean {near[0]}?") from None
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise Misuse(f"{error}{hint}") from None
 
 
 def as_path(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
-    """Raises ``PathError``."""
-    return None if value is None else Path(value)
+    """Raises ``Misuse``."""
+    try:
+        return None if value is None else Path(value)
+    except PathError as error:
+        raise Misuse(str(error)) from None
 
 
 def complete_format(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

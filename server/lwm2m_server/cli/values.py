@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from lwm2m_engine.values import Value
 
@@ -26,3 +27,10 @@ def literal(value: Value | None) -> str:
     if isinstance(value, str):
         return value if value.startswith("geo:") else json.dumps(value, ensure_ascii=False)
     return str(value)
+
+
+def clock(milliseconds: int | None) -> str:
+    """A moment of the server as the local time; empty for none."""
+    if milliseconds is None:
+        return ""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(milliseconds / 1000))

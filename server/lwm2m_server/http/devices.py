@@ -18,7 +18,7 @@ from lwm2m_server.http.problems import Problem
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
 from lwm2m_server.settings import Settings
-from lwm2m_server.store.ids import NodeIds, ResourceIds
+from lwm2m_server.store.ids import SECOND, NodeIds, ResourceIds
 from lwm2m_server.store.protocols import Device, Inventory, Ledger
 
 MAX_ROWS: Final = 1000
@@ -116,6 +116,7 @@ class DeviceApi:
                 {
                     "id": self._ids.ri(message.id, CONTENT_INSTANCE),
                     "content": message.content,
+                    "createdAt": message.id * 1000 // SECOND,
                     "expiresAt": _milliseconds(message.deadline),
                     "inFlight": message.in_flight,
                 }

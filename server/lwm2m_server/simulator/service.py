@@ -15,6 +15,8 @@ from lwm2m_engine.paths import ROOT, Path
 from lwm2m_engine.values import ResourceType
 from lwm2m_server.simulator.tree import Tree
 
+_TLV_RESOURCE = b"\x80"
+"""From here on the first byte of TLV stands for a Resource, not for an Instance of something."""
 SENML_FORMATS = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
 
 
@@ -58,8 +60,9 @@ class Service:
 
     def _post(self, path: Path, request: CoapRequest) -> CoapReply:
         if len(path) == 1:
-            entries = self._decode(request, path)
-            created = self._tree.create(path, entries)
+            # Bare Resources leave the id to us; every other payload names the Instance.
+            bare = request.content_format == ContentFormat.TLV and request.payload[:1] >= _TLV_RESOURCE
+            created = self._tree.create(path, self._decode(request, self._tree.next(path) if bare else path))
             self._changed([created])
             return CoapReply(Code.CREATED, location=tuple(map(str, created)))
         if len(path) == 3 and "E" in self._tree.resource(path).operations:

@@ -164,15 +164,19 @@ class Tree:
         numbers = {entry.path[1] for entry in entries if len(entry.path) > 1} | set(path[1:2])
         if len(numbers) > 1 or numbers & thing.instances.keys():
             raise RequestError(Code.BAD_REQUEST, "not one new instance")
-        number = numbers.pop() if numbers else next(n for n in range(65535) if n not in thing.instances)
-        created = Path((thing.id, number))
-        thing.instances[number] = thing.template()
+        created = path / numbers.pop() if numbers else self.next(path)
+        thing.instances[created[1]] = thing.template()
         try:
             self.write(created, [entry for entry in entries if len(entry.path) > 2], replace=False)
         except RequestError:
-            del thing.instances[number]
+            del thing.instances[created[1]]
             raise
         return created
+
+    def next(self, path: Path) -> Path:
+        """The first Instance of an Object that is not there."""
+        instances = self.object(path).instances
+        return path / next(number for number in range(65535) if number not in instances)
 
     def delete(self, path: Path) -> None:
         """An Instance, or an instance of a Resource."""

@@ -1,0 +1,74 @@
+"""``lwm2m queue``: what waits for a device; and taking a message back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lwm2m_server.cli.client import Client, segment
+from lwm2m_server.cli.exits import Misuse
+from lwm2m_server.cli.options import client_options
+from lwm2m_server.cli.tables import show_table
+from lwm2m_server.cli.values import clock
+
+HEADING = ("id", "message", "since", "until", "")
+
+
+@click.command()
+@click.argument("endpoint")
+@click.option("--cancel", "canceled", metavar="ID", help="Take this message back.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list.")
+@client_options
+def queue(
+    endpoint: str,
+    canceled: str | None,
+    as_json: bool,
+    url: str,
+    tenant: str | None,
+    token_file: Path | None,
+) -> None:
+    """What waits for a device, in the order it will be sent: since when, and until when."""
+    client = Client.of(url, tenant, token_file)
+    messages = client.device(endpoint)["messages"]
+    if canceled is not None:
+        if canceled not in (message["id"] for message in messages):
+            raise Misuse(f"no message {canceled} waits for {endpoint}")
+        client.delete(f"/{segment(canceled)}")
+        click.echo(f"{canceled} taken back")
+    elif as_json:
+        click.echo(json.dumps(messages))
+    elif messages:
+        show_table(HEADING, [_row(message) for message in messages])
+    else:
+        click.echo(f"nothing waits for {endpoint}", err=True)
+
+
+def _row(message: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        message["id"],
+        message_text(message["content"]),
+        clock(message["createdAt"]),
+        clock(message["expiresAt"]),
+        "under way" if message["inFlight"] else "",
+    )
+
+
+def message_text(content: str) -> str:
+    """A message in a line; one that was sent as JSON reads as one that was sent as text."""
+    try:
+        document = json.loads(content)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        return " ".join(content.split())
+    value = document.get("value", "")
+    parts = (
+        document.get("method"),
+        document.get("path"),
+        value if isinstance(value, str) else json.dumps(value),
+    )
+    return " ".join(str(part) for part in parts if part not in (None, ""))
