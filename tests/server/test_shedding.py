@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import random
 import socket
 import sys
@@ -12,6 +13,10 @@ from lwm2m_server.coap.shedding import CEILING, SOURCES, Queue, Shedder, queue_o
 
 LIMIT = 1_000_000
 CALM, FULL = Queue(0, LIMIT, 0), Queue(LIMIT // 2, LIMIT, 0)
+
+
+def packed(text):
+    return ipaddress.ip_address(text).packed
 
 
 class Scene:
@@ -31,7 +36,7 @@ class Scene:
         self.queue = FULL
         self.pass_time(1.0)
 
-    def admitted(self, source: str, count: int, seconds: float) -> int:
+    def admitted(self, source: bytes, count: int, seconds: float) -> int:
         """Of so many datagrams spread over this time."""
         found = 0
         for _ in range(count):
@@ -65,15 +70,15 @@ def test_datagrams_lost_in_the_kernel_are_strain_too(scene):
 
 def test_who_floods_is_clipped_to_the_share_and_others_are_heard(scene):
     scene.strain()
-    assert scene.admitted("127.1.0.1", 1000, 10) in range(22, 26)
+    assert scene.admitted(packed("127.1.0.1"), 1000, 10) in range(22, 26)
     assert scene.shedder.shed in range(975, 979)
     # A device that says something every second notices nothing.
-    assert scene.admitted("127.1.0.2", 20, 20) == 20
+    assert scene.admitted(packed("127.1.0.2"), 20, 20) == 20
 
 
 def test_a_small_burst_is_admitted_whole(scene):
     scene.strain()
-    assert [scene.shedder.admits("a", scene.now) for _ in range(12)] == [True] * 4 + [False] * 8
+    assert [scene.shedder.admits(b"a   ", scene.now) for _ in range(12)] == [True] * 4 + [False] * 8
 
 
 def test_shares_grow_again_and_then_nobody_is_held_back(scene):
@@ -105,7 +110,7 @@ def test_a_flood_settles_at_what_can_be_done():
         for _ in range(min(64, int(waiting))):
             scene.now += 3e-6
             waiting -= 1
-            source = f"127.1.{rng.randrange(4)}.{rng.randrange(250)}"
+            source = bytes([127, 1, rng.randrange(4), rng.randrange(250)])
             if not scene.shedder.strained or scene.shedder.admits(source, scene.now):
                 done += 1
                 scene.now += 2e-4
@@ -113,7 +118,7 @@ def test_a_flood_settles_at_what_can_be_done():
         waiting = min(5000, waiting + flood * (scene.now - began))
         if asked < scene.now - 100:
             asked += 1
-            heard += scene.shedder.admits("127.2.0.1", scene.now)
+            heard += scene.shedder.admits(packed("127.2.0.1"), scene.now)
     assert heard == asked >= 10
     assert done > 25_000
     assert scene.shedder.share > 2
@@ -122,20 +127,20 @@ def test_a_flood_settles_at_what_can_be_done():
 def test_memory_and_work_are_bounded(scene):
     scene.strain()
     for number in range(5 * SOURCES):
-        scene.shedder.admits(f"s{number}", scene.now)
+        scene.shedder.admits(number.to_bytes(4, "big"), scene.now)
         if number % 64 == 0:
             scene.shedder.turn(scene.now)
     assert len(scene.shedder._young) + len(scene.shedder._old) <= 2 * SOURCES + 64
     # Still: the ones heard of lately are held to their share.
-    recent = f"s{5 * SOURCES - 1}"
+    recent = (5 * SOURCES - 1).to_bytes(4, "big")
     assert sum(scene.shedder.admits(recent, scene.now) for _ in range(20)) == 3
 
 
 def test_debts_survive_the_turn_of_generations(scene):
     scene.strain()
-    assert scene.admitted("a", 1000, 4.9) < 22
+    assert scene.admitted(b"a   ", 1000, 4.9) < 22
     scene.pass_time(0.2)
-    assert scene.admitted("a", 1000, 1.0) < 5
+    assert scene.admitted(b"a   ", 1000, 1.0) < 5
 
 
 @pytest.mark.parametrize(
@@ -145,14 +150,14 @@ def test_debts_survive_the_turn_of_generations(scene):
         ("2001:db8::1", "2001:db8::2", True),
         ("2001:db8::1", "2001:db8:0:1::1", False),
         ("::ffff:10.0.0.1", "::ffff:10.0.0.2", False),
-        ("fe80::1%2", "fe80::2%2", False),
+        ("fe80::1", "fe80::2", False),
     ],
 )
 def test_what_counts_as_one_source(scene, one, other, same):
     scene.strain()
     for _ in range(20):
-        scene.shedder.admits(one, scene.now)
-    assert scene.shedder.admits(other, scene.now) is not same
+        scene.shedder.admits(packed(one), scene.now)
+    assert scene.shedder.admits(packed(other), scene.now) is not same
 
 
 def test_where_the_kernel_does_not_tell_nothing_is_shed():
@@ -182,7 +187,7 @@ def test_the_kernel_tells_what_waits_and_what_was_lost():
 def test_a_flood_is_told_once_a_minute(scene, capsys, caplog):
     scene.strain()
     for _ in range(100):
-        scene.admitted("a", 100, 1)
+        scene.admitted(b"a   ", 100, 1)
         scene.shedder.turn(scene.now)
     lines = (capsys.readouterr().out + caplog.text).splitlines()
     assert sum("too many datagrams" in line for line in lines) == 2

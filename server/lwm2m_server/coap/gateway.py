@@ -20,6 +20,7 @@ from lwm2m_server.coap.observations import Observations
 from lwm2m_server.coap.options import OBSERVE, number, reply_of
 from lwm2m_server.coap.recent import Recent
 from lwm2m_server.coap.replies import Replies
+from lwm2m_server.coap.shedding import Shedder, queue_of
 from lwm2m_server.coap.sockets import SocketAddress, Source, UdpSocket, bind
 from lwm2m_server.coap.timing import Timing
 
@@ -95,7 +96,9 @@ class Gateway:
         """
         bound = await bind(host, port)
         gateway = cls(uplink, timing)
-        gateway._assemble(UdpSocket(bound, gateway._received, gateway._unreachable, listener=listener))
+        shedder = Shedder(partial(queue_of, bound), floor=timing.fair_share)
+        udp = UdpSocket(bound, gateway._received, gateway._unreachable, shedder, listener=listener)
+        gateway._assemble(udp)
         return gateway
 
     def _assemble(self, udp: UdpSocket) -> None:

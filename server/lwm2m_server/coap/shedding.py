@@ -31,6 +31,9 @@ SOURCES = 20_000
 REPORT_EVERY = 60.0
 """Seconds between two lines in the log about the same flood."""
 
+MAPPED, LINK_LOCAL = bytes(10) + b"\xff\xff", b"\xfe\x80"
+"""How an IPv4 address begins that is written as IPv6, and one that is nobody's prefix (RFC 4291)."""
+
 # Linux constants the socket module of Python 3.11 does not name (linux/sock_diag.h).
 SO_MEMINFO, RMEM_ALLOC, RCVBUF, DROPS, FIELDS = 55, 0, 1, 8, 9
 
@@ -77,14 +80,15 @@ class Shedder:
         self._dropped = 0
         self._changed_at = 0.0
         # Leaky buckets: how full, and when it was so full.
-        self._young: dict[str | bytes, tuple[float, float]] = {}
-        self._old: dict[str | bytes, tuple[float, float]] = {}
+        self._young: dict[bytes, tuple[float, float]] = {}
+        self._old: dict[bytes, tuple[float, float]] = {}
         self._born_at = 0.0
         self._reported = 0
         self._report_at = 0.0
 
     def turn(self, now: float) -> None:
-        """To be called before each reading of the socket. ``now`` in seconds of any steady clock."""
+        """Look at the queue; to be called now and then while more than a few datagrams wait, and while
+        ``strained``. ``now`` in seconds of any steady clock."""
         queue = self._queue()
         if queue is None:
             return
@@ -98,9 +102,9 @@ class Shedder:
         if self.shed != self._reported and now >= self._report_at:
             self._report(now)
 
-    def admits(self, host: str, now: float) -> bool:
-        """Whether a datagram from this address is within its source's share."""
-        source, share = _source(host), self.share
+    def admits(self, address: bytes, now: float) -> bool:
+        """Whether a datagram from this address, of 4 or 16 bytes, is within its source's share."""
+        source, share = _source(address), self.share
         level, at = self._young.get(source) or self._old.get(source, (0.0, now))
         level = max(0.0, level - (now - at) * share)
         admitted = level < max(share, BURST)
@@ -139,8 +143,8 @@ class Shedder:
         self._reported, self._report_at = self.shed, now + REPORT_EVERY
 
 
-def _source(host: str) -> str | bytes:
+def _source(address: bytes) -> bytes:
     """An IPv4 address; of an IPv6 address the prefix, since who has one address has the whole /64."""
-    if ":" not in host or "." in host or host.startswith("fe80"):
-        return host
-    return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8]
+    if len(address) == 16 and not address.startswith((MAPPED, LINK_LOCAL)):
+        return address[:8]
+    return address

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from lwm2m_engine.coap import Peer
 from lwm2m_server.coap.batches import LARGEST_SENT, MOST, Batches
+from lwm2m_server.coap.shedding import Shedder
 
 SocketAddress: TypeAlias = tuple[Any, ...]
 
@@ -45,7 +46,8 @@ class UdpSocket:
     """A bound, non-blocking socket, read by the event loop until ``close``.
 
     ``received`` gets every datagram; ``failed`` every ICMP or send error that can be attributed to a
-    destination. Bound to ``[::]`` it takes IPv4 too, unless ``0.0.0.0`` is taken. ``listener`` is the
+    destination. While more arrives than ``received`` can deal with, ``shedder`` says whose datagrams it
+    gets. Bound to ``[::]`` it takes IPv4 too, unless ``0.0.0.0`` is taken. ``listener`` is the
     name of this server's endpoint in the ``peer`` of each source.
     """
 
@@ -54,12 +56,14 @@ class UdpSocket:
         bound: socket.socket,
         received: Callable[[bytes, Source], None],
         failed: Callable[[OSError, SocketAddress], None],
+        shedder: Shedder,
         *,
         listener: str = "coap",
     ) -> None:
         self._socket = bound
         self._received = received
         self._failed = failed
+        self._shedder = shedder
         self._listener = listener
         self._six = bound.family == socket.AF_INET6
         host = bound.getsockname()[0]
@@ -100,9 +104,20 @@ class UdpSocket:
             # Or woken for nothing: there may be errors whose notice an earlier call used up.
             self._read_errors()
             return
+        if len(arrived) == BURST or self._shedder.strained:
+            arrived = self._shed(arrived)
         sources, received = self._sources, self._received
         for data, key in arrived:
             received(data, sources.get(key) or self._learn(key))
+
+    def _shed(self, arrived: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Those datagrams that are within the share of their source: all, unless too many wait."""
+        shedder, now = self._shedder, self._loop.time()
+        shedder.turn(now)
+        if not shedder.strained:
+            return arrived
+        address = slice(8, 24) if self._six else slice(4, 8)
+        return [one for one in arrived if shedder.admits(one[1][address], now)]
 
     def _learn(self, key: bytes) -> Source:
         """The source that address and ancillary data, as the kernel has them, stand for."""
