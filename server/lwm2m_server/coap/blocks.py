@@ -19,6 +19,8 @@ MAX_BODIES = 256
 EXCHANGE_LIFETIME = 247.0
 """Seconds (RFC 7252, 4.8.2)."""
 RESERVED_EXPONENT = 7
+MAX_NUMBER = (1 << 20) - 1
+"""The last number a Block option has room for."""
 
 
 class Block(NamedTuple):

@@ -1,6 +1,6 @@
-"""``Channel``: requests to devices through aiocoap, block-wise in both directions.
+"""``Channel``: requests to devices through aiocoap's request interface, block-wise in both directions.
 
-This module and ``layers`` are the only ones that import aiocoap.
+This module and ``layers`` are the only ones of the native stack that import aiocoap.
 """
 
 # mypy: allow-untyped-calls
@@ -10,36 +10,54 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import attrs
+import structlog
 from aiocoap import error
-from aiocoap.message import Message
-from aiocoap.numbers.codes import Code
-from aiocoap.protocol import BlockwiseRequest, Context
+from aiocoap.protocol import Context
 
 from lwm2m_engine.coap import CoapReply, CoapRequest
 from lwm2m_server.coap import wire
-from lwm2m_server.coap.layers import (
-    ACKNOWLEDGED,
-    Address,
-    Exchanges,
-    Packet,
-    Tokens,
-    Transport,
-    Tuning,
-    nobody_minds,
-    reason_of,
-)
-from lwm2m_server.coap.options import UINT_LENGTHS, reply_of
+from lwm2m_server.coap.exchanges import Exchanges, Notice, nobody_minds
+from lwm2m_server.coap.layers import Link, Single, Tokens
+from lwm2m_server.coap.message_ids import MessageIds
+from lwm2m_server.coap.options import OBSERVE, number, reply_options
+from lwm2m_server.coap.questions import Question, Response, reason_of
 from lwm2m_server.coap.sockets import SocketAddress, Source, UdpSocket
 from lwm2m_server.coap.timing import Timing
+from lwm2m_server.coap.transfer import Answer, Part, Transfer, TransferBroken
+from lwm2m_server.coap.wheel import Timer, Wheel
 
 LOGGER = "lwm2m_server.aiocoap"
+NO_EXCHANGE = -1
+"""For requests that are no exchange of the engine."""
+
+log = structlog.get_logger(__name__)
+
+Progress = Callable[[int, int, int], object]
+"""Called with an exchange, the bytes of its request the device has acknowledged, and bytes in all."""
+
+
+class Asker(Protocol):
+    """Who hears what becomes of a request, by the number of its exchange.
+
+    ``answered`` or ``failed`` ends it, unless it is aborted before.
+    """
+
+    def answered(self, exchange: int, reply: CoapReply) -> object: ...
+
+    def acknowledged(self, exchange: int) -> object:
+        """The device has the whole request; the response is still to come."""
+        ...
+
+    def failed(self, exchange: int, reason: str) -> object:
+        """``timeout``, ``reset``, ``unreachable`` or ``undecodable``."""
+        ...
 
 
 class ExchangeFailed(Exception):
-    """No usable response; ``reason`` is ``timeout``, ``reset``, ``unreachable`` or ``undecodable``."""
+    """No usable response; ``reason`` is as in ``Asker.failed``."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -49,65 +67,92 @@ class ExchangeFailed(Exception):
 class Channel:
     """The client half of the endpoint.
 
-    ``failed(address, reason)`` is called when a remote is given up, beside the exception that ends a
-    ``request``.
+    ``given_up(address, reason)`` is called when a peer is given up, beside what ends each request.
     """
 
     def __init__(
-        self,
-        udp: UdpSocket,
-        timing: Timing,
-        failed: Callable[[SocketAddress, str], None],
+        self, udp: UdpSocket, timing: Timing, given_up: Callable[[SocketAddress, str], object]
     ) -> None:
         # Everything of interest is reported through the callbacks; what is left is noise of strangers.
         logging.getLogger(LOGGER).setLevel(logging.CRITICAL)
-        self._context = Context(loop=asyncio.get_running_loop(), loggername=LOGGER)
-        self._tokens = Tokens(self._context, failed)
-        self._exchanges = Exchanges(self._tokens)
-        self._exchanges.message_interface = Transport(udp)
-        self._tokens.token_interface = self._exchanges
-        self._context.request_interfaces.append(self._tokens)
-        self._tuning = {reliable: Tuning(timing, reliable) for reliable in (True, False)}
+        loop = asyncio.get_running_loop()
+        self._udp = udp
+        self._given_up = given_up
+        self.timing = timing
+        self.wheel = Wheel(loop)
+        self.context = Context(loop=loop, loggername=LOGGER)
+        self._exchanges = Exchanges(udp, self.wheel, timing, self._silent)
+        self._link = Link(udp, self._exchanges, MessageIds(loop.time))
+        self.tokens = Tokens(self.context, self._link)
+        self.context.request_interfaces.append(self.tokens)
+        self.asked: dict[int, Asked] = {}
 
     # --- what arrives ---
 
     def expects(self, token: bytes, source: Source) -> bool:
         """True if a request with this token is under way to there."""
-        return (token, Address(source)) in self._tokens.outgoing_requests
+        return self.tokens.expects(token, source.address)
 
     def receive(self, message: wire.Message, source: Source) -> None:
         """An expected response, or an empty Acknowledgement or Reset."""
-        self._exchanges.dispatch_message(_incoming(message, source))
+        if message.type in (wire.ACK, wire.RST):
+            outgoing = self._exchanges.settle(source.address, message.mid)
+            if message.code == wire.EMPTY:
+                if outgoing is not None:
+                    (outgoing.reset if message.type == wire.RST else outgoing.acknowledged)()
+                return
+        self.tokens.process_response(Response(message, source))
+        if message.type == wire.CON:
+            self._udp.send(wire.acknowledgement(message.mid), source)
 
     def acknowledge(self, message: wire.Message, source: Source) -> None:
-        """Stop retransmitting what this Acknowledgement or response is about."""
-        empty = Message(code=message.code, _mtype=message.type, _mid=message.mid)
-        empty.remote = Address(source)
-        self._exchanges._remove_exchange(empty)
+        """Stop retransmitting what this response in an Acknowledgement is about."""
+        self._exchanges.settle(source.address, message.mid)
 
     def unreachable(self, problem: OSError, address: SocketAddress) -> None:
-        """The network reports that this remote cannot be reached."""
-        self._exchanges.dispatch_error(problem, Address(Source(address)))
+        """The network reports that this peer cannot be reached."""
+        self._exchanges.hold(address, lambda: self._fail(address, error.NetworkError(str(problem))))
+
+    def _silent(self, address: SocketAddress) -> None:
+        self._fail(address, error.ConRetransmitsExceeded())
+
+    def _fail(self, address: SocketAddress, problem: error.Error) -> None:
+        self.tokens.fail(address, problem)
+        self._given_up(address, reason_of(problem))
 
     # --- what is sent ---
 
-    async def request(
-        self, request: CoapRequest, source: Source, acknowledged: Callable[[], None]
-    ) -> CoapReply:
-        """Ask and wait, block-wise in both directions; raises ``ExchangeFailed``."""
-        ACKNOWLEDGED.set(acknowledged)
-        message = self._message(request, source)
-        return await self._reply(self._context.request(message).response)
+    def ask(
+        self,
+        exchange: int,
+        request: CoapRequest,
+        source: Source,
+        asker: Asker,
+        progress: Progress | None = None,
+    ) -> None:
+        """Send a request, in blocks if it is long; the answer is reported when it is complete."""
+        asked = self.asked[exchange] = Asked(self, exchange, request, source, asker, progress)
+        asked.begin()
+
+    def abort(self, exchange: int) -> bool:
+        """Send nothing more of it and report nothing; false if there is no such request."""
+        asked = self.asked.pop(exchange, None)
+        if asked is not None:
+            asked.abort()
+        return asked is not None
 
     async def complete(self, request: CoapRequest, first: wire.Message, source: Source) -> CoapReply:
         """The whole representation that ``first`` is the first block of; raises ``ExchangeFailed``."""
-        message = self._message(attrs.evolve(request, observe=None, confirmable=True), source)
-        beginning = _incoming(first, source)
-        rest = BlockwiseRequest._complete_by_requesting_block2(
-            self._context, message, beginning, self._context.log
+        waiting = _Waiting()
+        asked = Asked(
+            self, NO_EXCHANGE, attrs.evolve(request, observe=None, confirmable=True), source, waiting
         )
-        reply = await self._reply(rest)
-        return attrs.evolve(reply, observe=reply_of(first).observe)
+        try:
+            asked.take(Response(first, source).answer())
+            reply = await waiting.outcome
+        finally:
+            asked.abort()
+        return attrs.evolve(reply, observe=number(first.options, OBSERVE))
 
     def send(
         self,
@@ -115,76 +160,145 @@ class Channel:
         token: bytes,
         source: Source,
         *,
-        reset: Callable[[], None],
-        acknowledged: Callable[[], None],
-    ) -> tuple[int, Callable[[], None]]:
+        reset: Notice,
+        acknowledged: Notice,
+    ) -> tuple[int, Notice]:
         """Send with a token of our own; the answer is the caller's business.
 
         Returns the Message ID and how to stop retransmitting.
         """
-        message = self._message(request, source)
-        message.token = token
-        outer = ACKNOWLEDGED.set(acknowledged)
-        try:
-            stop = self._exchanges.send_message(message, reset)
-        finally:
-            ACKNOWLEDGED.reset(outer)
-        return message.mid, stop
+        question = Question(request, source)
+        question.token, question.acknowledged = token, acknowledged
+        stop = self._link.send_message(question, reset)
+        return question.mid, stop
 
     def respond(self, reply: CoapReply, token: bytes, source: Source) -> None:
         """A separate response (RFC 7252, 5.2.2), repeated until acknowledged."""
-        message = Message(code=Code(reply.code), payload=reply.payload, transport_tuning=self._tuning[True])
-        message.remote, message.token = Address(source), token
-        _set_reply_options(message, reply)
-        self._exchanges.send_message(message, nobody_minds)
-
-    def _message(self, request: CoapRequest, source: Source) -> Packet:
-        message = Message(
-            code=Code(request.code),
-            payload=request.payload,
-            transport_tuning=self._tuning[request.confirmable],
-            uri_path=request.path,
-            uri_query=request.query,
-            content_format=request.content_format,
-            accept=request.accept,
-            observe=request.observe,
-        )
-        message.remote = Address(source)
-        return message
-
-    async def _reply(self, response: Any) -> CoapReply:
-        try:
-            message = await response
-        except (error.Error, OSError) as problem:
-            raise ExchangeFailed(reason_of(problem)) from problem
-        return CoapReply(
-            int(message.code),
-            message.payload,
-            _integer(message.opt.content_format),
-            message.opt.location_path,
-            _integer(message.opt.observe),
-        )
+        mid = self.message_id(source)
+        response = wire.Message(wire.CON, reply.code, mid, token, reply_options(reply), reply.payload)
+        self._exchanges.send(wire.encode(response), source, mid)
 
     def message_id(self, source: Source) -> int:
-        """The next one for messages to there."""
-        mid: int = self._exchanges._next_message_id()
-        return mid
+        """The next one for this peer."""
+        return self._link.message_id(source.address)
+
+    def drop(self) -> None:
+        """Forget all requests under way; nothing is reported any more."""
+        for exchange in tuple(self.asked):
+            self.abort(exchange)
 
     async def close(self) -> None:
-        await self._context.shutdown()
+        self.wheel.close()
+        await self.context.shutdown()
 
 
-def _incoming(message: wire.Message, source: Source) -> Packet:
-    # Only options of legal length: aiocoap keeps every Content-Format number it ever saw.
-    legal = tuple(option for option in message.options if len(option[1]) <= UINT_LENGTHS.get(option[0], 255))
-    return Message.decode(wire.encode(message._replace(options=legal)), Address(source))
+class Asked:
+    """A request from its first message to its complete answer."""
+
+    __slots__ = (
+        "_asker",
+        "_channel",
+        "_exchange",
+        "_progress",
+        "_request",
+        "_source",
+        "_stop",
+        "_timer",
+        "_transfer",
+    )
+
+    def __init__(
+        self,
+        channel: Channel,
+        exchange: int,
+        request: CoapRequest,
+        source: Source,
+        asker: Asker,
+        progress: Progress | None = None,
+    ) -> None:
+        self._channel = channel
+        self._exchange = exchange
+        self._request = request
+        self._source = source
+        self._asker = asker
+        self._progress = progress
+        self._transfer = Transfer(request)
+        self._stop: Notice = nobody_minds
+        self._timer: Timer | None = None
+
+    def begin(self) -> None:
+        self._send(self._transfer.begin())
+
+    def take(self, answer: Answer) -> None:
+        """The answer to the last part: go on with the next one, or be done."""
+        transfer = self._transfer
+        before = transfer.sent
+        try:
+            following = transfer.proceed(answer)
+        except TransferBroken as problem:
+            log.warning("transfer broken off", peer=str(self._source.address), reason=str(problem))
+            self._fail("undecodable")
+            return
+        if self._progress is not None and transfer.total and transfer.sent != before:
+            self._progress(self._exchange, transfer.sent, transfer.total)
+        if isinstance(following, Part):
+            self._send(following)
+        else:
+            self._channel.asked.pop(self._exchange, None)
+            self._asker.answered(self._exchange, following)
+
+    def abort(self) -> None:
+        """Send nothing more of it; nothing is reported any more."""
+        self._rest()
+        self._stop()
+
+    def _send(self, part: Part) -> None:
+        channel = self._channel
+        question = Question(self._request, self._source, part)
+        if part.is_last:
+            question.acknowledged = self._acknowledged
+        pipe = Single(question, channel.context.log, self._heard)
+        self._stop = pipe.stop
+        # What has been sent so far is not in vain: each part has the whole time.
+        self._timer = channel.wheel.call_later(channel.timing.response_timeout, self._expired)
+        channel.tokens.request(pipe)
+
+    def _heard(self, response: Response | None, problem: Exception | type[Exception] | None) -> None:
+        self._rest()
+        if response is not None:
+            self.take(response.answer())
+        elif problem is not None:
+            self._fail(reason_of(problem))
+
+    def _acknowledged(self) -> None:
+        self._asker.acknowledged(self._exchange)
+
+    def _expired(self) -> None:
+        self._stop()
+        self._fail("timeout")
+
+    def _fail(self, reason: str) -> None:
+        self._channel.asked.pop(self._exchange, None)
+        self._asker.failed(self._exchange, reason)
+
+    def _rest(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
 
-def _set_reply_options(message: Packet, reply: CoapReply) -> None:
-    message.opt.location_path = reply.location
-    message.opt.content_format = reply.content_format
-    message.opt.observe = reply.observe
+class _Waiting:
+    """An asker that is awaited."""
 
+    def __init__(self) -> None:
+        self.outcome: asyncio.Future[CoapReply] = asyncio.get_running_loop().create_future()
 
-def _integer(value: int | None) -> int | None:
-    return None if value is None else int(value)
+    def answered(self, exchange: int, reply: CoapReply) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(reply)
+
+    def acknowledged(self, exchange: int) -> None:
+        """The rest of the time is the same."""
+
+    def failed(self, exchange: int, reason: str) -> None:
+        if not self.outcome.done():
+            self.outcome.set_exception(ExchangeFailed(reason))

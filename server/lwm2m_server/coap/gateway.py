@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol
 
 import structlog
@@ -14,7 +13,7 @@ from lwm2m_engine.engine.step import Perform
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
 from lwm2m_server.coap.background import Background
-from lwm2m_server.coap.channel import Channel, ExchangeFailed
+from lwm2m_server.coap.channel import Channel, Progress
 from lwm2m_server.coap.inbound import Inbound
 from lwm2m_server.coap.observations import Observations
 from lwm2m_server.coap.options import OBSERVE, number, reply_of
@@ -74,11 +73,11 @@ class Uplink(Protocol):
 class Gateway:
     """A CoAP endpoint. Make it with ``Gateway.start``, end it with ``close``."""
 
-    def __init__(self, uplink: Uplink, timing: Timing) -> None:
+    def __init__(self, uplink: Uplink, timing: Timing, progress: Progress | None) -> None:
         self._uplink = uplink
         self._timing = timing
         self._tasks = Background()
-        self._running: dict[int, asyncio.Task[None]] = {}
+        self._progress = progress
 
     @classmethod
     async def start(
@@ -89,16 +88,24 @@ class Gateway:
         *,
         listener: str = "coap",
         timing: Timing = Timing(),  # noqa: B008 - frozen
+        progress: Progress | None = None,
     ) -> Gateway:
         """Listen on ``host`` (a name, an IPv4 or an IPv6 address) and ``port`` (0 takes a free one).
+
+        ``progress`` hears of each block of a long request that a device has acknowledged.
 
         Raises ``OSError`` that names the address, with ``errno`` telling the cause.
         """
         bound = await bind(host, port)
+<<<<<<< HEAD
+        gateway = cls(uplink, timing, progress)
+        gateway._assemble(UdpSocket(bound, gateway._received, gateway._unreachable, listener=listener))
+=======
         gateway = cls(uplink, timing)
         shedder = Shedder(partial(queue_of, bound), floor=timing.fair_share)
         udp = UdpSocket(bound, gateway._received, gateway._unreachable, shedder, listener=listener)
         gateway._assemble(udp)
+>>>>>>> 2f0a21b5844e0a6819ff130e8e4ae137862db389
         return gateway
 
     def _assemble(self, udp: UdpSocket) -> None:
@@ -130,37 +137,12 @@ class Gateway:
         if effect.token is not None:
             self._observations.start(effect, effect.token, source)
         else:
-            self._running[effect.exchange] = self._tasks.start(self._request(effect, source))
+            self._channel.ask(effect.exchange, effect.request, source, self._uplink, self._progress)
 
     def abort(self, exchange: int) -> None:
         """Stop retransmitting; nothing is reported any more."""
-        task = self._running.pop(exchange, None)
-        if task is not None:
-            task.cancel()
-        else:
+        if not self._channel.abort(exchange):
             self._observations.abort(exchange)
-
-    async def _request(self, effect: Perform, source: Source) -> None:
-        exchange, reason = effect.exchange, ""
-        try:
-            async with asyncio.timeout(self._timing.response_timeout):
-                reply = await self._channel.request(
-                    effect.request, source, partial(self._acknowledged, exchange)
-                )
-        except TimeoutError:
-            reason = "timeout"
-        except ExchangeFailed as problem:
-            reason = problem.reason
-        # From here on an abort must not interrupt the hub.
-        if self._running.pop(exchange, None) is None:
-            return
-        if reason:
-            self._uplink.failed(exchange, reason)
-        else:
-            self._uplink.answered(exchange, reply)
-
-    def _acknowledged(self, exchange: int) -> None:
-        self._uplink.acknowledged(exchange)
 
     def _given_up(self, address: SocketAddress, reason: str) -> None:
         self._observations.failed(address, reason)
@@ -210,8 +192,7 @@ class Gateway:
     async def close(self) -> None:
         """Answer what is being worked on, drop the rest, and close the socket."""
         self._udp.stop_reading()
-        for exchange in list(self._running):
-            self.abort(exchange)
+        self._channel.drop()
         self._observations.close()
         await self._tasks.finish(GRACE)
         await self._inbound.finish(GRACE)

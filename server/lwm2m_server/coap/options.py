@@ -9,6 +9,7 @@ from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap.wire import CON, Message, Option
 
 URI_HOST = 3
+ETAG = 4
 OBSERVE = 6
 URI_PORT = 7
 LOCATION_PATH = 8
@@ -18,6 +19,7 @@ URI_QUERY = 15
 ACCEPT = 17
 BLOCK2 = 23
 BLOCK1 = 27
+SIZE2 = 28
 PROXY_URI = 35
 PROXY_SCHEME = 39
 SIZE1 = 60
@@ -25,7 +27,7 @@ SIZE1 = 60
 UNDERSTOOD = frozenset({URI_HOST, URI_PORT, URI_PATH, URI_QUERY, ACCEPT, BLOCK2, BLOCK1})
 """The critical (odd) options a request may carry. Any name and port is taken for ours."""
 
-UINT_LENGTHS = {OBSERVE: 3, CONTENT_FORMAT: 2, ACCEPT: 2, BLOCK2: 3, BLOCK1: 3}
+UINT_LENGTHS = {OBSERVE: 3, CONTENT_FORMAT: 2, ACCEPT: 2, BLOCK2: 3, BLOCK1: 3, SIZE1: 4, SIZE2: 4}
 
 _NUMBERS = frozenset({OBSERVE, CONTENT_FORMAT, ACCEPT})
 
