@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -97,15 +98,10 @@ class Gateway:
         Raises ``OSError`` that names the address, with ``errno`` telling the cause.
         """
         bound = await bind(host, port)
-<<<<<<< HEAD
         gateway = cls(uplink, timing, progress)
-        gateway._assemble(UdpSocket(bound, gateway._received, gateway._unreachable, listener=listener))
-=======
-        gateway = cls(uplink, timing)
         shedder = Shedder(partial(queue_of, bound), floor=timing.fair_share)
         udp = UdpSocket(bound, gateway._received, gateway._unreachable, shedder, listener=listener)
         gateway._assemble(udp)
->>>>>>> 2f0a21b5844e0a6819ff130e8e4ae137862db389
         return gateway
 
     def _assemble(self, udp: UdpSocket) -> None:
