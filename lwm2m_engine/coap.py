@@ -57,6 +57,11 @@ def is_success(code: int) -> bool:
     return code >> 5 == 2
 
 
+def is_server_error(code: int) -> bool:
+    """True for the 5.xx class: the same may work later."""
+    return code >> 5 == 5
+
+
 @attrs.frozen(slots=True)
 class CoapRequest:
     """A request in either direction, complete (block-wise transfer has happened below).
@@ -97,6 +102,11 @@ class Peer(NamedTuple):
     port: int
     listener: str = "coap"
     identity: str | None = None
+
+    @property
+    def is_connection(self) -> bool:
+        """True over TCP and the like (``coap+tcp``): what was observed ends with the connection."""
+        return "+" in self.listener
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -2,7 +2,14 @@
 
 from lwm2m_engine.engine.core import Engine
 from lwm2m_engine.engine.hooks import Hooks, Verdict
-from lwm2m_engine.engine.records import DeviceRecord, Liveness, Observation, Registration, Waiting
+from lwm2m_engine.engine.records import (
+    DeviceRecord,
+    Liveness,
+    Observation,
+    PowerSaving,
+    Registration,
+    Waiting,
+)
 from lwm2m_engine.engine.settings import EngineSettings
 from lwm2m_engine.engine.step import Abort, Effect, Perform, Step
 
@@ -16,6 +23,7 @@ __all__ = [
     "Liveness",
     "Observation",
     "Perform",
+    "PowerSaving",
     "Registration",
     "Step",
     "Verdict",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lwm2m_engine.attributes import Attributes, check_attributes, effective, updated
 from lwm2m_engine.coap import Code
 from lwm2m_engine.engine.devices import Device
+from lwm2m_engine.engine.relations import GATEWAY
 from lwm2m_engine.engine.state import State
 from lwm2m_engine.errors import RequestError, ValueRejected
 from lwm2m_engine.messages.requests import (
@@ -24,9 +25,6 @@ from lwm2m_engine.messages.requests import (
 )
 from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import ROOT, Path
-
-GATEWAY = 25
-"""OMA object 25, LwM2M Gateway: end devices lie below the prefixes it names."""
 
 
 def check(state: State, device: Device, request: Request, *, assigned: bool = True) -> None:

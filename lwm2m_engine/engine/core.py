@@ -10,6 +10,8 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 
+import attrs
+
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
 from lwm2m_engine.codecs import Codecs
 from lwm2m_engine.engine import (
@@ -21,13 +23,13 @@ from lwm2m_engine.engine import (
     registrations,
     restoration,
 )
-from lwm2m_engine.engine.devices import Device
+from lwm2m_engine.engine.devices import NEVER, Device
 from lwm2m_engine.engine.events import Deregistered
 from lwm2m_engine.engine.hooks import Hooks
-from lwm2m_engine.engine.records import DeviceRecord, Registration, Waiting
+from lwm2m_engine.engine.records import DeviceRecord, PowerSaving, Registration, Waiting
 from lwm2m_engine.engine.settings import EngineSettings
 from lwm2m_engine.engine.state import State
-from lwm2m_engine.engine.step import Step
+from lwm2m_engine.engine.step import Abort, Step
 from lwm2m_engine.engine.turn import Turn
 from lwm2m_engine.errors import RequestError, UnknownDevice
 from lwm2m_engine.mapping.table import MappingTable
@@ -188,6 +190,26 @@ class Engine:
             restoration.restore(self._state, record, turn, resume=resume)
         return self._done(turn)
 
+    def set_power_saving(self, endpoint: str, power: PowerSaving | None, now: float) -> Step:
+        """From now on the device can hear when ``power`` says; ``None`` for what it registered with.
+
+        Raises ``UnknownDevice``.
+        """
+        turn = Turn(now)
+        device = self._device(endpoint)
+        device.power = power
+        presence.follow(self._state, device, turn)
+        outbox.advance(self._state, device, turn)
+        return self._done(turn)
+
+    def set_awake_window(self, endpoint: str, seconds: float | None, now: float) -> Step:
+        """How long this device listens after each contact; ``None`` for the setting.
+
+        Raises ``UnknownDevice``.
+        """
+        power = self._device(endpoint).power or PowerSaving()
+        return self.set_power_saving(endpoint, attrs.evolve(power, awake_window=seconds), now)
+
     def registration(self, endpoint: str) -> Registration | None:
         """The live registration of a device."""
         device = self._state.devices.get(endpoint)
@@ -220,9 +242,7 @@ class Engine:
 
     def swap(self, catalog: Catalog, table: MappingTable) -> None:
         """Use other models and mappings from the next input on."""
-        self._state.catalog, self._state.table = catalog, table
-        for device in self._state.devices.values():
-            device.view = self._state.view(device.registration)
+        self._state.swap(catalog, table)
 
     # --- inner ---------------------------------------------------------------------------------------
 
@@ -260,6 +280,9 @@ class Engine:
         now = turn.now
         if device.expires_at is not None and device.expires_at <= now:
             registrations.expire(self._state, device, turn)
+        if device.exchange is not None and (device.exchange.expires_at or NEVER) <= now:
+            turn.do(Abort(device.endpoint, device.exchange.id))
+            answers.failed(self._state, device.exchange.id, "timeout", turn)
         if device.awake_until is not None and device.awake_until <= now and device.exchange is None:
             presence.sleep(device, turn)
             presence.listen_later(device, turn)

@@ -47,6 +47,10 @@ class Exchange:
     content_format: int | None
     """Format asked for or written in, when the engine chose it and may try another."""
     token: bytes | None = None
+    expires_at: float | None = None
+    """When the engine itself stops waiting; ``None`` leaves that to the transport."""
+    early: bool = False
+    """A notification came before the answer."""
 
 
 @attrs.define(slots=True, eq=False)
@@ -94,7 +98,9 @@ class Device:
     @property
     def sleeps(self) -> bool:
         """Whether it listens only for a while after each contact."""
-        return self.registration is not None and (self.registration.queue_mode or self.power is not None)
+        if self.registration is None:
+            return False
+        return self.registration.queue_mode or (self.power is not None and self.power.sleeps)
 
     @property
     def unread(self) -> tuple[Path, ...]:
@@ -119,6 +125,8 @@ class Device:
             due = self.liveness.expires_at + self.grace
         if self.exchange is None and self.awake_until is not None and self.awake_until < due:
             due = self.awake_until
+        elif self.exchange is not None and self.exchange.expires_at is not None:
+            due = min(due, self.exchange.expires_at)
         if self.resume_at is not None and self.resume_at < due:
             due = self.resume_at
         if self.outbox:

@@ -178,8 +178,9 @@ class Observed:
 class ObservationEnded:
     """An observe relation is over.
 
-    For good when ``cancelled`` or ``refused``. Still wanted when it ended with the ``registration``, or is
-    ``suspended`` (the device has it no more, or cannot at present): then it is asked for again.
+    For good when ``cancelled``, ``refused``, or ``replaced`` by one for the same paths. Still wanted when it
+    ended with the ``registration``, or is ``suspended`` (the device has it no more, or cannot at present):
+    then it is asked for again.
     """
 
     endpoint: str

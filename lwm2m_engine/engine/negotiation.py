@@ -43,7 +43,7 @@ def choose(device: Device, request: Single) -> int | None:
     """The format to accept or to write in; ``None`` leaves the choice to the device."""
     if isinstance(request, (Cancel, CancelComposite)):
         # Its options are those of the Observe it ends (RFC 7641, 3.6).
-        relation = relations.known(device, request)
+        relation = relations.live(device, request)
         return relation.accept if relation is not None else None
     explicit = _explicit(request)
     if explicit is not None:

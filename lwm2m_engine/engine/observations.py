@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer, is_success
-from lwm2m_engine.engine import outbox
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer, is_server_error, is_success
+from lwm2m_engine.engine import outbox, relations
 from lwm2m_engine.engine.devices import Device
-from lwm2m_engine.engine.events import ObservationEnded, Received
+from lwm2m_engine.engine.events import Received
 from lwm2m_engine.engine.presence import heard
 from lwm2m_engine.engine.records import Observation
 from lwm2m_engine.engine.reports import report
@@ -15,7 +15,7 @@ from lwm2m_engine.errors import RequestError
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.paths import ROOT
 
-SEND_FORMATS = frozenset({ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR})
+SEND_FORMATS = frozenset({ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR, ContentFormat.LWM2M_CBOR})
 _FRESH_AFTER = 128.0
 """Seconds after which any Observe number is newer than the last one (RFC 7641, 3.4)."""
 _HALF = 1 << 23
@@ -24,8 +24,10 @@ _HALF = 1 << 23
 def notified(state: State, token: bytes, reply: CoapReply, peer: Peer, turn: Turn) -> bool:
     """A message carried ``token``; false if no relation (of this peer) has it: answer with a Reset."""
     device = state.by_token.get(token)
-    observation = device.observations.get(token) if device is not None else None
-    if device is None or observation is None or not _is_peer(device, peer):
+    if device is None or not _is_peer(device, peer):
+        return False
+    observation = device.observations.get(token) or relations.begin_early(state, device, token, reply, turn)
+    if observation is None:
         return False
     heard(state, device, turn)
     if reply.observe is not None and not _is_fresh(device, token, reply.observe, turn.now):
@@ -34,8 +36,10 @@ def notified(state: State, token: bytes, reply: CoapReply, peer: Peer, turn: Tur
     _report(state, device, observation, reply, turn)
     if not is_success(reply.code) or reply.observe is None:
         # RFC 7641, 3.2: an error, or an answer without the option, ends the relation.
-        state.drop(device, token)
-        turn.tell(ObservationEnded(device.endpoint, turn.now, observation, "refused"))
+        if is_server_error(reply.code):
+            relations.suspend(state, device, token, turn)
+        else:
+            relations.end(state, device, token, turn, "refused")
     outbox.advance(state, device, turn)
     return True
 
@@ -47,7 +51,7 @@ def send(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> CoapRepl
         raise RequestError(Code.BAD_REQUEST, "no registration of this client")
     heard(state, device, turn)
     if request.content_format not in SEND_FORMATS:
-        raise RequestError(Code.UNSUPPORTED_CONTENT_FORMAT, "a Send is SenML JSON or SenML CBOR")
+        raise RequestError(Code.UNSUPPORTED_CONTENT_FORMAT, "a Send is SenML JSON, SenML CBOR or LwM2M CBOR")
     error = report(
         state,
         device,

@@ -39,6 +39,7 @@ from lwm2m_engine.messages.requests import (
 from lwm2m_engine.messages.wire import below, coap_request
 from lwm2m_engine.paths import Path
 
+COMPOSITES = (ReadComposite, WriteComposite, ObserveComposite, CancelComposite)
 NOT_REPEATABLE = (Execute, Create)
 """Requests that must not reach a device twice."""
 
@@ -202,7 +203,8 @@ def _start(state: State, device: Device, turn: Turn, job: Job, step: Single) -> 
         fail(device, turn, job, "refused", str(error))
         return
     request = state.hooks.outgoing(device.endpoint, request) or request
-    exchange = Exchange(next(state.exchanges), step, content_format, _token(state, device, step))
+    expires_at = turn.now + state.settings.composite_timeout if isinstance(step, COMPOSITES) else None
+    exchange = Exchange(next(state.exchanges), step, content_format, _token(state, device, step), expires_at)
     if exchange.token is not None:
         # From now on a notification may arrive at any moment.
         state.by_token[exchange.token] = device
@@ -236,11 +238,14 @@ def _written_at(step: Write | Create | WriteComposite) -> Path:
 
 
 def _token(state: State, device: Device, step: Single) -> bytes | None:
-    """Observations have tokens of their own; the same paths keep the one they have (RFC 7641, 3.1)."""
+    """Observations have tokens of their own; the same paths keep the one they have (RFC 7641, 3.1).
+
+    A new registration has new ones: what a client goes on to send under the old ones gets a Reset.
+    """
     if relations.place(step) is None:
         return None
-    known = relations.known(device, step)
-    return known.token if known is not None else state.tokens()
+    live = relations.live(device, step)
+    return live.token if live is not None else state.tokens()
 
 
 def _finish_without_exchange(device: Device, turn: Turn, job: Job) -> None:

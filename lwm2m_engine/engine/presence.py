@@ -56,6 +56,16 @@ def resume(state: State, device: Device, turn: Turn) -> None:
         device.asleep_since = until if until <= turn.now else None
 
 
+def follow(state: State, device: Device, turn: Turn) -> None:
+    """Other times hold: a device that listens goes on to, one that sleeps sleeps until it is heard."""
+    if not device.sleeps:
+        if device.asleep_since is not None and device.awake_until is None:
+            _wake(device, turn)
+        device.awake_until = device.asleep_since = None
+    elif device.awake_until is not None or device.asleep_since is None:
+        heard(state, device, turn)
+
+
 def _window(state: State, device: Device) -> float:
     own = device.power.awake_window if device.power is not None else None
     return state.settings.awake_window if own is None else own

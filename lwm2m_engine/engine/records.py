@@ -101,16 +101,22 @@ class Waiting:
 
 @attrs.frozen(slots=True)
 class PowerSaving:
-    """When a device can hear, if it does not listen all the time. Times are seconds.
+    """When a device can hear, beyond what it says itself when it registers. Times are seconds.
 
-    With PSM, and in queue mode, it sleeps after ``awake_window`` until it speaks itself. With eDRX it also
+    In queue mode, and with ``psm``, it sleeps after ``awake_window`` until it speaks again. With eDRX it also
     listens for ``paging_window`` once every ``edrx_cycle`` (3GPP TS 23.682, 4.5.4 and 4.5.13).
     """
 
     awake_window: float | None = attrs.field(default=None, validator=optional(gt(0)))
     """How long it listens after each contact, the active timer of PSM; ``None`` for the engine's setting."""
+    psm: bool = False
+    """It sleeps even though it did not register in queue mode."""
     edrx_cycle: float | None = attrs.field(default=None, validator=optional(gt(0)))
     paging_window: float = attrs.field(default=10.0, validator=gt(0))
+
+    @property
+    def sleeps(self) -> bool:
+        return self.psm or self.edrx_cycle is not None
 
 
 @attrs.frozen(slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -36,7 +38,9 @@ MAX_WARNINGS = 20
 
 def register(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> CoapReply:
     """``POST /rd``: a new registration; one that was alive under the same name ends (B1, 6.2.1)."""
-    wish = parse_register(request, strict=state.settings.strict)
+    wish = parse_register(
+        request, strict=state.settings.strict, assumed_version=state.settings.assumed_version
+    )
     endpoint = wish.endpoint or peer.identity or ""
     if not endpoint:
         raise RequestError(Code.FORBIDDEN, "no endpoint name, and no identity to take it from")
@@ -78,7 +82,12 @@ def update(state: State, turn: Turn, request: CoapRequest, peer: Peer, id: str) 
     else:
         state.move(device, liveness)
     turn.tell(Updated(device.endpoint, turn.now, registration, liveness, bool(changes), moved))
-    device.resume_at = None
+    if "objects" in changes:
+        relations.keep_to(state, device, registration.objects, turn)
+    if moved and peer.is_connection:
+        for token in tuple(device.observations):
+            relations.suspend(state, device, token, turn)
+    device.resume_at, device.deferred = None, False
     heard(state, device, turn)
     outbox.advance(state, device, turn)
     return CHANGED
@@ -194,14 +203,20 @@ def _announcement(state: State, links: tuple[Link, ...], version: str) -> dict[s
     if not found.objects:
         raise RequestError(Code.BAD_REQUEST, "the object list names no LwM2M object")
     defaults = state.catalog.view(version)
-    objects = {id: text or defaults.version(id) for id, text in found.objects.items()}
+    objects = tuple((id, text or defaults.version(id)) for id, text in found.objects.items())
     return {
         "root": found.root,
-        "objects": objects,
+        "objects": _shared(objects),
         "instances": found.instances,
         "links": links,
         "formats": found.formats,
     }
+
+
+@lru_cache(maxsize=1024)
+def _shared(objects: tuple[tuple[int, str], ...]) -> Mapping[int, str]:
+    """Fleets announce the same few lists over and over: one mapping for all of them, nobody changes it."""
+    return dict(objects)
 
 
 def _expiry(now: float, lifetime: int) -> float | None:

@@ -2,16 +2,16 @@
 
 What an application observed and did not cancel is *wanted*. A relation lives in one registration; when
 that ends, or the device cannot keep it for now, it is wanted still and asked for again: after the next
-Register or Update, under the same token. An answer 4.xx ends a wish for good, and so does a cancel.
+Register or Update, under a new token. An answer 4.xx ends a wish for good, and so does a cancel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import attrs
 
-from lwm2m_engine.coap import is_success
+from lwm2m_engine.coap import CoapReply, is_server_error, is_success
 from lwm2m_engine.engine.devices import Device, Exchange, Job
 from lwm2m_engine.engine.events import ObservationEnded, Observed, Warned
 from lwm2m_engine.engine.records import Observation
@@ -28,6 +28,9 @@ from lwm2m_engine.messages.requests import (
 )
 from lwm2m_engine.paths import Path
 
+GATEWAY = 25
+"""OMA object 25, LwM2M Gateway: end devices lie below the prefixes it names."""
+
 
 def place(step: Single) -> tuple[tuple[Path, ...], bool, str] | None:
     """Paths, whether it is a composite, and the end device of the relation a request is about."""
@@ -38,13 +41,10 @@ def place(step: Single) -> tuple[tuple[Path, ...], bool, str] | None:
     return None
 
 
-def known(device: Device, step: Single) -> Observation | None:
-    """The relation a request is about, alive or wanted; there is one for the same paths."""
+def live(device: Device, step: Single) -> Observation | None:
+    """The relation a request is about; there is one for the same paths."""
     about = place(step)
-    if about is None:
-        return None
-    everything = (*device.observations.values(), *device.wanted)
-    return next((one for one in everything if one.place == about), None)
+    return next((one for one in device.observations.values() if one.place == about), None)
 
 
 # --- beginning -------------------------------------------------------------------------------------
@@ -68,10 +68,25 @@ def begin(state: State, device: Device, exchange: Exchange, job: Job, sequence: 
         step.attributes,
         step.prefix,
     )
-    _settle(device, observation.place)
+    _drop_wanted(device, turn, "replaced", lambda one: one.place == observation.place)
     state.remember(device, observation)
-    device.sequences[token] = (sequence, turn.now)
+    if not exchange.early:
+        device.sequences[token] = (sequence, turn.now)
     turn.tell(Observed(device.endpoint, turn.now, observation))
+
+
+def begin_early(
+    state: State, device: Device, token: bytes, reply: CoapReply, turn: Turn
+) -> Observation | None:
+    """A notification that overtook the answer to its Observe shows that the device observes."""
+    exchange, job = device.exchange, device.job
+    if exchange is None or job is None or exchange.token != token or not is_success(reply.code):
+        return None
+    if reply.observe is not None:
+        begin(state, device, exchange, job, reply.observe, turn)
+        exchange.early = True
+        device.sequences.pop(token, None)
+    return device.observations.get(token)
 
 
 def next_wanted(device: Device) -> Observation | None:
@@ -80,9 +95,7 @@ def next_wanted(device: Device) -> Observation | None:
     if registration is None or device.deferred:
         return None
     for observation in device.wanted:
-        if observation.prefix or all(
-            path[:1] == () or path[0] in registration.objects for path in observation.paths
-        ):
+        if _is_there(observation, registration.objects):
             return observation
     device.deferred = True
     return None
@@ -108,6 +121,19 @@ def suspend(state: State, device: Device, token: bytes, turn: Turn) -> None:
         turn.tell(ObservationEnded(device.endpoint, turn.now, observation, "suspended"))
 
 
+def keep_to(state: State, device: Device, objects: Container[int], turn: Turn) -> None:
+    """A new object list: what it names no more notifies no more, until it is back."""
+    for token, observation in tuple(device.observations.items()):
+        if not _is_there(observation, objects):
+            suspend(state, device, token, turn)
+
+
+def _is_there(observation: Observation, objects: Container[int]) -> bool:
+    if observation.prefix:
+        return GATEWAY in objects
+    return all(not path or path[0] in objects for path in observation.paths)
+
+
 def lapse(state: State, device: Device, turn: Turn) -> None:
     """The registration ends, and all relations with it."""
     for token in tuple(device.observations):
@@ -124,7 +150,7 @@ def refused(state: State, device: Device, exchange: Exchange, code: int, turn: T
         return
     if is_success(code):
         turn.tell(Warned(device.endpoint, turn.now, f"{step.path}: answered, but not observed"))
-    if code >> 5 == 5 and _is_wanted(device, step):
+    if is_server_error(code) and _is_wanted(device, step):
         device.deferred = True
     else:
         _drop_wanted(device, turn, "refused", lambda one: one.place == place(step))
@@ -134,8 +160,8 @@ def refused(state: State, device: Device, exchange: Exchange, code: int, turn: T
 
 def cancelled(state: State, device: Device, turn: Turn, request: Request) -> None:
     """End what a cancel is about, without asking the device: its next notification gets a Reset."""
-    live = [token for token, one in device.observations.items() if _is_meant(one, request)]
-    for token in live:
+    meant = [token for token, one in device.observations.items() if _is_meant(one, request)]
+    for token in meant:
         end(state, device, token, turn, "cancelled")
     withdraw(device, turn, request)
 
@@ -172,12 +198,6 @@ def _is_meant(observation: Observation, request: Request) -> bool:
 
 def _is_wanted(device: Device, step: Single) -> bool:
     return any(one.place == place(step) for one in device.wanted)
-
-
-def _settle(device: Device, about: tuple[tuple[Path, ...], bool, str]) -> None:
-    """What is observed again is wanted no more; it has the token it had."""
-    if device.wanted:
-        device.wanted = tuple(one for one in device.wanted if one.place != about)
 
 
 def _drop_wanted(device: Device, turn: Turn, reason: str, meant: Callable[[Observation], bool]) -> None:

@@ -17,9 +17,13 @@ class EngineSettings:
     read_pacing: float = 0.0
     """Pause between the requests of a series that nobody waits for in particular: automatic reads and
     observations after Register, ``GET /``."""
+    composite_timeout: float = 30.0
+    """How long a composite may take: there are clients that acknowledge one and never answer it."""
     retry_after: float = 5.0
     """Pause before a device is served again after the store failed."""
     admit_unknown: bool = True
     """Whether a client may register under a name the engine was not told of with ``add``."""
+    assumed_version: str | None = None
+    """Of a client that does not name its enabler version; ``None`` refuses it."""
     strict: bool = False
     """Refuse what is tolerated with a warning otherwise."""

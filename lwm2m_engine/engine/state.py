@@ -18,6 +18,9 @@ from lwm2m_engine.model.catalog import Catalog, ModelView
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ResourceType
 
+MAX_VIEWS = 1024
+"""Views of models kept for the next device that announces the same Object versions."""
+
 
 @attrs.define(slots=True, eq=False)
 class State:
@@ -37,6 +40,7 @@ class State:
     by_token: dict[bytes, Device] = attrs.field(factory=dict)
     by_exchange: dict[int, Device] = attrs.field(factory=dict)
     deadlines: Deadlines = attrs.field(factory=Deadlines)
+    _views: dict[tuple[str, tuple[tuple[int, str], ...]], ModelView] = attrs.field(init=False, factory=dict)
 
     def device(self, endpoint: str) -> Device:
         """The device of this name, made on first use."""
@@ -50,7 +54,21 @@ class State:
         """The models that hold for a registration; the newest ones without."""
         if registration is None:
             return self.catalog
-        return self.catalog.view(registration.version, registration.objects)
+        # One view for all that announced the same: it keeps what it has looked up.
+        known = registration.version, tuple(registration.objects.items())
+        view = self._views.get(known)
+        if view is None:
+            if len(self._views) >= MAX_VIEWS:
+                self._views.clear()
+            view = self._views[known] = self.catalog.view(registration.version, registration.objects)
+        return view
+
+    def swap(self, catalog: Catalog, table: MappingTable) -> None:
+        """Use other models and mappings from now on."""
+        self.catalog, self.table = catalog, table
+        self._views.clear()
+        for device in self.devices.values():
+            device.view = self.view(device.registration)
 
     def types(self, device: Device, prefix: str = "") -> Callable[[Path], ResourceType | None]:
         """Types of what lies on a device; on one behind a gateway by the newest models."""

@@ -145,9 +145,12 @@ BINDINGS = {"1.0": "UQS", "1.1": "UTSN", "1.2": "UTSNMH"}
 _VERSION = re.compile(r"([0-9]+\.[0-9]+)(\.[0-9]+)?")
 
 
-def parse_register(request: CoapRequest, *, strict: bool = False) -> Register:
+def parse_register(
+    request: CoapRequest, *, strict: bool = False, assumed_version: str | None = None
+) -> Register:
     """``POST /rd`` (LwM2M Core 1.2, 6.2.1); ``endpoint`` is empty when the client names none.
 
+    A client that does not name its enabler version has ``assumed_version``, or is refused without one.
     Raises ``RequestError``: 4.12 for an enabler version that is not 1.0, 1.1 or 1.2, 4.15 for a payload
     that is not link-format, 4.00 for whatever else is wrong.
     """
@@ -155,7 +158,7 @@ def parse_register(request: CoapRequest, *, strict: bool = False) -> Register:
         raise _bad("a Register must be confirmable")
     parameters = _Parameters(request.query)
     warnings: list[str] = []
-    version = _version(parameters.take("lwm2m"), strict, warnings)
+    version = _version(parameters.take("lwm2m"), assumed_version, strict, warnings)
     binding, queue_mode = _binding(parameters.take("b"), version)
     lifetime = _lifetime(parameters.take("lt"), version)
     if parameters.take_flag("Q"):
@@ -245,9 +248,12 @@ class _Parameters:
         return {name: value or "" for name, value in self._left.items() if name}
 
 
-def _version(text: str | None, strict: bool, warnings: list[str]) -> str:
+def _version(text: str | None, assumed: str | None, strict: bool, warnings: list[str]) -> str:
     if text is None:
-        raise _bad("lwm2m, the enabler version, is missing")
+        if assumed is None:
+            raise _bad("lwm2m, the enabler version, is missing")
+        warnings.append(f"lwm2m, the enabler version, is missing; taken as {assumed}")
+        return assumed
     match = _VERSION.fullmatch(text)
     version = match[1] if match is not None else ""
     if version not in BINDINGS or (strict and text != version):
