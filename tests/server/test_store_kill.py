@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from bisect import bisect
 from collections import defaultdict
 
 import pytest
@@ -21,6 +22,9 @@ ROUNDS = 10
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
+from lwm2m_engine.coap import Peer
+from lwm2m_engine.engine.records import Liveness, Registration
+from lwm2m_server.store import contacts
 from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
@@ -32,6 +36,12 @@ ledger = SqliteLedger(data.ledger, power_safe=sys.argv[2] == "safe")
 inventory = TinyInventory(data.inventory)
 first = ledger.highest_id + 1
 
+contacts.LONG = 300
+live = Liveness(Peer("h", 1), 1.0, None)
+
+def registration(node):
+    return Registration("r", f"d{node}", "1.1", 0, "U", False, "/", {}, (), (), (), None, {}, 1.0)
+
 def say(*words):
     print(*words, flush=True)
 
@@ -40,11 +50,13 @@ async def device(number):
     await ledger.commit(lambda tx: tx.put(Resource(node, "t", 0, f"d{node}", 14, "m2m:nod", {}, 1)))
     say("node", node)
     box = Resource(node + 1, "t", node, "box", 3, "m2m:cnt", {"mni": 10**9, "mbs": 10**9}, 1)
-    await ledger.commit(lambda tx: tx.put(box))
+    await ledger.commit(lambda tx: (tx.put(box), tx.put_registration(node, registration(node), live, 1.0)))
     for id in range(node + 2, node + 900_000):
         row = Message(id, node + 1, uuid_name(id), "C", 0, "x" * (id % 700), None, id % 700)
         await ledger.commit(lambda tx: tx.add_message(row))
         say("message", id)
+        await ledger.commit(lambda tx: tx.renew(node, float(id), None))
+        say("contact", id)
 
 async def applications():
     id = inventory.highest_id
@@ -96,10 +108,15 @@ def check_ledger(path, said):
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()
     ledger = SqliteLedger(path)
+    nodes = sorted(device.node for device in ledger.reader.devices())
+    contacts = defaultdict(int)
+    for id in sorted(said["contact"]):
+        contacts[nodes[bisect(nodes, id) - 1]] = id
     assert {device.node for device in ledger.reader.devices()} >= said["node"]
     for id in said["message"]:
         assert ledger.reader.message(id).size == id % 700
     for device in ledger.reader.devices():
+        assert (device.updated_at or 0) >= contacts[device.node]
         messages = ledger.reader.messages(device.node + 1)
         counters = ledger.reader.counters(device.node + 1)
         assert counters.instances == counters.state_tag == len(messages)

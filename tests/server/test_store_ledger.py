@@ -761,15 +761,18 @@ def test_an_older_ledger_is_copied_and_migrated(path):
     old = SqliteLedger(path)
     old.run(lambda tx: tx.put(node()))
     old.close()
+    now = len(schema.STEPS)
     schema.prepare(path, steps=(*schema.STEPS, "ALTER TABLE device ADD COLUMN owner TEXT DEFAULT 'me'"))
-    with sqlite3.connect(path) as new, sqlite3.connect(path.with_name("ledger.v1.db")) as copy:
+    with sqlite3.connect(path) as new, sqlite3.connect(path.with_name(f"ledger.v{now}.db")) as copy:
         assert new.execute("SELECT owner FROM device").fetchall() == [("me",)]
-        assert new.execute("PRAGMA user_version").fetchone() == (2,)
+        assert new.execute("PRAGMA user_version").fetchone() == (now + 1,)
         assert copy.execute("SELECT name FROM device").fetchall() == [("dev1",)]
-        assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+        assert copy.execute("PRAGMA user_version").fetchone() == (now,)
     new.close()
     copy.close()
-    with pytest.raises(SettingsError, match=r"ledger\.db: has schema version 2, this program knows 1"):
+    with pytest.raises(
+        SettingsError, match=rf"ledger\.db: has schema version {now + 1}, this program knows {now}"
+    ):
         SqliteLedger(path)
 
 

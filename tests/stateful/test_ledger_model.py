@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Registration
+from lwm2m_server.store import contacts
 from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import CommitFailed, Conflict, ContainerFull, Gone, Message, Resource
@@ -94,6 +95,11 @@ class Model:
             raise Gone
         self.nodes[id][4] = live
 
+    def renew(self, id, at):
+        if id in self.nodes and self.nodes[id][4] is not None:
+            live = self.nodes[id][4]
+            self.nodes[id][4] = attrs.evolve(live, seen_at=at, expires_at=at + 9.0)
+
     @staticmethod
     def _fits(box, instances, size):
         stored = sum(message.size for message in box[4].values())
@@ -124,11 +130,15 @@ boxes, nodes, names = st.sampled_from(BOXES), st.sampled_from(NODES), st.sampled
 limits = st.tuples(st.integers(0, 4), st.integers(0, 30))
 
 
+LONG, SHARE = contacts.LONG, contacts.SHARE
+
+
 class LedgerMachine(RuleBasedStateMachine):
     """Operations gather in ``waiting`` and are committed together."""
 
-    @initialize(power_safe=st.booleans())
-    def open(self, power_safe):
+    @initialize(power_safe=st.booleans(), long=st.integers(1, 6), share=st.integers(1, 3))
+    def open(self, power_safe, long, share):
+        contacts.LONG, contacts.SHARE = long, share
         self.power_safe = power_safe
         self.directory = Path(tempfile.mkdtemp())
         self.loop = asyncio.new_event_loop()
@@ -237,6 +247,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
         self.later(lambda model: model.touch(node, live), touch)
 
+    @rule(node=nodes)
+    def renew(self, node):
+        self.number += 1
+        at = float(self.number)
+        self.later(lambda model: model.renew(node, at), lambda tx: tx.renew(node, at, at + 9.0))
+
     @rule(node=nodes, expired=st.booleans())
     def end(self, node, expired):
         self.later(lambda model: model.end(node), lambda tx: tx.end_registration(node, 1.0, expired=expired))
@@ -294,6 +310,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert list(facts) == node
 
     def teardown(self):
+        contacts.LONG, contacts.SHARE = LONG, SHARE
         if hasattr(self, "ledger"):
             self.ledger.close()
             self.loop.close()

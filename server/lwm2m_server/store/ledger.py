@@ -32,7 +32,7 @@ class SqliteLedger:
         self.on_failure: Callable[[], object] = lambda: None
         self._transactions = Transactions(partial(open_writer, file, connect, power_safe=power_safe))
         self._reading = open_reader(file, connect)
-        self.reader: Reader = LedgerReader(self._reading)
+        self.reader: Reader = LedgerReader(self._reading, self._transactions.contacts.latest)
         self._checkpoints = Checkpoints(
             file, open_writer(file, connect, power_safe=power_safe), self._transactions.lock
         )

@@ -245,7 +245,11 @@ class Transaction(Reader, Protocol):
         ...
 
     def touch(self, node: int, liveness: Liveness, at: float) -> None:
-        """An Update: only the narrow columns. Raises ``Gone``."""
+        """An Update from a new address: only the narrow columns. Raises ``Gone``."""
+        ...
+
+    def renew(self, node: int, at: float, expires_at: float | None) -> None:
+        """An Update from the address known: nothing but the times. Of a node that was removed, nothing."""
         ...
 
     def end_registration(self, node: int, at: float, *, expired: bool) -> None:

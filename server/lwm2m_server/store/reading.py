@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeAlias
 
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Observation
+from lwm2m_server.store.contacts import Contact, contact
 from lwm2m_server.store.documents import (
     inputs_from_json,
     loads,
@@ -31,15 +32,17 @@ _MESSAGE = (
 )
 _DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.identity, d.registration,
     d.registered_at, l.updated_at, d.deregistered_at, d.expired_at, i.document,
-    l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at
+    l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal
     FROM device d LEFT JOIN liveness l ON l.node = d.node LEFT JOIN inputs i ON i.node = d.node"""
 
 
 class LedgerReader:
     """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, latest: Mapping[int, bytes]) -> None:
+        """``latest`` is that of ``Contacts``."""
         self._execute = connection.execute
+        self._latest = latest
 
     # --- oneM2M resources ----------------------------------------------------------------------------
 
@@ -140,7 +143,7 @@ class LedgerReader:
             rows = self._execute(
                 f"{_DEVICE} WHERE {among}d.node > ? ORDER BY d.node LIMIT {CHUNK}", (*arguments, last)
             ).fetchall()
-            yield from map(_device, rows)
+            yield from map(self._as_device, rows)
             if len(rows) < CHUNK:
                 return
             last = rows[-1][0]
@@ -151,7 +154,14 @@ class LedgerReader:
 
     def _device(self, condition: str, *arguments: object) -> Device | None:
         row = self._execute(f"{_DEVICE} WHERE {condition}", arguments).fetchone()
-        return _device(row) if row else None
+        return self._as_device(row) if row else None
+
+    def _as_device(self, row: Row) -> Device:
+        journal = row[-1]
+        return _device(row, None if journal is None else self._contact(row[0], journal))
+
+    def _contact(self, node: int, journal: int) -> Contact | None:
+        return contact(self._latest, node, journal)
 
 
 def node_id_key(text: str) -> str:
@@ -195,10 +205,13 @@ def _message(row: Row) -> Message:
     )
 
 
-def _device(row: Row) -> Device:
+def _device(row: Row, contact: Contact | None) -> Device:
     node, tenant, name, node_id, endpoint, identity, registration, *moments, inputs = row[:12]
     registered_at, updated_at, deregistered_at, expired_at = moments
-    host, port, listener, proven, seen_at, expires_at = row[12:]
+    host, port, listener, proven, seen_at, expires_at, _ = row[12:]
+    if contact is not None:
+        seen_at, expires_at = contact
+        updated_at = seen_at
     return Device(
         node=node,
         tenant=tenant,

@@ -57,7 +57,12 @@ CREATE TABLE observation (
 CREATE INDEX observation_node ON observation (node);
 """
 
-STEPS: tuple[str, ...] = (_VERSION_1,)
+_VERSION_2 = """
+CREATE TABLE contact (number INTEGER PRIMARY KEY, records BLOB NOT NULL);
+ALTER TABLE liveness ADD COLUMN journal INTEGER NOT NULL DEFAULT 0;
+"""
+
+STEPS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
 """``STEPS[n]`` turns version n into n + 1; an empty file has version 0. Append, never edit."""
 
 

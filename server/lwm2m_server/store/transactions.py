@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from lwm2m_server.store.contacts import Contacts
 from lwm2m_server.store.protocols import CommitFailed, Transaction
 from lwm2m_server.store.writing import LedgerTransaction
 
@@ -58,8 +59,9 @@ class Transactions:
     def __init__(self, open_connection: Callable[[], sqlite3.Connection]) -> None:
         self.lock = threading.Lock()
         self._open = open_connection
-        self._connection: sqlite3.Connection | None = None
-        self._begin()
+        self._connection: sqlite3.Connection | None = open_connection()
+        self.contacts = Contacts(self._connection)
+        self._use(self._connection)
 
     def write(self, jobs: Sequence[Job], seconds: float = math.inf) -> int:
         """One transaction of the first jobs, as many as begin within so much time; returns how many.
@@ -88,9 +90,12 @@ class Transactions:
         """After a failure with a new connection, of which all is known."""
         if self._connection is None:
             self._connection = self._open()
-            self._execute = self._connection.execute
-            self._transaction = LedgerTransaction(self._connection)
+            self._use(self._connection)
         return self._transaction
+
+    def _use(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.execute
+        self._transaction = LedgerTransaction(connection, self.contacts)
 
     def _quickly(self, transaction: LedgerTransaction, jobs: Sequence[Job], seconds: float) -> int:
         """Without savepoints; 0, and nothing is stored, if any of the operations raises."""
@@ -107,8 +112,9 @@ class Transactions:
             if _is_everybodys(error):
                 raise
             self._execute("ROLLBACK")
+            self._transaction.rolled_back()
             return 0
-        self._execute("COMMIT")
+        self._commit()
         return count
 
     def _carefully(self, transaction: LedgerTransaction, jobs: Sequence[Job]) -> int:
@@ -116,19 +122,27 @@ class Transactions:
         self._execute("BEGIN IMMEDIATE")
         for job in jobs:
             self._execute("SAVEPOINT operation")
+            mark = transaction.mark()
             try:
                 job.result = job.operation(transaction)
             except Exception as error:
                 if _is_everybodys(error):
                     raise
                 self._execute("ROLLBACK TO operation")
+                transaction.back_to(mark)
                 job.result, job.error = None, error
             self._execute("RELEASE operation")
-        self._execute("COMMIT")
+        self._commit()
         return len(jobs)
+
+    def _commit(self) -> None:
+        self._transaction.finish()
+        self._execute("COMMIT")
+        self._transaction.committed()
 
     def _give_up(self) -> None:
         """Closing rolls back."""
+        self._transaction.rolled_back()
         try:
             self.close()
         except sqlite3.Error as error:

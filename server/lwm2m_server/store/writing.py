@@ -11,6 +11,7 @@ import attrs
 from lwm2m_engine.engine.records import Liveness, Observation, Registration
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
+from lwm2m_server.store.contacts import Contact, Contacts, Mark
 from lwm2m_server.store.containers import ContainerWriter
 from lwm2m_server.store.documents import (
     dumps,
@@ -39,6 +40,29 @@ _DELETE_DEVICE = (
 
 class LedgerTransaction(ContainerWriter):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
+
+    def __init__(self, connection: sqlite3.Connection, contacts: Contacts) -> None:
+        super().__init__(connection, contacts.latest)
+        self._connection, self._contacts = connection, contacts
+
+    # --- what is in memory ---------------------------------------------------------------------------
+
+    def mark(self) -> Mark:
+        """Where ``back_to`` leads when the writes since then were undone."""
+        return self._contacts.mark()
+
+    def back_to(self, mark: Mark) -> None:
+        self._contacts.back_to(mark)
+
+    def finish(self) -> None:
+        """The last writes, before the commit."""
+        self._contacts.write(self._connection)
+
+    def committed(self) -> None:
+        self._contacts.committed()
+
+    def rolled_back(self) -> None:
+        self._contacts.rolled_back()
 
     # --- oneM2M resources ----------------------------------------------------------------------------
 
@@ -122,12 +146,32 @@ class LedgerTransaction(ContainerWriter):
             at,
             node,
         )
+        updated_at = self._updated_at(node)
         self._execute(
-            """INSERT INTO liveness VALUES (?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT (node) DO UPDATE SET
+            """INSERT INTO liveness VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (node) DO UPDATE SET
             host = excluded.host, port = excluded.port, listener = excluded.listener,
-            identity = excluded.identity, seen_at = excluded.seen_at, expires_at = excluded.expires_at""",
-            (node, *liveness.peer, liveness.seen_at, liveness.expires_at),
+            identity = excluded.identity, seen_at = excluded.seen_at, expires_at = excluded.expires_at,
+            updated_at = ifnull(excluded.updated_at, updated_at), journal = excluded.journal""",
+            (
+                node,
+                *liveness.peer,
+                liveness.seen_at,
+                liveness.expires_at,
+                updated_at,
+                self._contacts.overrule(node),
+            ),
         )
+
+    def _updated_at(self, node: int) -> float | None:
+        """Where the journal knows it better than the row."""
+        if not self._contacts.knows(node):
+            return None
+        row = self._execute("SELECT journal FROM liveness WHERE node = ?", (node,)).fetchone()
+        latest = self._contact(node, row[0]) if row else None
+        return latest[0] if latest else None
+
+    def _contact(self, node: int, journal: int) -> Contact | None:
+        return self._contacts.pending(node) or super()._contact(node, journal)
 
     def change_registration(self, node: int, registration: Registration) -> None:
         self._change_device(
@@ -137,11 +181,25 @@ class LedgerTransaction(ContainerWriter):
     def touch(self, node: int, liveness: Liveness, at: float) -> None:
         changed = self._execute(
             """UPDATE liveness SET host = ?, port = ?, listener = ?, identity = ?, seen_at = ?,
-            expires_at = ?, updated_at = ? WHERE node = ?""",
-            (*liveness.peer, liveness.seen_at, liveness.expires_at, at, node),
+            expires_at = ?, updated_at = ?, journal = ? WHERE node = ?""",
+            (
+                *liveness.peer,
+                liveness.seen_at,
+                liveness.expires_at,
+                at,
+                self._contacts.overrule(node),
+                node,
+            ),
         )
         if changed.rowcount == 0:
             raise Gone("the node was removed")
+
+    def renew(self, node: int, at: float, expires_at: float | None) -> None:
+        if not self._contacts.renew(node, at, expires_at):
+            self._execute(
+                "UPDATE liveness SET seen_at = ?1, updated_at = ?1, expires_at = ?2 WHERE node = ?3",
+                (at, expires_at, node),
+            )
 
     def end_registration(self, node: int, at: float, *, expired: bool) -> None:
         if expired:
