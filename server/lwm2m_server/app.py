@@ -139,6 +139,9 @@ def _engines(
         engine_settings = EngineSettings(
             awake_window=settings.devices.awake_window,
             grace=settings.devices.registration_grace,
+            assumed_version="1.0" if settings.devices.missing_version == "1.0" else None,
+            read_pacing=settings.devices.read_pacing,
+            composite_timeout=settings.transmission.composite_timeout,
             admit_unknown=settings.devices.unknown == "create" and tenant == settings.tenant,
             strict=settings.strict,
         )

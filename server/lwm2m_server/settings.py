@@ -57,10 +57,15 @@ class DeviceSettings:
 
     unknown: Literal["reject", "create"] = "reject"
     """What a Register with an unknown endpoint name gets: 4.03, or a new node."""
+    missing_version: Literal["reject", "1.0"] = "reject"
+    """What a Register that does not name its LwM2M version gets: 4.00, or version 1.0."""
     awake_window: float = attrs.field(default=93.0, validator=gt(0.0))
     """Seconds a queue-mode device is reachable after it was last heard (LwM2M Core 1.2, 6.5)."""
     registration_grace: float = attrs.field(default=0.0, validator=ge(0.0))
     """Seconds a registration outlives its lifetime."""
+    read_pacing: float = attrs.field(default=0.0, validator=ge(0.0))
+    """Seconds between the requests of a series nobody waits for in particular: automatic reads and
+    observations after Register, ``GET /``."""
 
 
 @attrs.frozen
@@ -89,6 +94,8 @@ class TransmissionSettings:
     """Retransmissions of a Confirmable message."""
     response_timeout: float = attrs.field(default=120.0, validator=gt(0.0))
     """Seconds a device may take for a separate response once it has acknowledged."""
+    composite_timeout: float = attrs.field(default=30.0, validator=gt(0.0))
+    """Seconds a device may take for a composite: some acknowledge one and never answer."""
 
 
 @attrs.frozen
