@@ -72,10 +72,10 @@ class Connection(asyncio.Protocol):
 
     def _plan(self) -> None:
         """A latency counts from when the request was due, also if no connection was free then."""
-        now = self._loop.time()
+        now = time.perf_counter()
         self._asked = self._load.due(now)
         if self._asked > now:
-            self._loop.call_at(self._asked, self._ask)
+            self._loop.call_later(self._asked - now, self._ask)
         else:
             self._ask()
 
@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
         if len(received) < head + len(END_OF_HEAD) + int(length[1]):
             return
         load = self._load
-        load.latencies.append(self._loop.time() - self._asked)
+        load.latencies.append(time.perf_counter() - self._asked)
         if not received.startswith(b"HTTP/1.1 2"):
             load.errors += 1
         self._received = b""

@@ -20,6 +20,7 @@ SECTIONS = {
         "serve": ("lwm2m_server.cli.serve:serve", "Run the Device-to-Cloud server."),
         "config": ("lwm2m_server.cli.config:config", "Show every setting and where it came from."),
         "simulate": ("lwm2m_server.cli.simulate:simulate", "Simulated devices for a server under test."),
+        "bench": ("lwm2m_server.cli.bench:bench", "Measure the server under load; needs a checkout."),
     },
     "Devices of a running server": {
         "devices": ("lwm2m_server.cli.devices:devices", "List, show, add and remove devices."),
