@@ -93,24 +93,21 @@ class Question(Message):
 
     def __init__(self, request: CoapRequest, source: Source, part: Part | None = None) -> None:
         super().__init__(code=request.code, transport_tuning=TUNING)
-        self._request = request
         self.mtype = Type.CON if request.confirmable else Type.NON
         self.remote = Address(source)
         self.acknowledged: Notice = nobody_minds
-        options = request_options(request)
-        if part is None:
-            self.payload = request.payload
+        self.payload = request.payload if part is None else part.payload
+        if part is None or part.is_whole:
+            self.opt, self._options = _asked(
+                request.path, request.query, request.content_format, request.accept, request.observe
+            )
         else:
-            self.payload = part.payload
-            options += part.options
-        self.options = options
-        self.opt = _translated(options)[0]
+            options = request_options(request) + part.options
+            self.opt, self._options = _translate(options)[0], wire.encode_options(options)
+        self._code, self._kind = request.code, wire.CON if request.confirmable else wire.NON
 
     def encode(self) -> bytes:
-        kind = wire.CON if self._request.confirmable else wire.NON
-        return wire.encode(
-            wire.Message(kind, self._request.code, self.mid, self.token, self.options, self.payload)
-        )
+        return wire.assemble(self._kind, self._code, self.mid, self.token, self._options, self.payload)
 
 
 class Response(Message):
@@ -139,6 +136,19 @@ def reason_of(exception: Exception | type[Exception]) -> str:
     if issubclass(kind, (error.NetworkError, OSError)):
         return "unreachable"
     return "undecodable"
+
+
+@lru_cache(maxsize=CACHED)
+def _asked(
+    path: tuple[str, ...],
+    query: tuple[str, ...],
+    content_format: int | None,
+    accept: int | None,
+    observe: int | None,
+) -> tuple[Options, bytes]:
+    """The options of a request as aiocoap has them, and as they are sent."""
+    options = request_options(CoapRequest(0, path, query, b"", content_format, accept, observe))
+    return _translate(options)[0], wire.encode_options(options)
 
 
 def _translated(options: tuple[Option, ...]) -> tuple[Options, tuple[Any, ...]]:

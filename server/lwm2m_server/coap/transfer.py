@@ -44,6 +44,11 @@ class Part(NamedTuple):
         return tuple(options)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the request is sent without blocks."""
+        return self.block1 is None and self.block2 is None
+
+    @property
     def is_last(self) -> bool:
         """Whether a device that has this part has the whole request."""
         return self.block2 is None and (self.block1 is None or not self.block1.more)

@@ -108,14 +108,19 @@ def _extended(nibble: int, data: bytes, at: int) -> tuple[int, int]:
 def encode(message: Message) -> bytes:
     """Options may come in any order; those with the same number keep theirs."""
     kind, code, mid, token, options, payload = message
+    return assemble(kind, code, mid, token, encode_options(options), payload)
+
+
+def assemble(kind: int, code: int, mid: int, token: bytes, options: bytes, payload: bytes) -> bytes:
+    """A datagram whose options are encoded already."""
     head = bytes((VERSION << 6 | kind << 4 | len(token), code, mid >> 8, mid & 0xFF))
-    parts = [head, token, _encode_options(options)]
     if payload:
-        parts += (b"\xff", payload)
-    return b"".join(parts)
+        return b"".join((head, token, options, b"\xff", payload))
+    return head + token + options
 
 
-def _encode_options(options: Iterable[Option]) -> bytes:
+def encode_options(options: Iterable[Option]) -> bytes:
+    """In order of their numbers."""
     out = bytearray()
     previous = 0
     for number, value in sorted(options, key=_number):
