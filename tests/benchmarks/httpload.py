@@ -1,7 +1,7 @@
 """HTTP load generator: the same requests again and again on keep-alive connections. Run by ``serverload.py``.
 
-Written for little work a request: bytes made once, answers cut by their Content-Length. Prints one JSON
-object; ``generator_busy`` near 1 says that the generator was the limit, not the server.
+Written for little work a request: bytes made once, answers cut by their Content-Length. Prints
+"connected", and in the end one JSON object; ``generator_busy`` near 1 says that the generator was the limit, not the server.
 """
 
 from __future__ import annotations
@@ -120,6 +120,7 @@ async def run(options: argparse.Namespace) -> dict[str, float]:
     loop = asyncio.get_running_loop()
     for _ in range(options.connections):
         await loop.create_connection(lambda: Connection(load), "127.0.0.1", options.port)
+    print("connected", flush=True)
     await asyncio.sleep(options.warm_up)
     load.clear()
     start, server, own = time.perf_counter(), cpu(options.pid), time.process_time()
