@@ -63,6 +63,8 @@ class DeviceSettings:
     """Seconds a queue-mode device is reachable after it was last heard (LwM2M Core 1.2, 6.5)."""
     registration_grace: float = attrs.field(default=0.0, validator=ge(0.0))
     """Seconds a registration outlives its lifetime."""
+    log_updates_every: float = attrs.field(default=3600.0, validator=ge(0.0))
+    """Seconds between lines in ``logs`` about Updates that change nothing; 0 for a line each."""
     read_pacing: float = attrs.field(default=0.0, validator=ge(0.0))
     """Seconds between the requests of a series nobody waits for in particular: automatic reads and
     observations after Register, ``GET /``."""

@@ -35,7 +35,7 @@ from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink
 from lwm2m_server.onem2m.behaviours.nodes import communication_root, provision_node, put_node
 from lwm2m_server.onem2m.projector import Projector
-from lwm2m_server.settings import MessageSettings, Settings
+from lwm2m_server.settings import DeviceSettings, MessageSettings, Settings
 from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds, uuid_name
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import DeviceRef, Gone, Message, Tenant
@@ -133,6 +133,40 @@ def test_an_update_touches_the_narrow_columns(world):
     row = world.row
     assert (row.updated_at, row.registered_at, row.liveness) == (AT + 9, AT, liveness(AT + 9))
     assert world.lines()[-1] == ("updated", "")
+
+
+def updated(at, *, changed=False, moved=False, peer=PEER):
+    return Updated(ENDPOINT, at, REGISTRATION, Liveness(peer, at, at + 300), changed=changed, moved=moved)
+
+
+def test_an_update_from_elsewhere_stores_the_new_address(world):
+    peer = Peer("192.0.2.77", 1)
+    world.tell(registered(), updated(AT + 9, moved=True, peer=peer), updated(AT + 18, peer=peer))
+    assert world.row.liveness == Liveness(peer, AT + 18, AT + 318)
+
+
+def test_updates_that_change_nothing_leave_a_line_once_in_a_while(world):
+    hour = 3600
+    world.tell(registered(), *[updated(AT + minute * 60) for minute in range(1, 122)])
+    assert [line["time"] for line in world.bodies(world.own.logs)] == [
+        round((AT + seconds) * 1000) for seconds in (0, 60, 60 + hour, 60 + 2 * hour)
+    ]
+    assert world.row.updated_at == AT + 121 * 60
+
+
+def test_the_first_update_after_another_line_of_life_leaves_one(world):
+    world.tell(registered(), updated(AT + 1), Asleep(ENDPOINT, AT + 2), Awake(ENDPOINT, AT + 3))
+    world.tell(updated(AT + 4), updated(AT + 5), Warned(ENDPOINT, AT + 6, "odd"), updated(AT + 7))
+    world.tell(updated(AT + 8, changed=True), updated(AT + 9), updated(AT + 10))
+    names = [name for name, _ in world.lines()]
+    assert names == ["registered", "updated", "sleeping", "awake", "updated", "warning", "updated", "updated"]
+
+
+def test_every_update_leaves_a_line_if_that_is_wanted(world):
+    settings = Settings(devices=DeviceSettings(log_updates_every=0.0))
+    world.projector = Projector(world.ids, world.resource_ids, settings)
+    world.tell(registered(), *[updated(AT + second) for second in range(3)])
+    assert [name for name, _ in world.lines()] == ["registered", "updated", "updated", "updated"]
 
 
 def test_an_update_that_changes_the_registration_stores_it(world):

@@ -55,6 +55,9 @@ class Projector:
     def __init__(self, ids: Ids, resource_ids: ResourceIds, settings: Settings) -> None:
         self._ids, self._resource_ids = ids, resource_ids
         self._extras = settings.message_extras
+        self._log_updates_every = settings.devices.log_updates_every
+        self._logged: dict[int, float] = {}
+        """When an Update of a node last left a line, if no other line about its life came after it."""
 
     def plan(self, event: Event, device: DeviceRef, models: ModelView) -> Write | None:
         """The write an event asks for; ``None`` if there is nothing to keep.
@@ -70,35 +73,41 @@ class Projector:
     # --- registration --------------------------------------------------------------------------------
 
     def _registered(self, event: Registered, device: DeviceRef) -> Write:
-        line = self._line(device, event.at, "registered", _summary(event.registration))
+        line = self._life(device, event.at, "registered", _summary(event.registration))
         node, registration, liveness, at = device.node, event.registration, event.liveness, event.at
         return _all(lambda write: write.put_registration(node, registration, liveness, at), line)
 
     def _updated(self, event: Updated, device: DeviceRef) -> Write:
-        changed = event.registration if event.changed else None
-        line = self._line(device, event.at, "updated", _summary(changed) if changed is not None else "")
-        node, liveness, at = device.node, event.liveness, event.at
+        node, at, registration = device.node, event.at, event.registration
+        heard = self._heard(event, node)
+        if event.changed:
+            line = self._life(device, at, "updated", _summary(registration))
+            return _all(lambda write: write.change_registration(node, registration), heard, line)
+        last = self._logged.get(node)
+        if last is not None and at < last + self._log_updates_every:
+            return heard
+        self._logged[node] = at
+        return _all(heard, self._line(device, at, "updated"))
 
-        def update(write: Transaction) -> None:
-            if changed is not None:
-                write.change_registration(node, changed)
-            write.touch(node, liveness, at)
-
-        return _all(update, line)
+    def _heard(self, event: Updated, node: int) -> Write:
+        at, liveness = event.at, event.liveness
+        if event.moved:
+            return lambda write: write.touch(node, liveness, at)
+        return lambda write: write.renew(node, at, liveness.expires_at)
 
     def _registration_changed(self, event: RegistrationChanged, device: DeviceRef) -> Write:
         return lambda write: write.change_registration(device.node, event.registration)
 
     def _ended(self, event: Deregistered | Expired, device: DeviceRef) -> Write:
         expired = isinstance(event, Expired)
-        line = self._line(device, event.at, "expired" if expired else "deregistered")
+        line = self._life(device, event.at, "expired" if expired else "deregistered")
         return _all(lambda write: write.end_registration(device.node, event.at, expired=expired), line)
 
     def _awake(self, event: Awake, device: DeviceRef) -> Write:
-        return self._line(device, event.at, "awake")
+        return self._life(device, event.at, "awake")
 
     def _asleep(self, event: Asleep, device: DeviceRef) -> Write:
-        return self._line(device, event.at, "sleeping")
+        return self._life(device, event.at, "sleeping")
 
     def _warned(self, event: Warned, device: DeviceRef) -> Write:
         return self._line(device, event.at, "warning", event.text)
@@ -188,6 +197,11 @@ class Projector:
 
     def _request_id(self, message: int | None) -> str | None:
         return self._resource_ids.ri(message, CONTENT_INSTANCE) if message is not None else None
+
+    def _life(self, device: DeviceRef, at: float, name: str, text: str = "") -> Write:
+        """A line that the next Update has one after, whenever it comes."""
+        self._logged.pop(device.node, None)
+        return self._line(device, at, name, text)
 
     def _line(self, device: DeviceRef, at: float, name: str, text: str = "") -> Write:
         body = content.log(device.name, at, name, content.clean(text))
