@@ -94,7 +94,7 @@ class Engine:
 
     def endpoint_of(self, peer: Peer) -> str | None:
         """The registered device that was last heard from this peer."""
-        device = self._state.by_peer.get(peer)
+        device = self._state.sender(peer)
         return device.endpoint if device is not None else None
 
     def acknowledged(self, exchange: int, now: float) -> Step:
@@ -200,6 +200,7 @@ class Engine:
         device.power = power
         presence.follow(self._state, device, turn)
         outbox.advance(self._state, device, turn)
+        self._state.deadlines.watch(device)
         return self._done(turn)
 
     def set_awake_window(self, endpoint: str, seconds: float | None, now: float) -> Step:
@@ -239,6 +240,11 @@ class Engine:
         if device is None or observation is None:
             return None
         return outbox.request_of(self._state, device, observation)
+
+    def observer(self, token: bytes) -> str | None:
+        """The device an observe relation is with."""
+        device = self._state.by_token.get(token)
+        return device.endpoint if device is not None else None
 
     def swap(self, catalog: Catalog, table: MappingTable) -> None:
         """Use other models and mappings from the next input on."""

@@ -46,7 +46,7 @@ def notified(state: State, token: bytes, reply: CoapReply, peer: Peer, turn: Tur
 
 def send(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> CoapReply:
     """``POST /dp`` (6.4.7): values a client sends on its own."""
-    device = state.by_peer.get(peer)
+    device = state.sender(peer)
     if device is None or device.registration is None:
         raise RequestError(Code.BAD_REQUEST, "no registration of this client")
     heard(state, device, turn)

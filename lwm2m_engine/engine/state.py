@@ -87,7 +87,16 @@ class State:
         if known is None or known.peer != liveness.peer:
             self._forget_peer(device)
             self.by_peer[liveness.peer] = device
+            if liveness.peer.identity is not None:
+                self.by_peer[_anywhere(liveness.peer)] = device
         device.liveness = liveness
+
+    def sender(self, peer: Peer) -> Device | None:
+        """The registered device that was last heard from this address; with an identity, from any."""
+        device = self.by_peer.get(peer)
+        if device is None and peer.identity is not None:
+            device = self.by_peer.get(_anywhere(peer))
+        return device
 
     def detach(self, device: Device) -> None:
         """The registration is over; observations and exchange have been ended by the caller."""
@@ -121,5 +130,12 @@ class State:
 
     def _forget_peer(self, device: Device) -> None:
         # Another device may have taken over the address meanwhile (NAT).
-        if device.liveness is not None and self.by_peer.get(device.liveness.peer) is device:
-            del self.by_peer[device.liveness.peer]
+        if device.liveness is None:
+            return
+        for peer in (device.liveness.peer, _anywhere(device.liveness.peer)):
+            if self.by_peer.get(peer) is device:
+                del self.by_peer[peer]
+
+
+def _anywhere(peer: Peer) -> Peer:
+    return peer._replace(host="", port=0)
