@@ -32,6 +32,27 @@ FAST = {
 """CoAP times short enough for a test of their consequences."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--coap-stack",
+        choices=["native", "aiocoap"],
+        default="native",
+        help="what is below CoAP/UDP in the servers that tests start",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "native_stack(reason): shows what only the native CoAP stack gives")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--coap-stack") == "native":
+        return
+    for item in items:
+        if marker := item.get_closest_marker("native_stack"):
+            item.add_marker(pytest.mark.skip(reason=f"native stack only: {marker.args[0]}"))
+
+
 class Server:
     """``lwm2m serve`` (or ``demo``) as a child process."""
 
@@ -96,14 +117,15 @@ class Server:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def serve(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
     """Start servers; they end with the test."""
     servers: list[Server] = []
+    stack = {"LWM2M_COAP_STACK": request.config.getoption("--coap-stack")}
 
     def start(*flags: str, command: str = "serve", fast: bool = True, **env: str) -> Server:
         data = tmp_path / f"data{len(servers)}"
         (tmp_path / "work").mkdir(exist_ok=True)
-        settings = {**(FAST if fast else {}), **env}
+        settings = {**stack, **(FAST if fast else {}), **env}
         server = Server(data, flags, command, settings, tmp_path / "work")
         servers.append(server)
         return server

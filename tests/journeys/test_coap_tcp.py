@@ -14,6 +14,8 @@ from lwm2m_server.coap.wire import Message
 from lwm2m_server.settings import Address
 from lwm2m_server.simulator.scripted_stream import ScriptedStream
 
+pytestmark = pytest.mark.native_stack("what is below CoAP/UDP makes no difference here")
+
 TEXT = ContentFormat.TEXT
 
 
@@ -130,7 +132,7 @@ async def test_without_a_connection_a_request_fails_and_one_for_a_sleeper_waits(
     assert (await api.answer_to("tcp1", wish))["dataValue"] == {"3/0/9": 76}
 
 
-@pytest.mark.parametrize("again", ["register"])
+@pytest.mark.parametrize("again", ["update", "register"])
 async def test_relations_begin_anew_on_a_new_connection(
     api: Any, stream: Any, eventually: Any, again: str
 ) -> None:

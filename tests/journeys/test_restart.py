@@ -9,12 +9,14 @@ import sqlite3
 import subprocess
 import sys
 
+import pytest
 from tinydb import TinyDB
 
 from lwm2m_engine.coap import Code
 from lwm2m_server.simulator.datagram import ResetReceived
 
 
+@pytest.mark.native_stack("aiocoap forgets the tokens of its observations with the process")
 async def test_everything_is_back_after_kill(server, api, device, eventually):
     one = await device(server, "device001", live=False, version="1.1")
     await one.register()
