@@ -5,8 +5,7 @@ from __future__ import annotations
 from lwm2m_engine.attributes import Attributes, check_attributes, effective, updated
 from lwm2m_engine.coap import Code
 from lwm2m_engine.engine.devices import Device
-from lwm2m_engine.engine.relations import GATEWAY
-from lwm2m_engine.engine.state import State
+from lwm2m_engine.engine.state import GATEWAY
 from lwm2m_engine.errors import RequestError, ValueRejected
 from lwm2m_engine.messages.requests import (
     CancelComposite,
@@ -27,7 +26,7 @@ from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import ROOT, Path
 
 
-def check(state: State, device: Device, request: Request, *, assigned: bool = True) -> None:
+def check(device: Device, request: Request, *, assigned: bool = True) -> None:
     """Raise ``RequestError`` (4.00) for what this device cannot be asked.
 
     Checked against the objects it announced last, the models it announced them with, its enabler version
@@ -38,9 +37,8 @@ def check(state: State, device: Device, request: Request, *, assigned: bool = Tr
     if device.registration is not None:
         _check_objects(device, request, prefix)
         _check_version(request, device.registration.version)
-    models = state.catalog if prefix else device.view
     for path in _paths(request):
-        _check_model(path, models)
+        _check_model(path, device.view)
     for path, attributes in _attributes(request):
         _check_attributes(
             device, path, attributes, isinstance(request, WriteAttributes), assigned and not prefix

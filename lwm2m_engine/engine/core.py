@@ -138,7 +138,7 @@ class Engine:
 
     def check(self, endpoint: str, request: Request) -> None:
         """Raise what ``submit`` would raise, change nothing."""
-        checks.check(self._state, self._device(endpoint), request)
+        checks.check(self._device(endpoint), request)
 
     def cancel(self, endpoint: str, id: int, now: float) -> Step:
         """Take a queued message back; no event if it is gone already. Raises ``UnknownDevice``."""

@@ -90,6 +90,7 @@ def _report(state: State, device: Device, observation: Observation, reply: CoapR
         content_format=reply.content_format,
         operation="notify",
         paths=observation.paths if observation.composite else (),
+        prefix=observation.prefix,
     )
 
 

@@ -48,7 +48,7 @@ def submit(state: State, device: Device, turn: Turn, waiting: Waiting) -> None:
     """Accept a message and send it if its turn has come; raises ``RequestError``."""
     request = waiting.request
     # What waits may change what this one is checked against.
-    checks.check(state, device, request, assigned=not device.outbox and device.job is None)
+    checks.check(device, request, assigned=not device.outbox and device.job is None)
     turn.tell(Queued(device.endpoint, turn.now, waiting))
     relations.withdraw(device, turn, request)
     device.outbox.append(waiting)
@@ -96,7 +96,7 @@ def advance(state: State, device: Device, turn: Turn) -> None:
         return
     while device.exchange is None and device.reachable and device.resume_at is None:
         expire(device, turn)
-        job = device.job or _next_job(state, device, turn)
+        job = device.job or _next_job(device, turn)
         if job is None:
             return
         device.job = job
@@ -162,7 +162,7 @@ def request_of(state: State, device: Device, observation: Observation) -> CoapRe
     return _coap(state, device, _observe(observation), observation.accept, device.registration.root)
 
 
-def _next_job(state: State, device: Device, turn: Turn) -> Job | None:
+def _next_job(device: Device, turn: Turn) -> Job | None:
     if device.registration is not None and device.registration.unread:
         return Job(deque((Read(device.registration.unread[0]),)))
     wanted = relations.next_wanted(device)
@@ -171,7 +171,7 @@ def _next_job(state: State, device: Device, turn: Turn) -> Job | None:
     while device.outbox:
         waiting = device.outbox[0]
         try:
-            checks.check(state, device, waiting.request)
+            checks.check(device, waiting.request)
         except RequestError as error:
             # It was posted against an older object list.
             device.outbox.pop(0)
@@ -214,7 +214,7 @@ def _start(state: State, device: Device, turn: Turn, job: Job, step: Single) -> 
 
 def _coap(state: State, device: Device, step: Single, content_format: int | None, root: str) -> CoapRequest:
     """The request on the wire; raises ``CodecError`` for values its format cannot carry."""
-    types, names = state.types(device, step.prefix), below(root, step.prefix)
+    types, names = device.view.types, below(root, step.prefix)
     if isinstance(step, (Write, Create, WriteComposite)) and content_format is not None:
         at = _written_at(step)
         payload = state.codecs.encode(step.entries, content_format, at=at, types=types, root=names)

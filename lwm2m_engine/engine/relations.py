@@ -15,7 +15,7 @@ from lwm2m_engine.coap import CoapReply, is_server_error, is_success
 from lwm2m_engine.engine.devices import Device, Exchange, Job
 from lwm2m_engine.engine.events import ObservationEnded, Observed, Warned
 from lwm2m_engine.engine.records import Observation
-from lwm2m_engine.engine.state import State
+from lwm2m_engine.engine.state import GATEWAY, State
 from lwm2m_engine.engine.turn import Turn
 from lwm2m_engine.messages.requests import (
     Cancel,
@@ -27,9 +27,6 @@ from lwm2m_engine.messages.requests import (
     Single,
 )
 from lwm2m_engine.paths import Path
-
-GATEWAY = 25
-"""OMA object 25, LwM2M Gateway: end devices lie below the prefixes it names."""
 
 
 def place(step: Single) -> tuple[tuple[Path, ...], bool, str] | None:

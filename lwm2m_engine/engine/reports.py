@@ -151,7 +151,7 @@ def _entries(
             payload,
             number,
             at=path,
-            types=state.types(device, prefix),
+            types=device.view.types,
             strict=state.settings.strict,
             now=turn.now,
             root=below(root, prefix),

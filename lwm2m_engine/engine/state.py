@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 
@@ -15,9 +15,9 @@ from lwm2m_engine.engine.records import Liveness, Observation, Registration
 from lwm2m_engine.engine.settings import EngineSettings
 from lwm2m_engine.mapping.table import MappingTable
 from lwm2m_engine.model.catalog import Catalog, ModelView
-from lwm2m_engine.paths import Path
-from lwm2m_engine.values import ResourceType
 
+GATEWAY = 25
+"""OMA object 25, LwM2M Gateway: end devices lie below the prefixes it names."""
 MAX_VIEWS = 1024
 """Views of models kept for the next device that announces the same Object versions."""
 
@@ -60,7 +60,11 @@ class State:
         if view is None:
             if len(self._views) >= MAX_VIEWS:
                 self._views.clear()
-            view = self._views[known] = self.catalog.view(registration.version, registration.objects)
+            versions: Mapping[int, str] = registration.objects
+            if GATEWAY in versions:
+                # Its end devices do not announce theirs.
+                versions = {spec.id: spec.version for spec in self.catalog} | dict(versions)
+            view = self._views[known] = self.catalog.view(registration.version, versions)
         return view
 
     def swap(self, catalog: Catalog, table: MappingTable) -> None:
@@ -69,10 +73,6 @@ class State:
         self._views.clear()
         for device in self.devices.values():
             device.view = self.view(device.registration)
-
-    def types(self, device: Device, prefix: str = "") -> Callable[[Path], ResourceType | None]:
-        """Types of what lies on a device; on one behind a gateway by the newest models."""
-        return self.catalog.types if prefix else device.view.types
 
     def attach(self, device: Device, registration: Registration, liveness: Liveness) -> None:
         """Make ``registration`` the live one of ``device``."""
