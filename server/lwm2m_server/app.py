@@ -16,9 +16,10 @@ from lwm2m_engine.engine.events import Event, Warned
 from lwm2m_engine.plugins.manager import PluginManager
 from lwm2m_server.bus import Bus
 from lwm2m_server.http.app import create_http
-from lwm2m_server.http.devices import DeviceApi
+from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.serving import serve_http
+from lwm2m_server.http.traces import TraceApi
 from lwm2m_server.hub import Hub
 from lwm2m_server.listeners import listen
 from lwm2m_server.models import Models
@@ -102,10 +103,16 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     listeners = await listen(settings, hub, stack)
     hub.resume(waiting)
     routes = health_routes(lambda: {"ledger": hub.problem})
-    api = DeviceApi(inventory, ledger, hub, settings).routes()
+    finder = DeviceFinder(inventory, ledger.reader, settings)
+    api = [
+        *DeviceApi(inventory, ledger, hub, settings).routes(),
+        *TraceApi(finder, hub, hub.traces).routes(),
+    ]
     served = create_http(routes, api=api, tree=Binding(onem2m))
     http = await serve_http(served, settings.http.host, settings.http.port)
     stack.push_async_callback(http.close)
+    # Whoever follows a trace is told that it is over: the HTTP server waits for open requests.
+    stack.callback(hub.traces.close)
     _watch(models, engines, inventory, stack)
     addresses = Addresses(listeners.coap, listeners.coap_tcp, http.url)
     return Running(addresses, bus, models, plugins, hub, ledger, ids)

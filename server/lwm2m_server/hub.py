@@ -36,6 +36,7 @@ from lwm2m_server.store.protocols import (
     Ledger,
     Transaction,
 )
+from lwm2m_server.tracing import Traces
 
 T = TypeVar("T")
 Write = Callable[[Transaction], object]
@@ -98,6 +99,7 @@ class Hub:
         self._exchanges: dict[int, tuple[str, Transport]] = {}
         self._alarm = Alarm(clock, self._next_deadline, self._tick)
         self._closed = False
+        self.traces = Traces(clock)
 
     # --- assembly ----------------------------------------------------------------------------------
 
@@ -143,6 +145,8 @@ class Hub:
 
     def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
         """A device's request; answered when its facts are durable. 5.03 if they cannot be."""
+        if self.traces.active:
+            answer = self.traces.uplink(self._sender(request, peer), request, peer, answer)
         try:
             tenant = self._tenant_of(request, peer)
             step = self._engines[tenant].receive(request, peer, self._clock())
@@ -177,6 +181,8 @@ class Hub:
     ) -> None:
         """False for a token nobody waits for, ``None`` if it could not be kept: do not acknowledge then."""
         found = self._observer_of(token)
+        if self.traces.active and found is not None:
+            self.traces.notification(found[1].observer(token), found[1].observed(token), reply)
         step = found[1].notified(token, reply, peer, self._clock()) if found is not None else None
         if found is None or step is None:
             settled(False)
@@ -184,6 +190,8 @@ class Hub:
         self._settle(found[0], step, _kept(settled))
 
     def acknowledged(self, exchange: int) -> None:
+        if self.traces.active:
+            self.traces.acknowledged(exchange)
         if exchange in self._exchanges:
             tenant, _ = self._exchanges[exchange]
             self._settle(tenant, self._engines[tenant].acknowledged(exchange, self._clock()), _kept())
@@ -191,6 +199,8 @@ class Hub:
     def answered(
         self, exchange: int, reply: CoapReply, settled: Callable[[bool | None], None] | None = None
     ) -> None:
+        if self.traces.active:
+            self.traces.answer(exchange, reply)
         if exchange in self._exchanges:
             tenant, _ = self._exchanges.pop(exchange)
             step = self._engines[tenant].answered(exchange, reply, self._clock())
@@ -199,6 +209,8 @@ class Hub:
             settled(True)
 
     def failed(self, exchange: int, reason: str) -> None:
+        if self.traces.active:
+            self.traces.failure(exchange, reason)
         if exchange in self._exchanges:
             tenant, _ = self._exchanges.pop(exchange)
             self._settle(tenant, self._engines[tenant].failed(exchange, reason, self._clock()), _kept())
@@ -264,6 +276,7 @@ class Hub:
     def _forgotten(self, ref: DeviceRef, done: asyncio.Future[T]) -> None:
         if not done.cancelled() and done.exception() is None and self._directory.get(ref.endpoint) is ref:
             self._directory.remove(ref.endpoint)
+            self.traces.stop(ref.node)
 
     # --- the rule ------------------------------------------------------------------------------------
 
@@ -332,6 +345,7 @@ class Hub:
     def _after(self, tenant: str, step: Step) -> None:
         for effect in step.effects:
             if isinstance(effect, Abort):
+                self.traces.failure(effect.exchange, "given up")
                 _, transport = self._exchanges.pop(effect.exchange, (None, None))
                 if transport is not None:
                     transport.abort(effect.exchange)
@@ -349,6 +363,8 @@ class Hub:
             self._settle(tenant, step, _kept())
             return
         self._exchanges[effect.exchange] = (tenant, transport)
+        if self.traces.active:
+            self.traces.downlink(effect)
         transport.perform(effect)
 
     def _heal(self, key: str) -> None:
@@ -379,6 +395,12 @@ class Hub:
                 self._rename(device, endpoint)
         ref = self._directory.get(endpoint)
         return ref.tenant if ref is not None else self._default
+
+    def _sender(self, request: CoapRequest, peer: Peer) -> str | None:
+        try:
+            return self._directory.sender(request, peer, self._engines.values())
+        except RequestError:
+            return None
 
     def _rename(self, device: Device, endpoint: str) -> None:
         """A device goes by another name from now on: its own, or one more that fits its node."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,8 +16,10 @@ from threading import Event, Thread
 import pytest
 from click.testing import CliRunner, Result
 
+from lwm2m_engine.coap import Code
 from lwm2m_engine.values import ResourceType
 from lwm2m_server.cli.main import lwm2m
+from lwm2m_server.coap import wire
 from lwm2m_server.simulator.device import SimulatedDevice
 from lwm2m_server.simulator.objects import device_object, server_object
 from lwm2m_server.simulator.tree import Instance, Resource, SimulatedObject
@@ -47,8 +51,8 @@ def devices(server: tuple[str, int]) -> list[SimulatedDevice]:
 class Site:
     """A server process, its devices in a thread, and a terminal."""
 
-    def __init__(self, url: str, fleet: list[SimulatedDevice]) -> None:
-        self.url = url
+    def __init__(self, url: str, coap: tuple[str, int], fleet: list[SimulatedDevice]) -> None:
+        self.url, self.coap = url, coap
         self.devices = {device.endpoint: device for device in fleet}
 
     def run(self, *words: str, stdin: bytes | None = None) -> Result:
@@ -106,7 +110,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     thread.start()
     try:
         assert there.wait(PATIENCE)
-        site = Site(addresses["http"], fleet)
+        site = Site(addresses["http"], (host, int(port)), fleet)
         until(lambda: "asleep" in site.good("devices", "list"))
         yield site
     finally:
@@ -296,3 +300,61 @@ def test_no_server() -> None:
     result = CliRunner().invoke(lwm2m, ["read", "x", "/3", "--url", "http://127.0.0.1:9"])
     assert result.exit_code == 1
     assert "no server answers at http://127.0.0.1:9" in result.stderr
+
+
+# --- traces ----------------------------------------------------------------------------------------------
+
+
+def test_a_trace_shows_what_is_said(site: Site) -> None:
+    assert "not traced" in site.run("trace", "meter").stderr
+    site.good("trace", "meter", "--on")
+    site.good("read", "meter", "/3/0/9", "--format", "text")
+    site.run("write", "meter", "/3/0/9", "5")
+    asked, answered, *_, refused = site.good("trace", "meter").splitlines()
+    assert asked.split()[1:] == ["->", "GET", "/3/0/9", "CON"]
+    assert answered.split()[1:9] == ["<-", "2.05", "/3/0/9", "text", "2", "B:", "/3/0/9", "="]
+    assert refused.split()[1:4] == ["<-", "4.05", "/3/0/9"]
+    messages = [json.loads(line) for line in site.good("trace", "meter", "--json").splitlines()]
+    assert (messages[0]["message"], messages[1]["values"]) == ("GET", {"3/0/9": 72})
+    assert messages[0]["exchange"] == messages[1]["exchange"]
+    site.good("trace", "meter", "--off")
+    assert "not traced" in site.run("trace", "meter").stderr
+
+
+def test_a_trace_is_followed_and_ends_with_its_follower(site: Site) -> None:
+    command = [LWM2M, "trace", "meter", "--follow", "--json", "--url", site.url]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    until(lambda: not site.run("trace", "meter").stderr)
+    site.good("observe", "meter", "/3/0/10")
+    lines = [json.loads(process.stdout.readline()) for _ in range(2)]
+    assert [line["message"] for line in lines] == ["GET", "2.05"]
+    meter = site.devices["meter"]
+    meter._loop.call_soon_threadsafe(meter.set, "/3/0/10", 75000)
+    notified = json.loads(process.stdout.readline())
+    assert (notified["direction"], notified["path"]) == ("up", "/3/0/10")
+    assert notified["values"] == {"3/0/10": 75000}
+    meter._loop.call_soon_threadsafe(meter.wake)
+    update, answer = (json.loads(process.stdout.readline()) for _ in range(2))
+    assert (update["message"], update["direction"], answer["message"]) == ("POST", "up", "2.04")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == 0
+    process.stdout.close()
+    assert "not traced" in site.run("trace", "meter").stderr
+    site.good("cancel", "meter", "/3/0/10")
+
+
+def test_a_device_that_is_refused_can_be_traced(site: Site) -> None:
+    """Why it is refused is what one wants to know."""
+    site.good("devices", "add", "newcomer")
+    site.good("trace", "newcomer", "--on")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        register = wire.Message(
+            wire.CON, Code.POST, 7, b"t", ((11, b"rd"), (15, b"ep=newcomer"), (15, b"lwm2m=9.9")), b"</3/0>"
+        )
+        device.sendto(wire.encode(register), site.coap)
+    until(lambda: bool(site.good("trace", "newcomer")))
+    asked, answered = site.good("trace", "newcomer").splitlines()
+    assert "POST /rd?ep=newcomer&lwm2m=9.9" in asked
+    assert "4.12 /rd" in answered
+    site.good("devices", "remove", "newcomer")

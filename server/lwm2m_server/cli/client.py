@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
@@ -79,6 +80,28 @@ class Client:
         found: dict[str, Any] = self.get(f"/api/v1/devices/{segment(name)}?{self._query()}")
         return found
 
+    def trace(self, name: str, after: int = 0) -> dict[str, Any]:
+        """What was said with a device after a message, if it is traced."""
+        found: dict[str, Any] = self.get(f"{self._trace(name)}?{self._query(after=after)}")
+        return found
+
+    def start_trace(self, name: str) -> None:
+        self._request("PUT", f"{self._trace(name)}?{self._query()}")
+
+    def stop_trace(self, name: str) -> None:
+        self._request("DELETE", f"{self._trace(name)}?{self._query()}")
+
+    def follow_trace(self, name: str) -> Iterator[dict[str, Any]]:
+        """What was said with a device that is traced, and what is said from now on, until the trace ends."""
+        path = f"{self._trace(name)}?{self._query(follow=1)}"
+        with self._response("GET", path) as response:
+            for line in response:
+                if line.strip():
+                    yield json.loads(line)
+
+    def _trace(self, name: str) -> str:
+        return f"/api/v1/devices/{segment(name)}/trace"
+
     def _query(self, **arguments: int) -> str:
         return urlencode({**arguments, **({"tenant": self.tenant} if self.tenant else {})})
 
@@ -99,6 +122,14 @@ class Client:
         self._request("DELETE", path)
 
     def _request(self, method: str, path: str, body: Any = None, media_type: str = "application/json") -> Any:
+        with self._response(method, path, body, media_type) as response:
+            payload = response.read()
+        return json.loads(payload) if payload else None
+
+    @contextmanager
+    def _response(
+        self, method: str, path: str, body: Any = None, media_type: str = "application/json"
+    ) -> Iterator[IO[bytes]]:
         headers = {
             "Accept": "application/json",
             "X-M2M-Origin": "CAdmin",
@@ -115,12 +146,11 @@ class Client:
         request = Request(self.url + path, data=data, headers=headers, method=method)  # noqa: S310
         try:
             with _open(request, timeout=TIMEOUT) as response:
-                payload = response.read()
+                yield response
         except HTTPError as error:
             raise ServerError(error.code, _reason(error)) from error
         except (URLError, HTTPException, OSError) as error:
             raise ServerError(0, _unreachable(self.url, error)) from error
-        return json.loads(payload) if payload else None
 
 
 def segment(name: str) -> str:

@@ -19,20 +19,42 @@ from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import SECOND, NodeIds, ResourceIds
-from lwm2m_server.store.protocols import Device, Inventory, Ledger
+from lwm2m_server.store.protocols import Device, Inventory, Ledger, Reader
 
 MAX_ROWS: Final = 1000
 TURN: Final = 10
 """Rows made before others may run."""
 
 
+class DeviceFinder:
+    """Which device a request below ``/devices/{name}`` is about."""
+
+    def __init__(self, inventory: Inventory, reader: Reader, settings: Settings) -> None:
+        self._inventory, self._reader, self._default_tenant = inventory, reader, settings.tenant
+
+    def __call__(self, request: Request) -> Device:
+        """Raises ``Problem``."""
+        tenant, name = self.tenant(request), request.path_params["name"]
+        device = self._reader.device_named(tenant, name)
+        if device is None:
+            raise Problem(404, f"tenant {tenant} has no device {name!r}")
+        return device
+
+    def tenant(self, request: Request) -> str:
+        """The query argument ``tenant``, or the server's own; raises ``Problem``."""
+        name = request.query_params.get("tenant") or self._default_tenant
+        if self._inventory.tenant(name) is None:
+            raise Problem(404, f"there is no tenant {name!r}")
+        return name
+
+
 class DeviceApi:
     """Read-only; creating and removing devices is oneM2M's business."""
 
     def __init__(self, inventory: Inventory, ledger: Ledger, devices: Devices, settings: Settings) -> None:
-        self._inventory, self._reader, self._devices = inventory, ledger.reader, devices
+        self._reader, self._devices = ledger.reader, devices
+        self._find = DeviceFinder(inventory, ledger.reader, settings)
         self._ids = ResourceIds(ledger.installation)
-        self._default_tenant = settings.tenant
 
     def routes(self) -> list[Route]:
         """Below ``/api/v1``."""
@@ -43,9 +65,9 @@ class DeviceApi:
 
     async def list_devices(self, request: Request) -> Response:
         """``?tenant=&limit=&offset=``: devices in the order of their creation."""
-        tenant = self._tenant(request)
-        limit = min(_number(request, "limit", MAX_ROWS), MAX_ROWS)
-        offset = _number(request, "offset", 0)
+        tenant = self._find.tenant(request)
+        limit = min(number_of(request, "limit", MAX_ROWS), MAX_ROWS)
+        offset = number_of(request, "offset", 0)
         rows: list[dict[str, Any]] = []
         document: dict[str, Any] = {"tenant": tenant, "devices": rows}
         for device in islice(self._reader.devices(tenant), offset, offset + limit + 1):
@@ -58,18 +80,8 @@ class DeviceApi:
         return _json(document)
 
     async def show_device(self, request: Request) -> Response:
-        tenant = self._tenant(request)
-        name = request.path_params["name"]
-        device = self._reader.device_named(tenant, name)
-        if device is None:
-            raise Problem(404, f"tenant {tenant} has no device {name!r}")
+        device = self._find(request)
         return _json(self._row(device) | self._details(device))
-
-    def _tenant(self, request: Request) -> str:
-        name = request.query_params.get("tenant") or self._default_tenant
-        if self._inventory.tenant(name) is None:
-            raise Problem(404, f"there is no tenant {name!r}")
-        return name
 
     def _row(self, device: Device) -> dict[str, Any]:
         state, registration, liveness = self._devices.state(device), device.registration, device.liveness
@@ -178,7 +190,8 @@ def _observation(observation: Observation) -> dict[str, Any]:
     }
 
 
-def _number(request: Request, name: str, default: int) -> int:
+def number_of(request: Request, name: str, default: int) -> int:
+    """A query argument; raises ``Problem``."""
     text = request.query_params.get(name, "")
     if not text:
         return default

@@ -1,0 +1,172 @@
+"""``/api/v1/devices/<name>/trace``: what is said with one device. Times are milliseconds."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from lwm2m_engine.coap import Code, dotted, is_success
+from lwm2m_engine.codecs import decode, decode_paths
+from lwm2m_engine.errors import CodecError, LwM2MError
+from lwm2m_engine.formats import ContentFormat
+from lwm2m_engine.model.view import ModelView
+from lwm2m_server.directory import key_of
+from lwm2m_server.http.devices import DeviceFinder, number_of
+from lwm2m_server.http.problems import Problem
+from lwm2m_server.notes import Note, place
+from lwm2m_server.onem2m.content import clean, plain
+from lwm2m_server.onem2m.devices import Devices
+from lwm2m_server.store.protocols import Device
+from lwm2m_server.tracing import TooManyTraces, Trace, Traces
+
+HEARTBEAT: Final = 10.0
+"""Seconds between two signs of life of a trace that is followed: an empty line."""
+METHODS: Final = frozenset(range(Code.GET, Code.IPATCH + 1))
+
+
+class TraceApi:
+    """Switches traces on and off, and shows them."""
+
+    def __init__(self, find: DeviceFinder, devices: Devices, traces: Traces) -> None:
+        self._find, self._devices, self._traces = find, devices, traces
+
+    def routes(self) -> list[Route]:
+        """Below ``/api/v1``."""
+        path = "/devices/{name}/trace"
+        return [
+            Route(path, self.start, methods=["PUT"]),
+            Route(path, self.stop, methods=["DELETE"]),
+            Route(path, self.show, methods=["GET"]),
+        ]
+
+    async def start(self, request: Request) -> Response:
+        """Idempotent; 409 when too many devices are traced."""
+        device = self._find(request)
+        try:
+            trace = self._traces.start(device.node, device.name, _endpoints(device))
+        except TooManyTraces as error:
+            raise Problem(HTTPStatus.CONFLICT, str(error)) from error
+        return _json(_summary(trace))
+
+    async def stop(self, request: Request) -> Response:
+        """What was noted is gone; whoever follows is told that it is over."""
+        self._traces.stop(self._find(request).node)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def show(self, request: Request) -> Response:
+        """``?after=N``: messages with a higher number; ``?follow``: those to come too, one a line."""
+        device = self._find(request)
+        after = number_of(request, "after", 0)
+        trace = self._traces.of(device.node)
+        if "follow" in request.query_params:
+            if trace is None:
+                raise Problem(HTTPStatus.CONFLICT, f"{device.name} is not traced; PUT switches that on")
+            return StreamingResponse(self._lines(device, trace, after), media_type="application/x-ndjson")
+        if trace is None:
+            return _json({"tracing": False, "messages": []})
+        return _json(_summary(trace) | {"messages": self._rendered(device, trace, after)})
+
+    async def _lines(self, device: Device, trace: Trace, after: int) -> AsyncIterator[bytes]:
+        while True:
+            # Looked at anew each time: the device may have registered with other models meanwhile.
+            for message in self._rendered(device, trace, after):
+                after = message["number"]
+                yield orjson.dumps(message) + b"\n"
+            if not trace.is_on:
+                return
+            try:
+                async with asyncio.timeout(HEARTBEAT):
+                    await trace.news(after)
+            except TimeoutError:
+                yield b"\n"
+
+    def _rendered(self, device: Device, trace: Trace, after: int) -> list[dict[str, Any]]:
+        notes = trace.notes(after)
+        models = self._devices.models(device) if notes else None
+        return [rendered(note, models) for note in notes]
+
+
+def _endpoints(device: Device) -> set[str]:
+    """Names the device may come with."""
+    names = {key_of(device), device.name}
+    return names | {device.node_id} if device.node_id is not None else names
+
+
+def _summary(trace: Trace) -> dict[str, Any]:
+    return {"tracing": True, "since": int(trace.since * 1000), "dropped": trace.dropped}
+
+
+def rendered(note: Note, models: ModelView | None) -> dict[str, Any]:
+    """A message as JSON; what does not apply to it is not there."""
+    found: dict[str, Any] = {
+        "number": note.number,
+        "time": int(note.at * 1000),
+        "direction": note.direction,
+        "message": _message(note),
+        "path": "/" + "/".join(note.path),
+        "query": "&".join(note.query) or None,
+        "type": {True: "CON", False: "NON", None: None}[note.confirmable],
+        "contentFormat": note.content_format,
+        "accept": note.accept,
+        "observe": note.observe,
+        "location": "/" + "/".join(note.location) if note.location else None,
+        "exchange": note.exchange,
+        "duration": None if note.duration is None else round(note.duration * 1000, 3),
+        "peer": note.peer or None,
+    }
+    if note.size:
+        found |= {"payloadSize": note.size} | _payload(note, models)
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _message(note: Note) -> str:
+    if note.code is None:
+        return note.remark
+    return Code(note.code).name if note.code in METHODS else dotted(note.code)
+
+
+def _payload(note: Note, models: ModelView | None) -> dict[str, Any]:
+    if note.masked:
+        return {"masked": True}
+    raw = {"payload": base64.b64encode(note.payload).decode("ascii")}
+    if note.is_cut:
+        return raw | {"cut": True}
+    return raw | _meaning(note, models)
+
+
+def _meaning(note: Note, models: ModelView | None) -> dict[str, Any]:
+    """Values, paths or text, as far as the payload tells."""
+    text = {"text": note.payload.decode("utf-8", "replace")}
+    is_diagnostic = note.code is not None and note.code not in METHODS and not is_success(note.code)
+    found = place(note.path)
+    if found is None or is_diagnostic or note.content_format in (None, ContentFormat.LINK_FORMAT):
+        return text
+    root, at = found
+    types = models.types if models is not None else None
+    try:
+        entries = decode(note.payload, note.content_format, at=at, types=types, root=root)
+    except CodecError as error:
+        try:
+            paths = decode_paths(note.payload, note.content_format, root=root)
+        except LwM2MError:
+            return {"error": clean(str(error))}
+        return {"paths": [path.key for path in paths]}
+    return {
+        "values": {
+            entry.path.key: plain(entry.value, types(entry.path) if types else None)
+            for entry in entries
+            if entry.value is not None
+        }
+    }
+
+
+def _json(document: object) -> Response:
+    return Response(orjson.dumps(document), 200, {"cache-control": "no-store"}, media_type="application/json")
