@@ -15,10 +15,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from lwm2m_engine import Catalog, Engine
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer, is_success
-from lwm2m_engine.engine import Abort, DeviceRecord, Perform, Waiting
+from lwm2m_engine.engine import Abort, DeviceRecord, Perform, PowerSaving, Waiting
 from lwm2m_engine.engine import events as facts
+from lwm2m_engine.errors import RequestError
 from lwm2m_engine.formats import ContentFormat
-from lwm2m_engine.messages.requests import Cancel, Execute, Observe, Read
+from lwm2m_engine.messages.requests import (
+    Cancel,
+    CancelComposite,
+    Execute,
+    Observe,
+    ObserveComposite,
+    Read,
+    ReadAll,
+)
 from lwm2m_engine.paths import Path
 
 CATALOG = Catalog.bundled()
@@ -36,6 +45,22 @@ class Row:
     observations: dict = attrs.field(factory=dict)
     outbox: dict = attrs.field(factory=dict)
     ended: dict = attrs.field(factory=dict)
+    power: PowerSaving | None = None
+
+    @property
+    def sleeps(self):
+        registration = self.registration
+        return registration is not None and (
+            registration.queue_mode or (self.power is not None and self.power.sleeps)
+        )
+
+    def remember_presence(self, now):
+        """Presence is not stored: it follows from when the device was last heard."""
+        window = self.power.awake_window if self.power is not None else None
+        if self.sleeps:
+            self.awake = self.liveness.seen_at + (93.0 if window is None else window) > now
+        else:
+            self.awake = None
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -66,7 +91,7 @@ class EngineMachine(RuleBasedStateMachine):
                 continue
             row = self.rows[effect.endpoint]
             assert row.registration is not None, "a request to a device that is not registered"
-            assert effect.endpoint != "sleepy" or row.awake, "a request to a sleeper"
+            assert not row.sleeps or row.awake, "a request to a sleeper"
             assert effect.peer == row.liveness.peer
             self.wire[effect.exchange] = effect
         return step
@@ -129,11 +154,11 @@ class EngineMachine(RuleBasedStateMachine):
         reply = self.say(endpoint, Code.POST, ("rd",), query, b"</1/0>,</3/0>")
         assert reply.code == Code.CREATED
 
-    @rule(endpoint=endpoints)
-    def update(self, endpoint):
+    @rule(endpoint=endpoints, links=st.sampled_from([b"", b"", b"</3/0>", b"</1/0>,</3/0>"]))
+    def update(self, endpoint, links):
         registration = self.rows[endpoint].registration
         id = registration.id if registration is not None else "gone"
-        reply = self.say(endpoint, Code.POST, ("rd", id))
+        reply = self.say(endpoint, Code.POST, ("rd", id), payload=links)
         assert reply.code == (Code.CHANGED if registration is not None else Code.NOT_FOUND)
 
     @rule(endpoint=endpoints)
@@ -195,14 +220,22 @@ class EngineMachine(RuleBasedStateMachine):
                 Execute(Path("/3/0/4")),
                 Observe(Path("/3/0/9")),
                 Cancel(Path("/3/0/9")),
+                Cancel(Path("/3/0/9"), passive=True),
+                ObserveComposite((Path("/3/0/9"), Path("/1/0/1"))),
+                CancelComposite((Path("/3/0/9"), Path("/1/0/1"))),
+                ReadAll(),
             ]
         ),
         ttl=st.sampled_from([None, 30, 300]),
     )
     def submit(self, endpoint, request, ttl):
         expires = None if ttl is None else self.now + ttl
-        step = self.engine.submit(endpoint, request, self.now, id=next(self.ids), expires_at=expires)
-        self.take(step)
+        try:
+            step = self.engine.submit(endpoint, request, self.now, id=next(self.ids), expires_at=expires)
+        except RequestError:
+            assert 1 not in self.rows[endpoint].registration.objects
+        else:
+            self.take(step)
 
     @rule(endpoint=endpoints, data=st.data())
     def cancel(self, endpoint, data):
@@ -211,6 +244,24 @@ class EngineMachine(RuleBasedStateMachine):
             id = data.draw(st.sampled_from(known))
             self.take(self.engine.cancel(endpoint, id, self.now))
             assert id not in self.rows[endpoint].outbox
+
+    @rule(
+        endpoint=endpoints,
+        power=st.sampled_from(
+            [
+                None,
+                PowerSaving(awake_window=20.0),
+                PowerSaving(awake_window=20.0, psm=True),
+                PowerSaving(edrx_cycle=80.0, paging_window=5.0),
+            ]
+        ),
+    )
+    def save_power(self, endpoint, power):
+        row = self.rows[endpoint]
+        row.power = power
+        self.take(self.engine.set_power_saving(endpoint, power, self.now))
+        if not row.sleeps:
+            row.awake = None
 
     # --- time and disaster ------------------------------------------------------------------------
 
@@ -228,17 +279,14 @@ class EngineMachine(RuleBasedStateMachine):
         self.wire.clear()
         self.boot()
         for row in self.rows.values():
-            # Presence is not stored: it follows from when the device was last heard.
-            if row.registration is not None and row.registration.queue_mode:
-                row.awake = row.liveness.seen_at + 93.0 > self.now
+            row.remember_presence(self.now)
         self.take(self.engine.restore([self.record(name) for name in ENDPOINTS], self.now))
 
     @rule(endpoint=endpoints)
     def put_back(self, endpoint):
         """A commit failed: the device is what the store says, and rests."""
         row = self.rows[endpoint]
-        if row.registration is not None and row.registration.queue_mode:
-            row.awake = row.liveness.seen_at + 93.0 > self.now
+        row.remember_presence(self.now)
         self.take(self.engine.restore([self.record(endpoint)], self.now, resume=False))
 
     def record(self, endpoint):
@@ -248,7 +296,12 @@ class EngineMachine(RuleBasedStateMachine):
             for one in row.outbox.values()
         )
         return DeviceRecord(
-            endpoint, row.registration, row.liveness, tuple(row.observations.values()), outbox
+            endpoint,
+            row.registration,
+            row.liveness,
+            tuple(row.observations.values()),
+            outbox,
+            power=row.power,
         )
 
     # --- always true ------------------------------------------------------------------------------
@@ -265,8 +318,18 @@ class EngineMachine(RuleBasedStateMachine):
             assert self.engine.registration(endpoint) == row.registration
             presence = self.engine.presence(endpoint)
             assert presence.waiting == len(row.outbox)
-            if endpoint == "sleepy" and row.registration is not None:
+            if row.sleeps:
                 assert presence.awake == row.awake
+
+    @invariant()
+    def what_is_observed_was_wanted(self):
+        """Nothing an application observed is lost, and nothing is observed that was cancelled."""
+        for row in getattr(self, "rows", {}).values():
+            places = [one.place for one in row.observations.values()]
+            assert len(places) == len(set(places)), "two relations for the same paths"
+            for token, one in row.observations.items():
+                alive = row.registration is not None and one.registration == row.registration.id
+                assert not alive or self.engine.observed(token) is not None
 
     def teardown(self):
         """Whatever waits is delivered once its device is there and answers."""
