@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 from lwm2m_engine.codecs.codec import Codec, Scope, incoming_single, outgoing_single
@@ -15,6 +16,21 @@ from lwm2m_engine.values import ObjLink, ResourceType, Value
 MAX_DEPTH = 12
 """Containers within containers; LwM2M CBOR, the deepest format, needs nine."""
 _END = b"\x50\x9c\x1e\x8f\x3aend of item\xff"
+_ENDED = _END[1:]
+
+
+@cache
+def _loads() -> Callable[[bytes], tuple[Any, Any]]:
+    """Imported when first needed; an import statement is not free even when all is there."""
+    import cbor2
+
+    return partial(cbor2.loads, max_depth=MAX_DEPTH, allow_duplicate_keys=False, semantic_decoders=_TAGS)
+
+
+def _errors() -> Any:
+    import cbor2
+
+    return cbor2
 
 
 def load(payload: bytes) -> Any:
@@ -22,37 +38,24 @@ def load(payload: bytes) -> Any:
 
     Tags: bignums, decimal fractions (to a number), and epoch times (to their number).
     """
-    import cbor2
-
     if not payload:
         raise DecodeError("an empty payload is no CBOR item", offset=0)
     try:
         # cbor2 does not say where it stopped. As the first of two elements, the second of which we
         # know, an item that is not the whole payload shows.
-        item, end = cbor2.loads(
-            b"\x82" + payload + _END,
-            max_depth=MAX_DEPTH,
-            allow_duplicate_keys=False,
-            semantic_decoders=_TAGS,
-        )
-    except cbor2.CBORDecodeEOF:
-        raise DecodeError("the CBOR item is cut off", offset=len(payload)) from None
-    except (cbor2.CBORDecodeError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+        item, end = _loads()(b"\x82" + payload + _END)
+    except (ValueError, OverflowError, RecursionError, MemoryError, _errors().CBORDecodeError) as error:
+        if isinstance(error, _errors().CBORDecodeEOF):
+            raise DecodeError("the CBOR item is cut off", offset=len(payload)) from None
         raise DecodeError(f"not CBOR: {error.__cause__ or error}") from None
-    if end.__class__ is not bytes or end != _END[1:]:
+    if end.__class__ is not bytes or end != _ENDED:
         raise DecodeError("bytes follow the CBOR item")
     return item
 
 
 def dump(value: Value | None) -> bytes:
     """The shortest CBOR item for a value that loses nothing; an Objlnk as text, ``None`` as null."""
-    class_ = value.__class__
-    if class_ is str:
-        encoded = value.encode()  # type: ignore[union-attr]
-        return head(3, len(encoded)) + encoded
-    if class_ is int:
-        return head(0, value) if value >= 0 else head(1, -1 - value)  # type: ignore[operator, arg-type]
-    return _DUMPS[class_](value)
+    return DUMPS[value.__class__](value)
 
 
 def head(major: int, argument: int) -> bytes:
@@ -72,6 +75,12 @@ def head(major: int, argument: int) -> bytes:
 _HEADS = [bytes((first,)) for first in range(256)]
 
 
+def _text(value: str) -> bytes:
+    encoded = value.encode()
+    length = len(encoded)
+    return (_HEADS[0x60 | length] if length < 24 else head(3, length)) + encoded
+
+
 def _bytes(value: bytes) -> bytes:
     return head(2, len(value)) + value
 
@@ -87,13 +96,16 @@ def _float(value: float) -> bytes:
     return b"\xfb" + struct.pack(">d", value)
 
 
-_DUMPS: dict[type, Callable[[Any], bytes]] = {
+DUMPS: dict[type | None, Callable[[Any], bytes]] = {
+    str: _text,
+    int: lambda value: head(0, value) if value >= 0 else head(1, -1 - value),
     bool: lambda value: b"\xf5" if value else b"\xf4",
     float: _float,
     bytes: _bytes,
     ObjLink: lambda value: dump(str(value)),
     type(None): lambda value: b"\xf6",
 }
+"""``dump`` by the class of the value."""
 
 
 # --- tags (RFC 8949, 3.4) -----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from lwm2m_engine.codecs import cbor
+from lwm2m_engine.codecs import cbor, lwm2m_cbor_everyday
 from lwm2m_engine.codecs.codec import Codec, Scope, changes, children, nothing, refuse_repeats
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
@@ -25,12 +25,18 @@ Leaf: TypeAlias = tuple[Path, Any]
 
 
 def decode(payload: bytes, scope: Scope) -> list[Entry]:
+    if not payload:
+        return nothing(scope)
+    tree = _loaded(payload)
+    everyday = None if scope.root else lwm2m_cbor_everyday.read(payload, tree, scope)
+    if everyday is not None:
+        return everyday
     types = scope.types
     lowest, highest = INTEGER_RANGE
     plain, new = PLAIN.get, tuple.__new__
     entries: list[Entry] = []
     keep = entries.append
-    for path, value in _leaves(payload, scope):
+    for path, value in _leaves(tree, scope):
         if len(path) < 3:
             raise DecodeError("only Resources and Resource Instances have values", path=path)
         if value is not None:
@@ -48,7 +54,7 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
 
 def decode_paths(payload: bytes, scope: Scope) -> list[Path]:
     paths = []
-    for path, value in _leaves(payload, scope):
+    for path, value in _leaves(_loaded(payload) if payload else {}, scope):
         if value is not None:
             raise DecodeError("a list of paths has null for values", path=path)
         paths.append(path)
@@ -58,12 +64,14 @@ def decode_paths(payload: bytes, scope: Scope) -> list[Path]:
 # --- reading the tree ---------------------------------------------------------------------------------
 
 
-def _leaves(payload: bytes, scope: Scope) -> list[Leaf]:
-    if not payload:
-        return []
+def _loaded(payload: bytes) -> dict[Any, Any]:
     tree = cbor.load(payload)
-    if not isinstance(tree, dict):
-        raise DecodeError("an LwM2M CBOR payload is a map", offset=0)
+    if isinstance(tree, dict):
+        return tree
+    raise DecodeError("an LwM2M CBOR payload is a map", offset=0)
+
+
+def _leaves(tree: Mapping[Any, Any], scope: Scope) -> list[Leaf]:
     found: list[Leaf] = []
     _walk(_below_root(tree, scope), (), scope.at, found)
     return found
@@ -143,6 +151,9 @@ def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
 
     A Time is a plain integer: the type is known from the model, and nothing asks for a tag here.
     """
+    payload = lwm2m_cbor_everyday.write(entries, scope)
+    if payload is not None:
+        return payload
     checked = changes(entries, scope, times=False)
     tree: dict[int | str, Any] = {}
     parent: list[int] = []

@@ -91,8 +91,9 @@ class Codecs:
 
         Raises ``DecodeError`` or ``UnsupportedFormat``, whatever the bytes.
         """
-        codec = self[content_format]
-        scope = Scope(at, types or untyped, strict, now, "" if root == "/" else _root(root), multiple)
+        codec = self._by_number.get(content_format) or self[content_format]  # type: ignore[arg-type]
+        fields = (at, types or untyped, strict, now, "" if root == "/" else _root(root), multiple)
+        scope = tuple.__new__(Scope, fields)
         try:
             return codec.decode(payload, scope)
         except CodecError as error:
@@ -112,7 +113,7 @@ class Codecs:
         Values are written as ``types`` wants them. Raises ``EncodeError`` for what the format cannot
         express (a time in TLV, two values in text/plain), ``UnsupportedFormat`` for an unknown number.
         """
-        codec = self[content_format]
+        codec = self._by_number.get(content_format) or self[content_format]
         scope = Scope(at, types or untyped, root="" if root == "/" else _root(root))
         try:
             return codec.encode(tuple(entries), scope)

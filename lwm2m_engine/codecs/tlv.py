@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import itemgetter
 
+from lwm2m_engine.codecs import tlv_everyday
 from lwm2m_engine.codecs.codec import Codec, Scope, children, nothing, outgoing
+from lwm2m_engine.codecs.tlv_everyday import INSTANCE as INSTANCE
+from lwm2m_engine.codecs.tlv_everyday import KIND, LONG_ID, heads
+from lwm2m_engine.codecs.tlv_everyday import MULTIPLE as MULTIPLE
+from lwm2m_engine.codecs.tlv_everyday import RESOURCE as RESOURCE
+from lwm2m_engine.codecs.tlv_everyday import RESOURCE_INSTANCE as RESOURCE_INSTANCE
 from lwm2m_engine.codecs.tlv_values import READERS, WHOLE, WIDTHS, write
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
@@ -18,9 +24,6 @@ from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.paths import MAX_ID, Path
 from lwm2m_engine.values import ResourceType
 
-INSTANCE, RESOURCE_INSTANCE, MULTIPLE, RESOURCE = 0x00, 0x40, 0x80, 0xC0
-"""The kinds of element: the upper two bits of its first byte."""
-_KIND, _LONG_ID = 0xC0, 0x20
 _NAMES = {
     INSTANCE: "an Object Instance",
     RESOURCE_INSTANCE: "a Resource Instance",
@@ -30,6 +33,11 @@ _NAMES = {
 
 
 def decode(payload: bytes, scope: Scope) -> list[Entry]:
+    entries = tlv_everyday.read(payload, scope)
+    return _decode(payload, scope) if entries is None else entries
+
+
+def _decode(payload: bytes, scope: Scope) -> list[Entry]:
     at, types, strict, *_ = scope
     depth = len(at)
     if not depth:
@@ -56,7 +64,7 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
                 resources = children((object_, default))
         start = position
         first = data[start]
-        if first & _LONG_ID:
+        if first & LONG_ID:
             id_ = data[start + 1] << 8 | data[start + 2]
             position += 3
         else:
@@ -76,7 +84,7 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
             left = max(end - position, 0)
             raise DecodeError(f"an element of {length} bytes where {left} are left", offset=start, path=at)
 
-        element = first & _KIND
+        element = first & KIND
         if element & MULTIPLE and members is None and (inside or not wrapped):
             # The first Resource that is not wrapped stands for its Instance: no wrapper may follow.
             inside = True
@@ -142,6 +150,11 @@ def _refuse_repeats(containers: list[Path], entries: list[Entry]) -> None:
 
 
 def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
+    payload = tlv_everyday.write(entries, scope)
+    return _encode(entries, scope) if payload is None else payload
+
+
+def _encode(entries: Sequence[Entry], scope: Scope) -> bytes:
     at = scope.at
     if not at:
         raise EncodeError("TLV does not name Objects: the path of the request is needed")
@@ -178,20 +191,10 @@ def encode(entries: Sequence[Entry], scope: Scope) -> bytes:
 
 
 def _element(element: int, id_: int, value: bytes) -> bytes:
-    length = len(value)
-    if id_ < 0x100 and length < 0x100:
-        # Nearly every element.
-        if length < 8:
-            return bytes((element | length, id_)) + value
-        return bytes((element | 0x08, id_, length)) + value
-    head = bytes((id_,)) if id_ < 0x100 else id_.to_bytes(2, "big")
-    first = element if id_ < 0x100 else element | _LONG_ID
-    if length < 8:
-        return bytes((first | length,)) + head + value
-    width = (length.bit_length() + 7) // 8
-    if width > 3:
-        raise EncodeError(f"{length} bytes are more than a TLV element holds")
-    return bytes((first | width << 3,)) + head + length.to_bytes(width, "big") + value
+    try:
+        return heads(element, id_)[len(value)] + value
+    except OverflowError:
+        raise EncodeError(f"{len(value)} bytes are more than a TLV element holds") from None
 
 
 CODEC = Codec(ContentFormat.TLV, decode, encode)

@@ -83,6 +83,20 @@ READERS: dict[ResourceType | None, Callable[[bytes], Value]] = {
 """By type, from bytes to value; each raises ``ValueRejected``."""
 
 
+UNPACKERS: dict[tuple[ResourceType | None, int], Callable[[bytes, int], tuple[Any]]] = {
+    (kind, size): struct.Struct(code).unpack_from
+    for kinds, codes in (
+        ((ResourceType.INTEGER, ResourceType.TIME), ">b >h >i >q"),
+        ((ResourceType.UNSIGNED_INTEGER,), ">B >H >I >Q"),
+        ((ResourceType.FLOAT,), ">f >d"),
+    )
+    for kind in kinds
+    for code in codes.split()
+    for size in (struct.calcsize(code),)
+}
+"""By type and length, from bytes and a position to the value alone in a tuple."""
+
+
 def _packers(codes: str) -> list[Callable[[int], bytes]]:
     """What packs an integer of so many bits."""
     structs = [struct.Struct(f">{code}") for code in codes]
@@ -90,7 +104,7 @@ def _packers(codes: str) -> list[Callable[[int], bytes]]:
     return [next(one.pack for one in structs if bits + spare <= one.size * 8) for bits in range(65 - spare)]
 
 
-_PACK_SIGNED, _PACK_UNSIGNED = _packers("bhiq"), _packers("BHIQ")
+PACK_SIGNED, PACK_UNSIGNED = _packers("bhiq"), _packers("BHIQ")
 
 
 def write(value: Value, types: Types, path: Path) -> bytes:
@@ -100,29 +114,31 @@ def write(value: Value, types: Types, path: Path) -> bytes:
         return value.encode()  # type: ignore[union-attr]
     if class_ is int:
         if value < 0:  # type: ignore[operator]
-            return _PACK_SIGNED[(~value).bit_length()](value)  # type: ignore[operator, arg-type]
+            return PACK_SIGNED[(~value).bit_length()](value)  # type: ignore[operator, arg-type]
         bits = value.bit_length()  # type: ignore[union-attr]
         # Only here does the type show: 200 is one byte unsigned and two bytes signed.
         if bits and bits & 7 == 0 and (bits == 64 or types(path) is ResourceType.UNSIGNED_INTEGER):
-            return _PACK_UNSIGNED[bits](value)  # type: ignore[arg-type]
-        return _PACK_SIGNED[bits](value)  # type: ignore[arg-type]
+            return PACK_UNSIGNED[bits](value)  # type: ignore[arg-type]
+        return PACK_SIGNED[bits](value)  # type: ignore[arg-type]
     if class_ is float:
-        return _write_float(value, types(path))  # type: ignore[arg-type]
-    return _WRITERS[class_](value)
+        if types(path) is ResourceType.TIME:
+            raise ValueRejected(f"{value!r}: TLV carries whole seconds", value=value)
+        return _write_float(value)  # type: ignore[arg-type]
+    return WRITERS[class_](value)
 
 
-_WRITERS: dict[type, Callable[[Any], bytes]] = {
-    bytes: bytes,
-    bool: lambda value: b"\x01" if value else b"\x00",
-    ObjLink: lambda value: _LINK.pack(*value),
-}
-
-
-def _write_float(value: float, kind: ResourceType | None) -> bytes:
-    if kind is ResourceType.TIME:
-        raise ValueRejected(f"{value!r}: TLV carries whole seconds", value=value)
+def _write_float(value: float) -> bytes:
     try:
         short = _FLOAT.pack(value)
     except OverflowError:
         return _DOUBLE.pack(value)
     return short if _FLOAT.unpack(short)[0] == value or value != value else _DOUBLE.pack(value)
+
+
+WRITERS: dict[type | None, Callable[[Any], bytes]] = {
+    str: str.encode,
+    float: _write_float,
+    bytes: bytes,
+    bool: lambda value: b"\x01" if value else b"\x00",
+    ObjLink: lambda value: _LINK.pack(*value),
+}

@@ -16,7 +16,7 @@ from lwm2m_engine.model.structuring import check_level, class_wanted, structure,
 from lwm2m_engine.model.versions import INITIAL, nearest_version, version_key
 from lwm2m_engine.model.view import DeviceView, ModelView
 from lwm2m_engine.paths import Path
-from lwm2m_engine.values import ResourceType
+from lwm2m_engine.type_lookup import NO_TYPES, ObjectTypes, TypeLookup
 
 T = TypeVar("T")
 
@@ -46,6 +46,8 @@ class Catalog:
             object_id: list(versions.values())[-1] for object_id, versions in self._objects.items()
         }
         self._problems = tuple(problems)
+        self.types = TypeLookup(self._types)
+        """The type of the Resource at a path, by the newest versions."""
         self._classes: dict[tuple[int, str], type[ObjectInstance]] = {}
         self._view = lru_cache(maxsize=1024)(self._new_view)
 
@@ -170,9 +172,9 @@ class Catalog:
         spec = self._newest.get(path[0]) if len(path) > 2 else None
         return None if spec is None else spec.resources.get(path[2])
 
-    def types(self, path: tuple[int, ...]) -> ResourceType | None:
-        spec = self._newest.get(path[0]) if len(path) > 2 else None
-        return None if spec is None else spec.types.get(path[2])
+    def _types(self, object_id: int) -> ObjectTypes:
+        spec = self._newest.get(object_id)
+        return NO_TYPES if spec is None else spec.types
 
     def version(self, object_id: int) -> str:
         spec = self._newest.get(object_id)

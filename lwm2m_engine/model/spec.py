@@ -9,6 +9,7 @@ import attrs
 
 from lwm2m_engine.errors import UnknownResource
 from lwm2m_engine.model.ranges import Range, parse_range
+from lwm2m_engine.type_lookup import ObjectTypes
 from lwm2m_engine.values import ResourceType
 
 REUSABLE = range(2048, 26241)
@@ -75,13 +76,14 @@ class ObjectSpec:
     """By id, in order of id."""
     source: str = attrs.field(default="", eq=False)
     """The file it came from."""
-    types: Mapping[int, ResourceType] = attrs.field(init=False, repr=False, eq=False)
+    types: ObjectTypes = attrs.field(init=False, repr=False, eq=False)
     """Type of each Resource that has one, by id: what decoders ask for."""
     _by_attribute: dict[str, ResourceSpec] = attrs.field(init=False, repr=False, eq=False)
 
     @types.default
-    def _typed(self) -> Mapping[int, ResourceType]:
-        return {id: spec.type for id, spec in self.resources.items() if spec.type is not ResourceType.NONE}
+    def _typed(self) -> ObjectTypes:
+        typed = (spec for spec in self.resources.values() if spec.type is not ResourceType.NONE)
+        return ObjectTypes((spec.id, spec.type) for spec in typed)
 
     @_by_attribute.default
     def _index(self) -> dict[str, ResourceSpec]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from lwm2m_engine.model.spec import ObjectSpec, ResourceSpec
 from lwm2m_engine.model.versions import default_version, parse_version
+from lwm2m_engine.type_lookup import NO_TYPES, ObjectTypes, TypeLookup
 from lwm2m_engine.values import ResourceType
 
 
@@ -36,13 +37,14 @@ class DeviceView:
     ``find`` gives the nearest loaded definition of an Object version. Each is looked up once.
     """
 
-    __slots__ = ("_announced", "_enabler", "_find", "_specs")
+    __slots__ = ("_announced", "_enabler", "_find", "_specs", "types")
 
     def __init__(
         self, find: Callable[[int, str], ObjectSpec | None], enabler: str, announced: Mapping[int, str]
     ) -> None:
         self._find, self._enabler, self._announced = find, enabler, announced
         self._specs: dict[int, ObjectSpec] = {}
+        self.types = TypeLookup(self._types)
 
     def version(self, object_id: int) -> str:
         """As announced; the enabler's default if nothing, or nothing readable, was announced."""
@@ -65,8 +67,6 @@ class DeviceView:
         spec = self.object(path[0])
         return None if spec is None else spec.resources.get(path[2])
 
-    def types(self, path: tuple[int, ...]) -> ResourceType | None:
-        if len(path) < 3:
-            return None
-        spec = self._specs.get(path[0]) or self.object(path[0])
-        return None if spec is None else spec.types.get(path[2])
+    def _types(self, object_id: int) -> ObjectTypes:
+        spec = self._specs.get(object_id) or self.object(object_id)
+        return NO_TYPES if spec is None else spec.types
