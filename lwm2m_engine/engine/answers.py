@@ -5,7 +5,7 @@ from __future__ import annotations
 from lwm2m_engine.coap import CoapReply, is_success
 from lwm2m_engine.engine import discoveries, negotiation, outbox, presence, registrations, relations
 from lwm2m_engine.engine.devices import Device, Exchange, Job
-from lwm2m_engine.engine.events import Warned
+from lwm2m_engine.engine.events import Progressed, Warned
 from lwm2m_engine.engine.presence import heard, sleep
 from lwm2m_engine.engine.reports import report
 from lwm2m_engine.engine.state import State
@@ -60,6 +60,16 @@ def acknowledged(state: State, exchange_id: int, turn: Turn) -> None:
     heard(state, device, turn)
     if len(device.job.steps) == 1:
         outbox.tell_sent(device, turn, device.job)
+
+
+def progressed(state: State, exchange_id: int, transferred: int, total: int, turn: Turn) -> None:
+    """A block of a long request was acknowledged, so the device is there."""
+    device = state.by_exchange.get(exchange_id)
+    if device is None or device.exchange is None or device.job is None:
+        return
+    heard(state, device, turn)
+    device.exchange.transferred = (transferred, total)
+    turn.tell(Progressed(device.endpoint, turn.now, device.job.id, transferred, total))
 
 
 def failed(state: State, exchange_id: int, reason: str, turn: Turn) -> None:

@@ -103,6 +103,12 @@ class Engine:
         answers.acknowledged(self._state, exchange, turn)
         return self._done(turn)
 
+    def progressed(self, exchange: int, transferred: int, total: int, now: float) -> Step:
+        """A device acknowledged one more block of a long request; numbers of bytes."""
+        turn = Turn(now)
+        answers.progressed(self._state, exchange, transferred, total, turn)
+        return self._done(turn)
+
     def answered(self, exchange: int, reply: CoapReply, now: float) -> Step:
         """The answer to a ``Perform``."""
         turn = Turn(now)

@@ -51,6 +51,8 @@ class Exchange:
     """When the engine itself stops waiting; ``None`` leaves that to the transport."""
     early: bool = False
     """A notification came before the answer."""
+    transferred: tuple[int, int] | None = None
+    """Bytes of a long request the device has acknowledged, and bytes in all."""
 
 
 @attrs.define(slots=True, eq=False)

@@ -108,6 +108,17 @@ class Held:
 
 
 @attrs.frozen(slots=True)
+class Progressed:
+    """The device has acknowledged ``transferred`` of the ``total`` bytes of a long request. Not kept."""
+
+    endpoint: str
+    at: float
+    message: int | None
+    transferred: int
+    total: int
+
+
+@attrs.frozen(slots=True)
 class Sent:
     """The device acknowledged or answered the message; it left the outbox."""
 
@@ -227,6 +238,7 @@ Event: TypeAlias = (
     | Queued
     | Started
     | Held
+    | Progressed
     | Sent
     | Failed
     | Received

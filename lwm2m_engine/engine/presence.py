@@ -24,6 +24,8 @@ class Presence:
     """Seconds since 1970-01-01 UTC."""
     waiting: int
     in_flight: bool
+    transferred: tuple[int, int] | None = None
+    """Of a long request under way: bytes the device has acknowledged, and bytes in all."""
 
 
 def of(device: Device) -> Presence:
@@ -34,6 +36,7 @@ def of(device: Device) -> Presence:
         device.awake_until,
         len(device.outbox),
         device.exchange is not None,
+        device.exchange.transferred if device.exchange is not None else None,
     )
 
 

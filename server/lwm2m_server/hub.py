@@ -181,13 +181,19 @@ class Hub:
     ) -> None:
         """False for a token nobody waits for, ``None`` if it could not be kept: do not acknowledge then."""
         found = self._observer_of(token)
-        if self.traces.active and found is not None:
-            self.traces.notification(found[1].observer(token), found[1].observed(token), reply)
-        step = found[1].notified(token, reply, peer, self._clock()) if found is not None else None
-        if found is None or step is None:
+        if found is None:
             settled(False)
             return
-        self._settle(found[0], step, _kept(settled))
+        tenant, engine = found
+        if self.traces.active:
+            self.traces.notification(engine.observer(token), engine.observed(token), reply)
+        step = engine.notified(token, reply, peer, self._clock())
+        if step is None:
+            # From an address that is not (yet) the device's. A Reset would end a relation that is wanted;
+            # unanswered, it will be repeated, perhaps after an Update from there.
+            settled(None)
+            return
+        self._settle(tenant, step, _kept(settled))
 
     def acknowledged(self, exchange: int) -> None:
         if self.traces.active:
@@ -195,6 +201,13 @@ class Hub:
         if exchange in self._exchanges:
             tenant, _ = self._exchanges[exchange]
             self._settle(tenant, self._engines[tenant].acknowledged(exchange, self._clock()), _kept())
+
+    def progressed(self, exchange: int, transferred: int, total: int) -> None:
+        """A device acknowledged a block of a long request; numbers of bytes."""
+        if exchange in self._exchanges:
+            tenant, _ = self._exchanges[exchange]
+            step = self._engines[tenant].progressed(exchange, transferred, total, self._clock())
+            self._settle(tenant, step, _kept())
 
     def answered(
         self, exchange: int, reply: CoapReply, settled: Callable[[bool | None], None] | None = None

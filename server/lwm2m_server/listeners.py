@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Protocol
 
 import attrs
@@ -39,7 +40,11 @@ class Listeners:
 async def listen(settings: Settings, hub: Hub, stack: AsyncExitStack) -> Listeners:
     """Open all of them; ``stack`` closes them. Raises ``OSError`` that names the address."""
     timing, limits = _timing(settings), _limits(settings)
-    udp = StockGateway if settings.coap_stack == "aiocoap" else Gateway
+    udp = (
+        StockGateway.start
+        if settings.coap_stack == "aiocoap"
+        else partial(Gateway.start, progress=hub.progressed)
+    )
 
     async def keep(name: str, starting: Awaitable[Listener]) -> str:
         gateway = await starting
@@ -50,7 +55,7 @@ async def listen(settings: Settings, hub: Hub, stack: AsyncExitStack) -> Listene
     return Listeners(
         tuple(
             [
-                await keep(name, udp.start(hub, *address, listener=name, timing=timing))
+                await keep(name, udp(hub, *address, listener=name, timing=timing))
                 for name, address in _named("coap", settings.coap)
             ]
         ),

@@ -13,6 +13,7 @@ from lwm2m_engine.engine.events import (
     Awake,
     Failed,
     Held,
+    Progressed,
     Queued,
     Received,
     Registered,
@@ -445,3 +446,21 @@ def test_other_models_hold_from_the_next_input_on(world):
     world.ask("GET /3/0/9")
     world.answer(CoapReply(Code.CONTENT, b"\xc1\x09\x48", ContentFormat.TLV))
     assert [entry.value for entry in world.told(Received)[0].entries] == [b"\x48"]
+
+
+def test_a_long_request_tells_how_far_it_is_and_keeps_the_device_awake(world):
+    world.register(query="lt=300&lwm2m=1.1&b=U&Q", links=b"</1/0>,</3/0>,</5/0>")
+    world.ask("PUT /5/0/0 " + "QUJD" * 1000, id=7)
+    exchange = world.wire[0].exchange
+    before = world.engine.presence("dev1")
+    assert (before.in_flight, before.transferred) == (True, None)
+    world.now += 50
+    world.take(world.engine.progressed(exchange, 1024, 3000, world.now))
+    after = world.engine.presence("dev1")
+    assert after.transferred == (1024, 3000)
+    assert after.awake_until > before.awake_until
+    told = world.told(Progressed)[-1]
+    assert (told.message, told.transferred, told.total) == (7, 1024, 3000)
+    world.answer(OK)
+    assert world.engine.presence("dev1").transferred is None
+    assert world.engine.progressed(exchange, 2048, 3000, world.now).events == ()

@@ -99,6 +99,7 @@ class DeviceApi:
             "lastSeen": _milliseconds(liveness.seen_at) if liveness else None,
             "waiting": state.waiting,
             "inFlight": state.in_flight,
+            "transferred": _transfer(state.transferred),
         }
 
     def _details(self, device: Device) -> dict[str, Any]:
@@ -206,3 +207,7 @@ def _milliseconds(seconds: float | None) -> int | None:
 
 def _json(document: object) -> Response:
     return Response(orjson.dumps(document), 200, {"cache-control": "no-store"}, media_type="application/json")
+
+
+def _transfer(progress: tuple[int, int] | None) -> dict[str, int] | None:
+    return {"bytes": progress[0], "of": progress[1]} if progress is not None else None
