@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from device_api import device_api_page
 
 from lwm2m_engine.attributes import ATTRIBUTES
 from lwm2m_server import configuration, settings
@@ -165,7 +166,12 @@ def shown(value: object) -> str:
     return f"`{value}`"
 
 
-PAGES = {"cli.md": cli_page, "settings.md": settings_page, "attributes.md": attributes_page}
+PAGES = {
+    "attributes.md": attributes_page,
+    "cli.md": cli_page,
+    "lwm2m-device-api.md": device_api_page,
+    "settings.md": settings_page,
+}
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from lwm2m_engine.messages.requests import (
     WriteComposite,
 )
 
-_BY_VERSION = {
+PREFERRED = {
     "1.0": (ContentFormat.TLV, ContentFormat.OMA_JSON),
     "1.1": (ContentFormat.SENML_CBOR, ContentFormat.TLV, ContentFormat.SENML_JSON, ContentFormat.OMA_JSON),
     "1.2": (
@@ -34,6 +34,7 @@ _BY_VERSION = {
         ContentFormat.OMA_JSON,
     ),
 }
+"""By enabler version of the device, the first it has not refused counts."""
 _COMPOSITE = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
 COMPOSITE_DEFAULT = ContentFormat.SENML_CBOR
 _REFUSALS = frozenset({Code.NOT_ACCEPTABLE, Code.UNSUPPORTED_CONTENT_FORMAT})
@@ -80,7 +81,7 @@ def _candidates(device: Device, request: Single) -> tuple[int, ...]:
         return (ContentFormat.TLV,)
     if registration is None or not isinstance(request, (Read, Observe, Write, Create)):
         return ()
-    candidates: tuple[int, ...] = _BY_VERSION[registration.version]
+    candidates: tuple[int, ...] = PREFERRED[registration.version]
     if isinstance(request, (Write, Create)) and len(request.path) >= 3 and len(request.entries) == 1:
         candidates = (*candidates, ContentFormat.TEXT)
     if registration.version == "1.0":
