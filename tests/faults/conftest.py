@@ -166,7 +166,7 @@ async def network() -> Any:
     """Make a network in front of a server; ``device`` fixtures take it for the server."""
     made: list[Network] = []
 
-    async def start(server: Any, weather: Weather = Weather(), *, seed: int = SEED) -> Network:  # noqa: B008
+    async def start(server: Any, weather: Weather = Weather(), *, seed: int = SEED) -> Network:
         one = Network(server.coap, weather, seed)
         made.append(one)
         await one.open()
