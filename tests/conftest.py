@@ -39,6 +39,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="native",
         help="what is below CoAP/UDP in the servers that tests start",
     )
+    parser.addoption(
+        "--coap-conversations",
+        type=int,
+        default=250,
+        help="how many conversations are played to both CoAP stacks",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -44,14 +44,20 @@ class Intake:
 
     def take(self, message: wire.Message, peer: Peer, respond: Respond) -> None:
         """A request; ``respond`` is called once, now or later."""
-        block = number(message.options, BLOCK1)
-        options = () if block is None else ((BLOCK1, uint(block)),)
-        answer = partial(_answer, respond, options)
+        answer = partial(_answer, respond, ())
         try:
             request = request_of(message)
             if request.code > Code.IPATCH:
                 raise RequestError(Code.METHOD_NOT_ALLOWED, f"unknown method 0.{request.code:02d}")
-            whole = request if block is None else self._assemble(request, block, peer)
+            block = number(message.options, BLOCK1)
+            if block is None:
+                whole: CoapRequest | None = request
+            else:
+                if block & 7 == BERT and not self._bert:
+                    raise RequestError(Code.BAD_REQUEST, "block size 7 is reserved over UDP")
+                # From here on the answer is one to this block.
+                answer = partial(_answer, respond, ((BLOCK1, uint(block)),))
+                whole = self._assemble(request, block, peer)
             if whole is None:
                 answer(CoapReply(Code.CONTINUE))
             else:
@@ -66,7 +72,7 @@ class Intake:
     def _assemble(self, request: CoapRequest, value: int, peer: Peer) -> CoapRequest | None:
         """The request once all its blocks are there; raises ``RequestError``."""
         key = (peer, request.code, request.path, request.query)
-        if self._bert and value & 7 == BERT:
+        if value & 7 == BERT:
             body = self._add_bert(key, value, request.payload)
         else:
             body = self._assembly.add(key, Block.unpack(value), request.payload)
