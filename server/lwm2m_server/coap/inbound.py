@@ -120,17 +120,12 @@ class Inbound:
         options = reply_options(reply)
         if pending.block is not None:
             options += ((BLOCK1, pending.block.pack()),)
-        confirmable = message.type == wire.CON
-        datagram = wire.encode(
-            wire.Message(
-                wire.ACK if confirmable else wire.NON,
-                reply.code,
-                message.mid if confirmable else self._channel.message_id(pending.source),
-                message.token,
-                options,
-                reply.payload,
-            )
-        )
+        if message.type == wire.CON:
+            kind, mid = wire.ACK, message.mid
+        else:
+            kind, mid = wire.NON, self._channel.message_id(pending.source)
+        encoded = wire.encode_options(options) if options else b""
+        datagram = wire.assemble(kind, reply.code, mid, message.token, encoded, reply.payload)
         self._replies.send(datagram, message, pending.source)
 
 

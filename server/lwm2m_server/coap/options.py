@@ -133,13 +133,11 @@ def _request_options(request: CoapRequest) -> Iterator[Option]:
 
 def reply_options(reply: CoapReply) -> tuple[Option, ...]:
     """In order of their numbers."""
-    return tuple(_reply_options(reply))
-
-
-def _reply_options(reply: CoapReply) -> Iterator[Option]:
+    options: tuple[Option, ...] = ()
     if reply.observe is not None:
-        yield OBSERVE, uint(reply.observe)
-    for segment in reply.location:
-        yield LOCATION_PATH, segment.encode()
+        options = ((OBSERVE, uint(reply.observe)),)
+    if reply.location:
+        options += tuple((LOCATION_PATH, segment.encode()) for segment in reply.location)
     if reply.content_format is not None:
-        yield CONTENT_FORMAT, uint(reply.content_format)
+        options += ((CONTENT_FORMAT, uint(reply.content_format)),)
+    return options

@@ -53,10 +53,11 @@ class Recent:
         return True
 
     def _make_room(self, answers: _Answers, oldest: float) -> None:
-        for mid in tuple(answers):
-            if len(answers) < self._per_peer and answers[mid][0] >= oldest:
+        while answers:
+            first = next(iter(answers))
+            if len(answers) < self._per_peer and answers[first][0] >= oldest:
                 return
-            del answers[mid]
+            del answers[first]
 
     def answer(self, peer: object, mid: int) -> bytes | None:
         """The datagram a duplicate is answered with; ``None`` while there is none."""
