@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -52,7 +51,7 @@ class DeviceApi:
     """Read-only; creating and removing devices is oneM2M's business."""
 
     def __init__(self, inventory: Inventory, ledger: Ledger, devices: Devices, settings: Settings) -> None:
-        self._reader, self._devices = ledger.reader, devices
+        self._ledger, self._reader, self._devices = ledger, ledger.reader, devices
         self._find = DeviceFinder(inventory, ledger.reader, settings)
         self._ids = ResourceIds(ledger.installation)
 
@@ -70,7 +69,8 @@ class DeviceApi:
         offset = number_of(request, "offset", 0)
         rows: list[dict[str, Any]] = []
         document: dict[str, Any] = {"tenant": tenant, "devices": rows}
-        for device in islice(self._reader.devices(tenant), offset, offset + limit + 1):
+        after = await self._ledger.apart(lambda reader: _node_before(reader, tenant, offset))
+        for device in self._reader.devices(tenant, after=after, chunk=TURN) if after is not None else ():
             if len(rows) == limit:
                 document["nextOffset"] = offset + limit
                 break
@@ -137,6 +137,11 @@ class DeviceApi:
             ],
             "lastError": orjson.Fragment(last_error.content) if last_error else None,
         }
+
+
+def _node_before(reader: Reader, tenant: str, offset: int) -> int | None:
+    """The node of the last device to be left out, -1 if none is; ``None`` if there are not so many."""
+    return -1 if offset == 0 else reader.node_at(tenant, offset - 1)
 
 
 def _registration(registration: Registration) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class Onem2m:
         resource_ids = ResourceIds(ledger.installation)
         self._renderer = Renderer(resource_ids, ledger.reader, settings)
         self.tree = Tree(inventory, ledger.reader, resource_ids)
-        self._retrieval = Retrieval(inventory, ledger.reader, self._renderer)
+        self._retrieval = Retrieval(inventory, ledger, self._renderer)
         self._context = Context(inventory, ledger.reader, self.tree, devices, ids, settings)
 
     async def prepare(self) -> None:

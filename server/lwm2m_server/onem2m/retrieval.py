@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -20,8 +21,10 @@ from lwm2m_server.onem2m.rendering import (
     root_key,
 )
 from lwm2m_server.onem2m.tree import AE, Target, as_resource
-from lwm2m_server.store.protocols import Inventory, Message, Reader, Resource
+from lwm2m_server.store.protocols import Inventory, Ledger, Message, Reader, Resource
 
+FAR: Final = 1000
+"""Children that can be passed before it is a matter for another thread."""
 PAGE: Final = 50
 """Children read from the ledger at once."""
 TURN: Final = 10
@@ -57,8 +60,9 @@ class Budget:
 class Retrieval:
     """Reads what requests ask for."""
 
-    def __init__(self, inventory: Inventory, reader: Reader, renderer: Renderer) -> None:
-        self._inventory, self._reader, self._renderer = inventory, reader, renderer
+    def __init__(self, inventory: Inventory, ledger: Ledger, renderer: Renderer) -> None:
+        self._inventory, self._ledger, self._renderer = inventory, ledger, renderer
+        self._reader = ledger.reader
 
     def attributes(self, target: Target, style: Style) -> dict[str, Any]:
         """``{root key: representation}``."""
@@ -72,14 +76,13 @@ class Retrieval:
         if content is Content.ATTRIBUTES:
             return Result(self.attributes(target, style))
         children, more = await self._children(target, query, style)
-        references = [self._reference(target, child, query, style) for child, _ in children]
         if content is Content.REFERENCES:
-            return Result(_references(references, style), more)
+            return Result(_references(await self._linked(target, children, query, style), style), more)
         body = self.attributes(target, style) if content is not Content.CHILDREN else {}
         key = root_key(target.what, style.long)
         own = body.setdefault(key, {})
         if content is Content.ATTRIBUTES_AND_REFERENCES:
-            own |= named({"ch": references}, style.long)
+            own |= named({"ch": await self._linked(target, children, query, style)}, style.long)
         else:
             own |= await self._grouped(target, children, query, style, Budget())
         return Result(body, more)
@@ -90,7 +93,9 @@ class Retrieval:
         """Representations by root key; with ``lvl`` above 1 each with its own children."""
         groups: dict[str, list[dict[str, Any]]] = {}
         budget.spend(len(children))
-        for child, representation in children:
+        for count, (child, representation) in enumerate(children):
+            if count % TURN == TURN - 1:
+                await asyncio.sleep(0)
             own = named(representation, style.long)
             if query.level > 1:
                 below = attrs.evolve(target, what=child)
@@ -102,10 +107,8 @@ class Retrieval:
 
     async def _children(self, target: Target, query: Query, style: Style) -> tuple[list[Child], int | None]:
         found: list[Child] = []
-        skip = query.offset
-        walk = self._walk(target, query.types, 0 if query.filters else skip)
-        if not query.filters:
-            skip = 0
+        skip = query.offset if query.filters else 0
+        walk = await self._walk(target, query.types, query.offset - skip)
         for count, child in enumerate(walk):
             if count % TURN == TURN - 1:
                 await asyncio.sleep(0)
@@ -120,42 +123,61 @@ class Retrieval:
                 found.append((child, representation))
         return found, None
 
-    def _walk(self, target: Target, types: frozenset[int], skip: int) -> Iterator[Resource | Message]:
+    async def _walk(self, target: Target, types: frozenset[int], skip: int) -> Iterable[Resource | Message]:
         """Children of these types, all if none, in stable order; the first ``skip`` left out."""
         parent = target.what
         if isinstance(parent, Message):
-            return
+            return ()
+        applications: list[Resource] = []
         if parent.type == CSE_BASE and (not types or AE in types):
-            applications = self._inventory.applications(target.tenant.name)
-            yield from (as_resource(application, target.tenant) for application in applications[skip:])
-            skip = max(0, skip - len(applications))
-        if (
-            parent.type == CONTAINER
-            and skip
-            and not self._reader.children(parent.id, types=types, limit=1, offset=skip)
-        ):
-            skip -= sum(1 for _ in self._resources(parent.id, types, 0))
-        else:
-            yield from self._resources(parent.id, types, skip)
-            skip = 0
-        if parent.type == CONTAINER and (not types or CONTENT_INSTANCE in types):
-            yield from self._messages(parent.id, skip)
+            found = self._inventory.applications(target.tenant.name)
+            applications = [as_resource(one, target.tenant) for one in found]
+        after, beyond = await self._pass(parent.id, types, skip - len(applications))
+        has_messages = parent.type == CONTAINER and (not types or CONTENT_INSTANCE in types)
+        return chain(
+            applications[skip:],
+            self._resources(parent.id, types, after) if not beyond else (),
+            self._messages(parent.id, beyond) if has_messages else (),
+        )
 
-    def _resources(self, parent: int, types: frozenset[int], offset: int) -> Iterator[Resource]:
-        while page := self._reader.children(parent, types=types, limit=PAGE, offset=offset):
-            yield from page
-            offset += len(page)
+    async def _pass(self, parent: int, types: frozenset[int], skip: int) -> tuple[Resource | None, int]:
+        """The last resource to be left out, or how many more things are, because there are not so many."""
 
-    def _messages(self, container: int, offset: int) -> Iterator[Message]:
-        while page := self._reader.messages(container, limit=PAGE, offset=offset):
+        def read(reader: Reader) -> tuple[Resource | None, int]:
+            last = reader.children(parent, types=types, limit=1, offset=skip - 1)
+            return (last[0], 0) if last else (None, skip - reader.count_children(parent, types))
+
+        if skip <= 0:
+            return None, 0
+        return read(self._reader) if skip < FAR else await self._ledger.apart(read)
+
+    def _resources(self, parent: int, types: frozenset[int], after: Resource | None) -> Iterator[Resource]:
+        while page := self._reader.children(parent, types=types, limit=PAGE, after=after):
             yield from page
-            offset += len(page)
+            after = page[-1]
+
+    def _messages(self, container: int, skip: int) -> Iterator[Message]:
+        page = self._reader.messages(container, limit=PAGE, offset=skip)
+        while page:
+            yield from page
+            page = self._reader.messages(container, limit=PAGE, after=page[-1].id)
+
+    async def _linked(
+        self, target: Target, children: list[Child], query: Query, style: Style
+    ) -> list[dict[str, Any]]:
+        """References to children."""
+        names, references = self._names(target), []
+        for count, (child, _) in enumerate(children):
+            if count % TURN == TURN - 1:
+                await asyncio.sleep(0)
+            references.append(self._reference(target, names, child, query, style))
+        return references
 
     def _reference(
-        self, target: Target, child: Resource | Message, query: Query, style: Style
+        self, target: Target, names: list[str], child: Resource | Message, query: Query, style: Style
     ) -> dict[str, Any]:
         ri = self._renderer.ri(child, target.tenant)
-        value = ri if query.by_id else "/".join([*self._names(target), child.name])
+        value = ri if query.by_id else "/".join([*names, child.name])
         type = CONTENT_INSTANCE if isinstance(child, Message) else child.type
         reference = {"nm": child.name, "typ": type, "val": f"/{target.tenant.name}/{value}"}
         if isinstance(child, Resource) and "mgd" in child.attributes:

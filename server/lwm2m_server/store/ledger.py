@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,7 +39,13 @@ class SqliteLedger:
         )
         writer = ThreadedWriter if power_safe else InlineWriter
         self._writer = writer(self._transactions, self._checkpoints, lambda: self.on_failure())
+        self._reading_apart = open_reader(file, connect)
+        self._apart = LedgerReader(self._reading_apart, self._transactions.contacts.latest)
+        self._apart_thread = ThreadPoolExecutor(1, "ledger-reader")
         self._closed = False
+
+    def apart(self, read: Callable[[Reader], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._apart_thread, read, self._apart)
 
     @property
     def installation(self) -> str:
@@ -82,6 +89,8 @@ class SqliteLedger:
         self._closed = True
         self._writer.finish()
         self._checkpoints.close()
+        self._apart_thread.shutdown()
+        self._reading_apart.close()
         self._reading.close()
         self._transactions.close()
 

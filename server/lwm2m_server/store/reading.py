@@ -70,14 +70,29 @@ class LedgerReader:
         return found
 
     def children(
-        self, parent: int, *, types: Collection[int] = (), limit: int | None = None, offset: int = 0
+        self,
+        parent: int,
+        *,
+        types: Collection[int] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        after: Resource | None = None,
     ) -> Sequence[Resource]:
-        among = f" AND ty IN ({','.join('?' * len(types))})" if types else ""
-        rows = self._execute(
-            f"{_RESOURCE} WHERE parent = ?{among} ORDER BY ty, id LIMIT ? OFFSET ?",
-            (parent, *types, _limit(limit), offset),
-        )
-        return [_resource(row) for row in rows.fetchall()]
+        rows: list[Row] = []
+        if after is not None:
+            # SQLite finds a place by (type, id) only if the type is one value.
+            query = f"{_RESOURCE} WHERE parent = ? AND ty = ? AND id > ? ORDER BY id LIMIT ?"
+            rows = self._execute(query, (parent, after.type, after.id, _limit(limit))).fetchall()
+        if limit is None or len(rows) < limit:
+            behind = "" if after is None else f" AND ty > {after.type}"
+            query = f"{_RESOURCE} WHERE parent = ?{behind}{_among(types)} ORDER BY ty, id LIMIT ? OFFSET ?"
+            rest = _limit(limit) if limit is None else limit - len(rows)
+            rows += self._execute(query, (parent, *types, rest, offset)).fetchall()
+        return [_resource(row) for row in rows]
+
+    def count_children(self, parent: int, types: Collection[int] = ()) -> int:
+        query = f"SELECT count(*) FROM resource WHERE parent = ?{_among(types)}"  # noqa: S608
+        return int(self._execute(query, (parent, *types)).fetchone()[0])
 
     # --- containers and their messages ---------------------------------------------------------------
 
@@ -113,9 +128,12 @@ class LedgerReader:
         found = self.messages(container, limit=1)
         return found[0] if found else None
 
-    def messages(self, container: int, *, limit: int | None = None, offset: int = 0) -> Sequence[Message]:
+    def messages(
+        self, container: int, *, limit: int | None = None, offset: int = 0, after: int = 0
+    ) -> Sequence[Message]:
         rows = self._execute(
-            f"{_MESSAGE} WHERE container = ? ORDER BY id LIMIT ? OFFSET ?", (container, _limit(limit), offset)
+            f"{_MESSAGE} WHERE container = ? AND id > ? ORDER BY id LIMIT ? OFFSET ?",
+            (container, after, _limit(limit), offset),
         )
         return [_message(row) for row in rows.fetchall()]
 
@@ -136,17 +154,21 @@ class LedgerReader:
             or (self._device("d.identity = ?", identity) if identity is not None else None)
         )
 
-    def devices(self, tenant: str | None = None) -> Iterator[Device]:
+    def devices(self, tenant: str | None = None, *, after: int = -1, chunk: int = CHUNK) -> Iterator[Device]:
         among, arguments = ("", ()) if tenant is None else ("d.tenant = ? AND ", (tenant,))
-        last = -1
         while True:
             rows = self._execute(
-                f"{_DEVICE} WHERE {among}d.node > ? ORDER BY d.node LIMIT {CHUNK}", (*arguments, last)
+                f"{_DEVICE} WHERE {among}d.node > ? ORDER BY d.node LIMIT ?", (*arguments, after, chunk)
             ).fetchall()
             yield from map(self._as_device, rows)
-            if len(rows) < CHUNK:
+            if len(rows) < chunk:
                 return
-            last = rows[-1][0]
+            after = rows[-1][0]
+
+    def node_at(self, tenant: str, place: int) -> int | None:
+        query = "SELECT node FROM device WHERE tenant = ? ORDER BY node LIMIT 1 OFFSET ?"
+        row = self._execute(query, (tenant, place)).fetchone()
+        return None if row is None else int(row[0])
 
     def observations(self, node: int) -> Sequence[Observation]:
         rows = self._execute("SELECT document FROM observation WHERE node = ?", (node,)).fetchall()
@@ -176,6 +198,10 @@ def _descent(generations: int) -> str:
     columns = ", ".join(f"r{n}.*" for n in steps)
     joins = (f"LEFT JOIN resource r{n} ON r{n}.parent = r{n - 1}.id AND r{n}.name = ?" for n in steps[1:])
     return f"SELECT {columns} FROM resource r0 {' '.join(joins)} WHERE r0.parent = ? AND r0.name = ?"  # noqa: S608
+
+
+def _among(types: Collection[int]) -> str:
+    return f" AND ty IN ({','.join('?' * len(types))})" if types else ""
 
 
 def _limit(limit: int | None) -> int:
