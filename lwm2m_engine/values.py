@@ -144,8 +144,6 @@ def to_text(value: Value) -> str:
         return "1" if value else "0"
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
-    if isinstance(value, float):
-        return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     return str(value)
 
 

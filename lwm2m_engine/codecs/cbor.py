@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
-from lwm2m_engine.codecs.codec import Codec, Scope, incoming_single, outgoing_single
+from lwm2m_engine.codecs.codec import Codec, Scope, Whole, incoming_single, outgoing_single
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError
 from lwm2m_engine.formats import ContentFormat
@@ -122,9 +122,9 @@ def _decimal(parts: object, _: bool) -> int | float:
         case [int(exponent), int(mantissa)] if abs(exponent) <= 400 and abs(mantissa) < 2**128:
             # A device may write 100 as 1e2 or 10000e-2; an integer is to stay exact.
             if exponent >= 0:
-                return int(mantissa * 10**exponent)
+                return Whole(mantissa * 10**exponent)
             whole, rest = divmod(mantissa, 10**-exponent)
-            return whole if rest == 0 else float(f"{mantissa}e{exponent}")
+            return Whole(whole) if rest == 0 else float(f"{mantissa}e{exponent}")
     raise ValueError("not a decimal fraction of usable size")
 
 

@@ -14,7 +14,7 @@ from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
 from lwm2m_engine.paths import ROOT, Path
 from lwm2m_engine.type_lookup import ObjectTypes, TypeLookup
-from lwm2m_engine.values import INTEGER_RANGE, PLAIN, ResourceType, Value, coerce
+from lwm2m_engine.values import INTEGER_RANGE, PLAIN, ResourceType, Value, coerce, show
 
 Types: TypeAlias = Callable[[Path], ResourceType | None]
 """The type of a Resource or Resource Instance; ``None`` where no model knows it."""
@@ -61,6 +61,19 @@ class Codec:
     encode: Callable[[Sequence[Entry], Scope], bytes]
     decode_paths: Callable[[bytes, Scope], list[Path]] | None = None
     encode_paths: Callable[[Sequence[Path], Scope], bytes] | None = None
+
+
+class Whole(int):
+    """A whole number written with a fraction or an exponent: ``1e3`` can be a Float, ``1000`` is an Integer."""
+
+    __slots__ = ()
+
+
+def typed(value: object, kind: ResourceType | None, strict: bool) -> Value:
+    """``coerce``, but to be ``strict`` is to refuse integers for Floats; raises ``ValueRejected``."""
+    if strict and kind is ResourceType.FLOAT and value.__class__ is int:
+        raise ValueRejected(f"{show(value)} is an integer where a Float is due", value=value)
+    return coerce(value, kind)
 
 
 class Children(dict[int, Path]):
@@ -205,7 +218,7 @@ def incoming_single(value: object, scope: Scope) -> list[Entry]:
     """The one entry of a format that carries one value, typed; raises ``DecodeError``."""
     at = single_path(scope)
     try:
-        return [Entry(at, coerce(value, scope.types(at)))]
+        return [Entry(at, typed(value, scope.types(at), scope.strict))]
     except ValueRejected as error:
         raise DecodeError(error.reason, path=at) from None
 

@@ -12,12 +12,12 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from lwm2m_engine.codecs import cbor, lwm2m_cbor_everyday
-from lwm2m_engine.codecs.codec import Codec, Scope, changes, children, nothing, refuse_repeats
+from lwm2m_engine.codecs.codec import Codec, Scope, changes, children, nothing, refuse_repeats, typed
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.paths import MAX_ID, Path
-from lwm2m_engine.values import INTEGER_RANGE, PLAIN, coerce, show
+from lwm2m_engine.values import INTEGER_RANGE, PLAIN, show
 
 Pair: TypeAlias = tuple[object, object]
 """A key and what stands there."""
@@ -44,7 +44,7 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
             kind = value.__class__
             if kind is not plain(type_) or (kind is int and not lowest <= value <= highest):
                 try:
-                    value = coerce(value, type_)
+                    value = typed(value, type_, scope.strict)
                 except ValueRejected as error:
                     raise DecodeError(error.reason, path=path) from None
         keep(new(Entry, (path, value, None)))

@@ -11,14 +11,16 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from lwm2m_engine.codecs.codec import MOST_CHILDREN, Change, Scope, refuse_repeats
+from lwm2m_engine.codecs.codec import MOST_CHILDREN, Change, Scope, Whole, refuse_repeats, typed
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, PathError, ValueRejected
 from lwm2m_engine.paths import Path
-from lwm2m_engine.values import INTEGER_RANGE, PLAIN, ObjLink, ResourceType, Value, coerce, from_base64
+from lwm2m_engine.values import INTEGER_RANGE, PLAIN, ObjLink, ResourceType, Value, from_base64
 
 RELATIVE = 2**28
 """Times below are seconds relative to now (RFC 8428, 4.5.3)."""
+
+_NUMBERS = frozenset({int, float, Whole})
 
 Label = str | int
 
@@ -66,7 +68,7 @@ def resolve(
                 kind = field.__class__
                 if label == name_ and kind is str:
                     name = field
-                elif (label == number_ and (kind is int or kind is float)) or (
+                elif (label == number_ and kind in _NUMBERS) or (
                     (label == string_ and kind is str) or (label == boolean_ and kind is bool)
                 ):
                     raw = field
@@ -103,7 +105,7 @@ def resolve(
                 if kind is not plain(type_) or (kind is int and not lowest <= raw <= highest):
                     if type_ is ResourceType.OPAQUE and data_ is None and kind is str:
                         raw = from_base64(raw)
-                    raw = coerce(raw, type_)
+                    raw = typed(raw, type_, strict)
         except ValueRejected as error:
             raise DecodeError(
                 f"record {len(entries)}: {error.reason}", path=_try_locate(base, name, scope)

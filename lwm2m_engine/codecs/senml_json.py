@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from lwm2m_engine.codecs import senml
-from lwm2m_engine.codecs.codec import Codec, Scope, changes, nothing
+from lwm2m_engine.codecs.codec import Codec, Scope, Whole, changes, nothing
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, EncodeError, ValueRejected
 from lwm2m_engine.formats import ContentFormat
@@ -81,7 +81,7 @@ def _number(text: str) -> int | float:
     if not INTEGER_RANGE[0] <= number < UNSIGNED_RANGE[1]:
         return number
     exact = Decimal(text)
-    return int(exact) if exact == exact.to_integral_value() else number
+    return Whole(exact) if exact == exact.to_integral_value() else number
 
 
 def _constant(text: str) -> object:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lwm2m_engine import ENDPOINT, Catalog, Mapping, Rule, hookimpl
-from lwm2m_engine.values import to_text
 
 
 def geo(latitude: float, longitude: float) -> str | None:
@@ -17,7 +16,8 @@ def geo(latitude: float, longitude: float) -> str | None:
 
 def decimal(degrees: float) -> str:
     """The shortest text that is this number, without an exponent: ``52.5``, ``-0.1278``, ``13``."""
-    text = to_text(float(degrees))
+    # Adding nothing makes a zero of a negative zero.
+    text = repr(float(degrees) + 0.0).removesuffix(".0")
     return text if "e" not in text else format(degrees, ".15f").rstrip("0").rstrip(".")
 
 

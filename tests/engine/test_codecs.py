@@ -481,3 +481,52 @@ def measured(work: Callable[[], Any]) -> tuple[Any, int]:
 def test_numbers_beyond_64_bits_stay_floats(value, number):
     entries = [Entry(Path("/9999/0/1"), value)]
     assert decode(encode(entries, number), number) == entries
+
+
+FLOAT = Path("/3303/0/5700")
+
+
+@pytest.mark.parametrize(
+    ("payload", "content_format", "is_integer"),
+    [
+        (b"21", ContentFormat.TEXT, True),
+        (b"-21", ContentFormat.TEXT, True),
+        (b"21.0", ContentFormat.TEXT, False),
+        (b"2e3", ContentFormat.TEXT, False),
+        (b'[{"n":"/3303/0/5700","v":21}]', ContentFormat.SENML_JSON, True),
+        (b'[{"n":"/3303/0/5700","v":1e17}]', ContentFormat.SENML_JSON, False),
+        (b'{"bn":"/3303/0/5700","e":[{"v":21}]}', ContentFormat.OMA_JSON, True),
+        (bytes.fromhex("15"), ContentFormat.CBOR, True),
+        (bytes.fromhex("c48201 02"), ContentFormat.CBOR, False),
+        (bytes.fromhex("c48221 1903e8"), ContentFormat.CBOR, False),
+        (bytes.fromhex("81a2006c2f333330332f302f353730300215"), ContentFormat.SENML_CBOR, True),
+        (bytes.fromhex("a183190ce70019164415"), ContentFormat.LWM2M_CBOR, True),
+    ],
+)
+def test_only_the_strict_refuse_integers_for_floats(
+    payload: bytes, content_format: int, is_integer: bool
+) -> None:
+    def float_type(path: Path) -> ResourceType:
+        return ResourceType.FLOAT
+
+    (entry,) = decode(payload, content_format, at=FLOAT, types=float_type)
+    assert type(entry.value) is float
+    if is_integer:
+        with pytest.raises(DecodeError, match="an integer where a Float is due"):
+            decode(payload, content_format, at=FLOAT, types=float_type, strict=True)
+    else:
+        assert decode(payload, content_format, at=FLOAT, types=float_type, strict=True) == [entry]
+    (untyped,) = decode(payload, content_format, at=FLOAT)
+    assert type(untyped.value) in (int, float, str)
+
+
+@examples
+@given(
+    value=st.floats(allow_nan=False, allow_infinity=False),
+    content_format=st.sampled_from((*RECORDS, *SINGLE)),
+)
+def test_written_floats_are_floats_to_the_strict(value: float, content_format: int) -> None:
+    payload = encode([Entry(FLOAT, value)], content_format, at=FLOAT, types=lambda path: ResourceType.FLOAT)
+    (entry,) = decode(payload, content_format, at=FLOAT, types=lambda path: ResourceType.FLOAT, strict=True)
+    assert type(entry.value) is float
+    assert entry.value == value
