@@ -7,7 +7,7 @@ installation, so an id is also a creation time (see ``ids``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
 import attrs
@@ -166,10 +166,19 @@ class Reader(Protocol):
         ...
 
     def children(
-        self, parent: int, *, types: Collection[int] = (), limit: int | None = None, offset: int = 0
+        self,
+        parent: int,
+        *,
+        types: Collection[int] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        after: Resource | None = None,
     ) -> Sequence[Resource]:
-        """Direct children, of all types or these; sorted by type, then oldest first."""
+        """Direct children, of all types or these; sorted by type, then oldest first. To begin behind
+        ``after`` costs nothing, behind so many others (``offset``) as much as these are."""
         ...
+
+    def count_children(self, parent: int, types: Collection[int] = ()) -> int: ...
 
     def counters(self, container: int) -> Counters: ...
     def is_full(self, container: int) -> bool:
@@ -180,7 +189,12 @@ class Reader(Protocol):
     def message_named(self, container: int, name: str) -> Message | None: ...
     def latest(self, container: int) -> Message | None: ...
     def oldest(self, container: int) -> Message | None: ...
-    def messages(self, container: int, *, limit: int | None = None, offset: int = 0) -> Sequence[Message]: ...
+    def messages(
+        self, container: int, *, limit: int | None = None, offset: int = 0, after: int = 0
+    ) -> Sequence[Message]:
+        """Oldest first, with an id above ``after``."""
+        ...
+
     def device(self, node: int) -> Device | None: ...
     def device_named(self, tenant: str, name: str) -> Device | None: ...
     def device_of_endpoint(self, endpoint: str, identity: str | None = None) -> Device | None:
@@ -188,8 +202,13 @@ class Reader(Protocol):
         (``urn:imei:`` and ``urn:gsma:imei:`` alike), credentials identity."""
         ...
 
-    def devices(self, tenant: str | None = None) -> Iterable[Device]:
-        """In order of creation, read in chunks: devices may come and go meanwhile."""
+    def devices(self, tenant: str | None = None, *, after: int = -1, chunk: int = 500) -> Iterable[Device]:
+        """Those with a node above ``after``, in order of creation, read ``chunk`` at a time: devices may
+        come and go meanwhile."""
+        ...
+
+    def node_at(self, tenant: str, place: int) -> int | None:
+        """The node of the tenant's device at this place in order of creation, from 0."""
         ...
 
     def observations(self, node: int) -> Sequence[Observation]: ...
@@ -282,6 +301,10 @@ class Ledger(Protocol):
 
     @property
     def reader(self) -> Reader: ...
+    def apart(self, read: Callable[[Reader], T]) -> Awaitable[T]:
+        """A read that may touch more than a thousand rows: on a thread, with a connection of its own."""
+        ...
+
     @property
     def installation(self) -> str:
         """Ten hex digits drawn when the store was made; part of every ``ri``."""
