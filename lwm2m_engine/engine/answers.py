@@ -108,9 +108,9 @@ def _give_up(state: State, device: Device, step: Single, reason: str, turn: Turn
 def _pause(state: State, device: Device, job: Job, turn: Turn) -> None:
     """A series of requests nobody waits for in particular leaves the device time in between."""
     pacing = state.settings.read_pacing
-    series = job.message is None or isinstance(job.message.request, ReadAll)
-    more = device.job is not None or device.unread or relations.next_wanted(device) is not None
-    if pacing and series and more:
+    if not pacing or (job.message is not None and not isinstance(job.message.request, ReadAll)):
+        return
+    if device.job is not None or device.unread or relations.next_wanted(device) is not None:
         device.resume_at = turn.now + pacing
 
 

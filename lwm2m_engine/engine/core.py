@@ -21,6 +21,7 @@ from lwm2m_engine.engine import (
     outbox,
     presence,
     registrations,
+    relations,
     restoration,
 )
 from lwm2m_engine.engine.devices import NEVER, Device
@@ -96,6 +97,16 @@ class Engine:
         """The registered device that was last heard from this peer."""
         device = self._state.sender(peer)
         return device.endpoint if device is not None else None
+
+    def disconnected(self, peer: Peer, now: float) -> Step:
+        """The connection that a device was last heard over is closed: what it observes ends with it
+        (RFC 8323, 7.4), and it sleeps if it is one that does."""
+        turn = Turn(now)
+        device = self._state.sender(peer)
+        if device is not None and device.liveness is not None and device.liveness.peer == peer:
+            relations.disconnect(self._state, device, turn)
+            presence.sleep(device, turn)
+        return self._done(turn)
 
     def acknowledged(self, exchange: int, now: float) -> Step:
         """A device acknowledged a request; the response will come separately."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer, is_server_error, is_success
 from lwm2m_engine.engine import outbox, relations
 from lwm2m_engine.engine.devices import Device
 from lwm2m_engine.engine.events import Received
 from lwm2m_engine.engine.presence import heard
-from lwm2m_engine.engine.records import Observation
+from lwm2m_engine.engine.records import Observation, Registration
 from lwm2m_engine.engine.reports import report
-from lwm2m_engine.engine.state import State
+from lwm2m_engine.engine.state import GATEWAY, State
 from lwm2m_engine.engine.turn import Turn
 from lwm2m_engine.errors import RequestError
 from lwm2m_engine.formats import ContentFormat
@@ -51,7 +53,7 @@ def send(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> CoapRepl
         raise RequestError(Code.BAD_REQUEST, "no registration of this client")
     heard(state, device, turn)
     if request.content_format not in SEND_FORMATS:
-        raise RequestError(Code.UNSUPPORTED_CONTENT_FORMAT, "a Send is SenML JSON, SenML CBOR or LwM2M CBOR")
+        return _refuse_format(device, request, turn)
     error = report(
         state,
         device,
@@ -62,16 +64,52 @@ def send(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> CoapRepl
         payload=request.payload,
         content_format=request.content_format,
         operation="send",
+        prefix=_end_device(device.registration, request.payload),
     )
     code = Code.BAD_REQUEST if error is not None else _send_code(device, turn)
     outbox.advance(state, device, turn)
     return CoapReply(code)
 
 
+def _refuse_format(device: Device, request: CoapRequest, turn: Turn) -> CoapReply:
+    """What the device wanted to say stays readable."""
+    reason = "a Send is SenML JSON, SenML CBOR or LwM2M CBOR"
+    code = Code.UNSUPPORTED_CONTENT_FORMAT
+    received = Received(
+        device.endpoint,
+        turn.now,
+        "send",
+        ROOT,
+        code,
+        operation="send",
+        content_format=request.content_format,
+        payload=request.payload,
+        error=reason,
+    )
+    turn.tell(received)
+    return CoapReply(code, reason.encode())
+
+
+_PREFIXED = re.compile(rb"/([A-Za-z][A-Za-z0-9._~-]{0,63})/[0-9]")
+
+
+def _end_device(registration: Registration, payload: bytes) -> str:
+    """The prefix in the names of a Send that a LwM2M Gateway passes on for an end device."""
+    if GATEWAY not in registration.objects:
+        return ""
+    found = _PREFIXED.search(payload)
+    return found[1].decode("ascii") if found is not None else ""
+
+
 def _send_code(device: Device, turn: Turn) -> int:
-    """4.04 when a value is of an Object that was not announced (SE-5); the values are kept."""
+    """4.04 when a value is of an Object that was not announced (SE-5); the values are kept.
+
+    What end devices behind a gateway have is not announced.
+    """
     registration = device.registration
     objects = registration.objects if registration is not None else {}
+    if GATEWAY in objects:
+        return Code.CHANGED
     for event in turn.events:
         if isinstance(event, Received) and any(entry.path[0] not in objects for entry in event.entries):
             return Code.NOT_FOUND

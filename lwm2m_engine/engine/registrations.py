@@ -85,8 +85,8 @@ def update(state: State, turn: Turn, request: CoapRequest, peer: Peer, id: str) 
     if "objects" in changes:
         relations.keep_to(state, device, registration.objects, turn)
     if moved and peer.is_connection:
-        for token in tuple(device.observations):
-            relations.suspend(state, device, token, turn)
+        # Nobody may have noticed the end of the one before.
+        relations.disconnect(state, device, turn)
     device.resume_at, device.deferred = None, False
     heard(state, device, turn)
     outbox.advance(state, device, turn)

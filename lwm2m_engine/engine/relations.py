@@ -131,6 +131,12 @@ def _is_there(observation: Observation, objects: Container[int]) -> bool:
     return all(not path or path[0] in objects for path in observation.paths)
 
 
+def disconnect(state: State, device: Device, turn: Turn) -> None:
+    """The connection ends, and all relations over it."""
+    for token in tuple(device.observations):
+        suspend(state, device, token, turn)
+
+
 def lapse(state: State, device: Device, turn: Turn) -> None:
     """The registration ends, and all relations with it."""
     for token in tuple(device.observations):

@@ -310,6 +310,8 @@ def test_se_4_a_payload_that_cannot_be_read(world):
 def test_se_5_strangers_formats_and_objects(world):
     assert send(world, b"[]", peer=world.peer("other")) == Code.BAD_REQUEST
     assert send(world, b"5", ContentFormat.TEXT) == Code.UNSUPPORTED_CONTENT_FORMAT
+    assert (last(world).payload, last(world).code) == (b"5", Code.UNSUPPORTED_CONTENT_FORMAT)
+    assert "SenML" in last(world).error
     assert send(world, b'[{"n":"/6/0/0","v":1}]') == Code.NOT_FOUND
 
 
@@ -638,6 +640,13 @@ def test_what_an_end_device_says_is_not_what_the_gateway_is(gateway):
     gateway.ask("GET /dev0/3/0/0")
     gateway.answer(CoapReply(Code.CONTENT, b"ACME", 0))
     assert not gateway.told(InputsChanged)
+
+
+def test_a_send_of_an_end_device_has_its_prefix(gateway):
+    assert send(gateway, b'[{"bn":"/dev0/3303/0/","n":"5700","v":21.5}]') == Code.CHANGED
+    assert (last(gateway).prefix, values(gateway)) == ("dev0", {"/3303/0/5700": 21.5})
+    assert send(gateway, b'[{"n":"/1/0/1","v":60}]') == Code.CHANGED
+    assert last(gateway).prefix == ""
 
 
 def test_a_device_that_is_no_gateway_has_no_end_devices(world):
