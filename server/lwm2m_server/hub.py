@@ -195,6 +195,13 @@ class Hub:
             return
         self._settle(tenant, step, _kept(settled))
 
+    def disconnected(self, peer: Peer) -> None:
+        """The connection a device was heard over is closed."""
+        for tenant, engine in self._engines.items():
+            step = engine.disconnected(peer, self._clock())
+            if step.events:
+                self._settle(tenant, step, _kept())
+
     def acknowledged(self, exchange: int) -> None:
         if self.traces.active:
             self.traces.acknowledged(exchange)

@@ -31,6 +31,7 @@ from lwm2m_server.coap.options import (
 )
 from lwm2m_server.coap.tcp import TcpGateway
 from lwm2m_server.coap.timing import Timing
+from lwm2m_server.coap.transfer import MAX_ANSWER
 from lwm2m_server.simulator.scripted_stream import ANJAY_CSM, ScriptedStream
 
 TOKEN = bytes.fromhex("0102030405060708")
@@ -50,6 +51,7 @@ class Notebook:
     reply: Callable[[CoapRequest], CoapReply] = lambda request: CoapReply(Code.CHANGED)
     waiting: list[Callable[[], None]] | None = None
     """Answers held back while this is a list."""
+    gone: list[Peer] = attrs.field(factory=list)
     broken: bool = False
     """Nothing can be stored."""
 
@@ -85,6 +87,9 @@ class Notebook:
 
     def failed(self, exchange: int, reason: str) -> None:
         self.outcomes.put_nowait(("failed", exchange, reason))
+
+    def disconnected(self, peer: Peer) -> None:
+        self.gone.append(peer)
 
     async def outcome(self) -> tuple[str, int, object]:
         async with asyncio.timeout(5):
@@ -401,6 +406,16 @@ async def test_an_answer_in_blocks_is_put_together(setup):
     assert await notebook.outcome() == ("answered", 1, CoapReply(Code.CONTENT, body, 42))
 
 
+async def test_an_answer_without_end_ends_the_connection(setup):
+    gateway, notebook, device = setup
+    gateway.perform(get(device, "5/0/0"))
+    question = await device.expect(Code.GET, "/5/0/0")
+    beyond = Block(MAX_ANSWER // 1024 + 1, True, 7).pack()
+    device.reply(question, Code.CONTENT, 42, bytes(1024), options=[(BLOCK2, beyond)])
+    assert await notebook.outcome() == ("failed", 1, "unreachable")
+    assert [message.code for message in await device.closed()] == [frames.ABORT]
+
+
 async def test_an_answer_that_does_not_come(setup):
     gateway, notebook, device = setup
     gateway.perform(get(device))
@@ -446,6 +461,18 @@ async def test_what_waits_for_a_closed_connection_fails_unreachable(setup):
     gateway.perform(get(device, exchange=3))
     assert await notebook.outcome() == ("failed", 3, "unreachable")
     assert not gateway._tokens.outgoing_requests
+
+
+async def test_the_end_of_a_connection_is_told_after_what_it_makes_fail(setup):
+    gateway, notebook, device = setup
+    async with await ScriptedStream.open(gateway.address) as stranger:
+        await stranger.silent(0.01)
+    await device.send(Code.POST, "/rd", "ep=x")
+    gateway.perform(get(device))
+    await device.expect(Code.GET, "/3")
+    device.close()
+    assert await notebook.outcome() == ("failed", 1, "unreachable")
+    assert notebook.gone == [peer_of(device)]
 
 
 async def test_a_reset_of_the_connection_is_no_more_than_its_end(setup):
@@ -528,6 +555,10 @@ async def test_a_notification_that_cannot_be_stored_ends_the_connection(setup):
     """It would be lost otherwise: TCP has delivered it, and nothing will repeat it."""
     _, notebook, device = setup
     notebook.tokens[TOKEN], notebook.broken = None, True
+    device.notify(TOKEN, 0, 0, b"from a stranger so far")
+    notebook.broken = False
+    await device.send(Code.POST, "/rd/1")
+    notebook.broken = True
     device.notify(TOKEN, 0, 0, b"1")
     assert [message.code for message in await device.closed()] == [frames.ABORT]
 

@@ -51,6 +51,9 @@ class Listener:
     def failed(self, exchange: int, reason: str) -> None:
         self.outcomes.put_nowait(reason)
 
+    def disconnected(self, peer: Peer) -> None:
+        """Nobody is interested."""
+
     async def outcome(self) -> object:
         async with asyncio.timeout(5):
             return await self.outcomes.get()

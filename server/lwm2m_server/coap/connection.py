@@ -21,7 +21,7 @@ from aiocoap.optiontypes import OpaqueOption
 from aiocoap.transports.rfc8323common import CloseConnection
 from aiocoap.transports.tcp import TcpConnection
 
-from lwm2m_engine.coap import CoapReply, Peer
+from lwm2m_engine.coap import CoapReply, Peer, is_success
 from lwm2m_server.coap import frames, wire
 from lwm2m_server.coap.blocks import MAX_BODY
 from lwm2m_server.coap.options import reply_options
@@ -107,6 +107,8 @@ class Connection(TcpConnection):
         self._begun: float | None = None
         self._stuck: float | None = None
         self._pinged: float | None = None
+        self.accepted = False
+        """A request was granted: a Register or Update, and so this is where a device is."""
         self.exchanges: set[int] = set()
         """Requests to the device that wait for their answers."""
 
@@ -220,6 +222,7 @@ class Connection(TcpConnection):
 
     def respond(self, token: bytes, reply: CoapReply, options: tuple[Option, ...] = ()) -> None:
         """Answer a request; ``options`` come on top of those of the reply."""
+        self.accepted = self.accepted or is_success(reply.code)
         self.send(reply.code, token, (*reply_options(reply), *options), reply.payload)
         self._busy -= 1
         if self._throttled and not self._over:

@@ -144,8 +144,9 @@ class Relations:
 
 def _settled(connection: Connection, kept: bool | None) -> None:
     # Without a message layer nothing can be refused but the connection. When the device is back its
-    # relations begin anew, with the value it has then. One that nobody observes is ignored.
-    if kept is None:
+    # relations begin anew, with the value it has then. Before it has said who it is, nothing is lost:
+    # what it observed has ended with the connection before.
+    if kept is None and connection.accepted:
         connection.abort("a notification could not be stored")
 
 

@@ -17,6 +17,7 @@ import structlog
 from aiocoap.protocol import Context
 from aiocoap.tokenmanager import TokenManager
 
+from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.step import Perform
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
@@ -25,10 +26,11 @@ from lwm2m_server.coap.background import Background
 from lwm2m_server.coap.connection import Connection, Limits
 from lwm2m_server.coap.connections import LOGGER, Connections
 from lwm2m_server.coap.intake import Intake, Receiver
-from lwm2m_server.coap.options import reply_of
+from lwm2m_server.coap.options import BLOCK2, number, reply_of
 from lwm2m_server.coap.packets import arrived, request_packet
 from lwm2m_server.coap.relations import Observer, Relations
 from lwm2m_server.coap.timing import Timing
+from lwm2m_server.coap.transfer import MAX_ANSWER, MAX_EXPONENT
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +40,10 @@ GRACE = 1.0
 
 class Uplink(Observer, Receiver, Protocol):
     """What devices' messages are handed to."""
+
+    def disconnected(self, peer: Peer) -> None:
+        """A connection is closed; what waited for answers over it has failed."""
+        ...
 
 
 class TcpGateway:
@@ -115,6 +121,10 @@ class TcpGateway:
         except RequestError as problem:
             log.info("response rejected", peer=str(connection.peer), reason=str(problem))
             return
+        if _offset(message) > MAX_ANSWER:
+            # aiocoap would put it together however long it is.
+            connection.abort(f"an answer of more than {MAX_ANSWER} bytes")
+            return
         # An abort reaches aiocoap's futures a few turns of the loop later than the answer.
         with contextlib.suppress(asyncio.InvalidStateError):
             self._tokens.process_response(arrived(message, connection))
@@ -123,6 +133,8 @@ class TcpGateway:
         for exchange in tuple(connection.exchanges):
             self.abort(exchange)
             self._uplink.failed(exchange, "unreachable")
+        if connection.accepted:
+            self._uplink.disconnected(connection.peer)
 
     # --- the end ---
 
@@ -133,6 +145,12 @@ class TcpGateway:
         await self._connections.close(GRACE)
         await self._tasks.finish(GRACE)
         await self._context.shutdown()
+
+
+def _offset(message: wire.Message) -> int:
+    """Bytes of an answer in blocks before this one."""
+    value = number(message.options, BLOCK2) or 0
+    return (value >> 4) * (16 << min(value & 7, MAX_EXPONENT))
 
 
 class _Tokens(TokenManager):
