@@ -7,10 +7,24 @@ one look stops everything for longer than a device waits for its answer.
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 YOUNG, MIDDLE, OLD = 20_000, 5, 10
 """Net allocations before the youngest objects are looked at, and how often each generation waits for
 the one below. A look at the middle one is at most 100,000 objects, some milliseconds."""
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """For a while in which very much is made and nothing thrown away."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def relieve() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -22,6 +22,7 @@ from lwm2m_engine.engine.presence import Presence
 from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.catalog import ModelView
+from lwm2m_server import collector
 from lwm2m_server.alarm import Alarm
 from lwm2m_server.bus import Bus
 from lwm2m_server.commits import Commits, Settled
@@ -64,6 +65,12 @@ class Projection(Protocol):
 
     def record(self, device: Device, endpoint: str, engine: Engine) -> DeviceRecord:
         """What the engine must know of a device to go on."""
+        ...
+
+    def everything(
+        self, engines: Mapping[str, Engine], now: float
+    ) -> Iterable[tuple[Device, DeviceRecord, Sequence[Event]]]:
+        """Each device whose engine is to go on, and events of what cannot."""
         ...
 
     def waiting(self, node: int) -> int:
@@ -117,15 +124,13 @@ class Hub:
 
     def restore(self) -> list[tuple[str, Step]]:
         """Bring every device back from the ledger; ``resume`` takes the result once transports are there."""
-        steps = []
-        for device in self._reader.devices():
-            engine = self._engines.get(device.tenant)
-            if device.registration is None and not self._projection.waiting(device.node):
-                continue
-            if engine is None:
-                _log.warning("devices of an unknown tenant are left alone", tenant=device.tenant)
-                continue
-            steps.append((device.tenant, self._load(engine, device, resume=True)))
+        steps, now = [], self._clock()
+        with collector.paused():
+            for device, record, ended in self._projection.everything(self._engines, now):
+                self._directory.enter(device, record.endpoint)
+                step = self._engines[device.tenant].restore((record,), now, resume=True)
+                if ended or step.events or step.effects:
+                    steps.append((device.tenant, Step(events=(*ended, *step.events), effects=step.effects)))
         return steps
 
     def resume(self, steps: Sequence[tuple[str, Step]]) -> None:

@@ -7,7 +7,9 @@ import attrs
 import pytest
 
 from lwm2m_engine.coap import Peer
-from lwm2m_engine.engine.records import Liveness, Registration
+from lwm2m_engine.engine.records import Liveness, Observation, Registration
+from lwm2m_engine.links import Link
+from lwm2m_engine.paths import Path
 from lwm2m_server.store import contacts, schema
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import Conflict, Resource
@@ -172,14 +174,44 @@ def test_a_long_journal_is_folded_away_a_share_at_a_time(path, monkeypatch):
     again.close()
 
 
+# As version 1 wrote them.
+REGISTRATION_1 = (
+    '{"id":"r","endpoint":"d100","version":"1.1","lifetime":300,"binding":"U","queue_mode":false,"root":"/",'
+    '"objects":{"3":"1.0"},"instances":["/3/0"],"links":[["/3/0",[["ver","1.0"]]]],"formats":[112],'
+    '"sms":null,"attributes":{"x":"y"},"registered_at":1.0,"unread":["/3/0"],"warnings":["w"]}'
+)
+OBSERVATION_1 = (
+    '{"token":"AP8=","endpoint":"d100","registration":"r","paths":["/3/0/9"],"composite":false,"accept":112,'
+    '"began_at":2.0,"origin":"7"}'
+)
+
+
 def test_a_ledger_of_version_1_is_read_on(path):
     schema.prepare(path, steps=schema.STEPS[:1])
     with sqlite3.connect(path) as old:
-        old.execute("INSERT INTO device (node, tenant, name, endpoint) VALUES (100, 'main', 'd100', 'd100')")
+        old.execute(
+            "INSERT INTO device (node, tenant, name, endpoint, registration)"
+            " VALUES (100, 'main', 'n', 'd100', ?)",
+            (REGISTRATION_1,),
+        )
         old.execute("INSERT INTO liveness VALUES (100, 'h', 1, 'coap', NULL, 5.0, 6.0, 5.0)")
+        old.execute("INSERT INTO observation VALUES (?, 100, ?)", (b"\x00\xff", OBSERVATION_1))
     old.close()
     ledger = SqliteLedger(path)
-    assert ledger.reader.device(NODE).updated_at == 5.0
+    device = ledger.reader.device(NODE)
+    assert device.updated_at == 5.0
+    assert device.registration == attrs.evolve(
+        registration("d100"),
+        instances=(Path("/3/0"),),
+        links=(Link("/3/0", (("ver", "1.0"),)),),
+        formats=(112,),
+        attributes={"x": "y"},
+        unread=(Path("/3/0"),),
+        warnings=("w",),
+    )
+    assert list(ledger.reader.observations(NODE)) == [
+        Observation(b"\x00\xff", "d100", "r", (Path("/3/0/9"),), False, 112, 2.0, "7")
+    ]
     ledger.run(lambda tx: tx.renew(NODE, 7.0, 8.0))
     assert ledger.reader.device(NODE).updated_at == 7.0
     ledger.close()

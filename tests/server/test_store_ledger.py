@@ -17,7 +17,7 @@ from lwm2m_engine.errors import SettingsError
 from lwm2m_engine.links import Link
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink
-from lwm2m_server.store import checkpoints, schema
+from lwm2m_server.store import checkpoints, documents, schema
 from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import (
@@ -430,6 +430,77 @@ def test_inputs_of_every_type_add_up(device):
     }
     device.run(lambda tx: tx.set_inputs(100, {Path("/3/0/0"): math.nan}))
     assert math.isnan(device.reader.device(100).inputs[Path("/3/0/0")])
+
+
+def test_what_devices_announce_alike_is_stored_and_loaded_once(ledger, path):
+    for id, endpoint in ((100, "dev1"), (200, "dev2"), (300, "dev3")):
+        ledger.run(lambda tx, id=id, endpoint=endpoint: tx.put(node(id, endpoint, None)))
+        other = {"root": "/other"} if id == 300 else {}
+        record = registration(endpoint, **other)
+        ledger.run(lambda tx, id=id, record=record: tx.put_registration(id, record, LIVE, 1.0))
+    one, two, three = (device.registration for device in ledger.reader.devices())
+    assert (one, two) == (registration("dev1"), registration("dev2"))
+    assert three == registration("dev3", root="/other")
+    assert all(getattr(one, name) is getattr(two, name) for name in ("objects", "instances", "links"))
+    assert announcements(path) == 2
+    ledger.run(lambda tx: tx.end_registration(300, 2.0, expired=True))
+    ledger.close()
+    SqliteLedger(path).close()
+    assert announcements(path) == 1
+
+
+def announcements(path):
+    with sqlite3.connect(path) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM announcement").fetchone()
+    connection.close()
+    return count
+
+
+def test_everything_is_read_with_its_observations(device):
+    device.run(lambda tx: [tx.put(node(id, f"d{id}", None)) for id in range(1000, 2200)])
+    for token, id in ((b"1", 100), (b"2", 100), (b"3", 1900)):
+        device.run(lambda tx, token=token, id=id: tx.put_observation(id, observation(token)))
+    found = {
+        row.node: [one.token for one in observations] for row, observations in device.reader.everything()
+    }
+    assert len(found) == 1201
+    assert {node: tokens for node, tokens in found.items() if tokens} == {100: [b"1", b"2"], 1900: [b"3"]}
+
+
+def test_queues_are_containers_that_never_evict_and_are_not_empty(box):
+    box.run(lambda tx: [tx.put(container(id=id, name=f"q{id}"), evict=False) for id in (60, 61)])
+    box.run(lambda tx: [tx.add_message(message(id, at)) for id, at in ((900, BOX), (901, 60))])
+    assert box.reader.queues() == {60}
+
+
+@pytest.mark.parametrize("record", [registration("all"), observation()])
+def test_every_member_of_a_record_is_kept(record):
+    """Also those that the engine gets later: a member that is forgotten here has its default again."""
+    unusual = {
+        field.name: UNUSUAL.get(field.name, UNUSUAL.get(field.type))
+        for field in attrs.fields(type(record))
+        if field.default is not attrs.NOTHING
+    }
+    assert None not in unusual.values(), "give the new member a value in UNUSUAL"
+    changed = attrs.evolve(record, **unusual)
+    if isinstance(record, Registration):
+        announced = documents.announcement_from_json(documents.announcement_to_json(changed))
+        read = documents.registration_from_json(documents.registration_to_json(changed), announced)
+    else:
+        read = documents.observation_from_json(changed.token, documents.observation_to_json(changed))
+    assert read == changed
+    assert [type(getattr(read, name)) for name in unusual] == [type(value) for value in unusual.values()]
+
+
+UNUSUAL = {
+    "str": "unusual",
+    "int": 77,
+    "float": 7.5,
+    "bool": True,
+    "unread": (Path("/77/0"),),
+    "warnings": ("unusual",),
+    "attributes": (("pmin", "7"), ("pmax", None)),
+}
 
 
 @pytest.mark.parametrize(

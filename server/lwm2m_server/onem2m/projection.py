@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import structlog
 
 from lwm2m_engine.engine import DeviceRecord, Engine, Waiting
-from lwm2m_engine.engine.events import Event
+from lwm2m_engine.engine.events import Event, Failed
+from lwm2m_engine.engine.records import Observation
 from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.catalog import ModelView
+from lwm2m_engine.paths import ROOT
+from lwm2m_server.directory import key_of
 from lwm2m_server.onem2m.behaviours.messages import request_of
 from lwm2m_server.onem2m.behaviours.nodes import node_name, provision_node, put_node
 from lwm2m_server.onem2m.projector import Projector
@@ -57,16 +60,36 @@ class Nodes:
 
     def record(self, device: Device, endpoint: str, engine: Engine) -> DeviceRecord:
         """What the engine must know of a device to go on."""
-        models = engine.view(device.registration)
-        waiting = self._reader.messages(NodeIds(device.node).outgoing)
-        return DeviceRecord(
-            endpoint,
-            device.registration,
-            device.liveness,
-            tuple(self._reader.observations(device.node)),
-            tuple(one for message in waiting if (one := _waiting(message, models)) is not None),
-            device.inputs,
-        )
+        messages = self._reader.messages(NodeIds(device.node).outgoing)
+        waiting, lost = _waiting(messages, engine.view(device.registration))
+        for message, reason in lost:
+            _log.error("a waiting message cannot be read any more", message=message.id, reason=reason)
+        return _record(device, endpoint, self._reader.observations(device.node), waiting)
+
+    def everything(
+        self, engines: Mapping[str, Engine], now: float
+    ) -> Iterator[tuple[Device, DeviceRecord, Sequence[Event]]]:
+        """Every device that has a registration or messages, and what its engine must know of it; with
+        the end of messages that cannot be read any more."""
+        queues = self._reader.queues()
+        for device, observations in self._reader.everything():
+            outgoing = NodeIds(device.node).outgoing
+            if device.registration is None and outgoing not in queues:
+                continue
+            engine = engines.get(device.tenant)
+            if engine is None:
+                _log.warning("devices of an unknown tenant are left alone", tenant=device.tenant)
+                continue
+            endpoint = key_of(device)
+            waiting: tuple[Waiting, ...] = ()
+            ended: Sequence[Event] = ()
+            if outgoing in queues:
+                messages = self._reader.messages(outgoing)
+                waiting, lost = _waiting(messages, engine.view(device.registration))
+                ended = [
+                    Failed(endpoint, now, message.id, "", ROOT, "refused", reason) for message, reason in lost
+                ]
+            yield device, _record(device, endpoint, observations, waiting), ended
 
     def outgoing_is_full(self, node: int) -> bool:
         """Whether no more messages may wait for the device."""
@@ -90,21 +113,38 @@ class Nodes:
         self._admitted.add((owner.id, name))
 
 
-def _waiting(message: Message, models: ModelView) -> Waiting | None:
-    request = _request(message, models)
-    if request is None:
-        return None
-    return Waiting(message.id, request, message.id / SECOND, message.deadline, message.in_flight)
+def _record(
+    device: Device, endpoint: str, observations: Iterable[Observation], waiting: tuple[Waiting, ...]
+) -> DeviceRecord:
+    return DeviceRecord(
+        endpoint,
+        device.registration,
+        device.liveness,
+        tuple(observations),
+        waiting,
+        device.inputs,
+    )
 
 
-def _request(message: Message, models: ModelView) -> Request | None:
+def _waiting(
+    messages: Iterable[Message], models: ModelView
+) -> tuple[tuple[Waiting, ...], list[tuple[Message, str]]]:
+    """The requests in messages, and the messages that cannot be read any more, with the reason."""
+    waiting, lost = [], []
+    for message in messages:
+        try:
+            request = _request(message, models)
+        except RequestError as error:
+            lost.append((message, error.reason))
+        else:
+            queued_at = message.id / SECOND
+            waiting.append(Waiting(message.id, request, queued_at, message.deadline, message.in_flight))
+    return tuple(waiting), lost
+
+
+def _request(message: Message, models: ModelView) -> Request:
     """A message was valid when it was posted; if the models have changed, the device decides."""
     try:
         return request_of(message.content, message.content_info, models)
     except RequestError:
-        pass
-    try:
         return request_of(message.content, message.content_info, None)
-    except RequestError as error:
-        _log.error("a waiting message cannot be read any more", message=message.id, reason=str(error))
-        return None

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+import sys
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
+from typing import Any, TypeAlias
 
-import cattrs
+import attrs
 import orjson
 
 from lwm2m_engine.engine.records import Observation, Registration
 from lwm2m_engine.links import Link
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink, Value
+
+ANNOUNCED = ("root", "objects", "instances", "links", "formats")
+Announcement: TypeAlias = Mapping[str, Any]
+"""The members ``ANNOUNCED`` of a ``Registration``."""
 
 
 def dumps(document: object) -> str:
@@ -25,20 +31,47 @@ def loads(text: str) -> Any:
     return orjson.loads(text)
 
 
+def announcement_to_json(registration: Registration) -> str:
+    """What a device says of itself, and devices of one type alike."""
+    links = [(link.target, link.attributes) for link in registration.links]
+    return _dumps({**{name: getattr(registration, name) for name in ANNOUNCED}, "links": links})
+
+
+def announcement_from_json(text: str) -> Announcement:
+    return _announcement(orjson.loads(text))
+
+
 def registration_to_json(registration: Registration) -> str:
-    return dumps(_converter.unstructure(registration))
+    """Without what ``announcement_to_json`` has."""
+    return _dumps(_document(registration, _REGISTRATION))
 
 
-def registration_from_json(text: str) -> Registration:
-    return _converter.structure(orjson.loads(text), Registration)
+def registration_from_json(text: str, announcement: Announcement | None) -> Registration:
+    """Documents of version 1 hold the announcement as well: ``None``."""
+    document = orjson.loads(text)
+    if announcement is None:
+        announcement = _announcement({name: document.pop(name) for name in ANNOUNCED})
+    for name in ("version", "binding"):
+        document[name] = sys.intern(document[name])
+    if "unread" in document:
+        document["unread"] = _paths(tuple(document["unread"]))
+    if "warnings" in document:
+        document["warnings"] = tuple(document["warnings"])
+    return Registration(**document, **announcement)
 
 
 def observation_to_json(observation: Observation) -> str:
-    return dumps(_converter.unstructure(observation))
+    """Without its token."""
+    return _dumps(_document(observation, _OBSERVATION))
 
 
-def observation_from_json(text: str) -> Observation:
-    return _converter.structure(orjson.loads(text), Observation)
+def observation_from_json(token: bytes, text: str) -> Observation:
+    document = orjson.loads(text)
+    document["token"] = token
+    document["paths"] = _paths(tuple(document["paths"]))
+    if "attributes" in document:
+        document["attributes"] = tuple(map(tuple, document["attributes"]))
+    return Observation(**document)
 
 
 def inputs_to_json(inputs: Mapping[Path, Value]) -> str:
@@ -70,11 +103,36 @@ def _untagged(value: Any) -> Value:
 
 _UNTAG: dict[str, Callable[[str], Value]] = {"bytes": base64.b64decode, "link": ObjLink.parse, "float": float}
 
-_converter = cattrs.Converter(detailed_validation=False)
-_converter.register_unstructure_hook(Path, str)
-_converter.register_structure_hook(Path, lambda text, _: Path(text))
-_converter.register_unstructure_hook(bytes, lambda value: base64.b64encode(value).decode("ascii"))
-_converter.register_structure_hook(bytes, lambda text, _: base64.b64decode(text))
-# A device announces dozens of links: pairs are a quarter of the work of objects with named members.
-_converter.register_unstructure_hook(Link, lambda link: (link.target, link.attributes))
-_converter.register_structure_hook(Link, lambda pair, _: Link(pair[0], tuple(map(tuple, pair[1]))))
+
+def _document(record: Registration | Observation, members: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that are not what they are by default."""
+    return {name: value for name, default in members.items() if (value := getattr(record, name)) != default}
+
+
+def _members(record: type[Registration | Observation], without: Collection[str]) -> dict[str, Any]:
+    return {field.name: field.default for field in attrs.fields(record) if field.name not in without}
+
+
+_REGISTRATION = _members(Registration, ANNOUNCED)
+_OBSERVATION = _members(Observation, ("token",))
+
+
+def _dumps(document: Mapping[str, Any]) -> str:
+    # A Path is a tuple, and what JSON has no word for.
+    return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS, default=str).decode()
+
+
+def _announcement(document: Mapping[str, Any]) -> Announcement:
+    return {
+        "root": document["root"],
+        "objects": {int(id): version for id, version in document["objects"].items()},
+        "instances": _paths(tuple(document["instances"])),
+        "links": tuple(Link(target, tuple(map(tuple, found))) for target, found in document["links"]),
+        "formats": tuple(document["formats"]),
+    }
+
+
+@lru_cache(maxsize=4096)
+def _paths(texts: tuple[str, ...]) -> tuple[Path, ...]:
+    """Thousands of devices have the same few."""
+    return tuple(map(Path, texts))

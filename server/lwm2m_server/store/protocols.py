@@ -212,6 +212,13 @@ class Reader(Protocol):
         ...
 
     def observations(self, node: int) -> Sequence[Observation]: ...
+    def everything(self) -> Iterable[tuple[Device, Sequence[Observation]]]:
+        """As ``devices``, with the observations of each."""
+        ...
+
+    def queues(self) -> Collection[int]:
+        """The containers that never evict and have messages."""
+        ...
 
 
 class Transaction(Reader, Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeAlias
@@ -11,6 +12,8 @@ from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Observation
 from lwm2m_server.store.contacts import Contact, contact
 from lwm2m_server.store.documents import (
+    Announcement,
+    announcement_from_json,
     inputs_from_json,
     loads,
     observation_from_json,
@@ -23,6 +26,8 @@ Row: TypeAlias = tuple[Any, ...]
 
 CHUNK = 500
 """Devices read at once."""
+ANNOUNCEMENTS = 4096
+"""Announcements kept in memory, beyond those that somebody uses."""
 GENERATIONS = 4
 """Names looked up at once on the way down."""
 
@@ -32,7 +37,7 @@ _MESSAGE = (
 )
 _DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.identity, d.registration,
     d.registered_at, l.updated_at, d.deregistered_at, d.expired_at, i.document,
-    l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal
+    l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal, d.announcement
     FROM device d LEFT JOIN liveness l ON l.node = d.node LEFT JOIN inputs i ON i.node = d.node"""
 
 
@@ -43,6 +48,7 @@ class LedgerReader:
         """``latest`` is that of ``Contacts``."""
         self._execute = connection.execute
         self._latest = latest
+        self._announcements: dict[bytes, Announcement] = {}
 
     # --- oneM2M resources ----------------------------------------------------------------------------
 
@@ -171,16 +177,47 @@ class LedgerReader:
         return None if row is None else int(row[0])
 
     def observations(self, node: int) -> Sequence[Observation]:
-        rows = self._execute("SELECT document FROM observation WHERE node = ?", (node,)).fetchall()
-        return [observation_from_json(document) for (document,) in rows]
+        rows = self._execute("SELECT token, document FROM observation WHERE node = ?", (node,)).fetchall()
+        return [observation_from_json(token, document) for token, document in rows]
+
+    def everything(self) -> Iterator[tuple[Device, Sequence[Observation]]]:
+        last = -1
+        while True:
+            rows = self._execute(
+                f"{_DEVICE} WHERE d.node > ? ORDER BY d.node LIMIT {CHUNK}", (last,)
+            ).fetchall()
+            if not rows:
+                return
+            first, last = rows[0][0], rows[-1][0]
+            observations: dict[int, list[Observation]] = {}
+            among = "SELECT node, token, document FROM observation WHERE node BETWEEN ? AND ?"
+            for node, token, document in self._execute(among, (first, last)).fetchall():
+                observations.setdefault(node, []).append(observation_from_json(token, document))
+            for row in rows:
+                yield self._as_device(row), observations.get(row[0], ())
+
+    def queues(self) -> set[int]:
+        rows = self._execute("SELECT id FROM container WHERE evict = 0 AND cni > 0")
+        return {id for (id,) in rows.fetchall()}
 
     def _device(self, condition: str, *arguments: object) -> Device | None:
         row = self._execute(f"{_DEVICE} WHERE {condition}", arguments).fetchone()
         return self._as_device(row) if row else None
 
     def _as_device(self, row: Row) -> Device:
-        journal = row[-1]
-        return _device(row, None if journal is None else self._contact(row[0], journal))
+        journal, hash = row[-2:]
+        contact = None if journal is None else self._contact(row[0], journal)
+        return _device(row, contact, None if hash is None else self._announcement(hash))
+
+    def _announcement(self, hash: bytes) -> Announcement:
+        """The same objects for all devices that announce the same."""
+        found = self._announcements.get(hash)
+        if found is None:
+            row = self._execute("SELECT document FROM announcement WHERE hash = ?", (hash,)).fetchone()
+            if len(self._announcements) >= ANNOUNCEMENTS:
+                self._announcements.clear()
+            found = self._announcements[hash] = announcement_from_json(row[0])
+        return found
 
     def _contact(self, node: int, journal: int) -> Contact | None:
         return contact(self._latest, node, journal)
@@ -231,10 +268,10 @@ def _message(row: Row) -> Message:
     )
 
 
-def _device(row: Row, contact: Contact | None) -> Device:
+def _device(row: Row, contact: Contact | None, announcement: Announcement | None) -> Device:
     node, tenant, name, node_id, endpoint, identity, registration, *moments, inputs = row[:12]
     registered_at, updated_at, deregistered_at, expired_at = moments
-    host, port, listener, proven, seen_at, expires_at, _ = row[12:]
+    host, port, listener, proven, seen_at, expires_at = row[12:18]
     if contact is not None:
         seen_at, expires_at = contact
         updated_at = seen_at
@@ -245,8 +282,10 @@ def _device(row: Row, contact: Contact | None) -> Device:
         node_id=node_id,
         endpoint=endpoint,
         identity=identity,
-        registration=registration_from_json(registration) if registration else None,
-        liveness=Liveness(Peer(host, port, listener, proven), seen_at, expires_at) if registration else None,
+        registration=registration_from_json(registration, announcement) if registration else None,
+        liveness=Liveness(Peer(host, port, sys.intern(listener), proven), seen_at, expires_at)
+        if registration
+        else None,
         registered_at=registered_at,
         updated_at=updated_at,
         deregistered_at=deregistered_at,

@@ -62,7 +62,23 @@ CREATE TABLE contact (number INTEGER PRIMARY KEY, records BLOB NOT NULL);
 ALTER TABLE liveness ADD COLUMN journal INTEGER NOT NULL DEFAULT 0;
 """
 
-STEPS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
+# Rows of observations lie together by node: those of a whole fleet are read in one go at a restart.
+_VERSION_3 = """
+CREATE TABLE announcement (hash BLOB PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
+ALTER TABLE device ADD COLUMN announcement BLOB;
+CREATE TABLE relation (
+    node INTEGER NOT NULL, token BLOB NOT NULL, document TEXT NOT NULL, PRIMARY KEY (node, token)
+) WITHOUT ROWID;
+INSERT INTO relation SELECT node, token, json_remove(document, '$.token') FROM observation;
+DROP TABLE observation;
+ALTER TABLE relation RENAME TO observation;
+CREATE UNIQUE INDEX observation_token ON observation (token);
+"""
+
+_TIDY = """DELETE FROM announcement WHERE hash NOT IN
+    (SELECT announcement FROM device WHERE announcement IS NOT NULL)"""
+
+STEPS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """``STEPS[n]`` turns version n into n + 1; an empty file has version 0. Append, never edit."""
 
 
@@ -107,6 +123,8 @@ def prepare(file: Path, connect: Connect = connect, steps: Sequence[str] = STEPS
     connection = connect(file)
     try:
         _migrate(file, connection, steps)
+        if steps is STEPS:
+            connection.execute(_TIDY)
     except sqlite3.DatabaseError as error:
         raise SettingsError(f"{file}: cannot be used as a ledger: {error}") from error
     finally:

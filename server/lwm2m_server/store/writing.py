@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 
 import attrs
@@ -14,6 +15,7 @@ from lwm2m_engine.values import Value
 from lwm2m_server.store.contacts import Contact, Contacts, Mark
 from lwm2m_server.store.containers import ContainerWriter
 from lwm2m_server.store.documents import (
+    announcement_to_json,
     dumps,
     inputs_from_json,
     inputs_to_json,
@@ -36,6 +38,8 @@ _DELETE_DEVICE = (
     "DELETE FROM inputs WHERE node = ?",
     "DELETE FROM observation WHERE node = ?",
 )
+
+_UNREGISTER = "UPDATE device SET registration = NULL, announcement = NULL"
 
 
 class LedgerTransaction(ContainerWriter):
@@ -140,8 +144,10 @@ class LedgerTransaction(ContainerWriter):
 
     def put_registration(self, node: int, registration: Registration, liveness: Liveness, at: float) -> None:
         self._change_device(
-            "UPDATE device SET registration = ?, endpoint = ?, registered_at = ? WHERE node = ?",
+            """UPDATE device SET registration = ?, announcement = ?, endpoint = ?, registered_at = ?
+            WHERE node = ?""",
             registration_to_json(registration),
+            self._announce(registration),
             registration.endpoint,
             at,
             node,
@@ -175,8 +181,18 @@ class LedgerTransaction(ContainerWriter):
 
     def change_registration(self, node: int, registration: Registration) -> None:
         self._change_device(
-            "UPDATE device SET registration = ? WHERE node = ?", registration_to_json(registration), node
+            "UPDATE device SET registration = ?, announcement = ? WHERE node = ?",
+            registration_to_json(registration),
+            self._announce(registration),
+            node,
         )
+
+    def _announce(self, registration: Registration) -> bytes:
+        """What devices of one type have in common is stored once, under its hash."""
+        document = announcement_to_json(registration)
+        hash = blake2b(document.encode(), digest_size=16).digest()
+        self._execute("INSERT OR IGNORE INTO announcement VALUES (?, ?)", (hash, document))
+        return hash
 
     def touch(self, node: int, liveness: Liveness, at: float) -> None:
         changed = self._execute(
@@ -203,14 +219,14 @@ class LedgerTransaction(ContainerWriter):
 
     def end_registration(self, node: int, at: float, *, expired: bool) -> None:
         if expired:
-            ended = "UPDATE device SET registration = NULL, expired_at = ? WHERE node = ?"
+            ended = f"{_UNREGISTER}, expired_at = ? WHERE node = ?"
         else:
-            ended = "UPDATE device SET registration = NULL, deregistered_at = ? WHERE node = ?"
+            ended = f"{_UNREGISTER}, deregistered_at = ? WHERE node = ?"
         self._execute(ended, (at, node))
 
     def put_observation(self, node: int, observation: Observation) -> None:
         changed = self._execute(
-            "INSERT OR REPLACE INTO observation SELECT ?, node, ? FROM device WHERE node = ?",
+            "INSERT OR REPLACE INTO observation SELECT node, ?, ? FROM device WHERE node = ?",
             (observation.token, observation_to_json(observation), node),
         )
         if changed.rowcount == 0:

@@ -1,0 +1,46 @@
+"""The hub's view of the tree after a restart."""
+
+import json
+
+from lwm2m_engine import Engine
+from lwm2m_engine.plugins.manager import PluginManager
+from lwm2m_server.bus import Bus
+from lwm2m_server.hub import Hub
+from lwm2m_server.onem2m.platform import Onem2m
+from lwm2m_server.onem2m.projection import Nodes
+from lwm2m_server.onem2m.projector import Projector
+from lwm2m_server.settings import Settings
+from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds, uuid_name
+from lwm2m_server.store.inventory import TinyInventory
+from lwm2m_server.store.ledger import SqliteLedger
+from lwm2m_server.store.protocols import Message, Tenant
+
+
+async def test_a_waiting_message_that_cannot_be_read_any_more_ends_in_error_msg(tmp_path, catalog):
+    ledger, inventory = SqliteLedger(tmp_path / "ledger.db"), TinyInventory(tmp_path / "inventory.json")
+    ids, settings = Ids(), Settings()
+    await inventory.add_tenant(Tenant(ids.next(), "main"))
+    projector = Projector(ids, ResourceIds(ledger.installation), settings)
+    nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
+    hub = Hub(ledger, nodes, Bus(), default_tenant="main")
+    plugins = PluginManager.default()
+    engine = Engine(catalog, plugins, table=plugins.table(catalog))
+    hub.add_tenant("main", engine)
+    await Onem2m(inventory, ledger, hub, ids, settings).prepare()
+    ref, write = nodes.admit("main", "device001")
+    await ledger.commit(write)
+    own = NodeIds(ref.node)
+    for text in ("GET /3/0/9", "FETCH what no version knows"):
+        id = ids.next()
+        message = Message(id, own.outgoing, uuid_name(id), "CApp", 0, text, None, len(text))
+        await ledger.commit(lambda transaction, message=message: transaction.add_message(message))
+
+    hub.resume(hub.restore())
+    await hub.close()
+
+    assert [waiting.content for waiting in ledger.reader.messages(own.outgoing)] == ["GET /3/0/9"]
+    assert [engine.presence(endpoint).waiting for endpoint in engine.endpoints()] == [1]
+    (error,) = [json.loads(message.content) for message in ledger.reader.messages(own.errors)]
+    assert error["reason"] == "refused"
+    assert "FETCH" in error["detail"]
+    ledger.close()
