@@ -59,6 +59,8 @@ def choose(device: Device, request: Single) -> int | None:
 def refused(device: Device, exchange: Exchange, code: int) -> bool:
     """Note that the device refused the format of an exchange; true if another one is left to try."""
     request = exchange.request
+    if isinstance(request, (Cancel, CancelComposite)):
+        return False
     if code not in _REFUSALS or _explicit(request) is not None or exchange.content_format is None:
         return False
     device.refused_formats |= {(_level(request), exchange.content_format)}

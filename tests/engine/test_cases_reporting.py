@@ -215,6 +215,15 @@ def test_oc_6_the_cancel_is_in_the_format_of_the_observe(world):
     assert attrs.evolve(cancel, observe=0) == asked
 
 
+@pytest.mark.parametrize("paths", ["/3/0/9", "/3/0/15,/1/0/2"])
+def test_oc_6_a_refused_cancel_is_not_tried_again(world, paths):
+    token = observe(world, paths)
+    world.ask(f"CANCEL {paths}")
+    world.answer(CoapReply(Code.NOT_ACCEPTABLE))
+    assert not world.wire
+    assert not world.engine.knows(token)
+
+
 def test_oc_6_other_paths_are_another_relation(world):
     token = observe(world, "/3/0/15,/1/0/2")
     world.ask("CANCEL /3/0/15,/1/0/3")
