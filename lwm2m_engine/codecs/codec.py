@@ -42,7 +42,8 @@ class Scope(NamedTuple):
     now: float | None = None
     """Seconds since 1970 UTC, to which relative times are added; without it they stay as they are."""
     root: str = ""
-    """The alternate path below which the objects live (``/lwm2m``), without a trailing slash."""
+    """The alternate path below which the objects live, or the prefix of an end device behind a gateway, or
+    one after the other (``/lwm2m/dev0``), without a trailing slash."""
     multiple: Callable[[Path], bool | None] | None = None
     """Whether a Resource may have instances; ``None`` where no model knows."""
 
@@ -52,8 +53,8 @@ class Codec:
     """One Content-Format: bytes to entries and back.
 
     ``decode`` raises ``DecodeError``, ``encode`` raises ``EncodeError``; neither needs to name the
-    Content-Format. The last two exist where a format can list paths without values, as the payload of
-    composite reads does.
+    Content-Format. ``decode_paths`` and ``encode_paths`` exist where a format can list paths without
+    values, as the payload of composite reads does.
     """
 
     content_format: int
@@ -61,10 +62,12 @@ class Codec:
     encode: Callable[[Sequence[Entry], Scope], bytes]
     decode_paths: Callable[[bytes, Scope], list[Path]] | None = None
     encode_paths: Callable[[Sequence[Path], Scope], bytes] | None = None
+    decode_each: Callable[[bytes, Callable[[str], Scope]], dict[str, list[Entry]]] | None = None
+    """Where names can have prefixes: the entries of all end devices in one payload, by ``Scope.root``."""
 
 
 class Whole(int):
-    """A whole number written with a fraction or an exponent: ``1e3`` can be a Float, ``1000`` is an Integer."""
+    """A whole number written with a fraction or an exponent: ``1e3``, unlike ``1000``, can be a Float."""
 
     __slots__ = ()
 

@@ -7,7 +7,7 @@ a gateway, or lies below an alternate path, texts come before the ids: ``{["dev1
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -31,12 +31,23 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
     everyday = None if scope.root else lwm2m_cbor_everyday.read(payload, tree, scope)
     if everyday is not None:
         return everyday
+    return _entries(_below_root(tree, scope), scope) or nothing(scope)
+
+
+def decode_each(payload: bytes, scope_of: Callable[[str], Scope]) -> dict[str, list[Entry]]:
+    trees: dict[str, list[Pair]] = {}
+    for root, pair in _without_names(_loaded(payload) if payload else {}, ""):
+        trees.setdefault(root, []).append(pair)
+    return {root: _entries(pairs, scope_of(root)) for root, pairs in trees.items()}
+
+
+def _entries(pairs: Iterable[Pair], scope: Scope) -> list[Entry]:
     types = scope.types
     lowest, highest = INTEGER_RANGE
     plain, new = PLAIN.get, tuple.__new__
     entries: list[Entry] = []
     keep = entries.append
-    for path, value in _leaves(tree, scope):
+    for path, value in _leaves(pairs, scope.at):
         if len(path) < 3:
             raise DecodeError("only Resources and Resource Instances have values", path=path)
         if value is not None:
@@ -49,12 +60,12 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
                     raise DecodeError(error.reason, path=path) from None
         keep(new(Entry, (path, value, None)))
     refuse_repeats(entries, DecodeError)
-    return entries or nothing(scope)
+    return entries
 
 
 def decode_paths(payload: bytes, scope: Scope) -> list[Path]:
     paths = []
-    for path, value in _leaves(_loaded(payload) if payload else {}, scope):
+    for path, value in _leaves(_below_root(_loaded(payload) if payload else {}, scope), scope.at):
         if value is not None:
             raise DecodeError("a list of paths has null for values", path=path)
         paths.append(path)
@@ -71,9 +82,9 @@ def _loaded(payload: bytes) -> dict[Any, Any]:
     raise DecodeError("an LwM2M CBOR payload is a map", offset=0)
 
 
-def _leaves(tree: Mapping[Any, Any], scope: Scope) -> list[Leaf]:
+def _leaves(pairs: Iterable[Pair], at: Path) -> list[Leaf]:
     found: list[Leaf] = []
-    _walk(_below_root(tree, scope), (), scope.at, found)
+    _walk(pairs, (), at, found)
     return found
 
 
@@ -212,4 +223,4 @@ def _key(keys: Sequence[int | str]) -> bytes:
 _id = lru_cache(maxsize=1024)(cbor.dump)
 
 
-CODEC = Codec(ContentFormat.LWM2M_CBOR, decode, encode, decode_paths, encode_paths)
+CODEC = Codec(ContentFormat.LWM2M_CBOR, decode, encode, decode_paths, encode_paths, decode_each)

@@ -85,9 +85,10 @@ class Codecs:
 
         ``types`` gives the type of a Resource (or Resource Instance) path; where it knows none, values
         stay as the format has them (TLV: ``bytes``). ``now`` (seconds since 1970 UTC) is what relative
-        SenML times count from. ``root`` is the alternate path under which SenML names lie. ``multiple``
-        says which Resources may have instances, so that an empty payload can be refused for the others.
-        ``strict`` refuses what the specification does not allow but devices do.
+        SenML times count from. ``root`` is the alternate path under which the names of SenML and LwM2M
+        CBOR lie, or the prefix of an end device (``/dev0``), or one after the other; where no name has it, it
+        is taken for forgotten. ``multiple`` says which Resources may have instances, so that an empty payload
+        can be refused for the others. ``strict`` refuses what devices do against the specification.
 
         Raises ``DecodeError`` or ``UnsupportedFormat``, whatever the bytes.
         """
@@ -96,6 +97,33 @@ class Codecs:
         scope = tuple.__new__(Scope, fields)
         try:
             return codec.decode(payload, scope)
+        except CodecError as error:
+            raise _named(error, codec) from error.__cause__
+
+    def decode_each(
+        self,
+        payload: bytes,
+        content_format: int | None,
+        *,
+        types: Callable[[str], Types | None] | None = None,
+        strict: bool = False,
+        now: float | None = None,
+    ) -> dict[str, list[Entry]]:
+        """The values of a gateway and of end devices behind it, by what their names begin with.
+
+        ``/dev1`` has those of one end device, ``/`` those of the gateway. ``types`` gives the types of each;
+        ``strict`` and ``now`` are as for ``decode``, and so is what it raises.
+        """
+        codec = self[content_format]
+        if codec.decode_each is None:
+            raise UnsupportedFormat("no prefixes in this format", content_format=content_format)
+
+        def scope(root: str) -> Scope:
+            known = None if types is None else types(root or "/")
+            return Scope(types=known or untyped, strict=strict, now=now, root=root)
+
+        try:
+            return {root or "/": found for root, found in codec.decode_each(payload, scope).items()}
         except CodecError as error:
             raise _named(error, codec) from error.__cause__
 

@@ -6,9 +6,10 @@ names, base names, times and types are resolved here for all three.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from lwm2m_engine.codecs.codec import MOST_CHILDREN, Change, Scope, Whole, refuse_repeats, typed
@@ -44,9 +45,59 @@ class Labels(NamedTuple):
 
 
 def resolve(
-    records: Iterable[Any], labels: Labels, scope: Scope, base: str = "", base_time: float | None = None
+    records: Sequence[Any], labels: Labels, scope: Scope, base: str = "", base_time: float | None = None
 ) -> list[Entry]:
-    """The entries of a pack, in its order; raises ``DecodeError``."""
+    """The entries of a pack, in its order; raises ``DecodeError``.
+
+    Gateways forget to put the prefix of an end device before its names. But where some have it, those
+    without it are of the gateway.
+    """
+    try:
+        return _resolve(records, labels, scope, base, base_time)
+    except DecodeError:
+        if not scope.root or scope.strict or _is_named(records, labels, scope.root, base):
+            raise
+    return _resolve(records, labels, scope._replace(root=""), base, base_time)
+
+
+def _is_named(records: Sequence[Any], labels: Labels, root: str, base: str = "") -> bool:
+    """Whether any name is below ``root``."""
+    return any(f"{name}/".startswith(f"{root}/") for name, _ in _named(records, labels, base))
+
+
+def _named(records: Sequence[Any], labels: Labels, base: str = "") -> Iterator[tuple[str, dict[Any, Any]]]:
+    """Each record with its full name; raises ``DecodeError``."""
+    for index, record in enumerate(records):
+        if record.__class__ is not dict:
+            raise DecodeError(f"record {index} is no map")
+        base, name = record.get(labels.base_name, base), record.get(labels.name, "")
+        if not (isinstance(base, str) and isinstance(name, str)):
+            raise DecodeError(f"record {index}: a name is no text")
+        yield base + name, record
+
+
+def resolve_each(
+    records: Sequence[Any], labels: Labels, scope_of: Callable[[str], Scope]
+) -> dict[str, list[Entry]]:
+    """The entries of all devices in a pack by the prefix of their names; raises ``DecodeError``."""
+    packs: dict[str, list[Any]] = {}
+    timed: dict[Any, Any] = {}
+    for name, record in _named(records, labels):
+        prefix = "".join(f"/{text}" for text in takewhile(_is_no_id, name.strip("/").split("/")) if text)
+        if labels.base_time in record:
+            timed = {labels.base_time: record[labels.base_time]}
+        rest = {label: field for label, field in record.items() if label != labels.name}
+        packs.setdefault(prefix, []).append(rest | timed | {labels.base_name: name})
+    return {prefix: resolve(pack, labels, scope_of(prefix)) for prefix, pack in packs.items()}
+
+
+def _is_no_id(element: str) -> bool:
+    return not element.isdigit()
+
+
+def _resolve(
+    records: Sequence[Any], labels: Labels, scope: Scope, base: str, base_time: float | None
+) -> list[Entry]:
     at, types, strict, now, root, _ = scope
     base_name_, base_time_, name_, time_, number_, string_, boolean_, data_, link_, read_data, null = labels
     known = _paths_from(root, base)
@@ -117,20 +168,14 @@ def resolve(
     return entries
 
 
-def resolve_paths(records: Iterable[Any], labels: Labels, scope: Scope) -> list[Path]:
+def resolve_paths(records: Sequence[Any], labels: Labels, scope: Scope) -> list[Path]:
     """The paths a pack without values lists (payload of a composite read); raises ``DecodeError``."""
-    base = ""
     paths = []
-    for index, record in enumerate(records):
-        if record.__class__ is not dict:
-            raise DecodeError(f"record {index} is no map")
-        fields = dict(record)
-        base = fields.pop(labels.base_name, base)
-        name = fields.pop(labels.name, "")
-        if fields or not (isinstance(base, str) and isinstance(name, str)):
+    for index, (name, record) in enumerate(_named(records, labels)):
+        if record.keys() - {labels.base_name, labels.name}:
             raise DecodeError(f"record {index}: a list of paths has names and nothing else")
         try:
-            paths.append(Path(_below(scope.root, base + name)))
+            paths.append(Path(_below(scope.root, name)))
         except PathError as error:
             raise DecodeError(f"record {index}: {error}") from None
     return paths

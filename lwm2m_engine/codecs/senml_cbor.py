@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -34,6 +34,10 @@ _NUMBER, _STRING, _BOOLEAN, _DATA, _LINK = (
 
 def decode(payload: bytes, scope: Scope) -> list[Entry]:
     return senml.resolve(_pack(payload), LABELS, scope) or nothing(scope)
+
+
+def decode_each(payload: bytes, scope_of: Callable[[str], Scope]) -> dict[str, list[Entry]]:
+    return senml.resolve_each(_pack(payload), LABELS, scope_of)
 
 
 def decode_paths(payload: bytes, scope: Scope) -> list[Path]:
@@ -76,4 +80,4 @@ def encode_paths(paths: Sequence[Path], scope: Scope) -> bytes:
     return cbor.head(4, len(records)) + b"".join(records)
 
 
-CODEC = Codec(ContentFormat.SENML_CBOR, decode, encode, decode_paths, encode_paths)
+CODEC = Codec(ContentFormat.SENML_CBOR, decode, encode, decode_paths, encode_paths, decode_each)

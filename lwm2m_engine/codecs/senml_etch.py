@@ -16,6 +16,7 @@ JSON = Codec(
     senml_json.encode,
     senml_json.decode_paths,
     senml_json.encode_paths,
+    senml_json.decode_each,
 )
 CBOR = Codec(
     ContentFormat.SENML_ETCH_CBOR,
@@ -23,4 +24,5 @@ CBOR = Codec(
     senml_cbor.encode,
     senml_cbor.decode_paths,
     senml_cbor.encode_paths,
+    senml_cbor.decode_each,
 )

@@ -137,6 +137,10 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
     return senml.resolve(_pack(payload, scope), LABELS, scope) or nothing(scope)
 
 
+def decode_each(payload: bytes, scope_of: Callable[[str], Scope]) -> dict[str, list[Entry]]:
+    return senml.resolve_each(_pack(payload, scope_of("")), LABELS, scope_of)
+
+
 def decode_paths(payload: bytes, scope: Scope) -> list[Path]:
     return senml.resolve_paths(_pack(payload, scope), LABELS, scope)
 
@@ -188,4 +192,4 @@ def encode_paths(paths: Sequence[Path], scope: Scope) -> bytes:
     return assemble(["[", ",".join(f'{{"n":{name}}}' for name in names), "]"])
 
 
-CODEC = Codec(ContentFormat.SENML_JSON, decode, encode, decode_paths, encode_paths)
+CODEC = Codec(ContentFormat.SENML_JSON, decode, encode, decode_paths, encode_paths, decode_each)

@@ -66,6 +66,7 @@ def guarded(plugin: str, codec: Codec) -> Codec:
         encode=_only(EncodeError, plugin, codec.encode),
         decode_paths=decode_paths and _only(DecodeError, plugin, decode_paths),
         encode_paths=encode_paths and _only(EncodeError, plugin, encode_paths),
+        decode_each=codec.decode_each and _only(DecodeError, plugin, codec.decode_each),
     )
 
 

@@ -10,6 +10,7 @@ are in no registry), and vectors of
   values that TOML lacks), or ``paths``, or ``reject`` = "decode" | "encode";
 - ``encodes``: the encoder makes exactly this payload of the entries;
 - ``strict`` = "refused": accepted, but not by the strict decoder;
+- ``each``: the entries of each device behind a gateway, by prefix;
 - ``root``: the alternate path, or the prefix of a device behind a gateway;
 - ``type``: the payload is the inside of a TLV element of this type; ``untyped``: no model is known.
 """
@@ -28,7 +29,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lwm2m_engine import Catalog
-from lwm2m_engine.codecs import decode, decode_paths, encode, encode_paths
+from lwm2m_engine.codecs import decode, decode_each, decode_paths, encode, encode_paths
 from lwm2m_engine.codecs.codec import Types, untyped
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import CodecError, DecodeError, EncodeError, UnsupportedFormat
@@ -152,6 +153,19 @@ def check_paths(vector: Vector) -> None:
     assert decode_paths(payload, vector.format) == paths
     if vector.row.get("encodes"):
         assert payload == vector.payload
+
+
+@pytest.mark.parametrize("vector", vectors("each"))
+def test_each_device(vector: Vector) -> None:
+    devices = {root: [as_entry(*row) for row in rows] for root, rows in vector.row["each"].items()}
+    found = decode_each(vector.payload, vector.format)
+    assert {root: shown(entries) for root, entries in found.items()} == {
+        root: shown(entries) for root, entries in devices.items()
+    }
+    for root, entries in devices.items():
+        payload = encode(entries, vector.format, root=root)
+        assert decode_each(payload, vector.format) == {root: entries}
+        assert decode(payload, vector.format, root=root, strict=True) == entries
 
 
 @pytest.mark.parametrize("vector", vectors("path", "entries"))

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lwm2m_engine.codecs import Codec, Codecs, decode, decode_paths, encode, encode_paths
+from lwm2m_engine.codecs import Codec, Codecs, decode, decode_each, decode_paths, encode, encode_paths
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import CodecError, DecodeError, EncodeError, UnsupportedFormat
 from lwm2m_engine.formats import ContentFormat
@@ -530,3 +530,95 @@ def test_written_floats_are_floats_to_the_strict(value: float, content_format: i
     (entry,) = decode(payload, content_format, at=FLOAT, types=lambda path: ResourceType.FLOAT, strict=True)
     assert type(entry.value) is float
     assert entry.value == value
+
+
+# --- end devices behind a gateway (Object 25) ----------------------------------------------------------
+
+PREFIXED = (*SENML, ContentFormat.LWM2M_CBOR)
+OBJECT = Path("/1024")
+PREFIXES = ["/dev0", "/lwm2m/dev0", "/dev0/", "/d-1.x"]
+
+
+@pytest.mark.parametrize("root", PREFIXES)
+@pytest.mark.parametrize("content_format", PREFIXED, ids=lambda member: member.label)
+@examples
+@given(entries=trees())
+def test_prefixes_there_and_back(content_format: int, root: str, entries: list[Entry]) -> None:
+    survive_below(entries, content_format, root)
+    for entry in entries[:1]:
+        survive_below([entry], content_format, root, at=entry.path)
+
+
+def survive_below(entries: list[Entry], content_format: int, root: str, at: Path = OBJECT) -> None:
+    payload = encode(entries, content_format, at=at, types=types, root=root)
+    again = decode(payload, content_format, at=at, types=types, root=root, strict=True)
+    assert shown(again) == shown(entries)
+    each = decode_each(payload, content_format, types=lambda prefix: types, strict=True)
+    assert {prefix: shown(found) for prefix, found in each.items()} == (
+        {root.rstrip("/"): shown(entries)} if entries else {}
+    )
+    paths = [entry.path for entry in entries]
+    listed = encode_paths(paths, content_format, root=root)
+    assert decode_paths(listed, content_format, root=root) == paths
+
+
+@pytest.mark.parametrize("content_format", PREFIXED, ids=lambda member: member.label)
+def test_a_forgotten_prefix_is_tolerated_and_another_is_not(content_format: int) -> None:
+    entries = [Entry(Path("/3303/0/5700"), 21.5), Entry(Path("/3303/0/5701"), "Cel")]
+    payload = encode(entries, content_format, at=Path("/3303/0"))
+    assert decode(payload, content_format, at=Path("/3303/0"), root="/dev0") == entries
+    with pytest.raises(DecodeError):
+        decode(payload, content_format, at=Path("/3303/0"), root="/dev0", strict=True)
+    other = encode(entries, content_format, at=Path("/3303/0"), root="/dev1")
+    for root in ("/dev0", "/", "/dev1/dev0", "/dev"):
+        with pytest.raises(DecodeError):
+            decode(other, content_format, at=Path("/3303/0"), root=root)
+
+
+@pytest.mark.parametrize("content_format", [ContentFormat.SENML_JSON, ContentFormat.SENML_ETCH_JSON])
+def test_values_of_a_gateway_are_not_those_of_an_end_device(content_format: int) -> None:
+    payload = b'[{"n":"/dev0/3303/0/5700","v":1},{"n":"/3303/0/5700","v":2}]'
+    with pytest.raises(DecodeError):
+        decode(payload, content_format, root="/dev0")
+    assert decode_each(payload, content_format) == {
+        "/dev0": [Entry(FLOAT, 1)],
+        "/": [Entry(FLOAT, 2)],
+    }
+
+
+def test_each_device_has_its_types_and_the_times_of_the_pack() -> None:
+    payload = (
+        b'[{"bn":"/dev0/3303/0/","bt":1e9,"n":"5700","v":1},{"n":"5701","v":2,"t":1},'
+        b'{"bn":"/3303/0/5700","v":3},{"bn":"","n":"/lwm2m/dev0/3303/0/5700","v":4}]'
+    )
+    kinds = {"/": ResourceType.INTEGER}
+    each = decode_each(payload, 110, types=lambda root: lambda path: kinds.get(root, ResourceType.FLOAT))
+    assert {root: shown(entries) for root, entries in each.items()} == {
+        "/dev0": [(FLOAT, float, 1.0, 1e9), (Path("/3303/0/5701"), float, 2.0, 1e9 + 1)],
+        "/": [(FLOAT, int, 3, 1e9)],
+        "/lwm2m/dev0": [(FLOAT, float, 4.0, 1e9)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("payload", "content_format", "reason"),
+    [
+        (b"[3]", 110, "record 0 is no map"),
+        (b'[{"bn":3,"v":1}]', 110, "a name is no text"),
+        (b'[{"n":"/dev0/3/0","v":1}]', 110, "no Resource"),
+        (b'[{"n":"/dev0/3/0/9"}]', 110, "no value"),
+        (bytes.fromhex("a1646465763001"), 11544, "no path"),
+        (bytes.fromhex("01"), 11544, "is a map"),
+    ],
+)
+def test_each_device_refused(payload: bytes, content_format: int, reason: str) -> None:
+    with pytest.raises(DecodeError, match=reason) as caught:
+        decode_each(payload, content_format)
+    assert caught.value.content_format == content_format
+
+
+def test_formats_without_prefixes() -> None:
+    assert decode_each(b"", 11544) == decode_each(b"", 110) == {}
+    for content_format in (0, 60, 11542, 11543):
+        with pytest.raises(UnsupportedFormat, match="no prefixes"):
+            decode_each(b"", content_format)
