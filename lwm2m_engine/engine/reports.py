@@ -47,8 +47,10 @@ def report(
     if values and is_success(code) and (payload or content_format is not None):
         try:
             entries = _entries(state, device, turn, path, payload, content_format, prefix)
+            if paths:
+                _check_asked(entries, paths)
         except CodecError as broken:
-            error = str(broken)
+            entries, error = (), str(broken)
     keep_raw = error is not None or not values or not is_success(code)
     turn.tell(
         Received(
@@ -130,6 +132,13 @@ def _tell(
         turn.tell(Warned(device.endpoint, turn.now, str(problem)))
     for change in changes:
         turn.tell(ManagedChanged(device.endpoint, turn.now, change))
+
+
+def _check_asked(entries: Sequence[Entry], paths: tuple[Path, ...]) -> None:
+    """A composite is about its paths; raises ``CodecError`` for values of others."""
+    for entry in entries:
+        if not any(entry.path.startswith(path) for path in paths):
+            raise CodecError("it was not asked for", path=entry.path)
 
 
 def _entries(

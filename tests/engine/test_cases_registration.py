@@ -361,6 +361,19 @@ def test_a_new_object_list_is_what_counts_from_then_on(world):
     assert (world.wire[0].request.path, world.wire[0].request.observe) == (("3303", "0", "5700"), 0)
 
 
+def test_an_update_may_announce_other_formats(world):
+    location = world.register(links=b"</>;ct=110,</3/0>")
+    world.update(location, "", b'</>;ct="112 11542",</3/0>')
+    assert world.engine.registration("dev1").formats == (112, 11542)
+
+
+def test_what_cannot_be_an_endpoint_name_is_refused(world):
+    for name in ("x" * 256, "a%0Ab".replace("%0A", "\n")):
+        assert world.say(Code.POST, "rd", f"ep={name}&lwm2m=1.1", b"</3/0>").code == Code.BAD_REQUEST
+    for name in ("urn:imei:358999050000000", "urn:uuid:0b1c", "gerät 7"):
+        assert world.say(Code.POST, "rd", f"ep={name}&lwm2m=1.1", b"</3/0>").code == Code.CREATED
+
+
 def test_a_very_long_object_list_is_read_and_not_kept_for_others(world):
     links = ",".join(f"</3303/{number}>" for number in range(300)).encode()
     world.register(links=links)

@@ -237,6 +237,18 @@ def test_oc_7_times_of_a_composite_are_kept(world):
     assert [entry.time for entry in last(world).entries] == [1700000000, 1700000001]
 
 
+@pytest.mark.parametrize("stranger", ["/3/0/14", "/3442/0/1110/0"])
+def test_oc_8_values_that_were_not_asked_for_make_the_answer_invalid(world, stranger):
+    token = observe(world, "/3/0/15,/3442/0/1120")
+    notify(world, token, b'[{"n":"/3/0/15","vs":"x"},{"n":"%s","vs":"x"}]' % stranger.encode())
+    assert f"it was not asked for (path {stranger})" in last(world).error
+    assert (last(world).entries, bool(last(world).payload)) == ((), True)
+    assert world.engine.knows(token)
+    world.ask("FETCH /3/0/15")
+    world.answer(CoapReply(Code.CONTENT, b'[{"n":"/3/0/9","v":1}]', ContentFormat.SENML_JSON))
+    assert last(world).error
+
+
 def test_attributes_of_a_composite_go_with_the_request_in_1_2(world):
     with pytest.raises(RequestError, match=r"came with LwM2M 1\.2"):
         world.ask("OBSERVE /3/0/15,/1/0/2?pmax=60")
