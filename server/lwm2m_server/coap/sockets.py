@@ -212,6 +212,9 @@ class UdpSocket:
         while leaving and self._batches is not None:
             try:
                 del leaving[: self._batches.send(leaving)]
+                if leaving:
+                    # It stopped at an error and kept it to itself: nobody else will hear of it.
+                    self._read_errors()
             except (BlockingIOError, InterruptedError):
                 # The send buffer is full. CoAP repeats what matters.
                 return
