@@ -24,6 +24,22 @@ NO_TYPES = ObjectTypes()
 """The types of an Object nobody knows."""
 
 
+class _Objects(dict[int, ObjectTypes]):
+    """By id, each looked up once. Of Objects nobody knows, nothing is kept."""
+
+    __slots__ = ("_find",)
+
+    def __init__(self, find: Callable[[int], ObjectTypes | None]) -> None:
+        self._find = find
+
+    def __missing__(self, object_id: int) -> ObjectTypes:
+        found = self._find(object_id)
+        if found is None:
+            return NO_TYPES
+        self[object_id] = found
+        return found
+
+
 class TypeLookup:
     """Called with a path, gives its type: of a Resource or a Resource Instance, ``None`` for all else.
 
@@ -32,8 +48,9 @@ class TypeLookup:
 
     __slots__ = ("of",)
 
-    def __init__(self, of: Callable[[int], ObjectTypes]) -> None:
-        self.of = of
+    def __init__(self, find: Callable[[int], ObjectTypes | None]) -> None:
+        """``find`` gives the types of an Object; ``None`` for one it does not know."""
+        self.of = _Objects(find).__getitem__
 
     def __call__(self, path: tuple[int, ...]) -> ResourceType | None:
         return self.of(path[0]).get(path[2]) if len(path) > 2 else None

@@ -27,7 +27,9 @@ Leaf: TypeAlias = tuple[Path, Any]
 def decode(payload: bytes, scope: Scope) -> list[Entry]:
     if not payload:
         return nothing(scope)
-    tree = _loaded(payload)
+    tree = cbor.load(payload)
+    if tree.__class__ is not dict:
+        raise _no_map()
     everyday = None if scope.root else lwm2m_cbor_everyday.read(payload, tree, scope)
     if everyday is not None:
         return everyday
@@ -79,7 +81,11 @@ def _loaded(payload: bytes) -> dict[Any, Any]:
     tree = cbor.load(payload)
     if isinstance(tree, dict):
         return tree
-    raise DecodeError("an LwM2M CBOR payload is a map", offset=0)
+    raise _no_map()
+
+
+def _no_map() -> DecodeError:
+    return DecodeError("an LwM2M CBOR payload is a map", offset=0)
 
 
 def _leaves(pairs: Iterable[Pair], at: Path) -> list[Leaf]:

@@ -65,31 +65,32 @@ def read(payload: bytes, tree: Mapping[Any, Any], scope: Scope) -> list[Entry] |
     paths: list[Path] = []
     values: list[Any] = []
     try:
-        for ids, node in _instances(tree, at):
-            _read(node, _places(types.of(ids[0]), ids), careful, paths.append, values.append)
+        for key, node in tree.items():
+            # An Object Instance has one key, or two.
+            instances = ((key, node),) if key.__class__ is tuple else _instances(key, node)
+            for ids, inner in instances:
+                places = _instance(ids, at, types.of)
+                if inner.__class__ is not dict:
+                    return None
+                _read(inner, places, careful, paths.append, values.append)
     except (LookupError, TypeError, ValueRejected):
         return None
     return together(paths, values) if paths and len(set(paths)) == len(paths) else None
 
 
-def _instances(tree: Mapping[Any, Any], at: Path) -> list[tuple[tuple[int, ...], Mapping[Any, Any]]]:
-    """The Object Instances, whether they have one key or two."""
-    found = []
-    for key, node in tree.items():
-        if key.__class__ is tuple:
-            found.append((key, node))
-        elif node.__class__ is dict:
-            found += [((key, more), inner) for more, inner in node.items()]
-        else:
-            raise LookupError
-    depth = len(at)
-    for ids, node in found:
-        if node.__class__ is not dict or len(ids) != 2 or ids[:depth] != at:
-            raise LookupError
-        # To a dict, True and 1.0 are 1.
-        if ids[0].__class__ is not int or ids[1].__class__ is not int:
-            raise LookupError
-    return found
+def _instances(id_: object, node: object) -> list[tuple[tuple[Any, Any], Any]]:
+    if node.__class__ is not dict:
+        raise LookupError
+    return [((id_, more), inner) for more, inner in node.items()]
+
+
+def _instance(ids: tuple[Any, ...], at: Path, of: Callable[[int], ObjectTypes]) -> _Places:
+    # To a dict, True and 1.0 are 1.
+    if len(ids) != 2 or ids[0].__class__ is not int or ids[1].__class__ is not int:
+        raise LookupError
+    if ids != at and ids[: len(at)] != at:
+        raise LookupError
+    return _places(of(ids[0]), ids)
 
 
 def _read(

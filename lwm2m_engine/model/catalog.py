@@ -16,7 +16,7 @@ from lwm2m_engine.model.structuring import check_level, class_wanted, structure,
 from lwm2m_engine.model.versions import INITIAL, nearest_version, version_key
 from lwm2m_engine.model.view import DeviceView, ModelView
 from lwm2m_engine.paths import Path
-from lwm2m_engine.type_lookup import NO_TYPES, ObjectTypes, TypeLookup
+from lwm2m_engine.type_lookup import ObjectTypes, TypeLookup
 
 T = TypeVar("T")
 
@@ -172,9 +172,9 @@ class Catalog:
         spec = self._newest.get(path[0]) if len(path) > 2 else None
         return None if spec is None else spec.resources.get(path[2])
 
-    def _types(self, object_id: int) -> ObjectTypes:
+    def _types(self, object_id: int) -> ObjectTypes | None:
         spec = self._newest.get(object_id)
-        return NO_TYPES if spec is None else spec.types
+        return None if spec is None else spec.types
 
     def version(self, object_id: int) -> str:
         spec = self._newest.get(object_id)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from lwm2m_engine.model.spec import ObjectSpec, ResourceSpec
 from lwm2m_engine.model.versions import default_version, parse_version
-from lwm2m_engine.type_lookup import NO_TYPES, ObjectTypes, TypeLookup
+from lwm2m_engine.type_lookup import ObjectTypes, TypeLookup
 from lwm2m_engine.values import ResourceType
 
 
@@ -67,6 +67,6 @@ class DeviceView:
         spec = self.object(path[0])
         return None if spec is None else spec.resources.get(path[2])
 
-    def _types(self, object_id: int) -> ObjectTypes:
-        spec = self._specs.get(object_id) or self.object(object_id)
-        return NO_TYPES if spec is None else spec.types
+    def _types(self, object_id: int) -> ObjectTypes | None:
+        spec = self.object(object_id)
+        return None if spec is None else spec.types

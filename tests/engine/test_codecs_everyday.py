@@ -18,13 +18,13 @@ from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import CodecError
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.paths import Path
-from lwm2m_engine.type_lookup import NO_TYPES, ObjectTypes, TypeLookup
+from lwm2m_engine.type_lookup import ObjectTypes, TypeLookup
 from lwm2m_engine.values import ObjLink, ResourceType
 
 TYPES = [kind for kind in ResourceType if kind is not ResourceType.NONE]
 KNOWN = ObjectTypes({number: TYPES[number % len(TYPES)] for number in (*range(18), 300, 301, 5700, 5701)})
 """Of Object 1024; of all others nothing is known."""
-LOOKUP = TypeLookup(lambda object_id: KNOWN if object_id == 1024 else NO_TYPES)
+LOOKUP = TypeLookup(lambda object_id: KNOWN if object_id == 1024 else None)
 PLACES = [
     Path(text) for text in ("/", "/1024", "/1024/0", "/1024/0/6", "/1024/0/5700", "/1024/0/6/0", "/3/0")
 ]
