@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
 
 from lwm2m_server.store.documents import dumps
 from lwm2m_server.store.ids import uuid_name
-from lwm2m_server.store.protocols import Conflict, ContainerFull, Gone, Message
+from lwm2m_server.store.protocols import Conflict, ContainerFull, Gone, Message, Resource
 from lwm2m_server.store.reading import LedgerReader
 
 MAX_INSTANCES, MAX_BYTES = 100, 1_000_000
@@ -36,6 +37,10 @@ class _Container:
 
 class ContainerWriter(LedgerReader):
     """The part of a ``Transaction`` that is about messages."""
+
+    def __init__(self, connection: sqlite3.Connection, latest: Mapping[int, bytes]) -> None:
+        super().__init__(connection, latest)
+        self._connection = connection
 
     def add_message(self, message: Message) -> Message:
         name = None if message.name == uuid_name(message.id) else message.name
@@ -88,10 +93,11 @@ class ContainerWriter(LedgerReader):
 
     # --- the container's own row ---------------------------------------------------------------------
 
-    def _put_container(self, id: int, attributes: Mapping[str, Any], evict: bool) -> None:
-        self._execute(
+    def _put_containers(self, containers: Iterable[tuple[Resource, bool]]) -> None:
+        """Each with whether it evicts."""
+        self._connection.executemany(
             "INSERT INTO container (id, mni, mbs, evict) VALUES (?, ?, ?, ?)",
-            (id, *_limits(attributes), evict),
+            [(one.id, *_limits(one.attributes), evict) for one, evict in containers],
         )
 
     def _change_container(self, id: int, attributes: Mapping[str, Any]) -> None:

@@ -233,6 +233,10 @@ class Transaction(Reader, Protocol):
         """
         ...
 
+    def put_all(self, resources: Sequence[Resource], *, queues: Collection[int] = ()) -> None:
+        """``put`` each, or none if one raises ``Conflict``. Containers in ``queues`` never evict."""
+        ...
+
     def change(self, id: int, attributes: Mapping[str, Any], modified: int) -> Resource | None:
         """Replace the attributes of a resource; ``None`` if it is gone. Raises ``Conflict`` for a taken
         ni. Smaller limits of a container evict at once."""

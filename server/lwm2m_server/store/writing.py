@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -41,13 +41,15 @@ _DELETE_DEVICE = (
 
 _UNREGISTER = "UPDATE device SET registration = NULL, announcement = NULL"
 
+_PUT = "INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
 
 class LedgerTransaction(ContainerWriter):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 
     def __init__(self, connection: sqlite3.Connection, contacts: Contacts) -> None:
         super().__init__(connection, contacts.latest)
-        self._connection, self._contacts = connection, contacts
+        self._contacts = contacts
 
     # --- what is in memory ---------------------------------------------------------------------------
 
@@ -72,25 +74,30 @@ class LedgerTransaction(ContainerWriter):
 
     def put(self, resource: Resource, *, evict: bool = True) -> None:
         try:
-            self._execute(
-                "INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    resource.id,
-                    resource.tenant,
-                    resource.parent,
-                    resource.name,
-                    resource.type,
-                    resource.key,
-                    dumps(resource.attributes),
-                    resource.modified,
-                ),
-            )
+            self._execute(_PUT, _row(resource))
         except sqlite3.IntegrityError:
             raise Conflict(f"the name {resource.name!r} is taken") from None
         if resource.type == CONTAINER:
-            self._put_container(resource.id, resource.attributes, evict)
+            self._put_containers(((resource, evict),))
         elif resource.type == NODE:
             self._put_device(resource)
+
+    def put_all(self, resources: Sequence[Resource], *, queues: Collection[int] = ()) -> None:
+        self._execute("SAVEPOINT put_all")
+        try:
+            self._connection.executemany(_PUT, [_row(resource) for resource in resources])
+            containers = [one for one in resources if one.type == CONTAINER]
+            self._put_containers([(one, one.id not in queues) for one in containers])
+            for resource in resources:
+                if resource.type == NODE:
+                    self._put_device(resource)
+        except (sqlite3.IntegrityError, Conflict) as error:
+            self._execute("ROLLBACK TO put_all")
+            self._execute("RELEASE put_all")
+            names = ", ".join(resource.name for resource in resources)
+            reason = str(error) if isinstance(error, Conflict) else f"a name among {names} is taken"
+            raise Conflict(reason) from None
+        self._execute("RELEASE put_all")
 
     def _put_device(self, node: Resource) -> None:
         node_id = node.attributes.get("ni")
@@ -252,3 +259,8 @@ class LedgerTransaction(ContainerWriter):
             raise Conflict("the endpoint name or security identity is taken") from None
         if changed.rowcount == 0:
             raise Gone("the node was removed")
+
+
+def _row(one: Resource) -> tuple[object, ...]:
+    attributes = dumps(one.attributes)
+    return one.id, one.tenant, one.parent, one.name, one.type, one.key, attributes, one.modified

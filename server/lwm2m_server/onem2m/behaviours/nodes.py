@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 
@@ -56,28 +56,27 @@ def provision_node(
     def make(id: int, parent: int, name: str, type: int, key: str, attributes: dict[str, object]) -> Resource:
         return Resource(id, tenant.name, parent, name, type, key, attributes, id)
 
-    def container(id: int, name: str, parent: int, **attributes: object) -> Resource:
-        return make(id, parent, name, CONTAINER, "m2m:cnt", {"cr": PLATFORM, **attributes})
+    def container(id: int, name: str, limits: dict[str, object]) -> Resource:
+        return make(id, ids.communication, name, CONTAINER, "m2m:cnt", limits)
 
-    kept = {"mni": limits.mni, "mbs": limits.mbs}
-    waiting = {"mni": limits.outgoing_mni, "mbs": limits.mbs}
+    kept = {"cr": PLATFORM, "mni": limits.mni, "mbs": limits.mbs}
+    waiting = {"cr": PLATFORM, "mni": limits.outgoing_mni, "mbs": limits.mbs}
     return [
         make(ids.node, tenant.id, name, NODE, "m2m:nod", node),
         make(ids.credentials, ids.node, CREDENTIALS, MGMT_OBJ, "m2m:crds", {"dc": "cred", "mgd": 1029}),
         make(ids.device_info, ids.node, DEVICE_INFO, MGMT_OBJ, "m2m:dvi", {"mgd": 1007, "dlb": name}),
-        container(ids.communication, name, communication),
-        container(ids.outgoing, OUTGOING, ids.communication, **waiting),
-        container(ids.sent, SENT, ids.communication, **kept),
-        container(ids.received, RECEIVED, ids.communication, **kept),
-        container(ids.errors, ERRORS, ids.communication, **kept),
-        container(ids.logs, LOGS, ids.communication, **kept),
+        make(ids.communication, communication, name, CONTAINER, "m2m:cnt", {"cr": PLATFORM}),
+        container(ids.outgoing, OUTGOING, waiting),
+        container(ids.sent, SENT, kept),
+        container(ids.received, RECEIVED, kept),
+        container(ids.errors, ERRORS, kept),
+        container(ids.logs, LOGS, kept),
     ]
 
 
-def put_node(transaction: Transaction, resources: Iterable[Resource]) -> None:
+def put_node(transaction: Transaction, resources: Sequence[Resource]) -> None:
     """Store what ``provision_node`` made. Raises ``Conflict`` for a name or ``ni`` that is taken."""
-    for resource in resources:
-        transaction.put(resource, evict=resource.name != OUTGOING)
+    transaction.put_all(resources, queues=(NodeIds(resources[0].id).outgoing,))
 
 
 async def create_node(context: Context, target: Target, draft: Draft, originator: str) -> Resource:
