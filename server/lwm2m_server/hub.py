@@ -27,6 +27,7 @@ from lwm2m_server.alarm import Alarm
 from lwm2m_server.bus import Bus
 from lwm2m_server.commits import Commits, Settled
 from lwm2m_server.directory import Directory, key_of
+from lwm2m_server.logs import Ration
 from lwm2m_server.store.protocols import (
     CommitFailed,
     Conflict,
@@ -106,6 +107,7 @@ class Hub:
         self._exchanges: dict[int, tuple[str, Transport]] = {}
         self._alarm = Alarm(clock, self._next_deadline, self._tick)
         self._closed = False
+        self._refusals = Ration()
         self.traces = Traces(clock)
 
     # --- assembly ----------------------------------------------------------------------------------
@@ -160,18 +162,24 @@ class Hub:
             return
         reply = step.reply or CoapReply(Code.INTERNAL_SERVER_ERROR)
         if reply.code == Code.FORBIDDEN and request.path == ("rd",):
+            self._tell_refusal(request, peer, reply)
+
+        def settled(_: object, error: BaseException | None) -> None:
+            answer(reply if error is None else _refusal(error))
+
+        self._settle(tenant, step, settled)
+
+    def _tell_refusal(self, request: CoapRequest, peer: Peer, reply: CoapReply) -> None:
+        left_out = self._refusals.take(self._clock())
+        if left_out is not None:
             _log.warning(
                 "registration refused",
                 query="&".join(request.query),
                 peer=str(peer),
                 reason=reply.payload.decode(errors="replace"),
                 hint="lwm2m devices add NAME, or --unknown-devices create",
+                left_out=left_out,
             )
-
-        def settled(_: object, error: BaseException | None) -> None:
-            answer(reply if error is None else _refusal(error))
-
-        self._settle(tenant, step, settled)
 
     def knows(self, token: bytes) -> bool:
         return self._observer_of(token) is not None

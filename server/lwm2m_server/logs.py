@@ -11,6 +11,25 @@ from structlog.typing import Processor
 from lwm2m_server.settings import LogSettings
 
 
+class Ration:
+    """So many lines in so many seconds: what strangers can cause must not fill the disk."""
+
+    def __init__(self, lines: int = 10, seconds: float = 60.0) -> None:
+        self._lines, self._seconds = lines, seconds
+        self._since, self._spent, self._left_out = float("-inf"), 0, 0
+
+    def take(self, now: float) -> int | None:
+        """How many lines were left out since the last one, or ``None`` to leave out this one, too."""
+        if not self._since <= now < self._since + self._seconds:
+            self._since, self._spent = now, 0
+        if self._spent >= self._lines:
+            self._left_out += 1
+            return None
+        self._spent += 1
+        left_out, self._left_out = self._left_out, 0
+        return left_out
+
+
 def configure(settings: LogSettings) -> None:
     """Send structlog's and the standard library's records the same way."""
     shared: list[Processor] = [

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from functools import cache
 
+from lwm2m_server.logs import Ration
+
 PROGRAM = """
 import logging, sys
 import structlog
@@ -61,3 +63,11 @@ def test_tracebacks_show_no_values_of_variables() -> None:
     source_line = 'handle("a-very-secret-key")'
     for form in ("console", "json"):
         assert "a-very-secret-key" not in logged(form).replace(source_line, "")
+
+
+def test_what_strangers_cause_is_told_so_often_and_no_more():
+    ration = Ration(lines=2, seconds=60)
+    assert [ration.take(now) for now in (0, 1, 2, 59)] == [0, 0, None, None]
+    assert [ration.take(now) for now in (60, 61, 62)] == [2, 0, None]
+    # A clock that was set back does not silence it.
+    assert ration.take(-5) == 1

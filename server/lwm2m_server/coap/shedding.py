@@ -24,7 +24,7 @@ PATIENCE = 0.02
 """Seconds between two cuts of the share: so long it takes to see what the last one did."""
 RECOVERY = 1.0
 """Seconds in which the share doubles once the queue is short."""
-BURST = 4
+BURST = 2
 """Datagrams each source may send at once however small the share."""
 SOURCES = 20_000
 """Sources of one generation; up to two are remembered."""
