@@ -13,9 +13,13 @@ from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap.options import uint
 
 MAX_BODY = 256 * 1024
-"""Bytes of one request; the longest object lists and Sends seen need a tenth of it."""
+"""Bytes of one request, and of all that one peer has under way; the longest seen need a tenth of it."""
 MAX_BODIES = 256
 """Bodies under way at once; the one that waited longest gives way."""
+MAX_PEER_BODIES = 4
+"""Bodies of one peer; the one that waited longest gives way."""
+MAX_BYTES = 16 * 1024 * 1024
+"""Bytes of all bodies together; those that waited longest give way."""
 EXCHANGE_LIFETIME = 247.0
 """Seconds (RFC 7252, 4.8.2)."""
 RESERVED_EXPONENT = 7
@@ -47,10 +51,12 @@ class Block(NamedTuple):
         return 1 << self.exponent + 4
 
 
-@attrs.define(slots=True)
+@attrs.define(slots=True, eq=False)
 class _Body:
-    data: bytearray
+    key: Hashable
+    peer: Hashable
     touched: float
+    data: bytearray = attrs.field(factory=bytearray)
 
 
 class Assembly:
@@ -59,39 +65,83 @@ class Assembly:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._bodies: OrderedDict[Hashable, _Body] = OrderedDict()
+        self._peers: dict[Hashable, list[_Body]] = {}
+        self._bytes = 0
 
-    def add(self, key: Hashable, block: Block, payload: bytes) -> bytes | None:
+    def __len__(self) -> int:
+        return len(self._bodies)
+
+    def add(
+        self,
+        key: Hashable,
+        block: Block,
+        payload: bytes,
+        *,
+        peer: Hashable = None,
+        announced: int | None = None,
+    ) -> bytes | None:
         """The whole body when this was its last block, else ``None``.
 
-        Raises ``RequestError`` 4.00 for a block of the wrong length, 4.08 for one that does not follow
-        the last, 4.13 for a body beyond ``MAX_BODY``.
+        ``announced`` is how long the peer says it will be (Size1). A block that is there already is
+        taken for what it is. Raises ``RequestError`` 4.00 for a block of the wrong length, 4.08 for one
+        that does not follow the last, 4.13 for more than ``MAX_BODY`` bytes.
         """
         if len(payload) > block.size or (block.more and len(payload) != block.size):
             raise RequestError(Code.BAD_REQUEST, f"a block of {len(payload)} bytes, announced {block.size}")
-        body = self._body(key, block)
-        if len(body.data) + len(payload) > MAX_BODY:
-            self._bodies.pop(key, None)
-            raise RequestError(Code.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_BODY} bytes")
-        body.data += payload
-        if block.more:
+        self._expire()
+        body = self._body(key, block, peer)
+        start, end = block.number * block.size, block.number * block.size + len(payload)
+        if block.more and payload and body.data[start:end] == payload:
             return None
-        del self._bodies[key]
-        return bytes(body.data)
-
-    def _body(self, key: Hashable, block: Block) -> _Body:
-        now = self._clock()
-        body = self._bodies.pop(key, None)
-        if block.number == 0:
-            body = _Body(bytearray(), now)
-        elif body is None or now - body.touched > EXCHANGE_LIFETIME:
-            raise RequestError(Code.REQUEST_ENTITY_INCOMPLETE, f"block {block.number} without its first")
-        elif block.number * block.size != len(body.data):
+        if start != len(body.data):
             raise RequestError(
                 Code.REQUEST_ENTITY_INCOMPLETE,
                 f"block {block.number} of {block.size} bytes after {len(body.data)} bytes",
             )
-        body.touched = now
-        self._bodies[key] = body
-        if len(self._bodies) > MAX_BODIES:
-            self._bodies.popitem(last=False)
+        taken = sum(len(other.data) for other in self._peers[peer]) if peer is not None else start
+        if max(announced or 0, taken + len(payload)) > MAX_BODY:
+            self._drop(body)
+            raise RequestError(Code.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_BODY} bytes")
+        body.data += payload
+        self._bytes += len(payload)
+        if not block.more:
+            self._drop(body)
+            return bytes(body.data)
+        while self._bytes > MAX_BYTES:
+            self._drop(next(iter(self._bodies.values())))
+        return None
+
+    def _body(self, key: Hashable, block: Block, peer: Hashable) -> _Body:
+        body = self._bodies.get(key)
+        if block.number == 0:
+            if body is not None:
+                self._drop(body)
+            body = self._open(key, peer)
+        elif body is None:
+            raise RequestError(Code.REQUEST_ENTITY_INCOMPLETE, f"block {block.number} without its first")
+        body.touched = self._clock()
+        self._bodies.move_to_end(key)
         return body
+
+    def _open(self, key: Hashable, peer: Hashable) -> _Body:
+        siblings = self._peers.setdefault(peer, [])
+        if peer is not None and len(siblings) >= MAX_PEER_BODIES:
+            self._drop(siblings[0])
+        elif len(self._bodies) >= MAX_BODIES:
+            self._drop(next(iter(self._bodies.values())))
+        body = self._bodies[key] = _Body(key, peer, self._clock())
+        self._peers.setdefault(peer, []).append(body)
+        return body
+
+    def _drop(self, body: _Body) -> None:
+        del self._bodies[body.key]
+        self._bytes -= len(body.data)
+        siblings = self._peers[body.peer]
+        siblings.remove(body)
+        if not siblings:
+            del self._peers[body.peer]
+
+    def _expire(self) -> None:
+        oldest = self._clock() - EXCHANGE_LIFETIME
+        while self._bodies and (body := next(iter(self._bodies.values()))).touched < oldest:
+            self._drop(body)

@@ -22,12 +22,13 @@ from lwm2m_server.coap import wire
 from lwm2m_server.coap.exchanges import Exchanges, Notice, nobody_minds
 from lwm2m_server.coap.layers import Link, Single, Tokens
 from lwm2m_server.coap.message_ids import MessageIds
-from lwm2m_server.coap.options import OBSERVE, number, reply_options
+from lwm2m_server.coap.options import OBSERVE, number
 from lwm2m_server.coap.questions import Question, Response, reason_of
 from lwm2m_server.coap.sockets import SocketAddress, Source, UdpSocket
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.coap.transfer import Answer, Part, Transfer, TransferBroken
 from lwm2m_server.coap.wheel import Timer, Wheel
+from lwm2m_server.coap.wire import Option
 
 LOGGER = "lwm2m_server.aiocoap"
 NO_EXCHANGE = -1
@@ -101,9 +102,10 @@ class Channel:
                 if outgoing is not None:
                     (outgoing.reset if message.type == wire.RST else outgoing.acknowledged)()
                 return
-        self.tokens.process_response(Response(message, source))
         if message.type == wire.CON:
+            # Before what the response gives rise to, the next block for instance.
             self._udp.send(wire.acknowledgement(message.mid), source)
+        self.tokens.process_response(Response(message, source))
 
     def acknowledge(self, message: wire.Message, source: Source) -> None:
         """Stop retransmitting what this response in an Acknowledgement is about."""
@@ -172,10 +174,10 @@ class Channel:
         stop = self._link.send_message(question, reset)
         return question.mid, stop
 
-    def respond(self, reply: CoapReply, token: bytes, source: Source) -> None:
+    def respond(self, reply: CoapReply, options: tuple[Option, ...], token: bytes, source: Source) -> None:
         """A separate response (RFC 7252, 5.2.2), repeated until acknowledged."""
         mid = self.message_id(source)
-        response = wire.Message(wire.CON, reply.code, mid, token, reply_options(reply), reply.payload)
+        response = wire.Message(wire.CON, reply.code, mid, token, options, reply.payload)
         self._exchanges.send(wire.encode(response), source, mid)
 
     def message_id(self, source: Source) -> int:

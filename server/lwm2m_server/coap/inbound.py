@@ -17,11 +17,13 @@ import structlog
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
-from lwm2m_server.coap.blocks import Assembly, Block
+from lwm2m_server.coap.blockwise import NONE, Blocks, Blockwise
 from lwm2m_server.coap.channel import Channel
-from lwm2m_server.coap.options import BLOCK1, number, reply_options, request_of
+from lwm2m_server.coap.options import BLOCK2, reply_options, request_of
 from lwm2m_server.coap.replies import Replies
+from lwm2m_server.coap.representations import LARGEST
 from lwm2m_server.coap.sockets import Source
+from lwm2m_server.coap.wire import Option
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +45,7 @@ class Inbound:
         self._channel = channel
         self._patience = patience
         self._loop = asyncio.get_running_loop()
-        self._assembly = Assembly(self._loop.time)
+        self._blockwise = Blockwise(self._loop.time)
         self._pending: deque[_Pending] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -51,11 +53,11 @@ class Inbound:
         """A request that is no duplicate."""
         pending = _Pending(self, message, source)
         try:
-            request = self._whole(pending)
-            if request is None:
-                pending(CoapReply(Code.CONTINUE))
+            whole = self._whole(pending)
+            if isinstance(whole, CoapReply):
+                pending(whole)
             else:
-                self._receiver.receive(request, source.peer, pending)
+                self._receiver.receive(whole, source.peer, pending)
         except RequestError as refusal:
             pending(CoapReply(refusal.code, str(refusal).encode()))
         except Exception as problem:
@@ -76,19 +78,18 @@ class Inbound:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _whole(self, pending: _Pending) -> CoapRequest | None:
-        """The request once all its blocks are there; raises ``RequestError``."""
+    def _whole(self, pending: _Pending) -> CoapRequest | CoapReply:
+        """The request once all its blocks are there, or what to say meanwhile; raises ``RequestError``."""
         message = pending.message
         request = request_of(message)
         if request.code > Code.IPATCH:
             raise RequestError(Code.METHOD_NOT_ALLOWED, f"unknown method 0.{request.code:02d}")
-        value = number(message.options, BLOCK1)
-        if value is None:
+        pending.request = request
+        # Options are in order of their numbers: most requests end before those of blocks.
+        if not message.options or message.options[-1][0] < BLOCK2:
             return request
-        pending.block = Block.unpack(value)
-        key = (pending.source.address, request.code, request.path, request.query)
-        body = self._assembly.add(key, pending.block, request.payload)
-        return None if body is None else attrs.evolve(request, payload=body)
+        pending.blocks = Blocks.of(message.options)
+        return self._blockwise.take(request, pending.blocks, message.options, pending.source.address)
 
     # --- separate responses (RFC 7252, 5.2.2) ---
 
@@ -114,12 +115,10 @@ class Inbound:
 
     def _reply(self, pending: _Pending, reply: CoapReply) -> None:
         message = pending.message
+        reply, options = self._piece(pending, reply)
         if pending.acknowledged:
-            self._channel.respond(reply, message.token, pending.source)
+            self._channel.respond(reply, options, message.token, pending.source)
             return
-        options = reply_options(reply)
-        if pending.block is not None:
-            options += ((BLOCK1, pending.block.pack()),)
         if message.type == wire.CON:
             kind, mid = wire.ACK, message.mid
         else:
@@ -127,6 +126,18 @@ class Inbound:
         encoded = wire.encode_options(options) if options else b""
         datagram = wire.assemble(kind, reply.code, mid, message.token, encoded, reply.payload)
         self._replies.send(datagram, message, pending.source)
+
+    def _piece(self, pending: _Pending, reply: CoapReply) -> tuple[CoapReply, tuple[Option, ...]]:
+        """As much of the reply as goes into one message, and its options."""
+        request = pending.request
+        options = reply_options(reply)
+        if request is None or (pending.blocks is NONE and len(reply.payload) <= LARGEST.size):
+            return reply, options
+        try:
+            more, payload = self._blockwise.give(request, pending.blocks, reply, pending.source.address)
+        except RequestError as refusal:
+            return CoapReply(refusal.code, str(refusal).encode()), ()
+        return attrs.evolve(reply, payload=payload), options + more
 
 
 @attrs.define(slots=True, eq=False)
@@ -136,7 +147,9 @@ class _Pending:
     inbound: Inbound
     message: wire.Message
     source: Source
-    block: Block | None = None
+    request: CoapRequest | None = None
+    """What the message says, or this part of it."""
+    blocks: Blocks = NONE
     acknowledge_at: float = 0.0
     acknowledged: bool = False
     """An empty Acknowledgement was sent: the response will be a message of its own."""

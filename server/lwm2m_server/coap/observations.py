@@ -80,6 +80,7 @@ class Observations:
         self._loop = asyncio.get_running_loop()
         self._asked: dict[bytes, _Asked] = {}
         self._asked_at: dict[SocketAddress, list[_Asked]] = {}
+        self._fetching: dict[bytes, asyncio.Task[None]] = {}
 
     # --- what the engine wants ---
 
@@ -154,10 +155,12 @@ class Observations:
             self._end(asked)
         try:
             reply = reply_of(message)
+            if asked is None:
+                self._supersede(message.token)
             if _is_whole(message):
                 self._report(asked, message, reply, source)
             else:
-                self._tasks.start(self._complete(asked, message, reply, source))
+                self._fetch(asked, message, reply, source)
         except RequestError as problem:
             log.info("notification rejected", peer=str(source.peer), reason=str(problem))
             self._replies.reset(message, source)
@@ -189,6 +192,25 @@ class Observations:
         else:
             self._replies.reset(message, source)
 
+    # --- the rest of what comes in blocks ---
+
+    def _fetch(self, asked: _Asked | None, message: wire.Message, reply: CoapReply, source: Source) -> None:
+        task = self._tasks.start(self._complete(asked, message, reply, source))
+        if asked is None:
+            self._fetching[message.token] = task
+            task.add_done_callback(partial(self._fetched, message.token))
+
+    def _fetched(self, token: bytes, task: asyncio.Task[None]) -> None:
+        if self._fetching.get(token) is task:
+            del self._fetching[token]
+
+    def _supersede(self, token: bytes) -> None:
+        """The rest of an earlier notification is not to be had any more: the device has a newer state."""
+        task = self._fetching.pop(token, None)
+        if task is not None:
+            log.info("a notification was superseded while it was fetched", token=token.hex())
+            task.cancel()
+
     async def _complete(
         self, asked: _Asked | None, message: wire.Message, reply: CoapReply, source: Source
     ) -> None:
@@ -198,11 +220,10 @@ class Observations:
             # Clients do not serve the rest while they wait for this Acknowledgement.
             self._replies.acknowledge(message, source)
             try:
-                async with asyncio.timeout(self._timeout):
-                    reply = await self._channel.complete(request, message, source)
-            except (ExchangeFailed, TimeoutError) as problem:
+                reply = await self._channel.complete(request, message, source)
+            except ExchangeFailed as problem:
                 where = str(source.peer)
-                log.warning("the rest of a notification is missing", peer=where, error=repr(problem))
+                log.warning("the rest of a notification is missing", peer=where, reason=problem.reason)
         self._report(asked, message, reply, source)
 
 

@@ -119,9 +119,9 @@ class Transfer:
 
     def _block(self) -> Part:
         size, total = 16 << self._exponent, len(self._request.payload)
-        block = Block(self._offset // size, self._offset + size < total, self._exponent)
-        if block.number > MAX_NUMBER:
+        if total > (MAX_NUMBER + 1) * size:
             raise TransferBroken(f"{total} bytes are too many for blocks of {size}")
+        block = Block(self._offset // size, self._offset + size < total, self._exponent)
         self._sending = block
         chunk = self._request.payload[self._offset : self._offset + size]
         return Part(chunk, block, None, None if self._offset else total)
