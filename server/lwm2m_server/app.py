@@ -18,6 +18,7 @@ from lwm2m_server.bus import Bus
 from lwm2m_server.http.app import create_http
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.health import health_routes
+from lwm2m_server.http.hosts import only_for
 from lwm2m_server.http.serving import serve_http
 from lwm2m_server.http.traces import TraceApi
 from lwm2m_server.hub import Hub
@@ -109,7 +110,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *TraceApi(finder, hub, hub.traces).routes(),
     ]
     served = create_http(routes, api=api, tree=Binding(onem2m))
-    http = await serve_http(served, settings.http.host, settings.http.port)
+    guarded = only_for((settings.http.host, *settings.http_hosts), served)
+    http = await serve_http(guarded, settings.http.host, settings.http.port)
     stack.push_async_callback(http.close)
     # Whoever follows a trace is told that it is over: the HTTP server waits for open requests.
     stack.callback(hub.traces.close)

@@ -174,6 +174,8 @@ class Settings:
     """What is below CoAP/UDP: the server's own message layer, or that of aiocoap."""
     http: Address = HTTP
     """HTTP listener; loopback only as long as no API clients are configured."""
+    http_hosts: tuple[str, ...] = ()
+    """Names under which the HTTP API may be asked, besides those of this machine, e.g. by a proxy."""
     http_prefix: str = "/device-management-orchestrator/v3"
     """Base path of the oneM2M API; the tenant's name follows."""
     data: Path = Path("lwm2m-data")

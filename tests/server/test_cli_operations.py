@@ -223,7 +223,7 @@ def test_composites(site: Site) -> None:
 
 def test_observe_and_cancel(site: Site) -> None:
     assert "72" in site.good("observe", "meter", "/3/0/9", "pmin=1", "pmax=60")
-    assert "/3/0/9" in site.good("devices", "show", "meter").split("observed")[1]
+    assert "/3/0/9 pmin=1&pmax=60" in site.good("devices", "show", "meter").split("observed")[1]
     site.good("cancel", "meter", "/3/0/battery_level")
     assert "observed" not in site.good("devices", "show", "meter")
 

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import httpx
 import pytest
 
 LWM2M = Path(sys.executable).with_name("lwm2m")
@@ -170,4 +171,17 @@ def test_http_errors_do_not_stop_the_server(start: Start) -> None:
             urlopen(f"{told['http']}{path}")
         assert 400 <= refused.value.code < 500
         refused.value.close()
+    ends_cleanly(process)
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_web_pages_under_other_names_are_not_answered(start: Start, http2: bool) -> None:
+    """A name of theirs may lead here (DNS rebinding)."""
+    process = start(*FREE, LWM2M_HTTP_HOSTS="d2c.example")
+    port = int(str(addresses(process)["http"]).rpartition(":")[2])
+    with httpx.Client(http1=not http2, http2=http2) as client:
+        for host, status in [("localhost", 200), ("d2c.example", 200), ("attacker.example", 421)]:
+            answer = client.get(f"http://127.0.0.1:{port}/readyz", headers={"Host": f"{host}:{port}"})
+            assert answer.status_code == status
+            assert answer.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
     ends_cleanly(process)

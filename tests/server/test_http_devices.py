@@ -1,10 +1,11 @@
 """The operator's view of devices, health, and problem details."""
 
+import attrs
 import httpx
 import pytest
 
 from lwm2m_engine.coap import Peer
-from lwm2m_engine.engine.records import Liveness, Registration
+from lwm2m_engine.engine.records import Liveness, Observation, Registration
 from lwm2m_engine.paths import Path
 from lwm2m_server.http.app import create_http
 from lwm2m_server.http.health import health_routes
@@ -142,3 +143,22 @@ async def test_health():
         assert (answer.status_code, answer.json()["reasons"]) == (503, {"coap": "not bound"})
         reasons["coap"] = None
         assert (await client.get("/readyz")).json() == {"status": "ready"}
+
+
+async def test_observations_that_are_and_that_are_wanted(api):
+    await api.add_device("dev1")
+    node = api.ledger.reader.device_named("main", "dev1").node
+    live = Observation(b"t1", "dev1", REGISTRATION.id, (Path("/3/0/9"),), False, None, 1000.5)
+    wanted = attrs.evolve(live, token=b"t2", registration="", paths=(Path("/3/0/10"), Path("/3/0/13")))
+
+    def store(write):
+        write.put_registration(node, REGISTRATION, LIVENESS, 1000.5)
+        write.put_observation(node, live)
+        write.put_observation(node, wanted)
+
+    await api.ledger.commit(store)
+    found = (await show(api, "/api/v1/devices/dev1"))["observations"]
+    assert {(tuple(one["paths"]), one["active"]) for one in found} == {
+        (("/3/0/9",), True),
+        (("/3/0/10", "/3/0/13"), False),
+    }

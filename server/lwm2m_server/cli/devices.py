@@ -146,10 +146,20 @@ def _facts(device: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for warning in device["registration"]["warnings"]:
             yield "tolerated", warning
     for observation in device["observations"]:
-        yield "observed", " ".join(observation["paths"])
+        yield "observed", _observed(observation)
     for message in device["messages"]:
         under_way = "   (under way)" if message["inFlight"] else ""
         yield "waiting", f"{message_text(message['content'])}{under_way}"
+
+
+def _observed(observation: Mapping[str, Any]) -> str:
+    prefix = f"/{observation['prefix']}" if observation["prefix"] else ""
+    words = [f"{prefix}{path}" for path in observation["paths"]]
+    if observation["attributes"]:
+        words.append(observation["attributes"])
+    if not observation["active"]:
+        words.append("  (wanted; the device will be asked again)")
+    return " ".join(words)
 
 
 def _title(spec: Mapping[str, Any]) -> str:

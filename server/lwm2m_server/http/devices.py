@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lwm2m_engine.attributes import format_attributes
 from lwm2m_engine.engine.records import Observation, Registration
 from lwm2m_engine.model.spec import ResourceSpec
 from lwm2m_engine.model.view import ModelView
@@ -117,7 +118,9 @@ class DeviceApi:
             "address": str(liveness.peer) if liveness else None,
             "registration": _registration(registration) if registration else None,
             "objects": _objects(registration, self._devices.models(device)) if registration else [],
-            "observations": [_observation(one) for one in self._reader.observations(device.node)],
+            "observations": [
+                _observation(one, registration) for one in self._reader.observations(device.node)
+            ],
         }
         return details | self._messages(device)
 
@@ -188,11 +191,15 @@ def _resource(spec: ResourceSpec) -> dict[str, Any]:
     }
 
 
-def _observation(observation: Observation) -> dict[str, Any]:
+def _observation(observation: Observation, registration: Registration | None) -> dict[str, Any]:
     return {
         "paths": [str(path) for path in observation.paths],
+        "prefix": observation.prefix,
+        "attributes": format_attributes(observation.attributes),
         "composite": observation.composite,
         "since": _milliseconds(observation.began_at),
+        # One of another registration is wanted still: the device will be asked again.
+        "active": registration is not None and observation.registration == registration.id,
     }
 
 
