@@ -48,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "native_stack(reason): shows what only the native CoAP stack gives")
+    config.addinivalue_line("markers", "native_stack(reason): not run again with aiocoap below the servers")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from lwm2m_engine.formats import ContentFormat
 
+NO_DEVICE = pytest.mark.native_stack("nothing is said to a device")
+
 
 async def test_register_stamps_reads_and_maps(server, api, device, eventually):
     one = await device(server, "urn:imei:123", live=False, version="1.1")
@@ -79,6 +81,7 @@ async def test_send_is_recorded(server, api, device, eventually):
     assert content["dataValue"] == {"3/0/9": 72}
 
 
+@NO_DEVICE
 @pytest.mark.parametrize(
     ("con", "sentence"),
     [
@@ -100,6 +103,7 @@ async def test_a_malformed_wish_fails_now_and_stores_nothing(server, api, device
     assert await api.latest("device001", "outgoing-msg") is None
 
 
+@NO_DEVICE
 async def test_a_wish_to_nobody_is_404(api):
     path = "device-communication/nobody/outgoing-msg"
     answer = await api.post(path, 4, {"m2m:cin": {"con": "GET /3"}})
@@ -116,6 +120,7 @@ async def test_a_device_that_does_not_answer_ends_in_error_msg(server, api, devi
     assert await api.latest("device001", "outgoing-msg") is None
 
 
+@NO_DEVICE
 async def test_ttl_and_deletion_end_waiting_messages(api, eventually):
     body = {"m2m:nod": {"rn": "shelf", "ni": "urn:dev:shelf"}}
     assert (await api.post("", 14, body)).status_code == 201
@@ -127,6 +132,7 @@ async def test_ttl_and_deletion_end_waiting_messages(api, eventually):
     assert (await api.answer_to("shelf", expiring))["reason"] == "expired"
 
 
+@NO_DEVICE
 async def test_outgoing_msg_never_evicts(serve, connect):
     server = serve(LWM2M_MESSAGES_OUTGOING_MNI="3")
     api = connect(server)

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.native_stack("plugins are far from CoAP")
+
 LWM2M = [sys.executable, "-m", "lwm2m_server.launcher"]
 
 
