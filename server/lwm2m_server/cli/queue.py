@@ -33,7 +33,8 @@ def queue(
 ) -> None:
     """What waits for a device, in the order it will be sent: since when, and until when."""
     client = Client.of(url, tenant, token_file)
-    messages = client.device(endpoint)["messages"]
+    device = client.device(endpoint)
+    messages = device["messages"]
     if canceled is not None:
         if canceled not in (message["id"] for message in messages):
             raise Misuse(f"no message {canceled} waits for {endpoint}")
@@ -42,18 +43,21 @@ def queue(
     elif as_json:
         click.echo(json.dumps(messages))
     elif messages:
-        show_table(HEADING, [_row(message) for message in messages])
+        show_table(HEADING, [_row(message, device["transferred"]) for message in messages])
     else:
         click.echo(f"nothing waits for {endpoint}", err=True)
 
 
-def _row(message: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(message: Mapping[str, Any], transferred: Mapping[str, int] | None) -> tuple[str, ...]:
+    under_way = "under way"
+    if transferred is not None:
+        under_way += f", {transferred['bytes']} of {transferred['of']} bytes"
     return (
         message["id"],
         message_text(message["content"]),
         clock(message["createdAt"]),
         clock(message["expiresAt"]),
-        "under way" if message["inFlight"] else "",
+        under_way if message["inFlight"] else "",
     )
 
 
