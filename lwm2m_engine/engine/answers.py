@@ -83,7 +83,8 @@ def failed(state: State, exchange_id: int, reason: str, turn: Turn) -> None:
     silent = reason in SILENCE
     held = silent and device.sleeps and not job.sent
     relations.unanswered(state, device, exchange, turn, held=held)
-    if silent:
+    still_awake = job.sent and device.awake_until is not None and device.awake_until > turn.now
+    if silent and not still_awake:
         sleep(device, turn)
     if held:
         outbox.hold(device, turn, job)

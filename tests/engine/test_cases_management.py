@@ -617,6 +617,22 @@ def test_a_composite_of_a_queue_mode_device_that_is_not_even_acknowledged_is_hel
     assert world.engine.presence("dev1").awake is False
 
 
+def test_a_queue_mode_device_that_acknowledged_a_composite_is_not_asleep(world):
+    world.register(query="lwm2m=1.1&Q", links=LINKS)
+    world.ask("FETCH /3/0/0,/3/0/9", id=1)
+    world.ask("GET /3", id=2)
+    world.take(world.engine.acknowledged(world.wire[0].exchange, world.now))
+    world.pass_time(31)
+    assert [(event.message, event.reason) for event in world.told(Failed)] == [(1, "timeout")]
+    assert world.engine.presence("dev1").awake
+    assert asked(world) == (Code.GET, "/3", ())
+    # A response that takes longer than the awake window finds it asleep.
+    world.take(world.engine.acknowledged(world.wire[0].exchange, world.now))
+    world.pass_time(120)
+    world.fail("timeout")
+    assert world.engine.presence("dev1").awake is False
+
+
 # --- one after the other -----------------------------------------------------------------------------
 
 
