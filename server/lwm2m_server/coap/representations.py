@@ -50,7 +50,7 @@ class Representations:
     def piece(
         self, key: Hashable, reply: CoapReply, wanted: Block | None
     ) -> tuple[tuple[Option, ...], bytes]:
-        """Options and payload of one block, or of the whole if it fits and no block is asked for.
+        """Options and payload of one block, or of the whole if it fits into one.
 
         Raises ``RequestError`` 4.00 for a block beyond the end.
         """
@@ -58,7 +58,7 @@ class Representations:
         size, total = 16 << exponent, len(reply.payload)
         start = number * size
         if total <= size and not start:
-            return () if wanted is None else ((BLOCK2, Block(0, False, exponent).pack()),), reply.payload
+            return (), reply.payload
         if start >= total:
             raise RequestError(Code.BAD_REQUEST, f"block {number} of {size} bytes, of {total} bytes")
         kept = self._keep(key, reply)
