@@ -256,6 +256,33 @@ async def test_blocks_that_do_not_fit(setup, block, size, code):
     assert not notebook.requests
 
 
+@pytest.mark.parametrize(("exponent", "given"), [(None, 6), (5, 5), (7, 6)])
+async def test_a_long_reply_goes_in_blocks_where_the_device_has_no_room(exponent, given):
+    async with (
+        running() as (gateway, notebook),
+        await ScriptedStream.open(gateway.address, csm=frames.encode(frames.CSM)) as one,
+    ):
+        body = os.urandom(2500)
+        notebook.reply = lambda request: CoapReply(Code.CONTENT, body, 112)
+        received, options = b"", [] if exponent is None else [(BLOCK2, Block(0, False, exponent).pack())]
+        while len(received) < len(body):
+            answer = await one.send(Code.GET, "/bspack", options=options)
+            block = Block.unpack(number(answer.options, BLOCK2))
+            assert (block.number * block.size, block.exponent) == (len(received), given)
+            received += answer.payload
+            options = [(BLOCK2, Block(block.number + 1, False, given).pack())]
+        assert received == body
+        assert not block.more
+    assert len(notebook.requests) == 1
+
+
+async def test_a_long_reply_needs_no_blocks_where_the_device_has_room(setup):
+    _, notebook, device = setup
+    notebook.reply = lambda request: CoapReply(Code.CONTENT, bytes(200_000), 112)
+    answer = await device.send(Code.GET, "/bspack")
+    assert (len(answer.payload), number(answer.options, BLOCK2)) == (200_000, None)
+
+
 async def test_a_large_body_needs_no_blocks(setup):
     _, notebook, device = setup
     payload = os.urandom(MAX_BODY)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol
 
 import attrs
@@ -12,16 +11,16 @@ import structlog
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
-from lwm2m_server.coap.blocks import Assembly, Block
-from lwm2m_server.coap.options import BLOCK1, number, request_of, uint
+from lwm2m_server.coap.blocks import Block
+from lwm2m_server.coap.blockwise import NONE, Blocks, Blockwise
+from lwm2m_server.coap.options import BLOCK1, BLOCK2, number, request_of, uint
+from lwm2m_server.coap.representations import LARGEST
 from lwm2m_server.coap.wire import Option
 
 log = structlog.get_logger(__name__)
 
 BERT = 7
 """The size exponent for several blocks of 1,024 bytes in one message (RFC 8323, 6)."""
-LARGEST = 1024
-"""Bytes."""
 
 Respond = Callable[[CoapReply, tuple[Option, ...]], None]
 """Sends the response to one request, with options on top of those of the reply."""
@@ -40,26 +39,16 @@ class Intake:
 
     def __init__(self, receiver: Receiver, clock: Callable[[], float], *, bert: bool = False) -> None:
         self._receiver, self._bert = receiver, bert
-        self._assembly = Assembly(clock)
+        self._blockwise = Blockwise(clock)
 
-    def take(self, message: wire.Message, peer: Peer, respond: Respond) -> None:
-        """A request; ``respond`` is called once, now or later."""
-        answer = partial(_answer, respond, ())
+    def take(self, message: wire.Message, peer: Peer, respond: Respond, room: int = LARGEST.size) -> None:
+        """A request; ``respond`` is called once, now or later. A reply of more than ``room`` bytes goes in
+        blocks."""
+        answer = _Answer(self._blockwise, peer, respond, room)
         try:
-            request = request_of(message)
-            if request.code > Code.IPATCH:
-                raise RequestError(Code.METHOD_NOT_ALLOWED, f"unknown method 0.{request.code:02d}")
-            block = number(message.options, BLOCK1)
-            if block is None:
-                whole: CoapRequest | None = request
-            else:
-                if block & 7 == BERT and not self._bert:
-                    raise RequestError(Code.BAD_REQUEST, "block size 7 is reserved over UDP")
-                # From here on the answer is one to this block.
-                answer = partial(_answer, respond, ((BLOCK1, uint(block)),))
-                whole = self._assemble(request, block, peer)
-            if whole is None:
-                answer(CoapReply(Code.CONTINUE))
+            whole = self._whole(message, answer)
+            if isinstance(whole, CoapReply):
+                answer(whole)
             else:
                 self._receiver.receive(whole, peer, answer)
         except RequestError as refusal:
@@ -69,26 +58,67 @@ class Intake:
             log.exception("request failed", peer=str(peer), error=repr(problem))
             answer(CoapReply(Code.INTERNAL_SERVER_ERROR))
 
-    def _assemble(self, request: CoapRequest, value: int, peer: Peer) -> CoapRequest | None:
-        """The request once all its blocks are there; raises ``RequestError``."""
-        key = (peer, request.code, request.path, request.query)
-        if value & 7 == BERT:
-            body = self._add_bert(key, value, request.payload)
-        else:
-            body = self._assembly.add(key, Block.unpack(value), request.payload)
-        return None if body is None else attrs.evolve(request, payload=body)
+    def _whole(self, message: wire.Message, answer: _Answer) -> CoapRequest | CoapReply:
+        """The request once all its blocks are there, or what to say meanwhile; raises ``RequestError``."""
+        request = request_of(message)
+        if request.code > Code.IPATCH:
+            raise RequestError(Code.METHOD_NOT_ALLOWED, f"unknown method 0.{request.code:02d}")
+        answer.request = request
+        options = message.options
+        if self._bert and (number(options, BLOCK1) or 0) & BERT == BERT:
+            return self._add_bert(request, options, answer)
+        answer.blocks = Blocks.of(_without_bert(options) if self._bert else options)
+        return self._blockwise.take(request, answer.blocks, options, answer.peer)
 
-    def _add_bert(self, key: object, value: int, payload: bytes) -> bytes | None:
-        number, last = value >> 4, not value & 8
-        if not last and (not payload or len(payload) % LARGEST):
+    def _add_bert(
+        self, request: CoapRequest, options: tuple[Option, ...], answer: _Answer
+    ) -> CoapRequest | CoapReply:
+        """One after the other, as if each had come in a message of its own."""
+        value, payload, size = number(options, BLOCK1) or 0, request.payload, LARGEST.size
+        first, last = value >> 4, not value & 8
+        if not last and (not payload or len(payload) % size):
             raise RequestError(Code.BAD_REQUEST, f"{len(payload)} bytes are no number of blocks")
-        body = None
-        for start in range(0, max(len(payload), 1), LARGEST):
-            more = not last or start + LARGEST < len(payload)
-            block = Block(number + start // LARGEST, more, BERT - 1)
-            body = self._assembly.add(key, block, payload[start : start + LARGEST])
-        return body
+        answer.bert = value
+        taken: CoapRequest | CoapReply = request
+        for start in range(0, max(len(payload), 1), size):
+            more = not last or start + size < len(payload)
+            block = Block(first + start // size, more, LARGEST.exponent)
+            part = attrs.evolve(request, payload=payload[start : start + size])
+            taken = self._blockwise.take(part, Blocks(block, None), options, answer.peer)
+        return taken
 
 
-def _answer(respond: Respond, options: tuple[Option, ...], reply: CoapReply) -> None:
-    respond(reply, options)
+@attrs.define(slots=True, eq=False)
+class _Answer:
+    """Called with the reply to a request, or to a part of it."""
+
+    blockwise: Blockwise
+    peer: Peer
+    respond: Respond
+    room: int
+    request: CoapRequest | None = None
+    blocks: Blocks = NONE
+    bert: int | None = None
+    """The Block1 option as it came, where it is of BERT."""
+
+    def __call__(self, reply: CoapReply) -> None:
+        options: tuple[Option, ...] = ()
+        fits = self.blocks == NONE and len(reply.payload) <= self.room
+        if self.request is not None and not fits:
+            try:
+                options, payload = self.blockwise.give(self.request, self.blocks, reply, self.peer)
+                reply = attrs.evolve(reply, payload=payload)
+            except RequestError as refusal:
+                reply = CoapReply(refusal.code, str(refusal).encode())
+        if self.bert is not None:
+            options += ((BLOCK1, uint(self.bert)),)
+        self.respond(reply, options)
+
+
+def _without_bert(options: tuple[Option, ...]) -> tuple[Option, ...]:
+    """Who asks for an answer in many blocks at once gets one at a time."""
+    wanted = number(options, BLOCK2) or 0
+    if wanted & BERT != BERT:
+        return options
+    smaller = uint(wanted - 1)
+    return tuple((option, smaller if option == BLOCK2 else value) for option, value in options)

@@ -110,7 +110,8 @@ class TcpGateway:
     # --- what arrives ---
 
     def requested(self, connection: Connection, message: wire.Message) -> None:
-        self._intake.take(message, connection.peer, partial(connection.respond, message.token))
+        respond = partial(connection.respond, message.token)
+        self._intake.take(message, connection.peer, respond, connection.maximum_payload_size)
 
     def responded(self, connection: Connection, message: wire.Message) -> None:
         if self._relations.claims(message.token):
