@@ -127,14 +127,18 @@ async def test_the_node_id_can_be_changed_not_removed(api):
 
 async def test_a_removed_node_takes_all_with_it_and_its_name_is_free(api):
     node = await api.add_device("dev")
-    await api.post("/device-communication/dev/outgoing-msg", 4, {"m2m:cin": {"con": "GET /3"}})
+    outgoing = "/device-communication/dev/outgoing-msg"
+    await api.post(outgoing, 4, {"m2m:cin": {"con": "GET /3"}})
     answer = await api.delete("/dev")
     assert (answer.status_code, answer.headers["x-m2m-rsc"], answer.content) == (200, "2002", b"")
     assert api.devices.forgotten == ["dev"]
-    for path in ("/dev", "/dev/credentials", "/device-communication/dev", "/device-communication/dev/logs"):
+    for path in ("/dev", "/dev/credentials", "/device-communication/dev", outgoing, f"{outgoing}/la"):
         await refused(await api.get(path), 404, 4004)
+    await refused(await api.post(outgoing, 4, {"m2m:cin": {"con": "GET /3"}}), 404, 4004)
     assert api.ledger.reader.device_named("main", "dev") is None
     assert (await api.add_device("dev"))["resourceID"] != node["resourceID"]
+    assert (await api.get(outgoing)).json()["container"]["currentNrOfInstances"] == 0
+    assert (await api.post(outgoing, 4, {"m2m:cin": {"con": "GET /3"}})).status_code == 201
 
 
 async def test_the_platform_keeps_what_is_its_own(api):

@@ -180,6 +180,7 @@ class Onem2m:
             if device is None:
                 raise NotFound(f"{what.name} was removed meanwhile")
             await delete_node(context, device)
+            self.tree.forget(target.tenant, device.name)
         elif what.key == "m2m:crds":
             await delete_credentials(context, what)
         elif what.type == MGMT_OBJ:

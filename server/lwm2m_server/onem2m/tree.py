@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 from lwm2m_server.onem2m.addresses import Address
@@ -10,6 +12,8 @@ from lwm2m_server.onem2m.rendering import CONTAINER, CONTENT_INSTANCE, CSE_BASE
 from lwm2m_server.store.ids import ResourceIds
 from lwm2m_server.store.protocols import Application, Inventory, Message, Reader, Resource, Tenant
 
+MAX_DEVICES = 10_000
+"""Devices whose containers are kept in memory; about 1 KB each that somebody asked for."""
 AE = 2
 LATEST, OLDEST = "la", "ol"
 """Virtual children of a container."""
@@ -45,6 +49,8 @@ class Tree:
 
     def __init__(self, inventory: Inventory, reader: Reader, resource_ids: ResourceIds) -> None:
         self._inventory, self._reader, self._ids = inventory, reader, resource_ids
+        self._boxes: dict[tuple[int, str], dict[str, Sequence[Resource]]] = {}
+        """By CSEBase and device the ways to its containers. They never change, and go with the node."""
 
     def locate(self, address: Address) -> Target:
         """Raises ``NotFound``, saying how far the address leads."""
@@ -57,13 +63,31 @@ class Tree:
             what, names = base(tenant), address.names
         way: list[Resource] = []
         while names:
-            passed = self._reader.below(what.id, names) if isinstance(what, Resource) else ()
+            passed = self._below(what, names) if isinstance(what, Resource) else ()
             if passed:
                 way += passed
                 what, names = passed[-1], names[len(passed) :]
             if names:
                 what, names = self._unlisted(tenant, what, names[0]), names[1:]
         return Target(tenant, what, address.root, () if address.by_id else tuple(way))
+
+    def _below(self, parent: Resource, names: tuple[str, ...]) -> Sequence[Resource]:
+        """As the reader's, which is asked once for a device's containers: every message goes through one."""
+        if parent.type != CSE_BASE or len(names) < 3 or names[0] != COMMUNICATION:
+            return self._reader.below(parent.id, names)
+        device = (parent.id, names[1])
+        way = self._boxes.get(device, {}).get(names[2])
+        if way is None:
+            way = self._reader.below(parent.id, names[:3])
+            if len(way) == 3:
+                if len(self._boxes) >= MAX_DEVICES:
+                    self._boxes.clear()
+                self._boxes.setdefault(device, {})[names[2]] = way
+        return way
+
+    def forget(self, tenant: Tenant, device: str) -> None:
+        """The node of this name is gone."""
+        self._boxes.pop((tenant.id, device), None)
 
     def box(self, target: Target) -> Box | None:
         """The device container a resource is, if it is one."""

@@ -66,6 +66,23 @@ class Message:
     """Seconds since 1970: when a waiting message is given up. Only in ``outgoing-msg``."""
     in_flight: bool = False
 
+    def tagged(self, state_tag: int) -> Message:
+        """The same with a ``state_tag``; a tenth of the cost of ``attrs.evolve``, for each message."""
+        return Message(
+            self.id,
+            self.container,
+            self.name,
+            self.creator,
+            state_tag,
+            self.content,
+            self.content_info,
+            self.size,
+            self.labels,
+            self.expires,
+            self.deadline,
+            self.in_flight,
+        )
+
 
 @attrs.frozen(slots=True)
 class DeviceRef:
