@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Registration
-from lwm2m_server.store import contacts
+from lwm2m_server.store import contacts, evicted
 from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import CommitFailed, Conflict, ContainerFull, Gone, Message, Resource
@@ -131,6 +131,7 @@ limits = st.tuples(st.integers(0, 4), st.integers(0, 30))
 
 
 LONG, SHARE = contacts.LONG, contacts.SHARE
+EVICTED_LONG, EVICTED_SHARE = evicted.LONG, evicted.SHARE
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -139,6 +140,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize(power_safe=st.booleans(), long=st.integers(1, 6), share=st.integers(1, 3))
     def open(self, power_safe, long, share):
         contacts.LONG, contacts.SHARE = long, share
+        evicted.LONG, evicted.SHARE = long, share + 1
         self.power_safe = power_safe
         self.directory = Path(tempfile.mkdtemp())
         self.loop = asyncio.new_event_loop()
@@ -311,6 +313,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def teardown(self):
         contacts.LONG, contacts.SHARE = LONG, SHARE
+        evicted.LONG, evicted.SHARE = EVICTED_LONG, EVICTED_SHARE
         if hasattr(self, "ledger"):
             self.ledger.close()
             self.loop.close()

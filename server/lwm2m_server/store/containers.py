@@ -9,12 +9,16 @@ from typing import Any
 import attrs
 
 from lwm2m_server.store.documents import dumps
+from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.protocols import Conflict, ContainerFull, Gone, Message, Resource
-from lwm2m_server.store.reading import LedgerReader
+from lwm2m_server.store.reading import COUNTERS, LedgerReader
 
 MAX_INSTANCES, MAX_BYTES = 100, 1_000_000
 """Limits of a container whose attributes have no ``mni`` or ``mbs``."""
+
+KNOWN = 20_000
+"""Containers whose counters are kept in memory."""
 
 
 @attrs.define(slots=True)
@@ -26,6 +30,8 @@ class _Container:
     max_instances: int
     max_bytes: int
     evict: int
+    newest: int
+    """The highest id of its messages, or 0."""
 
     def takes(self, instances: int, size: int) -> bool:
         return self.instances + instances <= self.max_instances and self.bytes + size <= self.max_bytes
@@ -38,43 +44,60 @@ class _Container:
 class ContainerWriter(LedgerReader):
     """The part of a ``Transaction`` that is about messages."""
 
-    def __init__(self, connection: sqlite3.Connection, latest: Mapping[int, bytes]) -> None:
+    def __init__(self, connection: sqlite3.Connection, latest: Mapping[int, bytes], evicted: Evicted) -> None:
         super().__init__(connection, latest)
-        self._connection = connection
+        self._connection, self._evicted = connection, evicted
+        self._known: dict[int, _Container] = {}
 
     def add_message(self, message: Message) -> Message:
-        name = None if message.name == uuid_name(message.id) else message.name
+        id, size = message.id, message.size
+        name = None if message.name == uuid_name(id) else message.name
         if name is not None and self.message_named(message.container, name) is not None:
             raise Conflict(f"the name {name!r} is taken")
-        container = self._container(message.container)
-        self._make_room(container, message.size)
-        container.count(1, message.size)
+        container = self._known.get(message.container) or self._container(message.container)
+        self._make_room(container, size)
+        container.instances += 1
+        container.bytes += size
         container.state_tag += 1
         self._execute(
             "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                message.id,
+                id,
                 message.container,
                 name,
                 message.creator,
                 container.state_tag,
                 message.content,
                 message.content_info,
-                message.size,
+                size,
                 None if message.labels is None else dumps(message.labels),
                 message.expires,
                 message.deadline,
                 message.in_flight,
             ),
         )
-        self._save(container)
+        self._execute(
+            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)",
+            (container.id, id, size, container.state_tag, container.instances, container.bytes),
+        )
+        if id > container.newest and container.evict:
+            container.newest = id
+        else:
+            # Its entry does not tell the counters: it is not the last one, or others look for them here.
+            self._save(container)
         return message.tagged(container.state_tag)
 
     def remove_message(self, id: int) -> None:
-        row = self._execute("SELECT container, cs FROM message WHERE id = ?", (id,)).fetchone()
+        row = self._execute(
+            """SELECT m.container, m.cs FROM message m JOIN entry e ON e.container = m.container
+            AND e.id = m.id WHERE m.id = ?""",
+            (id,),
+        ).fetchone()
         if row is not None:
             container = self._container(row[0])
-            self._drop(container, id, row[1])
+            self._execute("DELETE FROM entry WHERE container = ? AND id = ?", (container.id, id))
+            self._execute("DELETE FROM message WHERE id = ?", (id,))
+            container.count(-1, -row[1])
             self._save(container)
 
     def move_message(self, id: int, container: int, new_id: int, name: str) -> Message | None:
@@ -108,16 +131,24 @@ class ContainerWriter(LedgerReader):
         self._save(container)
 
     def _remove_container(self, id: int) -> None:
+        self._known.pop(id, None)
         self._execute("DELETE FROM container WHERE id = ?", (id,))
-        self._execute("DELETE FROM message WHERE container = ?", (id,))
+        self._execute("DELETE FROM message WHERE id IN (SELECT id FROM entry WHERE container = ?)", (id,))
+        self._execute("DELETE FROM entry WHERE container = ?", (id,))
 
     def _container(self, id: int) -> _Container:
-        row = self._execute(
-            "SELECT id, st, cni, cbs, mni, mbs, evict FROM container WHERE id = ?", (id,)
-        ).fetchone()
+        """As it is stored, and from now on known."""
+        row = self._execute(COUNTERS, (id,)).fetchone()
         if row is None:
             raise Gone("the container was removed")
-        return _Container(*row)
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        self._known[id] = container = _Container(id, *row)
+        return container
+
+    def forget(self) -> None:
+        """What is known of containers, because writes were undone."""
+        self._known.clear()
 
     def _save(self, container: _Container) -> None:
         self._execute(
@@ -148,14 +179,13 @@ class ContainerWriter(LedgerReader):
     def _evict(self, container: _Container, instances: int, size: int) -> None:
         """Drop the oldest until so much more fits."""
         while container.instances and not container.takes(instances, size):
-            oldest = self._execute(
-                "SELECT id, cs FROM message WHERE container = ? ORDER BY id LIMIT 1", (container.id,)
+            id, bytes = self._execute(
+                """DELETE FROM entry WHERE container = ?1
+                AND id = (SELECT min(id) FROM entry WHERE container = ?1) RETURNING id, cs""",
+                (container.id,),
             ).fetchone()
-            self._drop(container, *oldest)
-
-    def _drop(self, container: _Container, id: int, size: int) -> None:
-        self._execute("DELETE FROM message WHERE id = ?", (id,))
-        container.count(-1, -size)
+            self._evicted.add(id)
+            container.count(-1, -bytes)
 
 
 def _limits(attributes: Mapping[str, Any]) -> tuple[int, int]:

@@ -32,9 +32,16 @@ GENERATIONS = 4
 """Names looked up at once on the way down."""
 
 _RESOURCE = "SELECT id, tenant, parent, name, ty, key, attributes, modified FROM resource"
-_MESSAGE = (
-    "SELECT id, container, name, creator, st, content, cnf, cs, lbl, et, deadline, in_flight FROM message"
-)
+_MESSAGE = """SELECT m.id, m.container, m.name, m.creator, m.st, m.content, m.cnf, m.cs, m.lbl, m.et,
+    m.deadline, m.in_flight FROM"""
+_BY_ID = f"{_MESSAGE} message m JOIN entry e ON e.container = m.container AND e.id = m.id WHERE m.id = ?"
+# CROSS JOIN: the list of the container first, whatever the planner thinks.
+_LISTED = f"{_MESSAGE} entry e CROSS JOIN message m ON m.id = e.id WHERE e.container = ?"
+COUNTERS = """SELECT max(c.st, ifnull(e.st, 0)), iif(e.st > c.st, e.cni, c.cni),
+    iif(e.st > c.st, e.cbs, c.cbs), c.mni, c.mbs, c.evict, ifnull(e.id, 0)
+    FROM container c LEFT JOIN entry e ON e.container = c.id
+    AND e.id = (SELECT max(id) FROM entry WHERE container = c.id) WHERE c.id = ?"""
+"""``st``, ``cni``, ``cbs``, limits, ``evict`` and the newest message of a container."""
 _DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.identity, d.registration,
     d.registered_at, l.updated_at, d.deregistered_at, d.expired_at, i.document,
     l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal, d.announcement
@@ -104,15 +111,15 @@ class LedgerReader:
 
     def counters(self, container: int) -> Counters:
         """All zero for what is no container."""
-        row = self._execute("SELECT st, cni, cbs FROM container WHERE id = ?", (container,)).fetchone()
-        return Counters(*row) if row else Counters()
+        row = self._execute(COUNTERS, (container,)).fetchone()
+        return Counters(*row[:3]) if row else Counters()
 
     def is_full(self, container: int) -> bool:
-        row = self._execute("SELECT cni >= mni FROM container WHERE id = ?", (container,)).fetchone()
-        return row is not None and bool(row[0])
+        row = self._execute(COUNTERS, (container,)).fetchone()
+        return row is not None and row[1] >= row[3]
 
     def message(self, id: int) -> Message | None:
-        row = self._execute(f"{_MESSAGE} WHERE id = ?", (id,)).fetchone()
+        row = self._execute(_BY_ID, (id,)).fetchone()
         return _message(row) if row else None
 
     def message_named(self, container: int, name: str) -> Message | None:
@@ -121,13 +128,11 @@ class LedgerReader:
         found = None if id is None else self.message(id)
         if found is not None and found.container == container and found.name == name:
             return found
-        row = self._execute(f"{_MESSAGE} WHERE container = ? AND name = ?", (container, name)).fetchone()
+        row = self._execute(f"{_LISTED} AND m.name = ?", (container, name)).fetchone()
         return _message(row) if row else None
 
     def latest(self, container: int) -> Message | None:
-        row = self._execute(
-            f"{_MESSAGE} WHERE container = ? ORDER BY id DESC LIMIT 1", (container,)
-        ).fetchone()
+        row = self._execute(f"{_LISTED} ORDER BY e.id DESC LIMIT 1", (container,)).fetchone()
         return _message(row) if row else None
 
     def oldest(self, container: int) -> Message | None:
@@ -138,7 +143,7 @@ class LedgerReader:
         self, container: int, *, limit: int | None = None, offset: int = 0, after: int = 0
     ) -> Sequence[Message]:
         rows = self._execute(
-            f"{_MESSAGE} WHERE container = ? AND id > ? ORDER BY id LIMIT ? OFFSET ?",
+            f"{_LISTED} AND e.id > ? ORDER BY e.id LIMIT ? OFFSET ?",
             (container, after, _limit(limit), offset),
         )
         return [_message(row) for row in rows.fetchall()]

@@ -75,10 +75,22 @@ ALTER TABLE relation RENAME TO observation;
 CREATE UNIQUE INDEX observation_token ON observation (token);
 """
 
+# A container's list of messages, each with the counters of the container as they were when it came: what
+# a message changes lies on one page. The counters in ``container`` hold if no entry has a higher ``st``.
+_VERSION_4 = """
+CREATE TABLE entry (
+    container INTEGER NOT NULL, id INTEGER NOT NULL, cs INTEGER NOT NULL, st INTEGER NOT NULL,
+    cni INTEGER NOT NULL, cbs INTEGER NOT NULL, PRIMARY KEY (container, id)
+) WITHOUT ROWID;
+INSERT INTO entry SELECT container, id, cs, 0, 0, 0 FROM message ORDER BY container, id;
+DROP INDEX message_container;
+CREATE TABLE evicted (number INTEGER PRIMARY KEY, ids BLOB NOT NULL);
+"""
+
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN
     (SELECT announcement FROM device WHERE announcement IS NOT NULL)"""
 
-STEPS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+STEPS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """``STEPS[n]`` turns version n into n + 1; an empty file has version 0. Append, never edit."""
 
 

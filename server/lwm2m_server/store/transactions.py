@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from lwm2m_server.store.contacts import Contacts
+from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.protocols import CommitFailed, Transaction
 from lwm2m_server.store.writing import LedgerTransaction
 
@@ -61,6 +62,7 @@ class Transactions:
         self._open = open_connection
         self._connection: sqlite3.Connection | None = open_connection()
         self.contacts = Contacts(self._connection)
+        self._evicted = Evicted(self._connection)
         self._use(self._connection)
 
     def write(self, jobs: Sequence[Job], seconds: float = math.inf) -> int:
@@ -95,7 +97,7 @@ class Transactions:
 
     def _use(self, connection: sqlite3.Connection) -> None:
         self._execute = connection.execute
-        self._transaction = LedgerTransaction(connection, self.contacts)
+        self._transaction = LedgerTransaction(connection, self.contacts, self._evicted)
 
     def _quickly(self, transaction: LedgerTransaction, jobs: Sequence[Job], seconds: float) -> int:
         """Without savepoints; 0, and nothing is stored, if any of the operations raises."""

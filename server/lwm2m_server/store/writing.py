@@ -22,6 +22,7 @@ from lwm2m_server.store.documents import (
     observation_to_json,
     registration_to_json,
 )
+from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.protocols import Conflict, Gone, Resource
 from lwm2m_server.store.reading import node_id_key
 
@@ -47,28 +48,34 @@ _PUT = "INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 class LedgerTransaction(ContainerWriter):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 
-    def __init__(self, connection: sqlite3.Connection, contacts: Contacts) -> None:
-        super().__init__(connection, contacts.latest)
+    def __init__(self, connection: sqlite3.Connection, contacts: Contacts, evicted: Evicted) -> None:
+        super().__init__(connection, contacts.latest, evicted)
         self._contacts = contacts
 
     # --- what is in memory ---------------------------------------------------------------------------
 
-    def mark(self) -> Mark:
+    def mark(self) -> tuple[Mark, int]:
         """Where ``back_to`` leads when the writes since then were undone."""
-        return self._contacts.mark()
+        return self._contacts.mark(), self._evicted.mark()
 
-    def back_to(self, mark: Mark) -> None:
-        self._contacts.back_to(mark)
+    def back_to(self, mark: tuple[Mark, int]) -> None:
+        self._contacts.back_to(mark[0])
+        self._evicted.back_to(mark[1])
+        self.forget()
 
     def finish(self) -> None:
         """The last writes, before the commit."""
         self._contacts.write(self._connection)
+        self._evicted.write(self._connection)
 
     def committed(self) -> None:
         self._contacts.committed()
+        self._evicted.committed()
 
     def rolled_back(self) -> None:
         self._contacts.rolled_back()
+        self._evicted.rolled_back()
+        self.forget()
 
     # --- oneM2M resources ----------------------------------------------------------------------------
 
