@@ -19,7 +19,7 @@ from lwm2m_engine.messages.wire import (
     MAX_PARAMETERS,
     MAX_WARNINGS,
 )
-from lwm2m_server.coap import blocks, options, recent, shedding, transfer, wire
+from lwm2m_server.coap import blocks, options, recent, transfer, wire
 from lwm2m_server.settings import Settings
 
 HEAD = """\
@@ -241,7 +241,7 @@ def limits(defaults: Settings) -> Iterable[tuple[str, str]]:
     yield "awake window of queue mode", f"{defaults.devices.awake_window:g} s"
     yield (
         "while more arrives than can be answered",
-        f"each source gets its share; {shedding.BURST} messages at once always",
+        "each source gets an equal share; the rest is not looked at",
     )
     yield (
         "TCP connections",
