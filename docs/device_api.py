@@ -19,7 +19,7 @@ from lwm2m_engine.messages.wire import (
     MAX_PARAMETERS,
     MAX_WARNINGS,
 )
-from lwm2m_server.coap import blocks, options, recent, transfer, wire
+from lwm2m_server.coap import blocks, options, recent, representations, transfer, wire
 from lwm2m_server.settings import Settings
 
 HEAD = """\
@@ -104,12 +104,12 @@ MEANINGS = {
     "CONTENT_FORMAT": "of the payload; missing with an object list means 40",
     "URI_QUERY": "UTF-8",
     "ACCEPT": "understood; no answer to a device has a payload but a diagnostic",
-    "BLOCK2": "understood; no answer to a device needs blocks",
+    "BLOCK2": "which block of a long answer; one of more than 1024 bytes is given in blocks anyway",
     "SIZE2": "of answers: size of the whole, as far as the device knows",
     "BLOCK1": "a request in blocks, each acknowledged with 2.31 (RFC 7959)",
     "PROXY_URI": "5.05",
     "PROXY_SCHEME": "5.05",
-    "SIZE1": "ignored: what counts is what arrives",
+    "SIZE1": "more than a request may have is refused with its first block; in an answer 4.13: how much that is",
 }
 
 LIMITS = """\
@@ -223,6 +223,15 @@ def limits(defaults: Settings) -> Iterable[tuple[str, str]]:
         "requests in blocks under way at once",
         f"{blocks.MAX_BODIES}; the one that waited longest gives way",
     )
+    yield (
+        "requests in blocks of one device under way at once",
+        f"{blocks.MAX_PEER_BODIES}, together as long as one may be",
+    )
+    yield "all requests in blocks together", f"{blocks.MAX_BYTES // 1024} KiB"
+    yield (
+        "answers to devices that are given in blocks",
+        f"the last {representations.MAX_KEPT:,}, {representations.MAX_BYTES // 1024} KiB",
+    )
     yield "pause between two blocks", f"{blocks.EXCHANGE_LIFETIME:g} s"
     yield (
         "blocks of requests to devices",
@@ -237,7 +246,7 @@ def limits(defaults: Settings) -> Iterable[tuple[str, str]]:
     timing = defaults.transmission
     yield "first retransmission", f"after {timing.ack_timeout:g} to {_first(defaults):g} s"
     yield "retransmissions", f"{timing.max_retransmit}"
-    yield "a device may take for a separate response", f"{timing.response_timeout:g} s"
+    yield "a device may take for a separate response, to each block", f"{timing.response_timeout:g} s"
     yield "awake window of queue mode", f"{defaults.devices.awake_window:g} s"
     yield (
         "while more arrives than can be answered",

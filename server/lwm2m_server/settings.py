@@ -95,7 +95,7 @@ class TransmissionSettings:
     max_retransmit: int = attrs.field(default=4, validator=and_(ge(0), le(10)))
     """Retransmissions of a Confirmable message."""
     response_timeout: float = attrs.field(default=120.0, validator=gt(0.0))
-    """Seconds a device may take for a separate response once it has acknowledged."""
+    """Seconds a device may take for a separate response once it has acknowledged; to each block anew."""
     composite_timeout: float = attrs.field(default=30.0, validator=gt(0.0))
     """Seconds a device may take for a composite: some acknowledge one and never answer."""
 
