@@ -1,7 +1,8 @@
 """HTTP load generator: the same requests again and again on keep-alive connections. Run by ``serverload.py``.
 
 Written for little work a request: bytes made once, answers cut by their Content-Length. Prints
-"connected", and in the end one JSON object; ``generator_busy`` near 1 says that the generator was the limit, not the server.
+"connected", and in the end one JSON object; ``generator_busy`` near 1 says that the generator was the
+limit, not the server.
 """
 
 from __future__ import annotations
