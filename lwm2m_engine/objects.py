@@ -6,9 +6,9 @@ says the same to type checkers. For definitions of your own: ``Catalog.classes``
 
 from __future__ import annotations
 
+from lwm2m_engine.model.bundle import read_bundled
 from lwm2m_engine.model.bundled import OBJECTS
 from lwm2m_engine.model.classes import ObjectInstance, object_class
-from lwm2m_engine.model.sources import read_bundled
 
 
 def __getattr__(name: str) -> type[ObjectInstance]:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
@@ -293,7 +292,9 @@ def _integer_text(text: str, kind: ResourceType) -> int | float:
         return int(stripped)
     number = _float_text(text)
     if 2**53 <= abs(number) < 2**64:
-        # A float no longer tells neighbours apart: 1152921504606846977.0.
+        # A float no longer tells neighbours apart: 1152921504606846977.0. Hardly any text needs this.
+        from decimal import Decimal
+
         exact = Decimal(stripped)
         if exact == exact.to_integral_value():
             return int(exact)

@@ -11,15 +11,18 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import attrs
-from lxml import etree
 
 from lwm2m_engine.errors import DDFError
+from lwm2m_engine.model.form import MANDATORY, MULTIPLE, OPERATIONS, SINCE_1_1, TYPES
 from lwm2m_engine.model.names import attribute_names
 from lwm2m_engine.model.spec import ObjectSpec, Problem, ResourceSpec
 from lwm2m_engine.values import ResourceType
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 T = TypeVar("T")
 
@@ -53,19 +56,10 @@ ITEM_ORDER = (
 )
 OPTIONAL = frozenset({"LWM2MVersion", "ObjectVersion", "Description1", "Description2", "Description"})
 
-MULTIPLE = {"Multiple": True, "Single": False}
-MANDATORY = {"Mandatory": True, "Optional": False}
-OPERATIONS = {text: text for text in ("R", "W", "RW", "E", "")}
-TYPES = {kind.value: kind for kind in ResourceType}
-SINCE_1_1 = frozenset({ResourceType.UNSIGNED_INTEGER, ResourceType.CORELNK})
 
 COMPANIONS = {"DDFList": "an index of object definitions", "units": "a list of units"}
 """Root elements of registry files that define no object."""
 
-_PARSER = etree.XMLParser(
-    resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
-)
-_TOO_DEEP = etree.XPath(f"boolean({'/*' * (MAX_DEPTH + 1)})")
 
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})")
 _ID = re.compile(r"[0-9]{1,5}")
@@ -97,14 +91,20 @@ def check_size(size: int, file: str) -> None:
 
 
 def _root(data: bytes, file: str) -> etree._Element:
+    # The bundled registry is read without it (see ``bundle``).
+    from lxml import etree
+
     check_size(len(data), file)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
+    )
     try:
-        root = etree.fromstring(data, _PARSER)
+        root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
         raise DDFError(error.msg or "not well-formed XML", file=file, line=error.lineno or None) from None
     if root.getroottree().docinfo.doctype:  # type: ignore[union-attr]
         raise DDFError("a DOCTYPE is not allowed", file=file)
-    if _TOO_DEEP(root):
+    if root.xpath(f"boolean({'/*' * (MAX_DEPTH + 1)})"):
         raise DDFError(f"elements are nested deeper than {MAX_DEPTH}", file=file)
     return root
 

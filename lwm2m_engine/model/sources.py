@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lwm2m_engine.errors import DDFError
+from lwm2m_engine.model.bundle import DIRECTORY, read
 from lwm2m_engine.model.ddf import Definitions, check_size, parse
 from lwm2m_engine.model.spec import ObjectSpec, Problem
-
-_PACKAGE = Path(__file__).resolve().parent.parent
 
 SYSTEM = Path("/etc/lwm2m/models")
 WORKING = Path("models/xml")
@@ -23,8 +22,7 @@ State: TypeAlias = tuple[int, int]
 
 def bundled_directory() -> Path:
     """The OMA registry that comes along: package data of a wheel, ``models/xml`` in a checkout."""
-    packaged = _PACKAGE / "_models"
-    return packaged if packaged.is_dir() else _PACKAGE.parent / "models" / "xml"
+    return Path(DIRECTORY)
 
 
 def user_directory() -> Path:
@@ -115,25 +113,14 @@ def read_file(path: str, *, size: int) -> Definitions:
     try:
         check_size(size, path)
         with open(path, "rb") as file:
-            return parse(file.read(), path)
+            data = file.read()
+        # The bundled ones need no XML parser.
+        spec = read(data, path) if os.path.dirname(path) == DIRECTORY else None
+        return parse(data, path) if spec is None else Definitions((spec,))
     except DDFError as error:
         return Definitions(problems=(Problem(path, error.line, error.reason, refused=True),))
     except OSError as error:
         return Definitions(problems=(Problem(path, None, error.strerror or str(error), refused=True),))
-
-
-def read_bundled(object_id: int, version: str) -> ObjectSpec:
-    """One definition of the bundled registry, without the rest of it.
-
-    Raises ``DDFError`` if its file is not there, is refused, or defines something else.
-    """
-    file = bundled_directory() / f"{object_id}_{version.replace('.', '_')}.xml"
-    definitions = Sources([], expected=[file]).read()
-    for spec in definitions.objects:
-        if (spec.id, spec.version) == (object_id, version):
-            return spec
-    reasons = [problem.reason for problem in definitions.problems if problem.refused or problem.line is None]
-    raise DDFError("; ".join(reasons) or f"does not define object {object_id} {version}", file=str(file))
 
 
 def _files(place: Path) -> Iterator[tuple[str, State]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import attrs
 
 from lwm2m_engine.errors import UnknownResource
-from lwm2m_engine.model.ranges import Range, parse_range
 from lwm2m_engine.type_lookup import ObjectTypes
 from lwm2m_engine.values import ResourceType
+
+if TYPE_CHECKING:
+    from lwm2m_engine.model.ranges import Range
 
 REUSABLE = range(2048, 26241)
 """Resource IDs of reusable Resources: they mean the same in every Object that has them."""
@@ -57,6 +59,9 @@ class ResourceSpec:
     @property
     def allowed(self) -> Range:
         """What ``range`` allows: ``spec.allowed.check(300)`` is a sentence, or ``None`` if 300 is."""
+        # Imported when first asked for: most processes never are, and to start is to wait.
+        from lwm2m_engine.model.ranges import parse_range
+
         return parse_range(self.range, self.type)
 
 
@@ -94,5 +99,8 @@ class ObjectSpec:
         found = self.resources.get(key) if isinstance(key, int) else self._by_attribute.get(key)
         if found is not None:
             return found
+        # Imported for those who make mistakes.
+        import difflib
+
         nearest = difflib.get_close_matches(str(key), self._by_attribute, n=1)
         raise UnknownResource(self.id, key, nearest[0] if nearest else None)

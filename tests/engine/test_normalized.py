@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwm2m_engine.model.ddf import OPERATIONS, parse
+from lwm2m_engine.model.ddf import parse
+from lwm2m_engine.model.form import OPERATIONS
 from lwm2m_engine.model.names import attribute_names
 from lwm2m_engine.model.normalized import file_name, is_prose, write
 from lwm2m_engine.model.sources import bundled_directory
