@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from lwm2m_engine.errors import DDFError
 from lwm2m_engine.model.form import (
@@ -54,8 +53,8 @@ def read(data: bytes, file: str, *, odd: bool = False) -> ObjectSpec | None:
     read as well.
     """
     try:
-        return _Reader(data.decode("utf-8"), odd).read(file)
-    except (_OtherFormError, KeyError, ValueError):
+        return _object(data.decode("utf-8"), file, odd)
+    except (_OtherFormError, KeyError, StopIteration, ValueError):
         return None
 
 
@@ -63,100 +62,110 @@ class _OtherFormError(Exception):
     """The file is to be read by ``ddf``."""
 
 
-class _Reader:
-    """Takes what must come next, from the beginning to the end."""
-
-    def __init__(self, text: str, odd: bool) -> None:
-        if "\r" in text:
-            raise _OtherFormError
-        self.text, self.odd = text, odd
-        self.position = 0
-
-    def read(self, file: str) -> ObjectSpec:
-        self.take(HEAD)
-        old = self.comes(SCHEMA_1_0)
-        self.take(SCHEMA_1_0 if old else SCHEMA_1_1)
-        self.take('">\n\t<Object ObjectType="MODefinition">\n')
-        name = _words(self.field("\t\t", "Name"))
-        self.take("\t\t<Description1/>\n")
-        id_, urn, lwm2m, version = (self.field("\t\t", tag) for tag in _IDENTITY)
-        multiple, mandatory = self.flags("\t\t")
-        self.take("\t\t<Resources>\n")
-        items: dict[int, Sequence[Any]] = {}
-        while self.comes(_ITEM):
-            resource_id, *rest = self.item()
-            if items and resource_id <= max(items):
-                raise _OtherFormError
-            items[resource_id] = rest
-        self.take("\t\t</Resources>\n\t\t<Description2/>\n\t</Object>\n</LWM2M>\n")
-        resources = _resources(items)
-        if not self.odd and any(_is_odd(spec, old) for spec in resources.values()):
-            raise _OtherFormError
-        whole = self.position == len(self.text)
-        if not whole or not name or not urn.startswith("urn:oma:lwm2m:") or not _is_of(urn, id_, version):
-            raise _OtherFormError
-        return ObjectSpec(
-            id=int(id_),
-            name=name,
-            version=version,
-            lwm2m_version=lwm2m,
-            urn=urn,
-            multiple=multiple,
-            mandatory=mandatory,
-            resources=resources,
-            source=file,
-        )
-
-    def item(self) -> tuple[Any, ...]:
-        """Id, name, operations, whether multiple and mandatory, type, range and units of a Resource."""
-        self.take(_ITEM)
-        end = self.text.find('">\n', self.position)
-        id_ = int(self.text[self.position : end])
-        self.position = end + 3
-        name, operations = _words(self.field(_INSIDE, "Name")), self.field(_INSIDE, "Operations")
-        multiple, mandatory = self.flags(_INSIDE)
-        kind, range_, units = (self.field(_INSIDE, tag) for tag in ("Type", "RangeEnumeration", "Units"))
-        self.take("\t\t\t\t<Description/>\n\t\t\t</Item>\n")
-        return id_, name, operations, multiple, mandatory, TYPES[kind], range_.strip(), _words(units)
-
-    def comes(self, text: str) -> bool:
-        return self.text.startswith(text, self.position)
-
-    def take(self, text: str) -> None:
-        if not self.comes(text):
-            raise _OtherFormError
-        self.position += len(text)
-
-    def field(self, indent: str, tag: str) -> str:
-        if self.comes(f"{indent}<{tag}/>\n"):
-            self.position += len(indent) + len(tag) + 4
-            return ""
-        self.take(f"{indent}<{tag}>")
-        end = self.text.find(f"</{tag}>\n", self.position)
-        text = self.text[self.position : end]
-        if end < 0 or "<" in text:
-            raise _OtherFormError
-        self.position = end + len(tag) + 4
-        return text if "&" not in text else _unescaped(text)
-
-    def flags(self, indent: str) -> tuple[bool, bool]:
-        multiple = self.field(indent, "MultipleInstances")
-        return MULTIPLE[multiple], MANDATORY[self.field(indent, "Mandatory")]
-
-
-_IDENTITY = ("ObjectID", "ObjectURN", "LWM2MVersion", "ObjectVersion")
-_ITEM = '\t\t\t<Item ID="'
-_INSIDE = "\t\t\t\t"
-
-
-def _resources(items: Mapping[int, Sequence[Any]]) -> dict[int, ResourceSpec]:
-    attributes = attribute_names((id_, name) for id_, (name, *_) in items.items())
-    resources = {
-        id_: ResourceSpec(id_, name, attributes[id_], kind, operations, multiple, mandatory, range_, units)
-        for id_, (name, operations, multiple, mandatory, kind, range_, units) in items.items()
-    }
-    if not resources or not all(spec.name and spec.operations in OPERATIONS for spec in resources.values()):
+def _object(text: str, file: str, odd: bool) -> ObjectSpec:
+    old = text.startswith(_START_1_0)
+    start = _START_1_0 if old else _START_1_1
+    if not text.startswith(start) or "\r" in text:
         raise _OtherFormError
+    # What is between the angle brackets that open: a tag, and the text or the indent behind it.
+    tokens = iter(text[len(start) :].split("<"))
+    _take(tokens, "", 'Object ObjectType="MODefinition">\n\t\t')
+    name = _words(_field(tokens, _OBJECT["Name"]))
+    _take(tokens, "Description1/>\n\t\t")
+    id_, urn, lwm2m, version, multiple, mandatory = [_field(tokens, _OBJECT[tag]) for tag in _FACTS]
+    _take(tokens, "Resources>\n\t\t\t")
+    items = _items(tokens)
+    _take(tokens, "Description2/>\n\t", "/Object>\n", "/LWM2M>\n")
+    resources = _resources(items)
+    if not odd and any(_is_odd(spec, old) for spec in resources.values()):
+        raise _OtherFormError
+    whole = next(tokens, None) is None
+    if not whole or not name or not urn.startswith("urn:oma:lwm2m:") or not _is_of(urn, id_, version):
+        raise _OtherFormError
+    return ObjectSpec(
+        id=int(id_),
+        name=name,
+        version=version,
+        lwm2m_version=lwm2m,
+        urn=urn,
+        multiple=MULTIPLE[multiple],
+        mandatory=MANDATORY[mandatory],
+        resources=resources,
+        source=file,
+    )
+
+
+def _items(tokens: Iterator[str]) -> list[list[str]]:
+    """The id and the fields of each Resource."""
+    items = []
+    while True:
+        begin = next(tokens)
+        if not (begin.startswith(_ITEM) and begin.endswith(_ITEM_END)):
+            raise _OtherFormError
+        fields = [_field(tokens, marks) for marks in _RESOURCE]
+        items.append([begin[len(_ITEM) : -len(_ITEM_END)], *fields])
+        _take(tokens, "Description/>\n\t\t\t")
+        end = next(tokens)
+        if end == "/Item>\n\t\t":
+            _take(tokens, "/Resources>\n\t\t")
+            return items
+        if end != "/Item>\n\t\t\t":
+            raise _OtherFormError
+
+
+def _take(tokens: Iterator[str], *expected: str) -> None:
+    for token in expected:
+        if next(tokens) != token:
+            raise _OtherFormError
+
+
+def _field(tokens: Iterator[str], marks: tuple[str, str, str]) -> str:
+    empty, begin, end = marks
+    token = next(tokens)
+    if token == empty:
+        return ""
+    if not token.startswith(begin) or next(tokens) != end:
+        raise _OtherFormError
+    text = token[len(begin) :]
+    return text if "&" not in text else _unescaped(text)
+
+
+def _marks(tag: str, indent: str) -> tuple[str, str, str]:
+    """An element without content; or what is before the content, and after it."""
+    return f"{tag}/>\n{indent}", f"{tag}>", f"/{tag}>\n{indent}"
+
+
+_START_1_0, _START_1_1 = (f'{HEAD}{schema}">\n\t' for schema in (SCHEMA_1_0, SCHEMA_1_1))
+_FACTS = ("ObjectID", "ObjectURN", "LWM2MVersion", "ObjectVersion", "MultipleInstances", "Mandatory")
+_OBJECT = {tag: _marks(tag, "\t\t") for tag in ("Name", *_FACTS)}
+_ITEM, _ITEM_END = 'Item ID="', '">\n\t\t\t\t'
+_RESOURCE = [
+    _marks(tag, "\t\t\t\t")
+    for tag in ("Name", "Operations", "MultipleInstances", "Mandatory", "Type", "RangeEnumeration", "Units")
+]
+
+
+def _resources(items: Sequence[Sequence[str]]) -> dict[int, ResourceSpec]:
+    names = {int(id_): _words(name) for id_, name, *_ in items}
+    if len(names) != len(items) or list(names) != sorted(names):
+        raise _OtherFormError
+    attributes = attribute_names(names.items())
+    resources = {}
+    for number, _, operations, multiple, mandatory, kind, range_, units in items:
+        id_ = int(number)
+        if not names[id_] or operations not in OPERATIONS:
+            raise _OtherFormError
+        resources[id_] = ResourceSpec(
+            id_,
+            names[id_],
+            attributes[id_],
+            TYPES[kind],
+            operations,
+            MULTIPLE[multiple],
+            MANDATORY[mandatory],
+            range_.strip(),
+            _words(units),
+        )
     return resources
 
 

@@ -10,7 +10,6 @@ from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.model.sources import Sources, bundled_directory
 from lwm2m_engine.paths import Path
 
-
 COLD = {
     "the package": "import lwm2m_engine",
     "attrs, for comparison": "import attrs",

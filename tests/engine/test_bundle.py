@@ -52,6 +52,14 @@ def test_what_differs_from_the_form_is_left_to_the_other(name: str) -> None:
                 assert both(data, "") == ((spec,), ())
 
 
+def test_a_part_of_a_file_is_none() -> None:
+    data = (bundled_directory() / "3_1_0.xml").read_bytes()
+    assert bundle.read(data, "") is not None
+    assert not [end for end in range(len(data)) if bundle.read(data[:end], "") is not None]
+    assert bundle.read(data + b"\n", "") is None
+    assert bundle.read(data + b"<a/>", "") is None
+
+
 def test_no_text_at_all() -> None:
     assert bundle.read(b"\xff", "") is None
     assert bundle.read(b"", "") is None
