@@ -30,12 +30,12 @@ from lwm2m_engine.coap import Code
 from lwm2m_server.coap.options import LOCATION_PATH
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.coap.wire import Message
-from lwm2m_server.simulator.scripted import ScriptedDevice
+from lwm2m_server.simulator.scripted import CON, ScriptedDevice
 
 HERE = Path(__file__).parent
 NODES = "/device-management-orchestrator/v3/main"
 TIMING = Timing()
-FIELD = 36
+FIELD = 93
 """Seconds the devices are awaited at most after the flood: their retransmissions end before."""
 
 
@@ -142,7 +142,9 @@ class Device:
             async with asyncio.timeout(seconds):
                 while True:
                     message = await self._scripted.receive(seconds)
-                    if message.mid == asked.mid:
+                    if message.type == CON:
+                        self._scripted.acknowledge(message)
+                    if message.token == asked.token and message.is_response:
                         return message.code == Code.CHANGED
         return False
 

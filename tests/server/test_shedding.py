@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from lwm2m_server.coap.shedding import CEILING, SOURCES, Queue, Shedder, queue_of
+from lwm2m_server.coap.shedding import CEILING, CROWD, SOURCES, Queue, Shedder, queue_of
 
 LIMIT = 1_000_000
-CALM, FULL = Queue(0, LIMIT, 0), Queue(LIMIT // 2, LIMIT, 0)
+CALM, FULL = Queue(0, LIMIT, 0), Queue(LIMIT * 2 // 3, LIMIT, 0)
 
 
 def packed(text):
@@ -23,8 +23,8 @@ class Scene:
     """A shedder, a clock and a queue to turn at will."""
 
     def __init__(self, *, floor: float = 2.0) -> None:
-        self.now, self.queue = 100.0, CALM
-        self.shedder = Shedder(lambda: self.queue, floor=floor)
+        self.now, self.queue, self.under_way = 100.0, CALM, 0
+        self.shedder = Shedder(lambda: self.queue, lambda: self.under_way, floor=floor)
 
     def pass_time(self, seconds: float, step: float = 0.01) -> None:
         for _ in range(round(seconds / step)):
@@ -66,6 +66,25 @@ def test_datagrams_lost_in_the_kernel_are_strain_too(scene):
     scene.queue = Queue(0, LIMIT, 7)
     scene.shedder.turn(scene.now)
     assert scene.shedder.strained
+
+
+def test_requests_without_answers_are_strain_too(scene):
+    scene.under_way = CROWD
+    assert not scene.shedder.is_wanted
+    scene.under_way = CROWD + 1
+    assert scene.shedder.is_wanted
+    scene.pass_time(1)
+    assert scene.shedder.share == 2.0
+
+
+def test_a_crowd_that_gets_smaller_is_given_time(scene):
+    scene.under_way = 3 * CROWD
+    scene.pass_time(0.03)
+    share = scene.shedder.share
+    for _ in range(50):
+        scene.under_way -= 20
+        scene.pass_time(0.02)
+    assert scene.shedder.share == share < CEILING
 
 
 def test_who_floods_is_clipped_to_the_share_and_others_are_heard(scene):
@@ -160,10 +179,14 @@ def test_what_counts_as_one_source(scene, one, other, same):
     assert scene.shedder.admits(packed(other), scene.now) is not same
 
 
-def test_where_the_kernel_does_not_tell_nothing_is_shed():
-    shedder = Shedder(lambda: None, floor=2)
-    shedder.turn(1.0)
-    assert not shedder.strained
+def test_where_the_kernel_does_not_tell_requests_under_way_do():
+    scene = Scene()
+    scene.queue = None
+    scene.pass_time(1)
+    assert not scene.shedder.strained
+    scene.under_way = CROWD + 1
+    scene.pass_time(1)
+    assert scene.shedder.strained
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")

@@ -25,7 +25,9 @@ def test_answers_to_peers_that_are_gone_do_not_deafen_it(pairs: int) -> None:
             heard.append(data)
             udp.send(data, source)
 
-        udp = UdpSocket(bound, received, lambda error, address: None, Shedder(lambda: None, floor=1.0))
+        udp = UdpSocket(
+            bound, received, lambda error, address: None, Shedder(lambda: None, lambda: 0, floor=1.0)
+        )
         with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as there:
             with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as gone:
                 for _ in range(pairs):

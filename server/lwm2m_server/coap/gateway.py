@@ -99,7 +99,7 @@ class Gateway:
         """
         bound = await bind(host, port)
         gateway = cls(uplink, timing, progress)
-        shedder = Shedder(partial(queue_of, bound), floor=timing.fair_share)
+        shedder = Shedder(partial(queue_of, bound), gateway._under_way, floor=timing.fair_share)
         udp = UdpSocket(bound, gateway._received, gateway._unreachable, shedder, listener=listener)
         gateway._assemble(udp)
         return gateway
@@ -147,6 +147,9 @@ class Gateway:
         self._channel.unreachable(problem, address)
 
     # --- what arrives ---
+
+    def _under_way(self) -> int:
+        return self._inbound.under_way
 
     def _received(self, data: bytes, source: Source) -> None:
         try:

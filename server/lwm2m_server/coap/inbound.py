@@ -48,10 +48,13 @@ class Inbound:
         self._blockwise = Blockwise(self._loop.time)
         self._pending: deque[_Pending] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self.under_way = 0
+        """Requests without an answer."""
 
     def receive(self, message: wire.Message, source: Source) -> None:
         """A request that is no duplicate."""
         pending = _Pending(self, message, source)
+        self.under_way += 1
         try:
             whole = self._whole(pending)
             if isinstance(whole, CoapReply):
@@ -160,6 +163,7 @@ class _Pending:
     def __call__(self, reply: CoapReply) -> None:
         if not self.answered:
             self.answered = True
+            self.inbound.under_way -= 1
             self.inbound._reply(self, reply)
             if self.done is not None:
                 self.done.set()

@@ -2,8 +2,8 @@
 
 A server that cannot keep up answers nobody in time, and the kernel throws away datagrams without
 looking whose they are. Here datagrams are thrown away by source, before they are decoded, and only
-while the socket's queue is long: the share every source may send is halved until the queue gets
-shorter, and grows again when it has. So it settles where the server is just busy, senders below the
+while too many wait, to be read or to be answered: the share every source may send is halved until they
+get fewer, and grows again when they are few. So it settles where the server is just busy, senders below the
 share notice nothing, and those above it are clipped to it (max-min fairness).
 """
 
@@ -18,13 +18,16 @@ import structlog
 
 CEILING = 1024.0
 """Datagrams a second: the share at which nothing is shed any more."""
-LONG = 0.25
-"""Part of the receive buffer that is in use when a queue is called long."""
+LONG = 0.5
+"""Part of the receive buffer that is in use when a queue is called long. The kernel takes up to a quarter
+off late (udp_rmem_release), so that less would mean nothing."""
+CROWD = 1000
+"""Requests that wait for their answers when they are called too many."""
 PATIENCE = 0.02
 """Seconds between two cuts of the share: so long it takes to see what the last one did."""
 RECOVERY = 1.0
 """Seconds in which the share doubles once the queue is short."""
-BURST = 2
+BURST = 1
 """Datagrams each source may send at once however small the share."""
 SOURCES = 20_000
 """Sources of one generation; up to two are remembered."""
@@ -63,20 +66,22 @@ def queue_of(bound: socket.socket) -> Queue | None:
 class Shedder:
     """Decides whose datagrams are looked at. Ask ``admits`` only while ``strained``.
 
-    ``queue`` tells how much waits to be read. ``floor`` is the share in datagrams a second that a source
-    keeps in the worst case; the share of a second may come at once. Work and memory are bounded: one dict
-    look-up a datagram, two numbers a source.
+    ``queue`` tells how much waits to be read, ``under_way`` how many requests were read and not answered.
+    ``floor`` is the share in datagrams a second that a source keeps in the worst case; the share of a
+    second may come at once. Work and memory are bounded: one dict look-up a datagram, two numbers a source.
     """
 
-    def __init__(self, queue: Callable[[], Queue | None], *, floor: float) -> None:
-        self._queue, self._floor = queue, floor
+    def __init__(
+        self, queue: Callable[[], Queue | None], under_way: Callable[[], int], *, floor: float
+    ) -> None:
+        self._queue, self._under_way, self._floor = queue, under_way, floor
         self.strained = False
         """Whether sources are held to their share at present."""
         self.share = CEILING
         """Datagrams a second each source may send while ``strained``."""
         self.shed = 0
         """Datagrams not looked at so far."""
-        self._used = 0
+        self._load = 0.0
         self._dropped = 0
         self._changed_at = 0.0
         # Leaky buckets: how full, and when it was so full.
@@ -86,15 +91,21 @@ class Shedder:
         self._reported = 0
         self._report_at = 0.0
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether ``turn`` is to be called although no long queue can be seen."""
+        return self.strained or self._under_way() > CROWD
+
     def turn(self, now: float) -> None:
-        """Look at the queue; to be called now and then while more than a few datagrams wait, and while
-        ``strained``. ``now`` in seconds of any steady clock."""
+        """Look at what waits; to be called after each full batch, and when it ``is_wanted``. ``now`` in
+        seconds of any steady clock."""
+        load, lost = self._under_way() / CROWD, False
         queue = self._queue()
-        if queue is None:
-            return
-        lost, self._dropped = queue.dropped != self._dropped, queue.dropped
-        if lost or queue.used > LONG * queue.limit:
-            self._cut(queue, lost, now)
+        if queue is not None:
+            load = max(load, queue.used / queue.limit / LONG)
+            lost, self._dropped = queue.dropped != self._dropped, queue.dropped
+        if lost or load > 1:
+            self._cut(load, lost, now)
         elif self.strained:
             self._grow(now)
         if self.strained:
@@ -112,13 +123,13 @@ class Shedder:
         self._young[source] = level + admitted, now
         return admitted
 
-    def _cut(self, queue: Queue, lost: bool, now: float) -> None:
+    def _cut(self, load: float, lost: bool, now: float) -> None:
         if self.strained and now < self._changed_at + PATIENCE:
             return
-        # A queue that gets shorter needs time, not a smaller share.
-        if lost or not self.strained or queue.used >= self._used:
+        # What gets less needs time, not a smaller share.
+        if lost or not self.strained or load >= self._load:
             self.share = max(self._floor, self.share / 2)
-        self.strained, self._used, self._changed_at = True, queue.used, now
+        self.strained, self._load, self._changed_at = True, load, now
 
     def _grow(self, now: float) -> None:
         doublings = (now - self._changed_at) / RECOVERY

@@ -104,7 +104,7 @@ class UdpSocket:
             # Or woken for nothing: there may be errors whose notice an earlier call used up.
             self._read_errors()
             return
-        if len(arrived) == BURST or self._shedder.strained:
+        if len(arrived) == BURST or self._shedder.is_wanted:
             arrived = self._shed(arrived)
         sources, received = self._sources, self._received
         for data, key in arrived:

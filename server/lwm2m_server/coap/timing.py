@@ -14,5 +14,5 @@ class Timing:
     max_retransmit: int = 4
     response_timeout: float = 120.0
     """From sending a request to giving up on its response, block-wise transfer included."""
-    fair_share: float = 0.5
+    fair_share: float = 0.1
     """Datagrams a second that each address may send, however busy the server is."""
