@@ -20,6 +20,7 @@ from lwm2m_server.simulator.device import SimulatedDevice
 
 FAST = Timing(ack_timeout=0.2, max_retransmit=3, response_timeout=5.0)
 TOKEN = b"observes"
+REGISTERED = CoapReply(Code.CREATED, b"", None, ("rd", "a1"))
 
 
 @attrs.define
@@ -30,11 +31,11 @@ class Listener:
     outcomes: asyncio.Queue[object] = attrs.field(factory=asyncio.Queue)
     notifications: asyncio.Queue[CoapReply] = attrs.field(factory=asyncio.Queue)
     delay: float = 0.0
+    reply: CoapReply = REGISTERED
 
     def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
         self.requests.append(request)
-        reply = CoapReply(Code.CREATED, b"", None, ("rd", "a1"))
-        asyncio.get_running_loop().call_later(self.delay, answer, reply)
+        asyncio.get_running_loop().call_later(self.delay, answer, self.reply)
 
     def knows(self, token: bytes) -> bool:
         return token == TOKEN
@@ -100,6 +101,21 @@ async def test_a_client_registers(
         reply = await client.request(message).response
     assert (reply.code, reply.opt.location_path) == (aiocoap.CREATED, ("rd", "a1"))
     assert listener.requests == [CoapRequest(Code.POST, ("rd",), ("ep=x", "lt=60"), payload, 40)]
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.25])
+async def test_a_client_fetches_a_hundred_kilobytes(
+    gateway: Gateway, listener: Listener, client: aiocoap.Context, delay: float
+) -> None:
+    """Block by block, the first of them separately or not; the rest are of the same representation."""
+    pack = os.urandom(100_000)
+    listener.delay, listener.reply = delay, CoapReply(Code.CONTENT, pack, 112)
+    host, port = gateway.address
+    message = aiocoap.Message(code=aiocoap.GET, uri=f"coap://{host}:{port}/bspack?ep=x", accept=112)
+    async with asyncio.timeout(10):
+        reply = await client.request(message).response
+    assert (reply.code, reply.payload, reply.opt.content_format) == (aiocoap.CONTENT, pack, 112)
+    assert len(listener.requests) == 1
 
 
 # --- their server as a device ----------------------------------------------------------------------

@@ -13,6 +13,6 @@ class Timing:
     ack_random_factor: float = 1.5
     max_retransmit: int = 4
     response_timeout: float = 120.0
-    """From sending a request to giving up on its response, block-wise transfer included."""
+    """From sending a request, or one block of it, to giving up on the response to it."""
     fair_share: float = 0.1
     """Datagrams a second that each address may send, however busy the server is."""
