@@ -13,8 +13,8 @@ PER_PEER = 8
 PEERS = 200_000
 """Peers remembered; those not heard of for the longest time are forgotten first."""
 
-_Answers: TypeAlias = dict[int, tuple[float, int, bytes | None]]
-"""By Message ID, the latest last: when it came, a hash of it, and the datagram it was answered with."""
+_Heard: TypeAlias = tuple[int, float, int, bytes | None]
+"""Message ID, when it came, a hash of the message, and the datagram it was answered with."""
 
 
 class Recent:
@@ -27,7 +27,8 @@ class Recent:
         self._clock = clock
         self._per_peer = per_peer
         self._limit = peers
-        self._peers: OrderedDict[object, _Answers] = OrderedDict()
+        self._peers: OrderedDict[object, list[_Heard]] = OrderedDict()
+        """Oldest first; a short list takes a third of a dict's memory, and there are as many as devices."""
 
     def is_new(self, peer: object, mid: int, content: int) -> bool:
         """True the first time; from then on the message counts as being worked on.
@@ -35,45 +36,48 @@ class Recent:
         ``content`` is a hash of the message: a device that counts its Message IDs from the same number
         after each boot says something new with an old one, and a retransmission never differs.
         """
-        answers = self._peers.get(peer)
+        heard = self._peers.get(peer)
         now = self._clock()
-        if answers is None:
-            self._peers[peer] = {mid: (now, content, None)}
+        if heard is None:
+            self._peers[peer] = [(mid, now, content, None)]
             if len(self._peers) > self._limit:
                 self._peers.popitem(last=False)
             return True
         self._peers.move_to_end(peer)
-        known = answers.get(mid)
-        if known is not None:
-            if known[1] == content and now - known[0] <= EXCHANGE_LIFETIME:
-                return False
-            del answers[mid]
-        self._make_room(answers, now - EXCHANGE_LIFETIME)
-        answers[mid] = (now, content, None)
+        oldest = now - EXCHANGE_LIFETIME
+        for index, known in enumerate(heard):
+            if known[0] == mid:
+                if known[2] == content and known[1] >= oldest:
+                    return False
+                del heard[index]
+                break
+        while heard and (len(heard) >= self._per_peer or heard[0][1] < oldest):
+            del heard[0]
+        heard.append((mid, now, content, None))
         return True
-
-    def _make_room(self, answers: _Answers, oldest: float) -> None:
-        while answers:
-            first = next(iter(answers))
-            if len(answers) < self._per_peer and answers[first][0] >= oldest:
-                return
-            del answers[first]
 
     def answer(self, peer: object, mid: int) -> bytes | None:
         """The datagram a duplicate is answered with; ``None`` while there is none."""
-        answers = self._peers.get(peer)
-        known = answers.get(mid) if answers is not None else None
-        return None if known is None else known[2]
+        index = self._index(peer, mid)
+        return None if index is None else self._peers[peer][index][3]
 
     def answered(self, peer: object, mid: int, datagram: bytes) -> None:
         """Remember what the message was answered with."""
-        answers = self._peers.get(peer)
-        known = answers.get(mid) if answers is not None else None
-        if answers is not None and known is not None:
-            answers[mid] = (known[0], known[1], datagram)
+        index = self._index(peer, mid)
+        if index is not None:
+            heard = self._peers[peer]
+            heard[index] = (*heard[index][:3], datagram)
 
     def forget(self, peer: object, mid: int) -> None:
         """The message could not be dealt with: its next copy is to be taken for new."""
-        answers = self._peers.get(peer)
-        if answers is not None:
-            answers.pop(mid, None)
+        index = self._index(peer, mid)
+        if index is not None:
+            del self._peers[peer][index]
+
+    def _index(self, peer: object, mid: int) -> int | None:
+        heard = self._peers.get(peer, ())
+        # What is asked for is nearly always the last.
+        for index in range(len(heard) - 1, -1, -1):
+            if heard[index][0] == mid:
+                return index
+        return None

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import cattrs
 from cattrs.gen import make_dict_unstructure_fn, override
 from tinydb import TinyDB, where
-from tinydb.queries import QueryInstance
 from tinydb.table import Document
 
 from lwm2m_engine.errors import SettingsError
@@ -25,8 +24,6 @@ MIGRATIONS: tuple[Migration, ...] = ()
 TENANTS, APPLICATIONS, MODELS = "tenants", "applications", "models"
 _CLASSES: dict[str, type] = {TENANTS: Tenant, APPLICATIONS: Application, MODELS: Model}
 
-_CACHED_QUERIES = 1000
-
 
 class TinyInventory:
     """The ``Inventory`` of ``protocols``. Changes are made one after the other, on a draft that takes the
@@ -39,9 +36,7 @@ class TinyInventory:
         self._stored = Snapshot(tables)
         self._database = TinyDB(storage=lambda: self._stored)
         self._changing = asyncio.Lock()
-        for name in _CLASSES:
-            self._database.table(name, cache_size=_CACHED_QUERIES)
-        self._read_tenants()
+        self._read()
 
     @property
     def highest_id(self) -> int:
@@ -67,18 +62,16 @@ class TinyInventory:
     # --- applications --------------------------------------------------------------------------------
 
     def applications(self, tenant: str) -> Sequence[Application]:
-        found = self._database.table(APPLICATIONS).search(where("tenant") == tenant)
-        return [_structure(document, Application) for document in found]
+        return [application for application in self._applications.values() if application.tenant == tenant]
 
     def application(self, tenant: str, name: str) -> Application | None:
-        return self._one(APPLICATIONS, (where("tenant") == tenant) & (where("name") == name), Application)
+        return self._by_name.get((tenant, name))
 
     def application_by_id(self, id: int) -> Application | None:
-        document = self._database.table(APPLICATIONS).get(doc_id=id)
-        return _structure(document, Application) if isinstance(document, Document) else None
+        return self._applications.get(id)
 
     def application_by_aei(self, tenant: str, aei: str) -> Application | None:
-        return self._one(APPLICATIONS, (where("tenant") == tenant) & (where("aei") == aei), Application)
+        return self._by_aei.get((tenant, aei))
 
     async def put_application(self, application: Application) -> None:
         taken = (where("tenant") == application.tenant) & (
@@ -133,18 +126,17 @@ class TinyInventory:
             except OSError as error:
                 raise CommitFailed(f"{self._file}: {error.strerror}") from error
             self._stored.tables = draft.tables
-            for name in _CLASSES:
-                self._database.table(name).clear_cache()
-            self._read_tenants()
+            self._read()
 
-    def _read_tenants(self) -> None:
-        # Few, and asked for by every request.
-        found = (_structure(document, Tenant) for document in self._database.table(TENANTS).all())
-        self._tenants = {tenant.name: tenant for tenant in found}
-
-    def _one(self, table: str, condition: QueryInstance, kind: type[T]) -> T | None:
-        found = self._database.table(table).search(condition)
-        return _structure(found[0], kind) if found else None
+    def _read(self) -> None:
+        # Few, and asked for by every request and for every new device.
+        tables = self._database.table
+        tenants = (_structure(document, Tenant) for document in tables(TENANTS).all())
+        self._tenants = {tenant.name: tenant for tenant in tenants}
+        found = [_structure(document, Application) for document in tables(APPLICATIONS).all()]
+        self._applications = {application.id: application for application in found}
+        self._by_name = {(application.tenant, application.name): application for application in found}
+        self._by_aei = {(application.tenant, application.aei): application for application in found}
 
 
 def _validate(file: Path, tables: Tables) -> None:
