@@ -608,6 +608,19 @@ async def test_a_separate_answer_to_observe(setup: Setup, kind: int) -> None:
     await device.silent(0.3)
 
 
+@pytest.mark.parametrize("kind", [wire.ACK, wire.CON, wire.NON])
+async def test_an_answer_to_observe_that_must_be_rejected_ends_the_exchange(setup: Setup, kind: int) -> None:
+    """A critical option that nobody asked for (RFC 7252, 5.4.1)."""
+    gateway, notebook, device = setup
+    gateway.perform(observe(device))
+    asked = await device.expect(Code.GET, "/3")
+    answer = device.reply(asked, Code.CONTENT, 0, b"1", observe=3, type=kind, options=[(9, b"")])
+    assert await notebook.outcome() == ("failed", 1, "undecodable")
+    if kind != wire.ACK:
+        assert await device.receive() == wire.Message(wire.RST, wire.EMPTY, answer.mid)
+    await device.silent(0.15)
+
+
 async def test_a_confirmable_notification_is_acknowledged_after_the_commit(setup: Setup) -> None:
     _, notebook, device = setup
     notebook.tokens[TOKEN] = None

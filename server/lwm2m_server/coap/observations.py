@@ -80,12 +80,13 @@ class Observations:
         self._loop = asyncio.get_running_loop()
         self._asked: dict[bytes, _Asked] = {}
         self._asked_at: dict[SocketAddress, list[_Asked]] = {}
+        self._by_exchange: dict[int, _Asked] = {}
         self._fetching: dict[bytes, asyncio.Task[None]] = {}
 
     # --- what the engine wants ---
 
     def start(self, effect: Perform, token: bytes, source: Source) -> None:
-        asked = self._asked[token] = _Asked(effect, token, source)
+        asked = self._asked[token] = self._by_exchange[effect.exchange] = _Asked(effect, token, source)
         self._asked_at.setdefault(source.address, []).append(asked)
         asked.timer = self._loop.call_later(self._timeout, self._fail, asked, "timeout")
         asked.mid, asked.stop = self._channel.send(
@@ -97,10 +98,9 @@ class Observations:
         )
 
     def abort(self, exchange: int) -> None:
-        for asked in self._asked.values():
-            if asked.effect.exchange == exchange:
-                self._end(asked)
-                return
+        asked = self._by_exchange.get(exchange)
+        if asked is not None:
+            self._end(asked)
 
     def failed(self, address: SocketAddress, reason: str) -> None:
         """This remote was given up."""
@@ -125,6 +125,7 @@ class Observations:
         if self._asked.get(asked.token) is not asked:
             return False
         del self._asked[asked.token]
+        self._by_exchange.pop(asked.effect.exchange, None)
         there = self._asked_at[asked.source.address]
         there.remove(asked)
         if not there:
@@ -163,7 +164,10 @@ class Observations:
                 self._fetch(asked, message, reply, source)
         except RequestError as problem:
             log.info("notification rejected", peer=str(source.peer), reason=str(problem))
-            self._replies.reset(message, source)
+            if message.type != wire.ACK:
+                self._replies.reset(message, source)
+            if asked is not None:
+                self._observer.failed(asked.effect.exchange, "undecodable")
 
     def _answers(self, asked: _Asked, message: wire.Message, source: Source) -> bool:
         if asked.source.address != source.address:
