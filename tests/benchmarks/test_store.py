@@ -79,6 +79,12 @@ def touches(count):
         yield lambda tx, node=number * 7 % DEVICES + 1, live=live: tx.touch(node, live, live.seen_at)
 
 
+def contacts(count):
+    for number in range(count):
+        at = 2.0 + number
+        yield lambda tx, node=number * 7 % DEVICES + 1, at=at: tx.renew(node, at, at + 300)
+
+
 @pytest.fixture(scope="module")
 def message_ids():
     return iter(range(2_000_000, 100_000_000))
@@ -99,9 +105,15 @@ def test_one_update_alone(benchmark, ledger, loop):
     benchmark(lambda: loop.run_until_complete(commit()))
 
 
-def test_2000_updates_64_in_flight(benchmark, ledger, loop):
+def test_2000_updates_from_new_addresses_64_in_flight(benchmark, ledger, loop):
     benchmark.pedantic(
         lambda: loop.run_until_complete(in_flight(ledger, touches(2000))), rounds=10, warmup_rounds=1
+    )
+
+
+def test_2000_updates_from_the_same_address_64_in_flight(benchmark, ledger, loop):
+    benchmark.pedantic(
+        lambda: loop.run_until_complete(in_flight(ledger, contacts(2000))), rounds=10, warmup_rounds=1
     )
 
 

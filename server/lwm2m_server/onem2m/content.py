@@ -10,6 +10,7 @@ import base64
 import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -43,7 +44,7 @@ def received(
         "resourcePath": place + event.path.key,
         "dataValue": {
             place + _key(path): plain(entry.value, models.types(path))
-            for path, entry in sorted(latest(event.entries).items())
+            for path, entry in sorted(latest(event.entries).items(), key=_path_of)
             if entry.value is not None
         },
     }
@@ -85,6 +86,9 @@ def _place(event: Received | Failed) -> str:
 def _key(path: Path) -> str:
     """Half the cost of a message is spelling the same few paths."""
     return path.key
+
+
+_path_of = itemgetter(0)
 
 
 def milliseconds(seconds: float) -> int:

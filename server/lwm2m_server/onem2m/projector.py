@@ -225,11 +225,10 @@ class Projector:
     def _refusal(
         self, device: DeviceRef, at: float, box: str
     ) -> Callable[[Transaction, ContainerFull], None]:
-        id, logs = self._ids.next(), NodeIds(device.node).logs
-
+        # Hardly ever called: its line has its id when it is.
         def refuse(write: Transaction, error: ContainerFull) -> None:
             body = content.log(device.name, at, "warning", f"{box} takes no more: {error}")
-            _keep(write, _json_message(id, logs, body), device)
+            _keep(write, self._message(NodeIds(device.node).logs, body), device)
 
         return refuse
 
@@ -259,7 +258,7 @@ _PLANS: Mapping[type, Callable[[Projector, Any, DeviceRef], Write | None]] = {
 
 
 def _json_message(id: int, container: int, body: str) -> Message:
-    size = len(body.encode("utf-8"))
+    size = len(body) if body.isascii() else len(body.encode("utf-8"))
     return Message(id, container, uuid_name(id), PLATFORM, 0, body, JSON_CONTENT, size)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from lwm2m_server.store.schema import WAL_SIZE
 
-CHANGES = 12_000
-"""Rows changed after which a checkpoint begins: each costs about a page of the write-ahead log."""
+CHANGES = 30_000
+"""Rows changed after which a checkpoint begins: each costs about half a page of the write-ahead log."""
 
 log = logging.getLogger(__name__)
 
