@@ -5,8 +5,9 @@
     python tests/fuzz/codecs.py --codec tlv --replay crash-…    # what a finding does
 
 Whatever the bytes: a decoder gives entries at or below the path of the request, or raises ``CodecError``;
-what it gave can be encoded, or ``EncodeError`` says why not, and comes back the same. A finding ends the
-run with its traceback, and its bytes are kept in the current directory. The seeds are the vectors.
+what it gave can be encoded, or ``EncodeError`` says why not, and comes back the same. Both hold the same for
+types that are looked up by Object, with which codecs take short ways. A finding ends the run with its
+traceback, and its bytes are kept in the current directory. The seeds are the vectors.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from pathlib import Path as File
 import atheris
 
 with atheris.instrument_imports(include=["lwm2m_engine"]):
-    from lwm2m_engine.codecs import Codecs, decode, decode_paths, encode
+    from lwm2m_engine.codecs import Codecs, decode, decode_each, decode_paths, encode
     from lwm2m_engine.entries import Entry
     from lwm2m_engine.errors import CodecError, EncodeError
     from lwm2m_engine.formats import ContentFormat
     from lwm2m_engine.paths import Path
+    from lwm2m_engine.type_lookup import ObjectTypes, TypeLookup
     from lwm2m_engine.values import ResourceType
 
 VECTORS = File(__file__).parents[1] / "vectors"
@@ -44,6 +46,10 @@ def types(path: Path) -> ResourceType | None:
     return TYPES[path[2] % len(TYPES)] if path[0] != 3303 else None
 
 
+_BY_ID = ObjectTypes((id_, TYPES[id_ % len(TYPES)]) for id_ in range(65536))
+LOOKUP = TypeLookup(lambda object_id: None if object_id == 3303 else _BY_ID)
+
+
 def check(data: bytes, content_format: int) -> None:
     """The first byte says where the payload came from and whether to be strict; the rest is the payload."""
     if not data:
@@ -52,20 +58,34 @@ def check(data: bytes, content_format: int) -> None:
     if Codecs()[content_format].decode_paths is not None:
         with suppress(CodecError):
             decode_paths(payload, content_format)
+    if Codecs()[content_format].decode_each is not None:
+        with suppress(CodecError):
+            decode_each(payload, content_format, strict=strict)
     try:
         entries = decode(payload, content_format, at=at, types=types, strict=strict)
     except CodecError as error:
         if error.content_format != content_format:
             raise AssertionError(f"the error is of {error.content_format}") from error
+        with suppress(CodecError):
+            decode(payload, content_format, at=at, types=LOOKUP, strict=strict)
+            raise AssertionError("not refused where types are looked up by Object") from error
         return
+    if exactly(decode(payload, content_format, at=at, types=LOOKUP, strict=strict)) != exactly(entries):
+        raise AssertionError("another result where types are looked up by Object")
     if not all(entry.path.startswith(at) for entry in entries):
         raise AssertionError("a path outside that of the request")
     try:
         again = encode(entries, content_format, at=at, types=types)
     except EncodeError:
         return
+    if encode(entries, content_format, at=at, types=LOOKUP) != again:
+        raise AssertionError("another payload where types are looked up by Object")
     if shown(decode(again, content_format, at=at, types=types)) != shown(entries):
         raise AssertionError(f"{entries} came back changed")
+
+
+def exactly(entries: list[Entry]) -> list[str]:
+    return [f"{entry!r} {type(entry.value)}" for entry in entries]
 
 
 def shown(entries: list[Entry]) -> list[str]:
