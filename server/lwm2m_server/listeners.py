@@ -81,6 +81,7 @@ def _timing(settings: Settings) -> Timing:
         transmission.ack_random_factor,
         transmission.max_retransmit,
         transmission.response_timeout,
+        transmission.fair_share,
     )
 
 

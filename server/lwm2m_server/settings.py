@@ -98,6 +98,8 @@ class TransmissionSettings:
     """Seconds a device may take for a separate response once it has acknowledged; to each block anew."""
     composite_timeout: float = attrs.field(default=30.0, validator=gt(0.0))
     """Seconds a device may take for a composite: some acknowledge one and never answer."""
+    fair_share: float = attrs.field(default=0.1, validator=gt(0.0))
+    """Datagrams a second that each address may send however busy the server is."""
 
 
 @attrs.frozen
