@@ -13,6 +13,8 @@ import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path as File
+from statistics import median
+from time import process_time
 from typing import Any
 
 import cbor2
@@ -89,6 +91,40 @@ def test_encode_device_floor(
     rows = [(tuple(path), value) for path, value, _ in device]
     payload = benchmark(WRITERS[content_format], rows)
     assert decode(payload, content_format, at=DEVICE, types=catalog.types) == device
+
+
+@pytest.mark.parametrize("content_format", WITH_FLOOR, ids=label)
+def test_in_turns(benchmark: Any, catalog: Catalog, device: list[Entry], content_format: int) -> None:
+    """Codec and floor by turns, so that the machine is in the same mood for both.
+
+    ``extra_info`` has CPU µs, least and median of 120 turns of 50 each, and the ratio of the least.
+    """
+    rows = [(tuple(path), value) for path, value, _ in device]
+    types = catalog.types
+    payload = encode(device, content_format, at=DEVICE, types=types)
+    works: dict[str, Callable[[], Any]] = {
+        "decode": lambda: decode(payload, content_format, at=DEVICE, types=types),
+        "decode floor": lambda: READERS[content_format](payload),
+        "encode": lambda: encode(device, content_format, at=DEVICE, types=types),
+        "encode floor": lambda: WRITERS[content_format](rows),
+    }
+    times: dict[str, list[float]] = {name: [] for name in works}
+
+    def turn() -> None:
+        for name, work in works.items():
+            started = process_time()
+            for _ in range(50):
+                work()
+            times[name].append((process_time() - started) / 50 * 1e6)
+
+    benchmark.pedantic(turn, rounds=120, warmup_rounds=1)
+    least = {name: min(each) for name, each in times.items()}
+    benchmark.extra_info["cpu_us"] = {
+        name: [round(least[name], 1), round(median(each), 1)] for name, each in times.items()
+    }
+    benchmark.extra_info["ratio"] = {
+        name: round(least[name] / least[f"{name} floor"], 2) for name in ("decode", "encode")
+    }
 
 
 @pytest.mark.parametrize("content_format", SINGLE, ids=label)
