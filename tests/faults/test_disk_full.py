@@ -114,11 +114,31 @@ async def test_an_answer_that_cannot_be_stored_is_asked_for_again(server, api, e
         async def again():
             one.emit(one.request(Code.POST, location))
             message = await one.receive()
-            while not message.is_request and message.code != Code.CHANGED:
-                message = await one.receive()
-            return message if message.is_request else await one.expect(Code.GET, "/3303/0/5700")
+            if message.is_request:
+                return message
+            return await one.expect(Code.GET, "/3303/0/5700") if message.code == Code.CHANGED else None
 
         asked = await eventually(again)
         one.reply(asked, Code.CONTENT, SENML, pack(21))
         assert (await api.answer_to("device001", wish))["dataValue"] == {"3303/0/5700": 21}
         assert len(await api.messages("device001")) == 1
+
+
+async def test_a_device_that_cannot_be_deleted_stays(server, api, eventually):
+    async with await ScriptedDevice.open(server.coap) as one:
+        location = await register(one, "device001")
+        fill(server, NOTHING)
+        assert (await api.delete("device001")).status_code >= 500
+        fill(server, ANYTHING)
+        assert (await api.get("device001")).status_code == 200
+
+        async def updated():
+            return (await one.send(Code.POST, location)).code == Code.CHANGED
+
+        await eventually(updated)
+        wish = await api.wish("device001", "GET /3303/0/5700")
+        asked = await one.expect(Code.GET, "/3303/0/5700")
+        one.reply(asked, Code.CONTENT, SENML, pack(20))
+        assert (await api.answer_to("device001", wish))["responseCode"] == "2.05"
+        assert (await api.delete("device001")).status_code == 200
+        assert (await one.send(Code.POST, location)).code == Code.NOT_FOUND
