@@ -59,7 +59,7 @@ def acknowledged(state: State, exchange_id: int, turn: Turn) -> None:
         return
     heard(state, device, turn)
     if len(device.job.steps) == 1:
-        outbox.tell_sent(device, turn, device.job)
+        outbox.tell_sent(device, turn, device.job, answered=False)
 
 
 def progressed(state: State, exchange_id: int, transferred: int, total: int, turn: Turn) -> None:

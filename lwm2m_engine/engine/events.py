@@ -125,6 +125,17 @@ class Sent:
     endpoint: str
     at: float
     message: int
+    answered: bool = True
+    """False if the answer is still to come: should the server stop now, it must know what it waits for."""
+
+
+@attrs.frozen(slots=True)
+class Answered:
+    """The answer to a message that was ``Sent`` without one is there."""
+
+    endpoint: str
+    at: float
+    message: int
 
 
 @attrs.frozen(slots=True)
@@ -240,6 +251,7 @@ Event: TypeAlias = (
     | Held
     | Progressed
     | Sent
+    | Answered
     | Failed
     | Received
     | Observed

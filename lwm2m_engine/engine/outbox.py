@@ -14,7 +14,7 @@ import attrs
 from lwm2m_engine.coap import CoapRequest, Code
 from lwm2m_engine.engine import checks, negotiation, plans, presence, relations
 from lwm2m_engine.engine.devices import Device, Exchange, Job
-from lwm2m_engine.engine.events import Failed, Held, Queued, Received, Sent, Started
+from lwm2m_engine.engine.events import Answered, Failed, Held, Queued, Received, Sent, Started
 from lwm2m_engine.engine.records import Observation, Waiting
 from lwm2m_engine.engine.state import State
 from lwm2m_engine.engine.step import Abort, Perform
@@ -108,19 +108,26 @@ def advance(state: State, device: Device, turn: Turn) -> None:
 
 
 def answered(device: Device, turn: Turn, job: Job) -> None:
-    """The first step of the job is answered; tell ``Sent`` when the last one is."""
+    """The first step of the job is answered; with the last one the message has left the outbox."""
     job.steps.popleft()
-    if not job.steps:
-        device.job = None
-        tell_sent(device, turn, job)
+    if job.steps:
+        return
+    device.job = None
+    message = job.message
+    if message is not None and (job.sent or message.sent):
+        turn.tell(Answered(device.endpoint, turn.now, message.id))
+    tell_sent(device, turn, job)
 
 
-def tell_sent(device: Device, turn: Turn, job: Job) -> None:
-    """The device has the message: it leaves the outbox. Said once."""
-    if job.message is not None and not job.sent:
-        job.sent = True
-        _leave(device, job.message.id)
-        turn.tell(Sent(device.endpoint, turn.now, job.message.id))
+def tell_sent(device: Device, turn: Turn, job: Job, *, answered: bool = True) -> None:
+    """The device has the message: it leaves the outbox. Said once, over restarts too."""
+    message = job.message
+    if message is None or job.sent:
+        return
+    job.sent = True
+    _leave(device, message.id)
+    if not message.sent:
+        turn.tell(Sent(device.endpoint, turn.now, message.id, answered))
 
 
 def fail(device: Device, turn: Turn, job: Job, reason: str, detail: str = "") -> None:

@@ -97,6 +97,8 @@ class Waiting:
     expires_at: float | None
     in_flight: bool = False
     """True in a record read after a crash: the first datagram may have left."""
+    sent: bool = False
+    """True in a record read after a crash: the device had acknowledged it and not answered yet."""
 
 
 @attrs.frozen(slots=True)

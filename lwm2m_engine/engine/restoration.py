@@ -60,7 +60,7 @@ def _repeatable(record: DeviceRecord, turn: Turn) -> list[Waiting]:
     kept = []
     for waiting in record.outbox:
         request = waiting.request
-        if waiting.in_flight and isinstance(request, outbox.NOT_REPEATABLE):
+        if (waiting.in_flight or waiting.sent) and isinstance(request, outbox.NOT_REPEATABLE):
             turn.tell(
                 Failed(
                     record.endpoint,

@@ -9,6 +9,7 @@ from lwm2m_engine import Catalog, Entry, PluginManager
 from lwm2m_engine.coap import CoapReply, Code
 from lwm2m_engine.engine import Hooks
 from lwm2m_engine.engine.events import (
+    Answered,
     Asleep,
     Awake,
     Failed,
@@ -464,3 +465,18 @@ def test_a_long_request_tells_how_far_it_is_and_keeps_the_device_awake(world):
     world.answer(OK)
     assert world.engine.presence("dev1").transferred is None
     assert world.engine.progressed(exchange, 2048, 3000, world.now).events == ()
+
+
+def test_what_is_acknowledged_and_not_answered_is_told_so_that_a_restart_knows(world):
+    world.register()
+    world.ask("GET /3", id=7)
+    exchange = world.wire[0].exchange
+    world.take(world.engine.acknowledged(exchange, world.now))
+    assert [(event.message, event.answered) for event in world.told(Sent)] == [(7, False)]
+    assert world.told(Answered) == []
+    world.answer(world.content({"/3/0/9": 72}, "/3"))
+    assert [event.message for event in world.told(Answered)] == [7]
+    world.ask("GET /3", id=8)
+    world.answer(world.content({"/3/0/9": 72}, "/3"))
+    assert [event.message for event in world.told(Answered)] == [7]
+    assert [(event.message, event.answered) for event in world.told(Sent)] == [(7, False), (8, True)]

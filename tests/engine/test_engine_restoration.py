@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lwm2m_engine.coap import CoapReply, Code
 from lwm2m_engine.engine import DeviceRecord, Waiting
-from lwm2m_engine.engine.events import Expired, Failed, Observed, Received, Registered
+from lwm2m_engine.engine.events import Answered, Expired, Failed, Observed, Received, Registered, Sent
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.messages import parse
 
@@ -100,3 +100,19 @@ def test_automatic_reads_that_were_not_answered_are_repeated(world, make_world):
     reborn = make_world(table=table)
     reborn.take(reborn.engine.restore([DeviceRecord("dev1", kept, liveness)], reborn.now))
     assert [one.request.path for one in reborn.wire] == [("6", "0")]
+
+
+def test_what_was_acknowledged_but_not_answered_is_asked_again_and_has_left_the_outbox_before(
+    world, make_world
+):
+    world.register()
+    outbox = (waiting(world, "POST /3/0/4", 1, sent=True), waiting(world, "GET /3", 2, sent=True))
+    reborn = make_world()
+    reborn.take(reborn.engine.restore([record(world, outbox=outbox)], reborn.now))
+    assert [(event.message, event.reason) for event in reborn.told(Failed)] == [(1, "unknown-outcome")]
+    assert [one.request.path for one in reborn.wire] == [("3",)]
+    reborn.answer(world.content({"/3/0/9": 71}, "/3"))
+    assert [event.message for event in reborn.told(Received)] == [2]
+    assert [event.message for event in reborn.told(Answered)] == [2]
+    assert reborn.told(Sent) == []
+    assert reborn.engine.presence("dev1").waiting == 0
