@@ -16,7 +16,6 @@ Objlnk                    ``ObjLink``
 
 from __future__ import annotations
 
-import base64
 import binascii
 import math
 from enum import Enum
@@ -142,7 +141,7 @@ def to_text(value: Value) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
+        return binascii.b2a_base64(value, newline=False).decode("ascii")
     return str(value)
 
 
