@@ -6,7 +6,7 @@ import pytest
 
 from lwm2m_engine.errors import DDFError
 from lwm2m_engine.model import bundle, ddf
-from lwm2m_engine.model.sources import bundled_directory
+from lwm2m_engine.model.sources import bundled_directory, read_file
 
 FILES = sorted(bundled_directory().glob("*.xml"))
 
@@ -63,3 +63,25 @@ def test_a_part_of_a_file_is_none() -> None:
 def test_no_text_at_all() -> None:
     assert bundle.read(b"\xff", "") is None
     assert bundle.read(b"", "") is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<Name>Manufacturer<", "<Name>A &quot;B&quot;<"),
+        ('<Item ID="1">', '<Item ID="0">'),
+        ('<Item ID="1">', '<Item ID="99">'),
+        ("<Name>Manufacturer<", "<Name> <"),
+        ("<Operations>R<", "<Operations>X<"),
+    ],
+)
+def test_other_content_is_left_to_the_other(old: str, new: str) -> None:
+    text = (bundled_directory() / "3_1_0.xml").read_text("utf-8")
+    assert old in text
+    assert bundle.read(text.replace(old, new, 1).encode(), "") is None
+
+
+def test_a_file_that_vanished_is_a_problem(tmp_path) -> None:
+    (problem,) = read_file(str(tmp_path / "gone.xml"), size=3).problems
+    assert problem.refused
+    assert problem.reason == "No such file or directory"

@@ -166,3 +166,33 @@ def test_vectors_both_ways(catalog: Catalog) -> None:
             short = outcome(decode, payload, file["format"], at=at, types=catalog.types)
             long = outcome(decode, payload, file["format"], at=at, types=lambda path: catalog.types(path))
             assert short == long, row["id"]
+
+
+def test_more_than_what_is_kept() -> None:
+    """What is worked out once is not kept for ever more paths, lengths and integers."""
+    at = Path("/1024/0")
+    many = [Entry(Path((1024, 0, 6, member)), member * 70_000) for member in range(300)]
+    numbers = [Entry(Path("/1024/0/1"), value) for value in range(5000)]
+    for content_format in MANY:
+        payload = encode(many, content_format, at=at, types=LOOKUP)
+        assert decode(payload, content_format, at=at, types=LOOKUP) == many
+        same_both_ways(payload, content_format, at)
+    for entry in numbers:
+        payload = encode([entry, Entry(Path("/1024/0/0"), "")], ContentFormat.LWM2M_CBOR, at=at, types=LOOKUP)
+        assert decode(payload, ContentFormat.LWM2M_CBOR, at=at, types=LOOKUP)[0] == entry
+
+
+@pytest.mark.parametrize("text", ["a1820365a0", "a11a000100008000", "a182031a0001000000", "a18203190000a0"])
+def test_ids_out_of_range_are_refused_both_ways(text: str) -> None:
+    for at in PLACES:
+        same_both_ways(bytes.fromhex(text), ContentFormat.LWM2M_CBOR, at)
+    tree = {(1024, 70_000): {1: 1}}
+    same_both_ways(cbor2.dumps(tree), ContentFormat.LWM2M_CBOR, Path("/1024"))
+    same_both_ways(cbor2.dumps({(1024, 65535): {1: 1}}), ContentFormat.LWM2M_CBOR, Path("/"))
+
+
+def test_a_multiple_resource_alone_shares_the_key_of_its_instance() -> None:
+    entries = [Entry(Path("/1024/0/6/1"), 1), Entry(Path("/1024/0/6/2"), 2)]
+    payload = encode(entries, ContentFormat.LWM2M_CBOR, at=Path("/1024/0"), types=LOOKUP)
+    assert cbor2.loads(payload) == {(1024, 0, 6): {1: 1, 2: 2}}
+    assert payload == encode(entries, ContentFormat.LWM2M_CBOR, at=Path("/1024/0"), types=long_way)
