@@ -121,7 +121,8 @@ class Device:
         assert answer.code == Code.CREATED, answer
         self._location = "/".join(value.decode() for kind, value in answer.options if kind == LOCATION_PATH)
 
-    async def update(self, until: float, pause: float) -> None:
+    async def update(self, until: float, pause: float, after: float = 0.0) -> None:
+        await asyncio.sleep(after)
         while time.monotonic() < until:
             await self._update()
             await asyncio.sleep(pause)
@@ -170,7 +171,11 @@ async def measure(server: Server, options: argparse.Namespace, directory: Path) 
     before, resident = server.resident, [server.resident]
     with flooding(server, options, directory) as flood:
         end = time.monotonic() + options.seconds
-        updating = [asyncio.create_task(device.update(end, options.pause)) for device in devices]
+        starts = [options.pause * number / len(devices) for number in range(len(devices))]
+        updating = [
+            asyncio.create_task(device.update(end, options.pause, after))
+            for device, after in zip(devices, starts, strict=True)
+        ]
         while time.monotonic() < end:
             resident.append(server.resident)
             await asyncio.sleep(0.2)
@@ -207,7 +212,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--addresses", type=int, default=1000)
     parser.add_argument("--devices", type=int, default=50, help="registered before")
-    parser.add_argument("--pause", type=float, default=0.5, help="seconds between two Updates of a device")
+    parser.add_argument("--pause", type=float, default=5.0, help="seconds between two Updates of a device")
     parser.add_argument("--unknown", choices=("reject", "create"), default="reject")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

@@ -16,7 +16,7 @@ FLOOD = Path(__file__).parent / "flood.py"
 @pytest.mark.skipif(sys.platform != "linux", reason="source addresses are set as on Linux")
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 def test_a_flood_of_registrations_keeps_no_device_from_updating(tmp_path):
-    command = [sys.executable, FLOOD, "--seconds", "2", "--devices", "10", "--json"]
+    command = [sys.executable, FLOOD, "--seconds", "2", "--devices", "20", "--pause", "1", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
