@@ -34,7 +34,7 @@ def of(device: Device) -> Presence:
         device.registration is not None,
         awake,
         device.awake_until,
-        len(device.outbox),
+        sum(not waiting.sent for waiting in device.outbox),
         device.exchange is not None,
         device.exchange.transferred if device.exchange is not None else None,
     )

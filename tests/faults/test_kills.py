@@ -16,7 +16,6 @@ import random
 from collections.abc import Awaitable, Callable
 
 import attrs
-import pytest
 
 from lwm2m_engine.coap import Code
 from lwm2m_server.coap.blocks import Block
@@ -218,9 +217,6 @@ async def test_every_state_of_the_outbox(serve, connect):
     assert await kill_in(STATES, server, connect) == expected(STATES)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the ledger does not know that a message in sent-msg has no answer yet"
-)
 async def test_acknowledged_but_not_answered(serve, connect):
     states = {
         "a Read": State(READ, acknowledged, ["GET"], VALUE),

@@ -20,7 +20,16 @@ from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.onem2m.tree import COMMUNICATION
 from lwm2m_server.settings import MessageSettings
 from lwm2m_server.store.ids import SECOND, Ids, NodeIds
-from lwm2m_server.store.protocols import Device, DeviceRef, Inventory, Message, Reader, Tenant, Transaction
+from lwm2m_server.store.protocols import (
+    Device,
+    DeviceRef,
+    Inventory,
+    Message,
+    Reader,
+    Tenant,
+    Transaction,
+    Unanswered,
+)
 
 Write = Callable[[Transaction], object]
 
@@ -60,10 +69,9 @@ class Nodes:
 
     def record(self, device: Device, endpoint: str, engine: Engine) -> DeviceRecord:
         """What the engine must know of a device to go on."""
-        messages = self._reader.messages(NodeIds(device.node).outgoing)
-        waiting, lost = _waiting(messages, engine.view(device.registration))
-        for message, reason in lost:
-            _log.error("a waiting message cannot be read any more", message=message.id, reason=reason)
+        waiting, lost = self._waiting(device, engine)
+        for id, reason in lost:
+            _log.error("a waiting message cannot be read any more", message=id, reason=reason)
         return _record(device, endpoint, self._reader.observations(device.node), waiting)
 
     def everything(
@@ -71,10 +79,10 @@ class Nodes:
     ) -> Iterator[tuple[Device, DeviceRecord, Sequence[Event]]]:
         """Every device that has a registration or messages, and what its engine must know of it; with
         the end of messages that cannot be read any more."""
-        queues = self._reader.queues()
+        queues, awaiting = self._reader.queues(), self._reader.awaiting()
         for device, observations in self._reader.everything():
-            outgoing = NodeIds(device.node).outgoing
-            if device.registration is None and outgoing not in queues:
+            has_messages = NodeIds(device.node).outgoing in queues or device.node in awaiting
+            if device.registration is None and not has_messages:
                 continue
             engine = engines.get(device.tenant)
             if engine is None:
@@ -83,13 +91,29 @@ class Nodes:
             endpoint = key_of(device)
             waiting: tuple[Waiting, ...] = ()
             ended: Sequence[Event] = ()
-            if outgoing in queues:
-                messages = self._reader.messages(outgoing)
-                waiting, lost = _waiting(messages, engine.view(device.registration))
-                ended = [
-                    Failed(endpoint, now, message.id, "", ROOT, "refused", reason) for message, reason in lost
-                ]
+            if has_messages:
+                waiting, lost = self._waiting(device, engine)
+                ended = [Failed(endpoint, now, id, "", ROOT, "refused", reason) for id, reason in lost]
             yield device, _record(device, endpoint, observations, waiting), ended
+
+    def _waiting(self, device: Device, engine: Engine) -> tuple[tuple[Waiting, ...], list[tuple[int, str]]]:
+        """What the device has and did not answer, then what is still to be sent; and the ids of messages
+        that cannot be read any more, with the reason."""
+        models = engine.view(device.registration)
+        waiting, lost = [], []
+        messages: list[Message | Unanswered] = [*self._reader.unanswered(device.node)]
+        messages += self._reader.messages(NodeIds(device.node).outgoing)
+        for message in messages:
+            try:
+                request = _request(message, models)
+            except RequestError as error:
+                lost.append((message.id, error.reason))
+                continue
+            is_sent = isinstance(message, Unanswered)
+            in_flight = not isinstance(message, Unanswered) and message.in_flight
+            queued_at = message.id / SECOND
+            waiting.append(Waiting(message.id, request, queued_at, message.deadline, in_flight, is_sent))
+        return tuple(waiting), lost
 
     def outgoing_is_full(self, node: int) -> bool:
         """Whether no more messages may wait for the device."""
@@ -126,23 +150,7 @@ def _record(
     )
 
 
-def _waiting(
-    messages: Iterable[Message], models: ModelView
-) -> tuple[tuple[Waiting, ...], list[tuple[Message, str]]]:
-    """The requests in messages, and the messages that cannot be read any more, with the reason."""
-    waiting, lost = [], []
-    for message in messages:
-        try:
-            request = _request(message, models)
-        except RequestError as error:
-            lost.append((message, error.reason))
-        else:
-            queued_at = message.id / SECOND
-            waiting.append(Waiting(message.id, request, queued_at, message.deadline, message.in_flight))
-    return tuple(waiting), lost
-
-
-def _request(message: Message, models: ModelView) -> Request:
+def _request(message: Message | Unanswered, models: ModelView) -> Request:
     """A message was valid when it was posted; if the models have changed, the device decides."""
     try:
         return request_of(message.content, message.content_info, models)

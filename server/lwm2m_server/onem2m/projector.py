@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import structlog
 
 from lwm2m_engine.engine.events import (
+    Answered,
     Asleep,
     Awake,
     Deregistered,
@@ -134,6 +135,8 @@ class Projector:
         refusal = self._refusal(device, event.at, SENT)
 
         def move(write: Transaction) -> None:
+            if not event.answered:
+                write.await_answer(device.node, event.message)
             try:
                 write.move_message(event.message, sent, id, uuid_name(id))
             except ContainerFull as error:
@@ -142,11 +145,19 @@ class Projector:
 
         return move
 
+    def _answered(self, event: Answered, device: DeviceRef) -> Write:
+        return lambda write: write.end_awaiting(event.message)
+
     def _failed(self, event: Failed, device: DeviceRef) -> Write:
         request_id = self._request_id(event.message)
         body = content.failed(event, device.name, request_id, reason=event.reason, detail=event.detail)
         problem = self._add(device, event.at, ERRORS, body)
-        return _all(lambda write: write.remove_message(event.message), problem)
+
+        def remove(write: Transaction) -> None:
+            write.remove_message(event.message)
+            write.end_awaiting(event.message)
+
+        return _all(remove, problem)
 
     # --- observations and managed resources ----------------------------------------------------------
 
@@ -248,6 +259,7 @@ _PLANS: Mapping[type, Callable[[Projector, Any, DeviceRef], Write | None]] = {
     Started: Projector._started,
     Held: Projector._held,
     Sent: Projector._sent,
+    Answered: Projector._answered,
     Failed: Projector._failed,
     Observed: Projector._observed,
     ObservationEnded: Projector._observation_ended,

@@ -85,6 +85,18 @@ class Message:
 
 
 @attrs.frozen(slots=True)
+class Unanswered:
+    """A message that a device has acknowledged and not answered."""
+
+    id: int
+    """The one it was posted under."""
+    content: str
+    content_info: str | None
+    deadline: float | None
+    """Seconds since 1970: when it is given up."""
+
+
+@attrs.frozen(slots=True)
 class DeviceRef:
     """The node an Endpoint Client Name stands for."""
 
@@ -237,6 +249,14 @@ class Reader(Protocol):
         """The containers that never evict and have messages."""
         ...
 
+    def unanswered(self, node: int) -> Sequence[Unanswered]:
+        """What the device has acknowledged and not answered, oldest first."""
+        ...
+
+    def awaiting(self) -> Collection[int]:
+        """The nodes that have some of it."""
+        ...
+
 
 class Transaction(Reader, Protocol):
     """Writes, inside one commit. Every method is O(1) or O(log n) in what is stored."""
@@ -275,6 +295,14 @@ class Transaction(Reader, Protocol):
         ...
 
     def mark_in_flight(self, id: int, in_flight: bool) -> None: ...
+    def await_answer(self, node: int, id: int) -> None:
+        """A message is about to leave ``outgoing-msg``, and the device will answer it later."""
+        ...
+
+    def end_awaiting(self, id: int) -> None:
+        """It has answered, or never will."""
+        ...
+
     def bind_endpoint(self, node: int, endpoint: str) -> None:
         """Raises ``Conflict``, ``Gone``."""
         ...

@@ -20,7 +20,7 @@ from lwm2m_server.store.documents import (
     registration_from_json,
 )
 from lwm2m_server.store.ids import id_of_name, uuid_name
-from lwm2m_server.store.protocols import Counters, Device, Message, Resource
+from lwm2m_server.store.protocols import Counters, Device, Message, Resource, Unanswered
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -204,6 +204,15 @@ class LedgerReader:
     def queues(self) -> set[int]:
         rows = self._execute("SELECT id FROM container WHERE evict = 0 AND cni > 0")
         return {id for (id,) in rows.fetchall()}
+
+    def unanswered(self, node: int) -> Sequence[Unanswered]:
+        rows = self._execute(
+            "SELECT message, content, cnf, deadline FROM unanswered WHERE node = ? ORDER BY message", (node,)
+        )
+        return [Unanswered(*row) for row in rows.fetchall()]
+
+    def awaiting(self) -> set[int]:
+        return {node for (node,) in self._execute("SELECT node FROM unanswered").fetchall()}
 
     def _device(self, condition: str, *arguments: object) -> Device | None:
         row = self._execute(f"{_DEVICE} WHERE {condition}", arguments).fetchone()

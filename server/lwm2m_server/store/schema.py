@@ -87,10 +87,19 @@ DROP INDEX message_container;
 CREATE TABLE evicted (number INTEGER PRIMARY KEY, ids BLOB NOT NULL);
 """
 
+# What a device has acknowledged and not answered: in ``sent-msg`` for whoever looks, and here by the id it
+# was posted under, until the answer comes.
+_VERSION_5 = """
+CREATE TABLE unanswered (
+    message INTEGER PRIMARY KEY, node INTEGER NOT NULL, content TEXT NOT NULL, cnf TEXT, deadline REAL
+);
+CREATE INDEX unanswered_node ON unanswered (node);
+"""
+
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN
     (SELECT announcement FROM device WHERE announcement IS NOT NULL)"""
 
-STEPS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+STEPS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 """``STEPS[n]`` turns version n into n + 1; an empty file has version 0. Append, never edit."""
 
 

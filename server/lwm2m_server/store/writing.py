@@ -38,6 +38,7 @@ _DELETE_DEVICE = (
     "DELETE FROM liveness WHERE node = ?",
     "DELETE FROM inputs WHERE node = ?",
     "DELETE FROM observation WHERE node = ?",
+    "DELETE FROM unanswered WHERE node = ?",
 )
 
 _UNREGISTER = "UPDATE device SET registration = NULL, announcement = NULL"
@@ -147,6 +148,16 @@ class LedgerTransaction(ContainerWriter):
             elif type == NODE:
                 for statement in _DELETE_DEVICE:
                     self._execute(statement, (child,))
+
+    def await_answer(self, node: int, id: int) -> None:
+        self._execute(
+            """INSERT OR REPLACE INTO unanswered SELECT id, ?, content, cnf, deadline FROM message
+            WHERE id = ?""",
+            (node, id),
+        )
+
+    def end_awaiting(self, id: int) -> None:
+        self._execute("DELETE FROM unanswered WHERE message = ?", (id,))
 
     # --- devices -------------------------------------------------------------------------------------
 
