@@ -79,7 +79,8 @@ def read(payload: bytes, tree: Mapping[Any, Any], scope: Scope) -> list[Entry] |
 
 
 def _instances(id_: object, node: object) -> list[tuple[tuple[Any, Any], Any]]:
-    if node.__class__ is not dict:
+    # In an empty map, nothing would be asked about the id.
+    if node.__class__ is not dict or not node:
         raise LookupError
     return [((id_, more), inner) for more, inner in node.items()]
 

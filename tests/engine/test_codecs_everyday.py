@@ -182,7 +182,16 @@ def test_more_than_what_is_kept() -> None:
         assert decode(payload, ContentFormat.LWM2M_CBOR, at=at, types=LOOKUP)[0] == entry
 
 
-@pytest.mark.parametrize("text", ["a1820365a0", "a11a000100008000", "a182031a0001000000", "a18203190000a0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bf0dbf181abf01182a0215ffff2ebfffff",
+        "a1820365a0",
+        "a11a000100008000",
+        "a182031a0001000000",
+        "a18203190000a0",
+    ],
+)
 def test_ids_out_of_range_are_refused_both_ways(text: str) -> None:
     for at in PLACES:
         same_both_ways(bytes.fromhex(text), ContentFormat.LWM2M_CBOR, at)
