@@ -56,8 +56,9 @@ class Transport(Protocol):
 class Projection(Protocol):
     """Facts as writes, and rows back as what the engine knew. Belongs to the oneM2M tree above."""
 
-    def plan(self, event: Event, device: DeviceRef, models: ModelView) -> Write | None:
-        """What an event changes in the ledger."""
+    @property
+    def plan(self) -> Callable[[Event, DeviceRef, Callable[[str], ModelView]], Write | None]:
+        """What an event changes in the ledger, told the event, its device, and whom to ask for models."""
         ...
 
     def admit(self, tenant: str, endpoint: str) -> tuple[DeviceRef, Write]:
@@ -362,7 +363,8 @@ class Hub:
 
     def _plan(self, tenant: str, step: Step) -> list[Write]:
         writes = []
-        engine, plan, known = self._engines[tenant], self._projection.plan, self._directory.get
+        plan, models = self._projection.plan, self._engines[tenant].models
+        known = self._directory.get
         for event in step.events:
             endpoint = event.endpoint
             ref = known(endpoint)
@@ -370,7 +372,7 @@ class Hub:
                 ref, write = self._projection.admit(tenant, endpoint)
                 self._directory.add(ref)
                 writes.append(write)
-            planned = plan(event, ref, engine.models(endpoint))
+            planned = plan(event, ref, models)
             if planned is not None:
                 writes.append(planned)
         return writes

@@ -72,7 +72,7 @@ class World:
 
     def tell(self, *events):
         for event in events:
-            write = self.projector.plan(event, self.device, self.catalog)
+            write = self.projector.plan(event, self.device, lambda endpoint: self.catalog)
             assert write is not None
             self.ledger.run(write)
 
@@ -273,7 +273,7 @@ def test_observations_come_and_go(world):
     world.tell(registered(), Observed(ENDPOINT, AT, OBSERVATION))
     assert list(world.ledger.reader.observations(world.device.node)) == [OBSERVATION]
     ended = ObservationEnded(ENDPOINT, AT, OBSERVATION, "registration")
-    assert world.projector.plan(ended, world.device, world.catalog) is None
+    assert world.projector.plan(ended, world.device, lambda endpoint: world.catalog) is None
     assert list(world.ledger.reader.observations(world.device.node)) == [OBSERVATION]
     suspended = attrs.evolve(OBSERVATION, registration="")
     world.tell(ObservationEnded(ENDPOINT, AT, suspended, "suspended"))
@@ -381,11 +381,11 @@ def test_containers_evict_the_oldest(world):
 
 def test_a_queued_message_is_stored_by_whoever_submits_it(world):
     event = Queued(ENDPOINT, AT, Waiting(5, Read(Path("/3")), AT, None))
-    assert world.projector.plan(event, world.device, world.catalog) is None
+    assert world.projector.plan(event, world.device, lambda endpoint: world.catalog) is None
 
 
 def test_facts_about_a_node_that_is_gone_are_refused(world):
-    write = world.projector.plan(registered(), world.device, world.catalog)
+    write = world.projector.plan(registered(), world.device, lambda endpoint: world.catalog)
     world.ledger.run(lambda transaction: transaction.remove(world.device.node))
     with pytest.raises(Gone):
         world.ledger.run(write)

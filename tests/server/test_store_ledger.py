@@ -637,6 +637,35 @@ def test_a_commit_made_when_told_of_the_failure_counts(path, power_safe):
     ledger.close()
 
 
+class Faulty(Breaking):
+    """Raises at a COMMIT what only a fault of this program could."""
+
+    def execute(self, sql, *arguments):
+        if sql == "COMMIT" and Faulty.faults:
+            Faulty.faults -= 1
+            raise AttributeError("no such thing")
+        return super().execute(sql, *arguments)
+
+    faults = 0
+
+
+def test_a_fault_of_our_own_leaves_nobody_waiting_and_the_next_commit_counts(path, power_safe):
+    def connect(file):
+        return sqlite3.connect(file, isolation_level=None, check_same_thread=False, factory=Faulty)
+
+    ledger = SqliteLedger(path, power_safe=power_safe, connect=connect)
+
+    async def main():
+        Faulty.faults = 1
+        with pytest.raises(CommitFailed, match="no such thing"):
+            await asyncio.wait_for(ledger.commit(lambda tx: tx.put(container())), 5)
+        await asyncio.wait_for(ledger.commit(lambda tx: tx.put(container())), 5)
+
+    asyncio.run(main())
+    assert ledger.reader.resource(BOX) is not None
+    ledger.close()
+
+
 def test_without_a_loop_a_failed_commit_fails_alone(path, power_safe):
     ledger = SqliteLedger(path, power_safe=power_safe, connect=breaking)
     Breaking.failures = 1

@@ -45,14 +45,11 @@ class Nodes:
     def __init__(
         self, projector: Projector, inventory: Inventory, reader: Reader, ids: Ids, limits: MessageSettings
     ) -> None:
-        self._projector, self._inventory, self._reader = projector, inventory, reader
+        self.plan = projector.plan
+        self._inventory, self._reader = inventory, reader
         self._ids, self._limits = ids, limits
         self._admitted: set[tuple[int, str]] = set()
         """CSEBase and name of nodes that may not be stored yet."""
-
-    def plan(self, event: Event, device: DeviceRef, models: ModelView) -> Write | None:
-        """What an event changes in the ledger."""
-        return self._projector.plan(event, device, models)
 
     def admit(self, tenant: str, endpoint: str) -> tuple[DeviceRef, Write]:
         """A node for an endpoint name nobody knew, named after it."""

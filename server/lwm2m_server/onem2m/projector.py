@@ -60,15 +60,16 @@ class Projector:
         self._logged: dict[int, float] = {}
         """When an Update of a node last left a line, if no other line about its life came after it."""
 
-    def plan(self, event: Event, device: DeviceRef, models: ModelView) -> Write | None:
-        """The write an event asks for; ``None`` if there is nothing to keep.
+    def plan(self, event: Event, device: DeviceRef, models: Callable[[str], ModelView]) -> Write | None:
+        """The write an event asks for; ``None`` if there is nothing to keep. ``models`` gives those of an
+        endpoint.
 
         The write raises ``Gone`` for a node removed meanwhile, ``Conflict`` for an endpoint name that
         another node has.
         """
-        if isinstance(event, Received):
-            return self._received(event, device, models)
-        plan = _PLANS.get(type(event))
+        if event.__class__ is Received:
+            return self._received(event, device, models(event.endpoint))
+        plan = _PLANS.get(event.__class__)
         return plan(self, event, device) if plan is not None else None
 
     # --- registration --------------------------------------------------------------------------------

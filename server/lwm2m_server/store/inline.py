@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Callable
 
 from lwm2m_server.store.checkpoints import Checkpoints
-from lwm2m_server.store.transactions import BATCH, Job, Transactions, refuse, tell
+from lwm2m_server.store.transactions import BATCH, Job, Transactions, log_failure, refuse, tell
 
 PATIENCE = 0.005
 """Seconds of writing after which the loop gets a turn for other things."""
@@ -77,10 +76,11 @@ class InlineWriter:
         jobs = self._jobs[:BATCH]
         try:
             count = self._transactions.write(jobs, PATIENCE)
-        except sqlite3.Error as error:
-            # Whoever commits has already built on what it committed: all that waits falls with it.
+        except Exception as error:  # noqa: BLE001 - a fault of ours, too
+            # Whoever commits has already built on what it committed: all that waits falls with it. And
+            # whatever it is, nobody may wait for ever.
             jobs, self._jobs = self._jobs, []
-            log.error("ledger: %d operations are not stored: %s", len(jobs), error)
+            log_failure(len(jobs), error)
             refuse(jobs, error)
             return jobs, True
         self._checkpoints.wrote(self._transactions.changes)

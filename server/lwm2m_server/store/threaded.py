@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 from lwm2m_server.store.checkpoints import Checkpoints
-from lwm2m_server.store.transactions import BATCH, Job, Transactions, refuse, tell
+from lwm2m_server.store.transactions import BATCH, Job, Transactions, log_failure, refuse, tell
 
 log = logging.getLogger(__name__)
 
@@ -93,14 +92,15 @@ class ThreadedWriter:
     def _write(self, jobs: list[Job]) -> bool:
         """One transaction of the jobs whose generation has not failed yet; True if it fails now."""
         valid = [job for job in jobs if job.generation > self._failed_generation]
-        failure: sqlite3.Error | None = None
+        failure: Exception | None = None
         if valid:
             try:
                 with self._transactions.lock:
                     self._transactions.write(valid)
                 self._checkpoints.wrote(self._transactions.changes)
-            except sqlite3.Error as error:
-                log.error("ledger: %d operations are not stored: %s", len(valid), error)
+            except Exception as error:  # noqa: BLE001 - a fault of ours, too
+                # Whatever it is, nobody may wait for ever, and the thread goes on.
+                log_failure(len(valid), error)
                 failure, self._failed_generation = error, valid[0].generation
         refuse(
             [job for job in jobs if job.generation <= self._failed_generation],

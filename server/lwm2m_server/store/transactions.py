@@ -48,6 +48,12 @@ def tell(jobs: Iterable[Job]) -> None:
             tell(rest)
 
 
+def log_failure(operations: int, error: Exception) -> None:
+    """A full disk is no surprise; anything but the database's own errors is a fault of this program."""
+    is_surprise = not isinstance(error, sqlite3.Error)
+    log.error("ledger: %d operations are not stored: %s", operations, error, exc_info=is_surprise)
+
+
 def refuse(jobs: Sequence[Job], reason: object) -> None:
     """Nothing of these is stored."""
     for job in jobs:
