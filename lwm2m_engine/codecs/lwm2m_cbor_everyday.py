@@ -36,7 +36,7 @@ class _Places(dict[int | tuple[int, int], Place]):
 
     def __missing__(self, key: int | tuple[int, int]) -> Place:
         ids = (*self._parent, *key) if isinstance(key, tuple) else (*self._parent, key)
-        if not 3 <= len(ids) <= 4 or not all(0 <= id_ <= MAX_ID for id_ in ids):
+        if not len(self._parent) < len(ids) <= 4 or not all(0 <= id_ <= MAX_ID for id_ in ids):
             raise LookupError
         path = children(ids[:-1])[ids[-1]]
         type_ = self._types.get(path[2])
