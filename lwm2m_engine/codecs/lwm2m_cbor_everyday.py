@@ -51,9 +51,9 @@ class _Places(dict[int | tuple[int, int], Place]):
 _places = lru_cache(maxsize=1024)(_Places)
 
 
-_suspicious = re.compile(rb"[\x1b\x3b\xc2\xc3\xf4\xf5\xf9-\xfb]").search
-"""Finds the first byte of an integer of more than 32 bits, of a float or a Boolean (which to a dict may be
-the same as an integer), or what looks like it."""
+_suspicious = re.compile(rb"[\x1b\x3b\xc0-\xfe]").search
+"""Finds the first byte of an integer of more than 32 bits, of a tag, a float or a simple value (which to a
+dict may be the same as an integer), or what looks like it."""
 
 
 def read(payload: bytes, tree: Mapping[Any, Any], scope: Scope) -> list[Entry] | None:

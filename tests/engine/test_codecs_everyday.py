@@ -186,6 +186,8 @@ def test_more_than_what_is_kept() -> None:
     "text",
     [
         "bf0dbf181abf01182a0215ffff2ebfffff",
+        "a18219040000a106a280000100",
+        "a1820300a1ed09",
         "a1820365a0",
         "a11a000100008000",
         "a182031a0001000000",
