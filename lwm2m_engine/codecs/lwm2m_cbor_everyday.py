@@ -51,9 +51,9 @@ class _Places(dict[int | tuple[int, int], Place]):
 _places = lru_cache(maxsize=1024)(_Places)
 
 
-_suspicious = re.compile(rb"[\x1b\x3b\xc0-\xfe]").search
-"""Finds the first byte of an integer of more than 32 bits, of a tag, a float or a simple value (which to a
-dict may be the same as an integer), or what looks like it."""
+_suspicious = re.compile(rb"[\x1b\x3b\xc2-\xc4\xe0-\xfe]|\xd8[\x02-\x04]|[\xd9-\xdb]\x00").search
+"""Finds the first byte of an integer of more than 32 bits, of a tagged number, a float or a simple value
+(which to a dict may be the same as an integer), or what looks like it."""
 
 
 def read(payload: bytes, tree: Mapping[Any, Any], scope: Scope) -> list[Entry] | None:
