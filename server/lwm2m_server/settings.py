@@ -78,10 +78,12 @@ class MessageSettings:
     """Seconds a message waits for its device unless it says otherwise."""
     outgoing_mni: int = attrs.field(default=100, validator=gt(0))
     """Messages that may wait for one device; more are refused (RSC 5207)."""
+    outgoing_mbs: int = attrs.field(default=4_000_000, validator=gt(0))
+    """Bytes that may wait for one device, and bytes of sent messages that are kept: two firmware images."""
     mni: int = attrs.field(default=100, validator=gt(0))
     """Messages each of the other containers keeps; the oldest is evicted."""
     mbs: int = attrs.field(default=1_000_000, validator=gt(0))
-    """Bytes each container keeps."""
+    """Bytes each of the other containers keeps."""
 
 
 @attrs.frozen

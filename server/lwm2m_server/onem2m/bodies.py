@@ -8,7 +8,7 @@ import orjson
 
 from lwm2m_server.onem2m.errors import BadRequest
 
-MAX_BODY: Final = 1_000_000
+MAX_BODY: Final = 2_000_000
 """Bytes."""
 MAX_DEPTH: Final = 32
 """Objects and lists inside one another."""

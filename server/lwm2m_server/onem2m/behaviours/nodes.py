@@ -60,14 +60,15 @@ def provision_node(
         return make(id, ids.communication, name, CONTAINER, "m2m:cnt", limits)
 
     kept = {"cr": PLATFORM, "mni": limits.mni, "mbs": limits.mbs}
-    waiting = {"cr": PLATFORM, "mni": limits.outgoing_mni, "mbs": limits.mbs}
+    waiting = {"cr": PLATFORM, "mni": limits.outgoing_mni, "mbs": limits.outgoing_mbs}
+    sent = {"cr": PLATFORM, "mni": limits.mni, "mbs": limits.outgoing_mbs}
     return [
         make(ids.node, tenant.id, name, NODE, "m2m:nod", node),
         make(ids.credentials, ids.node, CREDENTIALS, MGMT_OBJ, "m2m:crds", {"dc": "cred", "mgd": 1029}),
         make(ids.device_info, ids.node, DEVICE_INFO, MGMT_OBJ, "m2m:dvi", {"mgd": 1007, "dlb": name}),
         make(ids.communication, communication, name, CONTAINER, "m2m:cnt", {"cr": PLATFORM}),
         container(ids.outgoing, OUTGOING, waiting),
-        container(ids.sent, SENT, kept),
+        container(ids.sent, SENT, sent),
         container(ids.received, RECEIVED, kept),
         container(ids.errors, ERRORS, kept),
         container(ids.logs, LOGS, kept),
