@@ -30,7 +30,7 @@ def decode(payload: bytes, scope: Scope) -> list[Entry]:
     tree = cbor.load(payload)
     if tree.__class__ is not dict:
         raise _no_map()
-    everyday = None if scope.root else lwm2m_cbor_everyday.read(payload, tree, scope)
+    everyday = None if scope.root else lwm2m_cbor_everyday.read(tree, scope)
     if everyday is not None:
         return everyday
     return _entries(_below_root(tree, scope), scope) or nothing(scope)

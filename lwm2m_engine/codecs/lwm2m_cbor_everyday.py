@@ -6,7 +6,6 @@ is tolerated or refused there. What they do give is what the long way would have
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -51,19 +50,15 @@ class _Places(dict[int | tuple[int, int], Place]):
 _places = lru_cache(maxsize=1024)(_Places)
 
 
-_suspicious = re.compile(rb"[\x1b\x3b\xc2-\xc4\xe0-\xfe]|\xd8[\x02-\x04]|[\xd9-\xdb]\x00").search
-"""Finds the first byte of an integer of more than 32 bits, of a tagged number, a float or a simple value
-(which to a dict may be the same as an integer), or what looks like it."""
-
-
-def read(payload: bytes, tree: Mapping[Any, Any], scope: Scope) -> list[Entry] | None:
-    """The entries of a payload without any text before its ids, which is loaded already."""
+def read(tree: Mapping[Any, Any], scope: Scope) -> list[Entry] | None:
+    """The entries of a loaded payload without any text before its ids."""
     at, types, strict, *_ = scope
     if types.__class__ is not TypeLookup or strict or len(at) > 2:
         return None
-    careful = _suspicious(payload) is not None
     paths: list[Path] = []
     values: list[Any] = []
+    # Keys of a map are different; one path can be there twice by way of an array of ids.
+    unique = len(tree) == 1
     try:
         for key, node in tree.items():
             # An Object Instance has one key, or two.
@@ -72,10 +67,12 @@ def read(payload: bytes, tree: Mapping[Any, Any], scope: Scope) -> list[Entry] |
                 places = _instance(ids, at, types.of)
                 if inner.__class__ is not dict:
                     return None
-                _read(inner, places, careful, paths.append, values.append)
+                unique = _read(inner, places, paths.append, values.append) and unique
     except (LookupError, TypeError, ValueRejected):
         return None
-    return together(paths, values) if paths and len(set(paths)) == len(paths) else None
+    if not paths or not (unique or len(set(paths)) == len(paths)):
+        return None
+    return together(paths, values)
 
 
 def _instances(id_: object, node: object) -> list[tuple[tuple[Any, Any], Any]]:
@@ -97,39 +94,39 @@ def _instance(ids: tuple[Any, ...], at: Path, of: Callable[[int], ObjectTypes]) 
 def _read(
     node: Mapping[Any, Any],
     places: _Places,
-    careful: bool,
     keep_path: Callable[[Path], None],
     keep_value: Callable[[Any], None],
-) -> None:
-    """What stands in an Object Instance or in a multiple Resource."""
+) -> bool:
+    """What stands in an Object Instance or in a multiple Resource. True if all its keys are ids."""
+    plain = True
     for key, value in node.items():
-        if careful and not _is_sound(key, value):
-            raise LookupError
+        # To a dict, True and 1.0 are 1.
+        if key.__class__ is not int:
+            if not _is_ids(key):
+                raise LookupError
+            plain = False
         path, wanted, type_, members = places[key]
-        if value.__class__ is not wanted:
-            if value.__class__ is dict:
+        class_ = value.__class__
+        if class_ is int and (value > _HIGHEST or value < _LOWEST):
+            raise LookupError
+        if class_ is not wanted:
+            if class_ is dict:
                 if members is None:
                     raise LookupError
-                _read(value, members, careful, keep_path, keep_value)
+                plain = _read(value, members, keep_path, keep_value) and plain
                 continue
             if value is not None:
                 value = coerce(value, type_)
         keep_path(path)
         keep_value(value)
-
-
-def _is_sound(key: object, value: object) -> bool:
-    """The key is made of integers, and an integer in the value has 64 bits."""
-    if value.__class__ is int and not _LOWEST <= value <= _HIGHEST:
-        return False
-    return key.__class__ is int or (key.__class__ is tuple and all(map(_is_int, key)))
+    return plain
 
 
 _LOWEST, _HIGHEST = INTEGER_RANGE
 
 
-def _is_int(key: object) -> bool:
-    return key.__class__ is int
+def _is_ids(key: object) -> bool:
+    return isinstance(key, tuple) and all(part.__class__ is int for part in key)
 
 
 # --- writing ------------------------------------------------------------------------------------------
