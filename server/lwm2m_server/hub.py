@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
-from lwm2m_engine.engine import Abort, DeviceRecord, Engine, Perform, Step
-from lwm2m_engine.engine.events import Event
+from lwm2m_engine.engine import Abort, Engine, Perform, Step
 from lwm2m_engine.engine.presence import Presence
 from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages.requests import Request
@@ -28,60 +27,21 @@ from lwm2m_server.bus import Bus
 from lwm2m_server.commits import Commits, Settled
 from lwm2m_server.directory import Directory, key_of
 from lwm2m_server.logs import Ration
+from lwm2m_server.outcomes import kept, refusal
+from lwm2m_server.ports import Projection, Transport, Write
 from lwm2m_server.store.protocols import (
     CommitFailed,
-    Conflict,
     ContainerFull,
     Device,
     DeviceRef,
-    Gone,
     Ledger,
     Transaction,
 )
 from lwm2m_server.tracing import Traces
 
 T = TypeVar("T")
-Write = Callable[[Transaction], object]
 
 _log = structlog.get_logger(__name__)
-
-
-class Transport(Protocol):
-    """What sends requests to devices."""
-
-    def perform(self, effect: Perform) -> None: ...
-    def abort(self, exchange: int) -> None: ...
-
-
-class Projection(Protocol):
-    """Facts as writes, and rows back as what the engine knew. Belongs to the oneM2M tree above."""
-
-    @property
-    def plan(self) -> Callable[[Event, DeviceRef, Callable[[str], ModelView]], Write | None]:
-        """What an event changes in the ledger, told the event, its device, and whom to ask for models."""
-        ...
-
-    def admit(self, tenant: str, endpoint: str) -> tuple[DeviceRef, Write]:
-        """A node for an endpoint name nobody knew."""
-        ...
-
-    def record(self, device: Device, endpoint: str, engine: Engine) -> DeviceRecord:
-        """What the engine must know of a device to go on."""
-        ...
-
-    def everything(
-        self, engines: Mapping[str, Engine], now: float
-    ) -> Iterable[tuple[Device, DeviceRecord, Sequence[Event]]]:
-        """Each device whose engine is to go on, and events of what cannot."""
-        ...
-
-    def waiting(self, node: int) -> int:
-        """How many messages wait for the device."""
-        ...
-
-    def outgoing_is_full(self, node: int) -> bool:
-        """Whether no more messages may wait for it."""
-        ...
 
 
 class Hub:
@@ -140,7 +100,7 @@ class Hub:
         """Send what waited when the server stopped, and start the clock."""
         for tenant, step in steps:
             if step.events or step.effects:
-                self._settle(tenant, step, _kept())
+                self._settle(tenant, step, kept())
         self._alarm.soon()
 
     async def close(self) -> None:
@@ -159,18 +119,18 @@ class Hub:
             tenant = self._tenant_of(request, peer)
             step = self._engines[tenant].receive(request, peer, self._clock())
         except (RequestError, CommitFailed) as error:
-            answer(_refusal(error))
+            answer(refusal(error))
             return
         reply = step.reply or CoapReply(Code.INTERNAL_SERVER_ERROR)
         if reply.code == Code.FORBIDDEN and request.path == ("rd",):
-            self._tell_refusal(request, peer, reply)
+            self._tellrefusal(request, peer, reply)
 
         def settled(_: object, error: BaseException | None) -> None:
-            answer(reply if error is None else _refusal(error))
+            answer(reply if error is None else refusal(error))
 
         self._settle(tenant, step, settled)
 
-    def _tell_refusal(self, request: CoapRequest, peer: Peer, reply: CoapReply) -> None:
+    def _tellrefusal(self, request: CoapRequest, peer: Peer, reply: CoapReply) -> None:
         left_out = self._refusals.take(self._clock())
         if left_out is not None:
             _log.warning(
@@ -207,28 +167,28 @@ class Hub:
             # unanswered, it will be repeated, perhaps after an Update from there.
             settled(None)
             return
-        self._settle(tenant, step, _kept(settled))
+        self._settle(tenant, step, kept(settled))
 
     def disconnected(self, peer: Peer) -> None:
         """The connection a device was heard over is closed."""
         for tenant, engine in self._engines.items():
             step = engine.disconnected(peer, self._clock())
             if step.events:
-                self._settle(tenant, step, _kept())
+                self._settle(tenant, step, kept())
 
     def acknowledged(self, exchange: int) -> None:
         if self.traces.active:
             self.traces.acknowledged(exchange)
         if exchange in self._exchanges:
             tenant, _ = self._exchanges[exchange]
-            self._settle(tenant, self._engines[tenant].acknowledged(exchange, self._clock()), _kept())
+            self._settle(tenant, self._engines[tenant].acknowledged(exchange, self._clock()), kept())
 
     def progressed(self, exchange: int, transferred: int, total: int) -> None:
         """A device acknowledged a block of a long request; numbers of bytes."""
         if exchange in self._exchanges:
             tenant, _ = self._exchanges[exchange]
             step = self._engines[tenant].progressed(exchange, transferred, total, self._clock())
-            self._settle(tenant, step, _kept())
+            self._settle(tenant, step, kept())
 
     def answered(
         self, exchange: int, reply: CoapReply, settled: Callable[[bool | None], None] | None = None
@@ -238,7 +198,7 @@ class Hub:
         if exchange in self._exchanges:
             tenant, _ = self._exchanges.pop(exchange)
             step = self._engines[tenant].answered(exchange, reply, self._clock())
-            self._settle(tenant, step, _kept(settled))
+            self._settle(tenant, step, kept(settled))
         elif settled is not None:
             settled(True)
 
@@ -247,7 +207,7 @@ class Hub:
             self.traces.failure(exchange, reason)
         if exchange in self._exchanges:
             tenant, _ = self._exchanges.pop(exchange)
-            self._settle(tenant, self._engines[tenant].failed(exchange, reason, self._clock()), _kept())
+            self._settle(tenant, self._engines[tenant].failed(exchange, reason, self._clock()), kept())
 
     def _observer_of(self, token: bytes) -> tuple[str, Engine] | None:
         for found in self._engines.items():
@@ -395,7 +355,7 @@ class Hub:
         if transport is None:
             # The device registered through a listener that was taken out of the settings.
             step = self._engines[tenant].failed(effect.exchange, "unreachable", self._clock())
-            self._settle(tenant, step, _kept())
+            self._settle(tenant, step, kept())
             return
         self._exchanges[effect.exchange] = (tenant, transport)
         if self.traces.active:
@@ -414,7 +374,7 @@ class Hub:
             step = engine.forget(key, self._clock())
             self._after(ref.tenant, Step(effects=step.effects))
         else:
-            self._settle(ref.tenant, self._load(engine, device, key=key, resume=False), _kept())
+            self._settle(ref.tenant, self._load(engine, device, key=key, resume=False), kept())
 
     # --- who is who ----------------------------------------------------------------------------------
 
@@ -473,36 +433,4 @@ class Hub:
         for tenant, engine in self._engines.items():
             step = engine.tick(self._clock())
             if step.events or step.effects:
-                self._settle(tenant, step, _kept())
-
-
-def _refusal(error: BaseException) -> CoapReply:
-    """What a device is answered when its request could not be kept."""
-    if isinstance(error, RequestError):
-        return CoapReply(error.code, error.reason.encode())
-    if isinstance(error, CommitFailed):
-        return CoapReply(Code.SERVICE_UNAVAILABLE)
-    if isinstance(error, Gone):
-        # Its node was deleted meanwhile, and the registration with it.
-        return CoapReply(Code.NOT_FOUND)
-    if isinstance(error, Conflict):
-        return CoapReply(Code.FORBIDDEN, str(error).encode())
-    _log.error("a request could not be kept", error=repr(error), exc_info=error)
-    return CoapReply(Code.INTERNAL_SERVER_ERROR)
-
-
-def _kept(tell: Callable[[bool | None], None] | None = None) -> Settled:
-    """For what no client waits for: tells whether it was kept, with ``None`` for no.
-
-    If not, the device is put back to before it: a request to it will be sent again.
-    """
-
-    def settled(_: object, error: BaseException | None) -> None:
-        if isinstance(error, (CommitFailed, Gone)):
-            _log.warning("what a device said could not be stored", reason=str(error))
-        elif error is not None:
-            _log.error("what a device said could not be stored", error=repr(error), exc_info=error)
-        if tell is not None:
-            tell(True if error is None else None)
-
-    return settled
+                self._settle(tenant, step, kept())

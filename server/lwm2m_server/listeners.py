@@ -14,7 +14,8 @@ from lwm2m_server.coap.gateway import Gateway
 from lwm2m_server.coap.stock import StockGateway
 from lwm2m_server.coap.tcp import TcpGateway
 from lwm2m_server.coap.timing import Timing
-from lwm2m_server.hub import Hub, Transport
+from lwm2m_server.hub import Hub
+from lwm2m_server.ports import Transport
 from lwm2m_server.settings import Address, Settings
 
 

@@ -1,0 +1,51 @@
+"""What the hub needs of the world around it: transports to devices, and the tree its facts are shown in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+from lwm2m_engine.engine import DeviceRecord, Engine, Perform
+from lwm2m_engine.engine.events import Event
+from lwm2m_engine.model.catalog import ModelView
+from lwm2m_server.store.protocols import Device, DeviceRef, Transaction
+
+Write: TypeAlias = Callable[[Transaction], object]
+
+
+class Transport(Protocol):
+    """What sends requests to devices."""
+
+    def perform(self, effect: Perform) -> None: ...
+    def abort(self, exchange: int) -> None: ...
+
+
+class Projection(Protocol):
+    """Facts as writes, and rows back as what the engine knew. Belongs to the oneM2M tree above."""
+
+    @property
+    def plan(self) -> Callable[[Event, DeviceRef, Callable[[str], ModelView]], Write | None]:
+        """What an event changes in the ledger, told the event, its device, and whom to ask for models."""
+        ...
+
+    def admit(self, tenant: str, endpoint: str) -> tuple[DeviceRef, Write]:
+        """A node for an endpoint name nobody knew."""
+        ...
+
+    def record(self, device: Device, endpoint: str, engine: Engine) -> DeviceRecord:
+        """What the engine must know of a device to go on."""
+        ...
+
+    def everything(
+        self, engines: Mapping[str, Engine], now: float
+    ) -> Iterable[tuple[Device, DeviceRecord, Sequence[Event]]]:
+        """Each device whose engine is to go on, and events of what cannot."""
+        ...
+
+    def waiting(self, node: int) -> int:
+        """How many messages wait for the device."""
+        ...
+
+    def outgoing_is_full(self, node: int) -> bool:
+        """Whether no more messages may wait for it."""
+        ...
