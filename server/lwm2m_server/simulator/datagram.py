@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 
 import attrs
@@ -42,7 +43,7 @@ class _Exchange:
     acknowledged: bool = False
 
 
-class Endpoint(asyncio.DatagramProtocol):
+class Endpoint(asyncio.DatagramProtocol, ABC):
     """Sends Confirmable messages until they are answered and hands requests to ``serve``.
 
     Subclasses give ``serve``; ``touched`` is called for every datagram in either direction.
@@ -74,8 +75,9 @@ class Endpoint(asyncio.DatagramProtocol):
         host, port, *_ = self._transport.get_extra_info("sockname")  # type: ignore[union-attr]
         return host, port
 
+    @abstractmethod
     def serve(self, request: CoapRequest, token: bytes) -> CoapReply:
-        raise NotImplementedError
+        """The answer to a request."""
 
     def rejected(self, token: bytes) -> None:
         """The server wants no more notifications with this token."""

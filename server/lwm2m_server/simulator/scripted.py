@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -18,7 +19,43 @@ PATIENCE = 3.0
 """Seconds to wait for what is expected."""
 
 
-class ScriptedDevice(asyncio.DatagramProtocol):
+class Listening(ABC):
+    """What devices on any transport do with what they hear."""
+
+    @abstractmethod
+    async def receive(self, seconds: float = PATIENCE) -> Message:
+        """The next message; raises ``TimeoutError``."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Hear nothing any more."""
+
+    async def expect(self, code: int, path: str, seconds: float = PATIENCE) -> Message:
+        """The next message, which must be this request."""
+        message = await self.receive(seconds)
+        assert message.is_request, f"no request: {message}"
+        asked = request_of(message)
+        assert (asked.code, asked.path) == (code, segments_of(path)), f"another request: {asked}"
+        return message
+
+    async def silent(self, seconds: float) -> None:
+        """Nothing may arrive for this long."""
+        try:
+            message = await self.receive(seconds)
+        except TimeoutError:
+            return
+        raise AssertionError(f"unexpected: {message}")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class ScriptedDevice(asyncio.DatagramProtocol, Listening):
     """One UDP socket, no behaviour of its own: nothing is acknowledged or repeated unasked.
 
     ::
@@ -152,14 +189,6 @@ class ScriptedDevice(asyncio.DatagramProtocol):
         async with asyncio.timeout(seconds):
             return await self._arrived.get()
 
-    async def expect(self, code: int, path: str, seconds: float = PATIENCE) -> Message:
-        """The next message, which must be this request."""
-        message = await self.receive(seconds)
-        assert message.is_request, f"no request: {message}"
-        asked = request_of(message)
-        assert (asked.code, asked.path) == (code, segments_of(path)), f"another request: {asked}"
-        return message
-
     def reply(
         self,
         asked: Message,
@@ -186,26 +215,10 @@ class ScriptedDevice(asyncio.DatagramProtocol):
         """An empty Acknowledgement."""
         self.emit(Message(ACK, EMPTY, message.mid))
 
-    async def silent(self, seconds: float) -> None:
-        """Nothing may arrive for this long."""
-        try:
-            message = await self.receive(seconds)
-        except TimeoutError:
-            return
-        raise AssertionError(f"unexpected: {message}")
-
     # --- the end ---
 
     def close(self) -> None:
         self._open.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def observe_of(message: Message) -> int | None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Self
 
 from lwm2m_engine.coap import CoapReply, CoapRequest
 from lwm2m_server.coap import frames
-from lwm2m_server.coap.options import reply_options, request_of, request_options, uint
+from lwm2m_server.coap.options import reply_options, request_options, uint
 from lwm2m_server.coap.wire import Message, Option
-from lwm2m_server.simulator.scripted import PATIENCE, parameters_of, segments_of
+from lwm2m_server.simulator.scripted import PATIENCE, Listening, parameters_of, segments_of
 
 ANJAY_CSM = frames.encode(
     frames.CSM,
@@ -22,7 +21,7 @@ ANJAY_CSM = frames.encode(
 """With an 8-byte token and the largest message size there is, as Anjay opens a connection."""
 
 
-class ScriptedStream:
+class ScriptedStream(Listening):
     """One connection to a server, no behaviour of its own: nothing is answered unasked.
 
     ::
@@ -145,14 +144,6 @@ class ScriptedStream:
                     raise EOFError("the server has closed the connection")
                 self._buffer += more
 
-    async def expect(self, code: int, path: str, seconds: float = PATIENCE) -> Message:
-        """The next message, which must be this request."""
-        message = await self.receive(seconds)
-        assert message.is_request, f"no request: {message}"
-        asked = request_of(message)
-        assert (asked.code, asked.path) == (code, segments_of(path)), f"another request: {asked}"
-        return message
-
     async def closed(self, seconds: float = PATIENCE) -> list[Message]:
         """Wait for the end of the connection; the messages that came before it."""
         before = []
@@ -162,23 +153,7 @@ class ScriptedStream:
         except (EOFError, ConnectionResetError):
             return before
 
-    async def silent(self, seconds: float) -> None:
-        """Nothing may arrive for this long."""
-        try:
-            message = await self.receive(seconds)
-        except TimeoutError:
-            return
-        raise AssertionError(f"unexpected: {message}")
-
     # --- the end ---
 
     def close(self) -> None:
         self._writer.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
