@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from operator import itemgetter
+from types import NoneType
+from typing import Any, NamedTuple, TypeAlias
 
 from lwm2m_engine.codecs import cbor
 from lwm2m_engine.codecs.codec import MOST_CHILDREN, Scope, children, together
@@ -21,58 +23,51 @@ from lwm2m_engine.values import INTEGER_RANGE, PLAIN, UNSIGNED_RANGE, ResourceTy
 # --- reading ------------------------------------------------------------------------------------------
 
 
-Place: TypeAlias = tuple[Path, type | None, ResourceType | None, "_Places | None"]
-"""Path, class of values, type, and the places of Resource Instances."""
+class _Form(NamedTuple):
+    """What Object Instances with the same ids and the same classes of values have in common."""
+
+    containers: tuple[int, ...]
+    """Where maps stand among the members, the last one first: what is in them takes their place."""
+    arrays: tuple[int, ...]
+    """Where keys are arrays of ids, the last one first."""
+    ids: list[int]
+    """Of the instance, of the members, and of what each container has."""
+    classes: list[type]
+    """Of the ids and of the values."""
+    paths: list[Path]
+    integers: Callable[[list[Any]], tuple[int, ...]]
+    """Those of the values that must be in ``INTEGER_RANGE``."""
+    others: list[tuple[int, ResourceType | None]]
+    """Where values stand that are not of the class of their type."""
 
 
-class _Places(dict[int | tuple[int, int], Place]):
-    """What is below an Object Instance or a multiple Resource, by id or two ids."""
-
-    def __init__(self, types: ObjectTypes, parent: tuple[int, ...]) -> None:
-        if not all(0 <= id_ <= MAX_ID for id_ in parent) or parent[1] == MAX_ID:
-            raise LookupError
-        self._types, self._parent = types, parent
-
-    def __missing__(self, key: int | tuple[int, int]) -> Place:
-        ids = (*self._parent, *key) if isinstance(key, tuple) else (*self._parent, key)
-        if not len(self._parent) < len(ids) <= 4 or not all(0 <= id_ <= MAX_ID for id_ in ids):
-            raise LookupError
-        path = children(ids[:-1])[ids[-1]]
-        type_ = self._types.get(path[2])
-        # Members of an instance's Resource only: nothing is below a Resource Instance.
-        members = _Places(self._types, ids) if len(path) == 3 else None
-        place = path, PLAIN.get(type_), type_, members
-        if len(self) < MOST_CHILDREN:
-            self[key] = place
-        return place
-
-
-_places = lru_cache(maxsize=1024)(_Places)
+_forms: dict[Any, _Form] = {}
+"""By types, ids of the instance, and keys of the members: what came last with these keys."""
+_MOST_FORMS = 1024
 
 
 def read(tree: Mapping[Any, Any], scope: Scope) -> list[Entry] | None:
     """The entries of a loaded payload without any text before its ids."""
-    at, types, strict, *_ = scope
-    if types.__class__ is not TypeLookup or strict or len(at) > 2:
+    at, types = scope.at, scope.types
+    if types.__class__ is not TypeLookup or scope.strict or len(at) > 2:
         return None
-    paths: list[Path] = []
-    values: list[Any] = []
-    # Keys of a map are different; one path can be there twice by way of an array of ids.
-    unique = len(tree) == 1
+    found: list[tuple[list[Path], list[Any]]] = []
     try:
         for key, node in tree.items():
             # An Object Instance has one key, or two.
-            instances = ((key, node),) if key.__class__ is tuple else _instances(key, node)
-            for ids, inner in instances:
-                places = _instance(ids, at, types.of)
-                if inner.__class__ is not dict:
+            for ids, members in ((key, node),) if key.__class__ is tuple else _instances(key, node):
+                if ids != at and ids[: len(at)] != at:
                     return None
-                unique = _read(inner, places, paths.append, values.append) and unique
-    except (LookupError, TypeError, ValueRejected):
+                found.append(_read(ids, members, types.of))
+    except (LookupError, ValueRejected):
         return None
-    if not paths or not (unique or len(set(paths)) == len(paths)):
+    if len(found) == 1:
+        return together(*found[0])
+    paths = [path for each, _ in found for path in each]
+    # One instance can be there twice, by one key and by two.
+    if len(set(paths)) < len(paths):
         return None
-    return together(paths, values)
+    return together(paths, [value for _, values in found for value in values])
 
 
 def _instances(id_: object, node: object) -> list[tuple[tuple[Any, Any], Any]]:
@@ -82,51 +77,109 @@ def _instances(id_: object, node: object) -> list[tuple[tuple[Any, Any], Any]]:
     return [((id_, more), inner) for more, inner in node.items()]
 
 
-def _instance(ids: tuple[Any, ...], at: Path, of: Callable[[int], ObjectTypes]) -> _Places:
-    # To a dict, True and 1.0 are 1.
-    if len(ids) != 2 or ids[0].__class__ is not int or ids[1].__class__ is not int:
-        raise LookupError
-    if ids != at and ids[: len(at)] != at:
-        raise LookupError
-    return _places(of(ids[0]), ids)
-
-
 def _read(
-    node: Mapping[Any, Any],
-    places: _Places,
-    keep_path: Callable[[Path], None],
-    keep_value: Callable[[Any], None],
-) -> bool:
-    """What stands in an Object Instance or in a multiple Resource. True if all its keys are ids."""
-    plain = True
-    for key, value in node.items():
-        # To a dict, True and 1.0 are 1.
-        if key.__class__ is not int:
-            if not _is_ids(key):
-                raise LookupError
-            plain = False
-        path, wanted, type_, members = places[key]
-        class_ = value.__class__
-        if class_ is int and (value > _HIGHEST or value < _LOWEST):
+    instance: tuple[Any, ...], members: Any, of: Callable[[int], ObjectTypes]
+) -> tuple[list[Path], list[Any]]:
+    """What stands in an Object Instance; raises ``LookupError`` or ``ValueRejected``."""
+    if members.__class__ is not dict:
+        raise LookupError
+    types = of(instance[0])
+    name = (types, instance, *members)
+    form = _forms.get(name)
+    values = None if form is None else _values(form, instance, members)
+    if form is None or values is None:
+        form = _form(instance, members, types)
+        values = _values(form, instance, members)
+        if values is None or len(form.ids) > MOST_CHILDREN:
             raise LookupError
-        if class_ is not wanted:
-            if class_ is dict:
-                if members is None:
-                    raise LookupError
-                plain = _read(value, members, keep_path, keep_value) and plain
-                continue
-            if value is not None:
-                value = coerce(value, type_)
-        keep_path(path)
-        keep_value(value)
-    return plain
+        if len(_forms) >= _MOST_FORMS:
+            _forms.clear()
+        _forms[name] = form
+    integers = form.integers(values)
+    if max(integers) > _HIGHEST or min(integers) < _LOWEST:
+        raise LookupError
+    for place, type_ in form.others:
+        values[place] = coerce(values[place], type_)
+    return form.paths, values
 
 
 _LOWEST, _HIGHEST = INTEGER_RANGE
 
 
-def _is_ids(key: object) -> bool:
-    return isinstance(key, tuple) and all(part.__class__ is int for part in key)
+def _values(form: _Form, instance: tuple[Any, ...], members: Mapping[Any, Any]) -> list[Any] | None:
+    """The values of the instance, if it is of this form."""
+    ids, values = [*instance, *members], [*members.values()]
+    for place in form.containers:
+        inner = values[place]
+        if inner.__class__ is not dict:
+            return None
+        ids += inner
+        values[place : place + 1] = inner.values()
+    for place in form.arrays:
+        ids[place : place + 1] = ids[place]
+    # To a dict and to a list, True and 1.0 are 1.
+    if ids != form.ids or [*map(type, ids), *map(type, values)] != form.classes:
+        return None
+    return values
+
+
+def _form(instance: tuple[Any, ...], members: Mapping[Any, Any], types: ObjectTypes) -> _Form:
+    """The form an instance like this has; raises ``LookupError`` if it has to go the long way."""
+    ids, values = [*instance], []
+    paths: list[Path] = []
+    containers: list[int] = []
+    arrays: list[int] = []
+    below: list[Mapping[Any, Any]] = []
+    for place, (key, value) in enumerate(members.items()):
+        parts = key if key.__class__ is tuple else (key,)
+        ids += parts
+        if key.__class__ is tuple:
+            arrays.insert(0, len(instance) + place)
+        if value.__class__ is not dict:
+            paths.append(_path((*instance, *parts)))
+            values.append(value)
+            continue
+        # In an empty map, nothing would be asked about its key.
+        if len(parts) != 1 or not value:
+            raise LookupError
+        containers.insert(0, place)
+        below.insert(0, value)
+        paths += [_path((*instance, *parts, member)) for member in value]
+        values += value.values()
+    if not paths or len(set(paths)) < len(paths):
+        raise LookupError
+    for inner in below:
+        ids += inner
+    rules = [types.get(path[2]) for path in paths]
+    classes = [value.__class__ for value in values]
+    others = [
+        (place, rules[place])
+        for place, class_ in enumerate(classes)
+        if class_ is not PLAIN.get(rules[place]) and class_ is not NoneType
+    ]
+    integers = [place for place, class_ in enumerate(classes) if class_ is int]
+    return _Form(
+        tuple(containers),
+        tuple(arrays),
+        ids,
+        [int] * len(ids) + classes,
+        paths,
+        # Asked for one place, an itemgetter gives no tuple.
+        itemgetter(*integers, integers[0]) if integers else _no_integers,
+        others,
+    )
+
+
+def _path(ids: tuple[Any, ...]) -> Path:
+    if not 3 <= len(ids) <= 4 or not all(id_.__class__ is int and 0 <= id_ <= MAX_ID for id_ in ids):
+        raise LookupError
+    if ids[1] == MAX_ID:
+        raise LookupError
+    return children(ids[:-1])[ids[-1]]
+
+
+def _no_integers(values: list[Any]) -> tuple[int, ...]:
+    return (0,)
 
 
 # --- writing ------------------------------------------------------------------------------------------

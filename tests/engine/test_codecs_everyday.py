@@ -207,3 +207,33 @@ def test_a_multiple_resource_alone_shares_the_key_of_its_instance() -> None:
     payload = encode(entries, ContentFormat.LWM2M_CBOR, at=Path("/1024/0"), types=LOOKUP)
     assert cbor2.loads(payload) == {(1024, 0, 6): {1: 1, 2: 2}}
     assert payload == encode(entries, ContentFormat.LWM2M_CBOR, at=Path("/1024/0"), types=long_way)
+
+
+@pytest.mark.parametrize(
+    "trees",
+    [
+        [{(1024, 0): {1: 1, 6: {0: 2}}}, {(1024, 0): {1: 1, 6: 2}}],
+        [{(1024, 0): {1: 1, 6: 2}}, {(1024, 0): {1: 1, 6: {0: 2}}}],
+        [{(1024, 0): {1: 1}}, {(1024, 0): {True: 1}}, {(1024, 0): {1.0: 1}}, {(1024, False): {1: 1}}],
+        [{(1024, 0): {(6, 1): 1}}, {(1024, 0): {(6, True): 1}}],
+        [{(1024, 0): {6: {1: 1, 2: 2}}}, {(1024, 0): {6: {True: 1, 2: 2}}}, {(1024, 0): {6: {1: 1}}}],
+        [{(1024, 0): {1: 1}}, {(1024, 0): {1: 1.0}}, {(1024, 0): {1: None}}, {(1024, 0): {1: "1"}}],
+        [{(1024, 0): {1: 1}}, {(1024, 0): {1: 2**63}}, {(1024, 0): {1: -(2**63) - 1}}],
+        [{(1024, 0): {1: 1}, 1024: {0: {1: 2}}}, {(1024, 0): {1: 1}, 1024: {1: {1: 2}}}],
+        [{(1024, 0): {(6, 1): 1, 6: {1: 1}}}, {(1024, 0): 5}, {(1024, 0, 1): 1}, {(1024, 0): {}}],
+        [{(1024, 0): {}}, {(1024, 65535): {}}, {(True, 0): {}}, {(1024, 0): {6: {}}}],
+    ],
+)
+def test_what_resembles_the_payload_before(trees: list[Any]) -> None:
+    """What is remembered of a payload holds for the next only if ids and values are of the same kind."""
+    for tree in (*trees, *reversed(trees)):
+        for at in (Path("/"), Path("/1024/0")):
+            same_both_ways(cbor2.dumps(tree), ContentFormat.LWM2M_CBOR, at)
+
+
+def test_more_forms_than_are_kept() -> None:
+    for instance in range(1100):
+        at = Path((1024, instance))
+        payload = cbor2.dumps({(1024, instance): {1: instance}})
+        entries = decode(payload, ContentFormat.LWM2M_CBOR, at=at, types=LOOKUP)
+        assert entries == [Entry(Path((1024, instance, 1)), instance)]
