@@ -88,7 +88,7 @@ def failed(state: State, exchange_id: int, reason: str, turn: Turn) -> None:
         sleep(device, turn)
     if held:
         outbox.hold(device, turn, job)
-        presence.listen_later(device, turn)
+        presence.listen_later(state, device, turn)
         return
     if job.message is None:
         _give_up(state, device, exchange.request, reason, turn)

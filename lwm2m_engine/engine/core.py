@@ -308,10 +308,10 @@ class Engine:
             answers.failed(self._state, device.exchange.id, "timeout", turn)
         if device.awake_until is not None and device.awake_until <= now and device.exchange is None:
             presence.sleep(device, turn)
-            presence.listen_later(device, turn)
+            presence.listen_later(self._state, device, turn)
         if device.resume_at is not None and device.resume_at <= now:
             device.resume_at = None
-            presence.listens(device, turn)
+            presence.listens(self._state, device, turn)
             outbox.advance(self._state, device, turn)
         outbox.expire(device, turn)
 

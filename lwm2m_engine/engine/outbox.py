@@ -104,7 +104,7 @@ def advance(state: State, device: Device, turn: Turn) -> None:
             _start(state, device, turn, job, job.steps[0])
         else:
             _finish_without_exchange(device, turn, job)
-    presence.listen_later(device, turn)
+    presence.listen_later(state, device, turn)
 
 
 def answered(device: Device, turn: Turn, job: Job) -> None:

@@ -82,23 +82,25 @@ def sleep(device: Device, turn: Turn) -> None:
         turn.tell(Asleep(device.endpoint, turn.now))
 
 
-def listen_later(device: Device, turn: Turn) -> None:
-    """An eDRX device listens once a cycle; that is of interest only when something waits for it."""
-    power = device.power
-    if power is None or power.edrx_cycle is None or device.reachable or device.resume_at is not None:
+def listen_later(state: State, device: Device, turn: Turn) -> None:
+    """Some devices listen once a cycle; that is of interest only when something waits for it."""
+    cycle = device.power.cycle if device.power is not None else None
+    if cycle is None or device.reachable or device.resume_at is not None:
         return
     if device.registration is not None and device.has_work:
         since = device.asleep_since if device.asleep_since is not None else turn.now
-        cycles = math.floor((turn.now - since) / power.edrx_cycle) + 1
-        device.resume_at = since + cycles * power.edrx_cycle
+        if device.power is not None and device.power.psm:
+            # T3412 runs from the last contact, eDRX cycles from the end of the window after it.
+            since -= _window(state, device)
+        device.resume_at = since + (math.floor((turn.now - since) / cycle) + 1) * cycle
 
 
-def listens(device: Device, turn: Turn) -> None:
-    """The time an eDRX device listens has come."""
+def listens(state: State, device: Device, turn: Turn) -> None:
+    """The time it listens of itself has come."""
     power = device.power
-    if power is not None and power.edrx_cycle is not None and not device.reachable and device.sleeps:
+    if power is not None and power.cycle is not None and not device.reachable and device.sleeps:
         _wake(device, turn)
-        device.awake_until = turn.now + power.paging_window
+        device.awake_until = turn.now + (_window(state, device) if power.psm else power.paging_window)
 
 
 def _wake(device: Device, turn: Turn) -> None:

@@ -105,20 +105,28 @@ class Waiting:
 class PowerSaving:
     """When a device can hear, beyond what it says itself when it registers. Times are seconds.
 
-    In queue mode, and with ``psm``, it sleeps after ``awake_window`` until it speaks again. With eDRX it also
-    listens for ``paging_window`` once every ``edrx_cycle`` (3GPP TS 23.682, 4.5.4 and 4.5.13).
+    In queue mode, and with ``psm``, it sleeps after ``awake_window`` until it speaks again, or until its next
+    Tracking Area Update. With eDRX it also listens for ``paging_window`` once every ``edrx_cycle``
+    (3GPP TS 23.682, 4.5.4 and 4.5.13). A device does one or the other.
     """
 
     awake_window: float | None = attrs.field(default=None, validator=optional(gt(0)))
     """How long it listens after each contact, the active timer of PSM; ``None`` for the engine's setting."""
     psm: bool = False
     """It sleeps even though it did not register in queue mode."""
+    tau: float | None = attrs.field(default=None, validator=optional(gt(0)))
+    """With PSM: how long after it fell silent it listens again for its ``awake_window`` (T3412)."""
     edrx_cycle: float | None = attrs.field(default=None, validator=optional(gt(0)))
     paging_window: float = attrs.field(default=10.0, validator=gt(0))
 
     @property
     def sleeps(self) -> bool:
         return self.psm or self.edrx_cycle is not None
+
+    @property
+    def cycle(self) -> float | None:
+        """How often it listens without having spoken; ``None`` for never."""
+        return self.tau if self.psm else self.edrx_cycle
 
 
 @attrs.frozen(slots=True)

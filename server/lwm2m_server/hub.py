@@ -18,6 +18,7 @@ import structlog
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
 from lwm2m_engine.engine import Abort, Engine, Perform, Step
 from lwm2m_engine.engine.presence import Presence
+from lwm2m_engine.engine.records import PowerSaving
 from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.catalog import ModelView
@@ -253,6 +254,14 @@ class Hub:
         ref = self._introduce(device)
         step = self._engines[device.tenant].cancel(ref.endpoint, id, self._clock())
         return await self._settled(device.tenant, step, last=store)
+
+    async def save_power(self, device: Device, power: PowerSaving | None) -> None:
+        """When the device can hear, kept together with what follows from it at once."""
+        ref = self._introduce(device)
+        step = self._engines[device.tenant].set_power_saving(ref.endpoint, power, self._clock())
+        await self._settled(
+            device.tenant, step, first=lambda write: write.set_power(device.node, power), about=ref.endpoint
+        )
 
     async def change(self, store: Callable[[Transaction], T]) -> T:
         """Commit what concerns no device's queue."""

@@ -219,6 +219,25 @@ def test_an_edrx_device_that_speaks_is_asked_at_once(world):
     assert world.wire[0].request.path == ("3",)
 
 
+def test_a_psm_device_is_asked_after_its_tracking_area_update(world):
+    world.register(query="lt=86400&lwm2m=1.1")
+    heard_at = world.now
+    world.take(world.engine.set_power_saving("dev1", PowerSaving(20.0, psm=True, tau=600.0), world.now))
+    world.pass_time(30)
+    world.ask("GET /3", id=1)
+    assert not world.wire
+    assert world.engine.next_deadline() == heard_at + 600
+    world.pass_time(570)
+    assert world.engine.presence("dev1").awake_until == world.now + 20
+    world.fail("timeout")
+    assert world.engine.next_deadline() == heard_at + 1200
+    world.pass_time(600)
+    assert world.wire[0].request.path == ("3",)
+    world.answer(world.content({"/3/0/9": 72}, "/3"))
+    world.pass_time(21)
+    assert presence_events(world) == ["Awake", "Asleep"] * 3
+
+
 def test_power_saving_comes_back_from_the_store(world, make_world):
     world.register(query="lt=86400&lwm2m=1.1")
     told = world.told(Registered)[0]
@@ -232,7 +251,9 @@ def test_power_saving_comes_back_from_the_store(world, make_world):
     assert not reborn.wire
 
 
-@pytest.mark.parametrize("times", [{"awake_window": 0}, {"edrx_cycle": -1}, {"paging_window": 0}])
+@pytest.mark.parametrize(
+    "times", [{"awake_window": 0}, {"tau": 0}, {"edrx_cycle": -1}, {"paging_window": 0}]
+)
 def test_times_of_power_saving_are_positive(times):
     with pytest.raises(ValueError, match="must be"):
         PowerSaving(**times)

@@ -51,6 +51,9 @@ class QueueingDevices:
         del self.queues[device.name][id]
         return result
 
+    async def save_power(self, device, power):
+        await self._ledger.commit(lambda write: write.set_power(device.node, power))
+
     async def change(self, store):
         return await self._ledger.commit(store)
 

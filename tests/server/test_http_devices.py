@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from lwm2m_engine.coap import Peer
-from lwm2m_engine.engine.records import Liveness, Observation, Registration
+from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration
 from lwm2m_engine.paths import Path
 from lwm2m_server.http.app import create_http
 from lwm2m_server.http.health import health_routes
@@ -162,3 +162,66 @@ async def test_observations_that_are_and_that_are_wanted(api):
         (("/3/0/9",), True),
         (("/3/0/10", "/3/0/13"), False),
     }
+
+
+POWER = "/api/v1/devices/dev1/power-saving"
+
+
+@pytest.mark.parametrize(
+    ("body", "power"),
+    [
+        ({"awakeWindow": 20}, PowerSaving(20.0)),
+        ({"psm": {}}, PowerSaving(psm=True)),
+        ({"psm": {"activeTimer": 20, "tau": 86400}}, PowerSaving(20.0, psm=True, tau=86400.0)),
+        ({"edrx": {"cycle": 20.48}, "awakeWindow": 5.5}, PowerSaving(5.5, edrx_cycle=20.48)),
+        (
+            {"edrx": {"cycle": 5.12, "pagingTimeWindow": 1.28}, "psm": None},
+            PowerSaving(edrx_cycle=5.12, paging_window=1.28),
+        ),
+        ({"awakeWindow": None, "psm": None, "edrx": None}, None),
+        ({}, None),
+    ],
+)
+async def test_when_a_device_listens_can_be_set(api, body, power):
+    await api.add_device("dev1")
+    answer = await api.call("PUT", POWER, body=body, base="")
+    assert answer.status_code == 200
+    assert api.ledger.reader.device_named("main", "dev1").power == power
+    shown = await show(api, POWER)
+    assert shown == answer.json() == (await show(api, "/api/v1/devices/dev1"))["powerSaving"]
+    # What is shown can be sent.
+    assert (await api.call("PUT", POWER, body=shown or {}, base="")).json() == shown
+    assert (await api.call("DELETE", POWER, base="")).status_code == 204
+    assert await show(api, POWER) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"awakeWindow": "20"}, "awakeWindow: is not a number of seconds"),
+        ({"awakeWindow": True}, "awakeWindow: is not a number of seconds"),
+        ({"awakeWindow": 0}, "awakeWindow: is not between 0 and 35712000 seconds"),
+        ({"psm": {"tau": 1e300}}, "psm.tau: is not between 0 and 35712000 seconds"),
+        ({"psm": True}, "psm: is no object with activeTimer, tau"),
+        ({"psm": {"t3324": 2}}, "psm: 't3324' is none of activeTimer, tau"),
+        ({"psm": {"activeTimer": 20, "tau": 20}}, "psm.tau: 20 s is not longer than psm.activeTimer"),
+        ({"psm": {}, "awakeWindow": 5}, "awakeWindow: with psm it is psm.activeTimer that says so"),
+        ({"psm": {}, "edrx": {"cycle": 20}}, "edrx: a device has psm or edrx, not both"),
+        ({"edrx": {}}, "edrx.cycle: is missing"),
+        ({"edrx": {"cycle": 5.12}}, "edrx.pagingTimeWindow: 10 s is longer than edrx.cycle"),
+        ({"sleepy": 1}, "the body: 'sleepy' is none of awakeWindow, psm, edrx"),
+        ([], "the body: is no object with awakeWindow, psm, edrx"),
+        ("x" * 70_000, "the body is larger than 65536 bytes"),
+    ],
+)
+async def test_times_that_cannot_be_are_refused_by_name(api, body, sentence):
+    await api.add_device("dev1")
+    answer = await api.call("PUT", POWER, body=body, base="")
+    assert (answer.status_code in (400, 413), answer.json()["detail"]) == (True, sentence)
+    assert api.ledger.reader.device_named("main", "dev1").power is None
+
+
+async def test_a_body_that_is_no_json_is_refused(api):
+    await api.add_device("dev1")
+    answer = await api.client.put(POWER, content=b"{'awakeWindow': 5}")
+    assert (answer.status_code, answer.json()["detail"][:24]) == (400, "the body is not JSON: un")

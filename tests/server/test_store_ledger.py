@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from lwm2m_engine.coap import Peer
-from lwm2m_engine.engine.records import Liveness, Observation, Registration
+from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration
 from lwm2m_engine.errors import SettingsError
 from lwm2m_engine.links import Link
 from lwm2m_engine.paths import Path
@@ -422,6 +422,24 @@ def test_observations_are_kept_by_token(device):
     assert device.reader.observations(100) == [observation(), composite]
     device.run(lambda tx: tx.remove_observation(b"\x00\xff"))
     assert device.reader.observations(100) == [composite]
+
+
+@pytest.mark.parametrize(
+    "power", [PowerSaving(), PowerSaving(20.0, psm=True, tau=600.0), PowerSaving(edrx_cycle=40.96)]
+)
+def test_when_a_device_listens_is_kept_through_registrations(device, path, power):
+    device.run(lambda tx: tx.set_power(100, power))
+    device.run(lambda tx: tx.put_registration(100, registration(), LIVE, 1000.5))
+    device.run(lambda tx: tx.end_registration(100, 1001.0, expired=True))
+    device.close()
+    again = SqliteLedger(path)
+    assert again.reader.device(100).power == power
+    again.run(lambda tx: tx.set_power(100, None))
+    assert again.reader.device(100).power is None
+    again.run(lambda tx: tx.remove(100))
+    with pytest.raises(Gone):
+        again.run(lambda tx: tx.set_power(100, power))
+    again.close()
 
 
 def test_inputs_of_every_type_add_up(device):

@@ -252,6 +252,7 @@ class EngineMachine(RuleBasedStateMachine):
                 None,
                 PowerSaving(awake_window=20.0),
                 PowerSaving(awake_window=20.0, psm=True),
+                PowerSaving(awake_window=20.0, psm=True, tau=80.0),
                 PowerSaving(edrx_cycle=80.0, paging_window=5.0),
             ]
         ),

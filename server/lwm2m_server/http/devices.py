@@ -1,8 +1,9 @@
-"""``/api/v1/devices``: registrations as an operator wants to see them. Times are milliseconds."""
+"""``/api/v1/devices``: registrations as an operator wants to see them. Points in time are milliseconds."""
 
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
@@ -11,15 +12,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_engine.attributes import format_attributes
-from lwm2m_engine.engine.records import Observation, Registration
+from lwm2m_engine.engine.records import Observation, PowerSaving, Registration
 from lwm2m_engine.model.spec import ResourceSpec
 from lwm2m_engine.model.view import ModelView
+from lwm2m_server.http.bodies import read_json
+from lwm2m_server.http.power import power_from_json, power_to_json
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import SECOND, NodeIds, ResourceIds
-from lwm2m_server.store.protocols import Device, Inventory, Ledger, Reader
+from lwm2m_server.store.protocols import CommitFailed, Device, Gone, Inventory, Ledger, Reader
 
 MAX_ROWS: Final = 1000
 TURN: Final = 10
@@ -49,7 +52,7 @@ class DeviceFinder:
 
 
 class DeviceApi:
-    """Read-only; creating and removing devices is oneM2M's business."""
+    """What devices are, and when they listen; creating and removing them is oneM2M's business."""
 
     def __init__(self, inventory: Inventory, ledger: Ledger, devices: Devices, settings: Settings) -> None:
         self._ledger, self._reader, self._devices = ledger, ledger.reader, devices
@@ -61,6 +64,9 @@ class DeviceApi:
         return [
             Route("/devices", self.list_devices, methods=["GET"]),
             Route("/devices/{name}", self.show_device, methods=["GET"]),
+            Route("/devices/{name}/power-saving", self.show_power, methods=["GET"]),
+            Route("/devices/{name}/power-saving", self.set_power, methods=["PUT"]),
+            Route("/devices/{name}/power-saving", self.unset_power, methods=["DELETE"]),
         ]
 
     async def list_devices(self, request: Request) -> Response:
@@ -83,6 +89,28 @@ class DeviceApi:
     async def show_device(self, request: Request) -> Response:
         device = self._find(request)
         return _json(self._row(device) | self._details(device))
+
+    async def show_power(self, request: Request) -> Response:
+        return _json(power_to_json(self._find(request).power))
+
+    async def set_power(self, request: Request) -> Response:
+        """When the device listens, in force at once; the answer is it as it was understood."""
+        device, power = self._find(request), power_from_json(await read_json(request))
+        await self._save(device, power)
+        return _json(power_to_json(power))
+
+    async def unset_power(self, request: Request) -> Response:
+        """Back to what the device says itself, and to the server's setting."""
+        await self._save(self._find(request), None)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def _save(self, device: Device, power: PowerSaving | None) -> None:
+        try:
+            await self._devices.save_power(device, power)
+        except Gone as error:
+            raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
+        except CommitFailed as error:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
 
     def _row(self, device: Device) -> dict[str, Any]:
         state, registration, liveness = self._devices.state(device), device.registration, device.liveness
@@ -114,6 +142,7 @@ class DeviceApi:
             "updatedAt": _milliseconds(device.updated_at),
             "deregisteredAt": _milliseconds(device.deregistered_at),
             "expiredAt": _milliseconds(device.expired_at),
+            "powerSaving": power_to_json(device.power),
             "expiresAt": _milliseconds(liveness.expires_at) if liveness else None,
             "address": str(liveness.peer) if liveness else None,
             "registration": _registration(registration) if registration else None,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from lwm2m_engine.engine.presence import Presence
+from lwm2m_engine.engine.records import PowerSaving
 from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.view import ModelView
 from lwm2m_server.store.protocols import Device, Transaction
@@ -45,6 +46,10 @@ class Devices(Protocol):
 
     async def cancel(self, device: Device, id: int, store: Callable[[Transaction], T]) -> T:
         """Take a waiting message out of the queue."""
+        ...
+
+    async def save_power(self, device: Device, power: PowerSaving | None) -> None:
+        """From now on it can hear when ``power`` says; ``None`` for what it says itself."""
         ...
 
     async def change(self, store: Callable[[Transaction], T]) -> T:

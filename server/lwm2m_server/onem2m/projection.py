@@ -144,6 +144,7 @@ def _record(
         tuple(observations),
         waiting,
         device.inputs,
+        device.power,
     )
 
 

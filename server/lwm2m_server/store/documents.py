@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import attrs
 import orjson
 
-from lwm2m_engine.engine.records import Observation, Registration
+from lwm2m_engine.engine.records import Observation, PowerSaving, Registration
 from lwm2m_engine.links import Link
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink, Value
@@ -74,6 +74,14 @@ def observation_from_json(token: bytes, text: str) -> Observation:
     return Observation(**document)
 
 
+def power_to_json(power: PowerSaving) -> str:
+    return _dumps(_document(power, _POWER))
+
+
+def power_from_json(text: str) -> PowerSaving:
+    return PowerSaving(**orjson.loads(text))
+
+
 def inputs_to_json(inputs: Mapping[Path, Value]) -> str:
     return dumps({str(path): _tagged(value) for path, value in inputs.items()})
 
@@ -104,17 +112,18 @@ def _untagged(value: Any) -> Value:
 _UNTAG: dict[str, Callable[[str], Value]] = {"bytes": base64.b64decode, "link": ObjLink.parse, "float": float}
 
 
-def _document(record: Registration | Observation, members: Mapping[str, Any]) -> dict[str, Any]:
+def _document(record: Registration | Observation | PowerSaving, members: Mapping[str, Any]) -> dict[str, Any]:
     """The members that are not what they are by default."""
     return {name: value for name, default in members.items() if (value := getattr(record, name)) != default}
 
 
-def _members(record: type[Registration | Observation], without: Collection[str]) -> dict[str, Any]:
+def _members(record: type[Registration | Observation | PowerSaving], without: Collection[str] = ()) -> dict[str, Any]:
     return {field.name: field.default for field in attrs.fields(record) if field.name not in without}
 
 
 _REGISTRATION = _members(Registration, ANNOUNCED)
 _OBSERVATION = _members(Observation, ("token",))
+_POWER = _members(PowerSaving)
 
 
 def _dumps(document: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import attrs
 
-from lwm2m_engine.engine.records import Liveness, Observation, Registration
+from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
 
@@ -128,6 +128,8 @@ class Device:
     deregistered_at: float | None
     expired_at: float | None
     inputs: Mapping[Path, Value]
+    power: PowerSaving | None
+    """What was set for it; ``None`` for what it says itself."""
 
 
 @attrs.frozen(slots=True)
@@ -309,6 +311,10 @@ class Transaction(Reader, Protocol):
 
     def set_identity(self, node: int, identity: str | None) -> None:
         """Raises ``Conflict``, ``Gone``."""
+        ...
+
+    def set_power(self, node: int, power: PowerSaving | None) -> None:
+        """Raises ``Gone``."""
         ...
 
     def put_registration(self, node: int, registration: Registration, liveness: Liveness, at: float) -> None:

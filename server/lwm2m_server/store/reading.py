@@ -17,6 +17,7 @@ from lwm2m_server.store.documents import (
     inputs_from_json,
     loads,
     observation_from_json,
+    power_from_json,
     registration_from_json,
 )
 from lwm2m_server.store.ids import id_of_name, uuid_name
@@ -44,7 +45,7 @@ COUNTERS = """SELECT max(c.st, ifnull(e.st, 0)), iif(e.st > c.st, e.cni, c.cni),
 """``st``, ``cni``, ``cbs``, limits, ``evict`` and the newest message of a container."""
 _DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.identity, d.registration,
     d.registered_at, l.updated_at, d.deregistered_at, d.expired_at, i.document,
-    l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal, d.announcement
+    l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal, d.announcement, d.power
     FROM device d LEFT JOIN liveness l ON l.node = d.node LEFT JOIN inputs i ON i.node = d.node"""
 
 
@@ -219,7 +220,7 @@ class LedgerReader:
         return self._as_device(row) if row else None
 
     def _as_device(self, row: Row) -> Device:
-        journal, hash = row[-2:]
+        journal, hash = row[18:20]
         contact = None if journal is None else self._contact(row[0], journal)
         return _device(row, contact, None if hash is None else self._announcement(hash))
 
@@ -286,6 +287,7 @@ def _device(row: Row, contact: Contact | None, announcement: Announcement | None
     node, tenant, name, node_id, endpoint, identity, registration, *moments, inputs = row[:12]
     registered_at, updated_at, deregistered_at, expired_at = moments
     host, port, listener, proven, seen_at, expires_at = row[12:18]
+    power = row[20]
     if contact is not None:
         seen_at, expires_at = contact
         updated_at = seen_at
@@ -305,4 +307,5 @@ def _device(row: Row, contact: Contact | None, announcement: Announcement | None
         deregistered_at=deregistered_at,
         expired_at=expired_at,
         inputs=inputs_from_json(inputs) if inputs else {},
+        power=power_from_json(power) if power else None,
     )

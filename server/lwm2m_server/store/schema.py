@@ -96,10 +96,14 @@ CREATE TABLE unanswered (
 CREATE INDEX unanswered_node ON unanswered (node);
 """
 
+_VERSION_6 = """
+ALTER TABLE device ADD COLUMN power TEXT;
+"""
+
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN
     (SELECT announcement FROM device WHERE announcement IS NOT NULL)"""
 
-STEPS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
+STEPS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
 """``STEPS[n]`` turns version n into n + 1; an empty file has version 0. Append, never edit."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from lwm2m_engine.engine.records import Liveness, Observation, Registration
+from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
 from lwm2m_server.store.contacts import Contact, Contacts, Mark
@@ -20,6 +20,7 @@ from lwm2m_server.store.documents import (
     inputs_from_json,
     inputs_to_json,
     observation_to_json,
+    power_to_json,
     registration_to_json,
 )
 from lwm2m_server.store.evicted import Evicted
@@ -166,6 +167,10 @@ class LedgerTransaction(ContainerWriter):
 
     def set_identity(self, node: int, identity: str | None) -> None:
         self._change_device("UPDATE device SET identity = ? WHERE node = ?", identity, node)
+
+    def set_power(self, node: int, power: PowerSaving | None) -> None:
+        document = None if power is None else power_to_json(power)
+        self._change_device("UPDATE device SET power = ? WHERE node = ?", document, node)
 
     def put_registration(self, node: int, registration: Registration, liveness: Liveness, at: float) -> None:
         self._change_device(
