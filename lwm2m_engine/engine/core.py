@@ -196,6 +196,16 @@ class Engine:
                 turn.tell(Deregistered(endpoint, now, registration))
         return turn.step()
 
+    def end(self, endpoint: str, now: float) -> Step:
+        """What a registration rests on is no more, its credentials for instance. Messages go on waiting."""
+        turn = Turn(now)
+        device = self._state.devices.get(endpoint)
+        if device is not None and device.registration is not None:
+            registration = device.registration
+            registrations.end(self._state, device, turn)
+            turn.tell(Deregistered(endpoint, now, registration))
+        return self._done(turn)
+
     def restore(self, records: Iterable[DeviceRecord], now: float, *, resume: bool = True) -> Step:
         """Replace all that is known of these devices by what a store kept.
 

@@ -149,12 +149,23 @@ def read_done(state: State, device: Device, turn: Turn, path: Path) -> None:
 
 
 def _admit(state: State, wish: Register, peer: Peer) -> None:
+    _refuse_impostor(state, wish.endpoint, peer)
     known = state.settings.admit_unknown or wish.endpoint in state.devices
     verdict = state.hooks.admit(wish, peer, known)
     if verdict is not None and not verdict.allowed:
         raise RequestError(verdict.code, verdict.reason)
     if verdict is None and not known:
         raise RequestError(Code.FORBIDDEN, f"endpoint {wish.endpoint!r} is not known here")
+
+
+def _refuse_impostor(state: State, endpoint: str, peer: Peer) -> None:
+    """Whoever proved to be somebody is nobody else, and does not lose the registration to one who did not."""
+    if peer.identity not in (None, endpoint) and state.settings.identity_is_endpoint:
+        raise RequestError(Code.FORBIDDEN, "the endpoint name is not what these credentials are for")
+    device = state.devices.get(endpoint)
+    proven = device.liveness.peer.identity if device is not None and device.liveness is not None else None
+    if proven is not None and proven != peer.identity:
+        raise RequestError(Code.FORBIDDEN, "the endpoint is registered by a client that proved its identity")
 
 
 def _registered(state: State, id: str, peer: Peer) -> tuple[Device, Registration]:

@@ -23,6 +23,9 @@ class EngineSettings:
     """Pause before a device is served again after the store failed."""
     admit_unknown: bool = True
     """Whether a client may register under a name the engine was not told of with ``add``."""
+    identity_is_endpoint: bool = True
+    """Refuse a Register under a name that differs from the peer's identity. Off for who knows of more names
+    of a device and has compared them."""
     assumed_version: str | None = None
     """Of a client that does not name its enabler version; ``None`` refuses it."""
     strict: bool = False

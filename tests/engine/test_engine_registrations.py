@@ -92,12 +92,12 @@ def test_a_bad_object_list_is_refused(world, payload):
 
 
 def test_only_the_proven_identity_may_touch_a_registration(world):
-    owner = Peer("10.0.0.9", 1, "coaps", "psk-a")
+    owner = Peer("10.0.0.9", 1, "coaps", "dev1")
     location = world.register(peer=owner)
-    for other in (Peer("10.0.0.9", 1, "coaps", "psk-b"), Peer("10.0.0.9", 1, "coap")):
+    for other in (Peer("10.0.0.9", 1, "coaps", "dev2"), Peer("10.0.0.9", 1, "coap")):
         assert world.update(location, peer=other).code == Code.BAD_REQUEST
         assert world.say(Code.DELETE, location, peer=other).code == Code.BAD_REQUEST
-    assert world.update(location, peer=Peer("10.0.0.77", 2, "coaps", "psk-a")).code == Code.CHANGED
+    assert world.update(location, peer=Peer("10.0.0.77", 2, "coaps", "dev1")).code == Code.CHANGED
 
 
 def test_the_endpoint_name_may_come_from_the_identity(world):
