@@ -358,3 +358,26 @@ def test_a_device_that_is_refused_can_be_traced(site: Site) -> None:
     assert "POST /rd?ep=newcomer&lwm2m=9.9" in asked
     assert "4.12 /rd" in answered
     site.good("devices", "remove", "newcomer")
+
+
+def test_when_a_device_listens_is_set_shown_and_taken_back(site: Site) -> None:
+    power = ("devices", "power", "meter")
+    assert site.good(*power) == "as it says itself when it registers\n"
+    assert site.good(*power, "--awake-window", "20") == "20 s after each message\n"
+    assert "always awake" in site.good("devices", "show", "meter")
+    shown = site.good(*power, "--active-timer", "0.1", "--tau", "86400")
+    assert shown == "PSM: 0.1 s after each message, and every 86400 s\n"
+    shown = site.good("devices", "show", "meter")
+    assert "no queue mode: saves power" in shown
+    assert "PSM: 0.1 s after each message" in shown
+    until(lambda: json.loads(site.good("devices", "show", "meter", "--json"))["awake"] is False)
+    assert "meter is asleep" in site.run("read", "meter", "/3/0/9", "--wait", "0.5").output
+    assert site.good(*power, "--psm") == "PSM: for a while after each message\n"
+    edrx = site.good(*power, "--edrx-cycle", "40.96", "--paging-window", "5.12", "--json")
+    assert json.loads(edrx)["edrx"] == {"cycle": 40.96, "pagingTimeWindow": 5.12}
+    assert site.good(*power) == "eDRX: for a while after each message, and for 5.12 s every 40.96 s\n"
+    assert "edrx.cycle: is missing" in site.wrong(2, *power, "--paging-window", "5")
+    assert "--default stands alone" in site.wrong(2, *power, "--default", "--psm")
+    assert "nobody" in site.wrong(2, "devices", "power", "nobody", "--psm")
+    assert site.good(*power, "--default") == "as it says itself when it registers\n"
+    assert "always awake" in site.good("devices", "show", "meter")

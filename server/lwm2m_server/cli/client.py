@@ -80,6 +80,20 @@ class Client:
         found: dict[str, Any] = self.get(f"/api/v1/devices/{segment(name)}?{self._query()}")
         return found
 
+    def power(self, name: str) -> dict[str, Any] | None:
+        """When a device listens, if that was set."""
+        found: dict[str, Any] | None = self.get(self._power(name))
+        return found
+
+    def set_power(self, name: str, power: Mapping[str, Any]) -> None:
+        self._request("PUT", self._power(name), power)
+
+    def unset_power(self, name: str) -> None:
+        self._request("DELETE", self._power(name))
+
+    def _power(self, name: str) -> str:
+        return f"/api/v1/devices/{segment(name)}/power-saving?{self._query()}"
+
     def trace(self, name: str, after: int = 0) -> dict[str, Any]:
         """What was said with a device after a message, if it is traced."""
         found: dict[str, Any] = self.get(f"{self._trace(name)}?{self._query(after=after)}")

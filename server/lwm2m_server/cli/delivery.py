@@ -135,6 +135,6 @@ def _hindrance(device: Mapping[str, Any]) -> str:
     """Why a device cannot be reached now."""
     if not device["registered"]:
         return f"{device['name']} is not registered"
-    if device["queueMode"] and not device["awake"]:
+    if device["awake"] is False:
         return f"{device['name']} is asleep"
     return ""

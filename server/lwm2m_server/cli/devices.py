@@ -1,4 +1,4 @@
-"""``lwm2m devices``: what a running server knows of its devices; add one, remove one."""
+"""``lwm2m devices``: what a running server knows of its devices; add one, remove one, say when it listens."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 from lwm2m_engine.errors import SettingsError
 from lwm2m_server.cli.client import Client, ServerError, segment
 from lwm2m_server.cli.options import client_options
+from lwm2m_server.cli.power import power, power_text
 from lwm2m_server.cli.queue import message_text
 from lwm2m_server.cli.tables import columns, show_table
 from lwm2m_server.cli.values import UNITS, clock
@@ -23,6 +24,9 @@ NODE, CREDENTIALS = 14, "credentials"
 @click.group()
 def devices() -> None:
     """Devices of a running server."""
+
+
+devices.add_command(power)
 
 
 @devices.command("list")
@@ -127,7 +131,7 @@ def _row(device: Mapping[str, Any]) -> tuple[str, ...]:
 def _state(device: Mapping[str, Any]) -> str:
     if not device["registered"]:
         return "not registered"
-    if not device["queueMode"]:
+    if device["awake"] is None:
         return "registered"
     return f"awake until {clock(device['awakeUntil'])}" if device["awake"] else "asleep"
 
@@ -139,17 +143,24 @@ def _facts(device: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if device["labels"]:
         yield "labels", ", ".join(device["labels"])
     if device["registered"]:
-        mode = "queue mode: sleeps between Updates" if device["queueMode"] else "no queue mode: always awake"
-        yield "speaks", f"LwM2M {device['version']}, lifetime {device['lifetime']} s, {mode}"
+        yield "speaks", f"LwM2M {device['version']}, lifetime {device['lifetime']} s, {_mode(device)}"
         yield "at", device["address"]
         yield "last seen", clock(device["lastSeen"])
         for warning in device["registration"]["warnings"]:
             yield "tolerated", warning
+    if device["powerSaving"] is not None:
+        yield "listens", power_text(device["powerSaving"])
     for observation in device["observations"]:
         yield "observed", _observed(observation)
     for message in device["messages"]:
         under_way = "   (under way)" if message["inFlight"] else ""
         yield "waiting", f"{message_text(message['content'])}{under_way}"
+
+
+def _mode(device: Mapping[str, Any]) -> str:
+    if device["queueMode"]:
+        return "queue mode: sleeps between Updates"
+    return "no queue mode: always awake" if device["awake"] is None else "no queue mode: saves power"
 
 
 def _observed(observation: Mapping[str, Any]) -> str:
