@@ -79,8 +79,10 @@ def update(state: State, turn: Turn, request: CoapRequest, peer: Peer, id: str) 
     liveness = Liveness(peer, turn.now, _expiry(turn.now, registration.lifetime))
     if changes:
         state.attach(device, registration, liveness)
-    else:
+    elif moved:
         state.move(device, liveness)
+    else:
+        device.liveness = liveness
     turn.tell(Updated(device.endpoint, turn.now, registration, liveness, bool(changes), moved))
     if "objects" in changes:
         relations.keep_to(state, device, registration.objects, turn)

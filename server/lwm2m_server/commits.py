@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import attrs
@@ -66,12 +67,16 @@ class Commits:
             self._mend(keys)
             settled(None, CommitFailed("the device is being restored"))
             return
-        commit = _Commit(self, tenant, step, keys, writes, settled, first, last, awaited)
-        if not writes and first is None and last is None:
-            commit.tell(None, None)
-            return
+        commit = _Commit(self, tenant, step, keys, settled, awaited)
+        if first is None and last is None and len(writes) < 2:
+            if not writes:
+                commit.tell(None, None)
+                return
+            operation = writes[0]
+        else:
+            operation = partial(_in_order, first, writes, last)
         try:
-            self._ledger.submit(commit, commit.settle)
+            self._ledger.submit(operation, commit.settle)
         except CommitFailed as error:
             settled(None, error)
             return
@@ -88,7 +93,11 @@ class Commits:
             self._idle = None
         under_way = self._under_way
         for key in keys:
-            under_way[key] -= 1
+            count = under_way[key] - 1
+            if count:
+                under_way[key] = count
+            else:
+                del under_way[key]
         if error is None:
             self.problem = None
             if self._attempts:
@@ -98,7 +107,8 @@ class Commits:
             if isinstance(error, CommitFailed):
                 self.problem = str(error)
             self._broken.update(keys)
-        self._mend(keys)
+        if self._broken:
+            self._mend(keys)
 
     def refuse_broken(self, key: str) -> None:
         """Raise ``CommitFailed`` while a device is not what the ledger says."""
@@ -114,14 +124,12 @@ class Commits:
 
     def _break_all(self) -> None:
         """A transaction failed, and all that is under way will; nothing may be built on it from now on."""
-        self._broken.update(key for key, count in self._under_way.items() if count > 0)
+        self._broken.update(self._under_way)
 
     def _mend(self, keys: Iterable[str]) -> None:
         for key in keys:
-            if not self._under_way.get(key):
-                self._under_way.pop(key, None)
-                if key in self._broken:
-                    self._schedule(key)
+            if key in self._broken and key not in self._under_way:
+                self._schedule(key)
 
     def _schedule(self, key: str) -> None:
         """At once the first time; a ledger that goes on failing is not asked in a tight loop."""
@@ -141,25 +149,26 @@ class Commits:
             self._schedule(key)
 
 
+def _in_order(
+    first: Write | None, writes: Sequence[Write], last: Write | None, transaction: Transaction
+) -> object:
+    """One operation; its result is that of ``last`` or ``first``."""
+    result = first(transaction) if first is not None else None
+    for write in writes:
+        write(transaction)
+    return last(transaction) if last is not None else result
+
+
 @attrs.define(slots=True, eq=False)
 class _Commit:
-    """What is written together; the ledger calls it with a transaction, and ``settle`` after that."""
+    """What waits for facts to be durable; the ledger calls ``settle``."""
 
     commits: Commits
     tenant: str
     step: Step
     keys: Collection[str]
-    writes: Sequence[Write]
     settled: Settled
-    first: Write | None
-    last: Write | None
     awaited: bool
-
-    def __call__(self, transaction: Transaction) -> object:
-        result = self.first(transaction) if self.first is not None else None
-        for write in self.writes:
-            write(transaction)
-        return self.last(transaction) if self.last is not None else result
 
     def settle(self, result: object, error: BaseException | None) -> None:
         self.commits._finish(self.keys, error)

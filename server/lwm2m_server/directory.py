@@ -57,14 +57,14 @@ class Directory:
         Raises ``RequestError`` for a name that no device may have.
         """
         path = request.path
+        if len(path) == 2 and path[0] == "rd":
+            return self._registrations.get(path[1])
         if path == ("rd",):
             named = (text[3:] for text in request.query if text.startswith("ep="))
             endpoint = next(named, "") or peer.identity or ""
             if "\0" in endpoint:
                 raise RequestError(Code.BAD_REQUEST, "an endpoint name has no NUL in it")
             return endpoint
-        if len(path) == 2 and path[0] == "rd":
-            return self._registrations.get(path[1])
         known = (engine.endpoint_of(peer) for engine in engines)
         return next((endpoint for endpoint in known if endpoint is not None), None)
 

@@ -393,11 +393,12 @@ class Hub:
         if not endpoint:
             return self._default
         self._commits.refuse_broken(endpoint)
-        if request.path == ("rd",) and endpoint not in self._directory:
+        ref = self._directory.get(endpoint)
+        if ref is None and request.path == ("rd",):
             device = self._reader.device_of_endpoint(endpoint, peer.identity)
             if device is not None and device.tenant in self._engines:
                 self._rename(device, endpoint)
-        ref = self._directory.get(endpoint)
+                ref = self._directory.get(endpoint)
         return ref.tenant if ref is not None else self._default
 
     def _sender(self, request: CoapRequest, peer: Peer) -> str | None:

@@ -60,8 +60,20 @@ def test_a_message_is_forgotten_after_the_exchange_lifetime_or_on_demand() -> No
 
 
 def test_the_peers_heard_of_least_recently_go_first() -> None:
-    recent = Recent(Clock(), peers=2)
-    for peer in ("a", "b", "a", "c"):
+    recent = Recent(Clock(), peers=4)
+    for peer in ("a", "b", "a", "c", "a", "d", "e"):
         recent.is_new(peer, 1, 0)
     assert not recent.is_new("a", 1, 0)
+    assert not recent.is_new("d", 1, 0)
     assert recent.is_new("b", 1, 0)
+
+
+@given(st.lists(st.integers(0, 9), max_size=60))
+def test_half_of_the_peers_it_has_room_for_are_remembered_for_certain(arrived: list[int]) -> None:
+    recent = Recent(Clock(), peers=6)
+    latest: list[int] = []
+    for peer in arrived:
+        is_new = recent.is_new(peer, 1, 0)
+        if peer in latest[-3:]:
+            assert not is_new
+        latest = [other for other in latest if other != peer] + [peer]

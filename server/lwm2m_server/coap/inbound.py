@@ -27,6 +27,8 @@ from lwm2m_server.coap.wire import Option
 
 log = structlog.get_logger(__name__)
 
+LARGEST_SIZE = LARGEST.size
+
 
 class Receiver(Protocol):
     """Who answers requests."""
@@ -117,8 +119,9 @@ class Inbound:
             self._timer = self._loop.call_at(waiting[0].acknowledge_at, self._acknowledge)
 
     def _reply(self, pending: _Pending, reply: CoapReply) -> None:
-        message = pending.message
-        reply, options = self._piece(pending, reply)
+        message, options = pending.message, reply_options(reply)
+        if pending.blocks is not NONE or len(reply.payload) > LARGEST_SIZE:
+            reply, options = self._piece(pending, reply, options)
         if pending.acknowledged:
             self._channel.respond(reply, options, message.token, pending.source)
             return
@@ -130,11 +133,12 @@ class Inbound:
         datagram = wire.assemble(kind, reply.code, mid, message.token, encoded, reply.payload)
         self._replies.send(datagram, message, pending.source)
 
-    def _piece(self, pending: _Pending, reply: CoapReply) -> tuple[CoapReply, tuple[Option, ...]]:
+    def _piece(
+        self, pending: _Pending, reply: CoapReply, options: tuple[Option, ...]
+    ) -> tuple[CoapReply, tuple[Option, ...]]:
         """As much of the reply as goes into one message, and its options."""
         request = pending.request
-        options = reply_options(reply)
-        if request is None or (pending.blocks is NONE and len(reply.payload) <= LARGEST.size):
+        if request is None:
             return reply, options
         try:
             more, payload = self._blockwise.give(request, pending.blocks, reply, pending.source.address)

@@ -71,7 +71,7 @@ def decode(data: bytes) -> Message:
         options, payload = _decode_options(data, at)
     except (IndexError, ValueError):
         raise Malformed("options or payload are cut off", rejectable) from None
-    return Message(kind, code, mid, data[4:at], options, payload)
+    return tuple.__new__(Message, (kind, code, mid, data[4:at], options, payload))
 
 
 def _decode_options(data: bytes, at: int) -> tuple[tuple[Option, ...], bytes]:

@@ -31,10 +31,10 @@ class InlineWriter:
 
     def add(self, job: Job) -> None:
         """Called on the loop."""
-        loop = asyncio.get_running_loop()
-        if not self._jobs or loop is not self._loop:
-            self._loop = loop
-            loop.call_soon(self._turn)
+        # Asking which loop is running is a system call; a loop that ended with jobs waiting is rare.
+        if not self._jobs or self._loop is None or self._loop.is_closed():
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._turn)
         self._jobs.append(job)
 
     def run(self, job: Job) -> None:

@@ -63,17 +63,20 @@ class SqliteLedger:
         operation: Callable[[Transaction], T],
         settled: Callable[[T | None, BaseException | None], object],
     ) -> None:
-        self._refuse_if_closed()
+        if self._closed:
+            raise _closed()
         self._writer.add(Job(operation, settled))
 
     def commit(self, operation: Callable[[Transaction], T]) -> asyncio.Future[T]:
-        self._refuse_if_closed()
+        if self._closed:
+            raise _closed()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._writer.add(Job(operation, partial(_resolve, future)))
         return future
 
     def run(self, operation: Callable[[Transaction], T]) -> T:
-        self._refuse_if_closed()
+        if self._closed:
+            raise _closed()
         outcome: list[Any] = []
         self._writer.run(Job(operation, lambda result, error: outcome.extend((result, error))))
         result, error = outcome
@@ -94,9 +97,9 @@ class SqliteLedger:
         self._reading.close()
         self._transactions.close()
 
-    def _refuse_if_closed(self) -> None:
-        if self._closed:
-            raise CommitFailed("the ledger is closed")
+
+def _closed() -> CommitFailed:
+    return CommitFailed("the ledger is closed")
 
 
 def _resolve(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
