@@ -1,0 +1,105 @@
+"""``OpensslEngine``: DTLS by the OpenSSL inside cryptography's wheels, through pyOpenSSL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL import SSL
+from OpenSSL.crypto import X509
+
+from lwm2m_engine.errors import SettingsError
+from lwm2m_server.coap.dtls import psk
+from lwm2m_server.coap.dtls.certificates import Certificates
+from lwm2m_server.coap.dtls.identities import Identities
+from lwm2m_server.coap.dtls.openssl_session import OpensslSession
+from lwm2m_server.coap.dtls.resumption import Resumable
+
+OPTIONS = SSL.OP_NO_QUERY_MTU | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
+
+
+class OpensslEngine:
+    """A context of OpenSSL, and what its handshakes ask."""
+
+    def __init__(
+        self,
+        identities: Identities,
+        *,
+        suites: Sequence[str],
+        mtu: int,
+        certificates: Certificates | None = None,
+    ) -> None:
+        """``suites`` by their names at IANA, the preferred first; ``mtu`` is what a datagram may hold.
+
+        Raises ``SettingsError`` if pre-shared keys or a file cannot be used.
+        """
+        trouble = psk.problem()
+        if trouble is not None:
+            raise SettingsError(f"dtls: {trouble}")
+        self._identities, self._suites, self._mtu = identities, suites, mtu
+        self._certificates = certificates
+        self._resumable = Resumable(identities)
+        self._asking: OpensslSession | None = None
+        self._context, self._callback = self._make_context()
+
+    @property
+    def name(self) -> str:
+        return SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode()
+
+    def accept(self, cid: bytes = b"") -> OpensslSession:
+        """``cid`` is not used: OpenSSL does not know RFC 9146."""
+        connection = SSL.Connection(self._context, None)
+        connection.set_ciphertext_mtu(self._mtu)
+        return OpensslSession(self, connection, self._mtu)
+
+    def reload(self) -> None:
+        """Read the files anew, for handshakes from now on; raises ``SettingsError`` and stays as it is."""
+        self._context, self._callback = self._make_context()
+
+    def _make_context(self) -> tuple[SSL.Context, object]:
+        context = SSL.Context(SSL.DTLS_SERVER_METHOD)
+        context.set_min_proto_version(psk.DTLS_1_2)
+        # A tag of 8 bytes counts as 64 bits of security, less than OpenSSL allows by default.
+        context.set_cipher_list(":".join((*self._suites, "@SECLEVEL=0")).encode())
+        context.set_options(OPTIONS)
+        context.set_session_id(b"lwm2m")
+        context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
+        # Whoever gets a session has shown a good cookie already.
+        context.set_cookie_generate_callback(lambda connection: b"\0")
+        context.set_cookie_verify_callback(lambda connection, cookie: True)
+        if self._certificates is not None:
+            self._certificates.load(context)
+            context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
+        return context, psk.answer(context, self._key_of)
+
+    # --- what a handshake asks ---
+
+    def shake(self, session: OpensslSession) -> str | None:
+        """Go on with a handshake; once it is complete the endpoint name it has proved, if any.
+
+        Raises what pyOpenSSL raises, ``WantReadError`` as long as it is not complete.
+        """
+        connection, self._asking = session.connection, session
+        connection.do_handshake()
+        certificate = connection.get_peer_certificate(as_cryptography=True)
+        if certificate is not None:
+            return self._identities.certificate(certificate.public_bytes(Encoding.DER))
+        master_secret = connection.master_key() or b""
+        if session.offered is not None:
+            self._resumable.remember(master_secret, *session.offered)
+        return self._resumable.endpoint(master_secret)
+
+    def _key_of(self, identity: bytes) -> bytes | None:
+        secret = self._identities.psk(identity)
+        if secret is None or self._asking is None:
+            return None
+        self._asking.offered = identity, secret
+        return secret.key
+
+    def _verify(
+        self, connection: SSL.Connection, certificate: X509, error: int, depth: int, good: int
+    ) -> bool:
+        if not good or depth:
+            return bool(good)
+        der = certificate.to_cryptography().public_bytes(Encoding.DER)
+        return self._identities.certificate(der) is not None
