@@ -11,12 +11,11 @@ from lwm2m_engine.coap import dotted
 from lwm2m_engine.engine.negotiation import PREFERRED
 from lwm2m_engine.engine.observations import SEND_FORMATS
 from lwm2m_engine.formats import PRE_IANA, ContentFormat
+from lwm2m_engine.messages.parameters import MAX_NAME_BYTES, MAX_PARAMETERS
 from lwm2m_engine.messages.wire import (
     BINDINGS,
     DEFAULT_LIFETIME,
     MAX_LIFETIME,
-    MAX_NAME_BYTES,
-    MAX_PARAMETERS,
     MAX_WARNINGS,
 )
 from lwm2m_server.coap import blocks, options, recent, representations, transfer, wire

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from lwm2m_engine.coap import Code
 from lwm2m_engine.formats import ContentFormat
-from lwm2m_engine.messages.wire import MAX_NAME_BYTES, MAX_PARAMETERS
+from lwm2m_engine.messages.parameters import MAX_NAME_BYTES, MAX_PARAMETERS
 from lwm2m_server.coap.blocks import MAX_BODY
 
 LINKS = b"</1/0>,</3/0>"

@@ -8,7 +8,7 @@ import attrs
 
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.codecs import Codecs
-from lwm2m_engine.engine.deadlines import Deadlines
+from lwm2m_engine.deadlines import Deadlines
 from lwm2m_engine.engine.devices import Device, Exchange
 from lwm2m_engine.engine.hooks import Hooks
 from lwm2m_engine.engine.records import Liveness, Observation, Registration
@@ -39,7 +39,7 @@ class State:
     by_peer: dict[Peer, Device] = attrs.field(factory=dict)
     by_token: dict[bytes, Device] = attrs.field(factory=dict)
     by_exchange: dict[int, Device] = attrs.field(factory=dict)
-    deadlines: Deadlines = attrs.field(factory=Deadlines)
+    deadlines: Deadlines[Device] = attrs.field(factory=Deadlines)
     _views: dict[tuple[str, tuple[tuple[int, str], ...]], ModelView] = attrs.field(init=False, factory=dict)
 
     def device(self, endpoint: str) -> Device:

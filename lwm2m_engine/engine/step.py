@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import attrs
 
-from lwm2m_engine.coap import CoapReply, CoapRequest, Peer
+from lwm2m_engine.coap import CoapReply
+from lwm2m_engine.effects import Abort as Abort
+from lwm2m_engine.effects import Effect as Effect
+from lwm2m_engine.effects import Perform as Perform
 from lwm2m_engine.engine.events import Event
-
-
-@attrs.frozen(slots=True)
-class Perform:
-    """Send ``request`` to ``peer``; report back with ``Engine.answered`` or ``Engine.failed``.
-
-    ``exchange`` names the exchange in that report. With a ``token`` the exchange is an observation:
-    the transport must use exactly this token and pass later messages that carry it to
-    ``Engine.notified``.
-    """
-
-    endpoint: str
-    exchange: int
-    peer: Peer
-    request: CoapRequest
-    token: bytes | None = None
-
-
-@attrs.frozen(slots=True)
-class Abort:
-    """Nobody waits for this exchange any more: stop retransmitting it, report nothing."""
-
-    endpoint: str
-    exchange: int
-
-
-Effect: TypeAlias = Perform | Abort
 
 
 @attrs.frozen(slots=True)

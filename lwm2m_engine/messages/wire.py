@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-import attrs
-
 from lwm2m_engine.attributes import Attributes
 from lwm2m_engine.coap import CoapRequest, Code
 from lwm2m_engine.errors import DecodeError, RequestError
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.links import Link, announced, parse_links
+from lwm2m_engine.messages.parameters import Parameters, bad, endpoint_name
 from lwm2m_engine.messages.requests import (
     Cancel,
     CancelComposite,
@@ -133,9 +132,6 @@ def _first(*formats: int | None) -> int | None:
 DEFAULT_LIFETIME = 86_400
 """Seconds a registration lives when the client does not say (LwM2M Core 1.2, 6.2.1)."""
 MAX_LIFETIME = 2**32 - 1
-MAX_NAME_BYTES = 255
-"""Longest Endpoint Client Name; a Uri-Query option is no longer either (RFC 7252, 5.10)."""
-MAX_PARAMETERS = 32
 MAX_WARNINGS = 20
 """Most warnings about one object list: each is told and kept."""
 
@@ -155,21 +151,21 @@ def parse_register(
     that is not link-format, 4.00 for whatever else is wrong.
     """
     if not request.confirmable:
-        raise _bad("a Register must be confirmable")
-    parameters = _Parameters(request.query)
+        raise bad("a Register must be confirmable")
+    parameters = Parameters(request.query)
     warnings: list[str] = []
     version = _version(parameters.take("lwm2m"), assumed_version, strict, warnings)
     binding, queue_mode = _binding(parameters.take("b"), version)
     lifetime = _lifetime(parameters.take("lt"), version)
     if parameters.take_flag("Q"):
         if version == "1.0":
-            raise _bad("the parameter Q is not part of LwM2M 1.0, where b=UQ says the same")
+            raise bad("the parameter Q is not part of LwM2M 1.0, where b=UQ says the same")
         queue_mode = True
     links = _object_list(request, version, strict, warnings)
     if links is None:
-        raise _bad("a Register needs an object list")
+        raise bad("a Register needs an object list")
     return Register(
-        endpoint=_endpoint(parameters.take("ep")),
+        endpoint=endpoint_name(parameters.take("ep")),
         version=version,
         lifetime=DEFAULT_LIFETIME if lifetime is None else lifetime,
         binding=binding or "U",
@@ -187,7 +183,7 @@ def parse_update(request: CoapRequest, *, version: str = "1.1", strict: bool = F
     Raises ``RequestError`` as ``parse_register`` does. What only a Register may say is skipped with a
     warning, with ``strict`` refused.
     """
-    parameters = _Parameters(request.query)
+    parameters = Parameters(request.query)
     warnings: list[str] = []
     binding, queue_mode = _binding(parameters.take("b"), version)
     for name in ("ep", "lwm2m", "Q"):
@@ -204,54 +200,10 @@ def parse_update(request: CoapRequest, *, version: str = "1.1", strict: bool = F
     )
 
 
-@attrs.define(slots=True)
-class _Parameters:
-    """The Uri-Query options, each to be taken once."""
-
-    query: tuple[str, ...]
-    _left: dict[str, str | None] = attrs.field(init=False, factory=dict)
-
-    def __attrs_post_init__(self) -> None:
-        if len(self.query) > MAX_PARAMETERS:
-            raise _bad(f"more than {MAX_PARAMETERS} query parameters")
-        for option in self.query:
-            name, equals, value = option.partition("=")
-            if name in self._left:
-                raise _bad(f"{name} is given more than once")
-            self._left[name] = value if equals else None
-
-    def take(self, name: str) -> str | None:
-        """Its value; ``None`` if it is not there. One without a value is refused."""
-        if name not in self._left:
-            return None
-        value = self._left.pop(name)
-        if value is None:
-            raise _bad(f"{name} has no value")
-        return value
-
-    def take_flag(self, name: str) -> bool:
-        """True if it is there; one with a value is refused."""
-        if name not in self._left:
-            return False
-        if self._left.pop(name) is not None:
-            raise _bad(f"{name} takes no value")
-        return True
-
-    def drop(self, name: str) -> bool:
-        """Take it, whatever its value; True if it was there."""
-        there = name in self._left
-        self._left.pop(name, None)
-        return there
-
-    def rest(self) -> dict[str, str]:
-        """What nobody took; a parameter without a value is an empty text."""
-        return {name: value or "" for name, value in self._left.items() if name}
-
-
 def _version(text: str | None, assumed: str | None, strict: bool, warnings: list[str]) -> str:
     if text is None:
         if assumed is None:
-            raise _bad("lwm2m, the enabler version, is missing")
+            raise bad("lwm2m, the enabler version, is missing")
         warnings.append(f"lwm2m, the enabler version, is missing; taken as {assumed}")
         return assumed
     match = _VERSION.fullmatch(text)
@@ -270,9 +222,9 @@ def _lifetime(text: str | None, version: str) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= MAX_LIFETIME):
-        raise _bad(f"lt={text[:20]} is not a lifetime in seconds from 1 to {MAX_LIFETIME}")
+        raise bad(f"lt={text[:20]} is not a lifetime in seconds from 1 to {MAX_LIFETIME}")
     if int(text) == 0 and version in ("1.0", "1.1"):
-        raise _bad("lt=0 means forever in LwM2M 1.2 only")
+        raise bad("lt=0 means forever in LwM2M 1.2 only")
     return int(text)
 
 
@@ -283,17 +235,8 @@ def _binding(text: str | None, version: str) -> tuple[str | None, bool | None]:
     letters = BINDINGS[version]
     known = 0 < len(set(text)) == len(text) and set(text) <= set(letters)
     if not known or text == "Q":
-        raise _bad(f"b={text[:20]} is no binding of LwM2M {version}, which knows {', '.join(letters)}")
+        raise bad(f"b={text[:20]} is no binding of LwM2M {version}, which knows {', '.join(letters)}")
     return text, ("Q" in text) if version == "1.0" else None
-
-
-def _endpoint(text: str | None) -> str:
-    name = text or ""
-    if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
-        raise _bad(f"ep is longer than {MAX_NAME_BYTES} bytes")
-    if not name.isprintable():
-        raise _bad("ep holds characters that cannot be printed")
-    return name
 
 
 def _object_list(
@@ -311,9 +254,9 @@ def _object_list(
         links, tolerated = parse_links(request.payload, strict=strict)
         found = announced(links, version, strict)
     except DecodeError as error:
-        raise _bad(f"object list: {error}") from error
+        raise bad(f"object list: {error}") from error
     if not found.objects:
-        raise _bad("the object list names no LwM2M Object")
+        raise bad("the object list names no LwM2M Object")
     faults = (*tolerated, *found.warnings)
     warnings.extend(faults[:MAX_WARNINGS])
     if len(faults) > MAX_WARNINGS:
@@ -323,9 +266,5 @@ def _object_list(
 
 def _tolerate(fault: str, strict: bool, warnings: list[str]) -> None:
     if strict:
-        raise _bad(fault)
+        raise bad(fault)
     warnings.append(fault)
-
-
-def _bad(reason: str) -> RequestError:
-    return RequestError(Code.BAD_REQUEST, reason)

@@ -1,0 +1,56 @@
+"""What a client would be asked, to be read by people: secrets are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from lwm2m_engine.bootstrap.config import OSCORE, SECURITY, BootstrapConfig, Command, accounts
+from lwm2m_engine.bootstrap.discovery import Inventory
+from lwm2m_engine.bootstrap.pack import why_no_pack
+from lwm2m_engine.bootstrap.plan import plan
+from lwm2m_engine.entries import Entry
+from lwm2m_engine.messages.requests import Discover, Write
+from lwm2m_engine.paths import Path
+
+SECRETS = frozenset({(SECURITY, 5), (SECURITY, 8), (OSCORE, 0)})
+"""Object and Resource of what only the client and its server may know."""
+
+
+@attrs.frozen(slots=True)
+class Preview:
+    """The requests of a session with a client that has ``inventory``, in their order."""
+
+    steps: tuple[Command, ...]
+    notes: tuple[str, ...]
+
+
+def preview(config: BootstrapConfig, inventory: Inventory | None = None) -> Preview:
+    """Without an ``inventory``, for a client that has nothing but what it came with."""
+    discovers = tuple(Discover(path) for path in config.discovers)
+    steps = (*discovers, *plan(config, inventory if inventory is not None else Inventory()))
+    return Preview(steps, (*config.notes, *_notes(config)))
+
+
+def is_secret(path: Path) -> bool:
+    """True for a value that leaves the server towards the client only."""
+    return len(path) > 2 and (path[0], path[2]) in SECRETS
+
+
+def written(steps: tuple[Command, ...]) -> Iterator[Entry]:
+    """Every value that is written."""
+    for step in steps:
+        if isinstance(step, Write):
+            yield from step.entries
+
+
+def _notes(config: BootstrapConfig) -> Iterator[str]:
+    if config.automatic_ids and config.discovers and any(accounts(config.writes)):
+        yield (
+            "Instances of Security may get other ids: those the client has for the same servers; "
+            "the account of the bootstrap server keeps its own"
+        )
+    obstacle = why_no_pack(config)
+    if obstacle:
+        yield f"a client that asks for a Bootstrap-Pack is sent to /bs: {obstacle}"
