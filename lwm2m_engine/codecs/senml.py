@@ -202,7 +202,7 @@ _known_paths = lru_cache(maxsize=1024)(_Paths)
 
 
 def _paths_from(root: str, base: str) -> _Paths:
-    return _known_paths(root, base) if len(base) <= _LONGEST else _Paths(root, base)
+    return _known_paths(root, base) if len(base) <= LONGEST else _Paths(root, base)
 
 
 def _resource(text: str) -> Path:
@@ -233,7 +233,7 @@ def locate(base: str, name: str, at: Path, root: str, strict: bool) -> Path:
     the slash between them, write it twice, or leave out the base name they mean.
     """
     plain = base + name
-    spellings = (plain,) if strict or len(plain) > _LONGEST + len(root) else _spellings(base, name, at, root)
+    spellings = (plain,) if strict or len(plain) > LONGEST + len(root) else _spellings(base, name, at, root)
     for text in spellings:
         with suppress(PathError):
             path = _resource_below(root, text if text.startswith("/") else f"/{text}")
@@ -243,7 +243,7 @@ def locate(base: str, name: str, at: Path, root: str, strict: bool) -> Path:
     raise DecodeError(reason if not at else f"{reason} at or below {at}", path=at)
 
 
-_LONGEST = 2 * len("/65535/65535/65535/65535/")
+LONGEST = 2 * len("/65535/65535/65535/65535/")
 """Longer names are nothing to puzzle over, let alone to remember."""
 
 

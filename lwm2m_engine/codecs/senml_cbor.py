@@ -8,6 +8,7 @@ from typing import Any
 
 from lwm2m_engine.codecs import cbor, senml
 from lwm2m_engine.codecs.codec import Codec, Scope, changes, nothing
+from lwm2m_engine.codecs.senml_everyday import Everyday
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, ValueRejected
 from lwm2m_engine.formats import ContentFormat
@@ -32,8 +33,13 @@ _NUMBER, _STRING, _BOOLEAN, _DATA, _LINK = (
 )
 
 
+_everyday = Everyday(LABELS)
+
+
 def decode(payload: bytes, scope: Scope) -> list[Entry]:
-    return senml.resolve(_pack(payload), LABELS, scope) or nothing(scope)
+    records = _pack(payload)
+    everyday = _everyday.read(records, scope) if records else None
+    return everyday or senml.resolve(records, LABELS, scope) or nothing(scope)
 
 
 def decode_each(payload: bytes, scope_of: Callable[[str], Scope]) -> dict[str, list[Entry]]:

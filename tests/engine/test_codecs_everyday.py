@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lwm2m_engine import Catalog
-from lwm2m_engine.codecs import decode, encode, lwm2m_cbor_everyday, tlv_everyday
+from lwm2m_engine.codecs import decode, encode, lwm2m_cbor_everyday, senml_cbor, tlv_everyday
 from lwm2m_engine.codecs.codec import Scope
+from lwm2m_engine.codecs.senml_everyday import Everyday
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import CodecError
 from lwm2m_engine.formats import ContentFormat
@@ -144,6 +145,22 @@ def test_any_elements(payload: bytes, at: Path) -> None:
     same_both_ways(payload, ContentFormat.TLV, at)
 
 
+labels = st.sampled_from([-2, 0, 2, 3, 4, -3, 6, 8, "vlo", 5, False, 2.0, "x", "x_"])
+names = st.sampled_from(
+    ["/1024/0/", "1024/0/", "/1024/0/6", "6", "6/0", "300", "/3/0/1", "", "x", 6, b"6", (6,)]
+)
+fields = st.tuples(labels, names | values.filter(lambda value: not isinstance(value, ObjLink)))
+records = st.lists(st.lists(fields, max_size=3).map(dict) | st.sampled_from([6, "6", [0, 2]]), max_size=3)
+
+
+@examples
+@given(pack=records, at=st.sampled_from(PLACES))
+def test_any_records(pack: Any, at: Path) -> None:
+    """The second time, what came of the first is remembered."""
+    for item in (pack, [{-2: "/1024/0/", 0: "6", 3: "x"}, *pack]) * 2:
+        same_both_ways(cbor2.dumps(item), ContentFormat.SENML_CBOR, at)
+
+
 def test_everyday_payloads_go_the_short_way(catalog: Catalog) -> None:
     """Of the vectors nearly all that are decoded at an Object Instance: long and short ids, floats, links."""
     scope = Scope(at=Path("/3303/0"), types=catalog.types)
@@ -154,6 +171,8 @@ def test_everyday_payloads_go_the_short_way(catalog: Catalog) -> None:
     payload = lwm2m_cbor_everyday.write(temperature, scope)
     assert payload is not None
     assert lwm2m_cbor_everyday.read(cbor2.loads(payload), scope) == temperature
+    payload = senml_cbor.encode(temperature, scope)
+    assert Everyday(senml_cbor.LABELS).read(cbor2.loads(payload), scope) == temperature
 
 
 def test_vectors_both_ways(catalog: Catalog) -> None:
@@ -180,6 +199,18 @@ def test_more_than_what_is_kept() -> None:
     for entry in numbers:
         payload = encode([entry, Entry(Path("/1024/0/0"), "")], ContentFormat.LWM2M_CBOR, at=at, types=LOOKUP)
         assert decode(payload, ContentFormat.LWM2M_CBOR, at=at, types=LOOKUP)[0] == entry
+
+
+def test_names_of_a_whole_fleet() -> None:
+    """What packs looked like is not remembered for ever more names and labels."""
+    everyday = Everyday(senml_cbor.LABELS)
+    for instance in range(3000):
+        at, pack = Path((1024, instance)), [{-2: f"/1024/{instance}/", 0: "0", 3: "x"}]
+        assert everyday.read(pack, Scope(at, LOOKUP)) == [Entry(at / 0, "x")]
+    for length in range(300):
+        pack = [{-2: "/1024/0/6/", 0: str(member), 4: True} for member in range(length + 1)]
+        found = everyday.read(pack, Scope(Path("/1024/0"), LOOKUP))
+        assert found is None if length > 100 else found is None or len(found) == length + 1
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,15 @@ import json
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lwm2m_engine.coap import Code
 from lwm2m_engine.engine.events import Failed, Received
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.paths import ROOT, Path
 from lwm2m_engine.values import ObjLink, ResourceType
-from lwm2m_server.onem2m import content
+from lwm2m_server.onem2m import content, content_everyday
 
 AT = 1752761134.124
 
@@ -184,3 +186,31 @@ def test_paths_of_an_end_device_stand_below_its_prefix(catalog):
     failure = Failed("e", AT, 7, "read", Path("/3303/0"), "timeout", prefix="dev0")
     text = content.failed(failure, "device001", None, reason="timeout")
     assert json.loads(text)["resourcePath"] == "dev0/3303/0"
+
+
+numbers = st.integers(-(2**63), 2**64 - 1) | st.floats() | st.booleans()
+some_values = numbers | st.text(max_size=5) | st.binary(max_size=3) | st.none() | st.just(ObjLink(3, 0))
+some_entries = st.builds(
+    Entry,
+    st.sampled_from([Path(text) for text in ("/3/0/9", "/3/0/10", "/3/0/2", "/3/0/11/0", "/3303/0/5700")]),
+    some_values,
+    st.none() | st.none() | st.just(1e9),
+) | st.builds(Entry, st.just(Path("/3/0/13")), st.integers(0, 2**33) | st.floats(0, 1e9), st.none())
+
+
+@settings(deadline=None)
+@given(found=st.lists(some_entries, max_size=5), at=st.sampled_from([ROOT, Path("/3")]))
+def test_the_short_way_says_what_the_long_way_says(catalog, found, at):
+    event = Received("urn:dev:1", AT, "notification", at, Code.CONTENT, tuple(found), "notify")
+    short = content_everyday.values(event, catalog)
+    if short is not None:
+        assert content.dumps({"dataValue": short}) == content.dumps(
+            {"dataValue": content._values(event, catalog)}
+        )
+        assert all(entry.time is None for entry in found)
+
+
+def test_what_goes_the_short_way(catalog):
+    event = answer(("/3/0/9", 72), ("/3/0/2", "ü"), ("/3/0/13", 1752761133), path="/3/0")
+    assert content_everyday.values(event, catalog) is not None
+    assert body(event, catalog)["dataValue"] == {"3/0/2": "ü", "3/0/9": 72, "3/0/13": 1752761133000}

@@ -23,6 +23,7 @@ from lwm2m_engine.links import format_links, parse_links
 from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink, ResourceType, Value
+from lwm2m_server.onem2m import content_everyday
 
 MAX_DIAGNOSTIC = 1024
 """Bytes of a diagnostic payload (RFC 7252, 5.5.2) that are kept."""
@@ -37,22 +38,21 @@ def received(
     ``extras`` there are only the keys every message has, and what became no value.
     """
     place = _place(event)
-    content = {
+    everyday = None if place else content_everyday.values(event, models)
+    content: dict[str, Any] = {
         "nodeResourceName": device,
         "time": milliseconds(event.at),
         "messageType": event.kind,
-        "resourcePath": place + event.path.key,
-        "dataValue": {
-            place + _key(path): plain(entry.value, models.types(path))
-            for path, entry in sorted(latest(event.entries).items(), key=_path_of)
-            if entry.value is not None
-        },
+        "resourcePath": place + _key(event.path),
+        "dataValue": everyday or _values(event, models),
     }
     if extras:
         content |= _extras(event, request_id)
-    if any(entry.time is not None for entry in event.entries):
+    if everyday is None and any(entry.time is not None for entry in event.entries):
         content["samples"] = _samples(event, models)
-    return dumps(content | _payload(event))
+    if event.error is not None or event.payload:
+        content |= _payload(event)
+    return dumps(content)
 
 
 def failed(
@@ -89,6 +89,15 @@ def _key(path: Path) -> str:
 
 
 _path_of = itemgetter(0)
+
+
+def _values(event: Received, models: ModelView) -> dict[str, Any]:
+    place = _place(event)
+    return {
+        place + _key(path): plain(entry.value, models.types(path))
+        for path, entry in sorted(latest(event.entries).items(), key=_path_of)
+        if entry.value is not None
+    }
 
 
 def milliseconds(seconds: float) -> int:
@@ -154,8 +163,6 @@ def _payload(event: Received) -> dict[str, Any]:
     """What a payload says that became no entries; nothing a device says is dropped."""
     if event.error is not None:
         return _raw(event) | {"error": clean(event.error)}
-    if not event.payload:
-        return {}
     if not is_success(event.code):
         text = event.payload[:MAX_DIAGNOSTIC].decode("utf-8", "replace")
         return {"diagnostic": text}
