@@ -41,11 +41,9 @@ class Listeners:
 async def listen(settings: Settings, hub: Hub, stack: AsyncExitStack) -> Listeners:
     """Open all of them; ``stack`` closes them. Raises ``OSError`` that names the address."""
     timing, limits = _timing(settings), _limits(settings)
-    udp = (
-        StockGateway.start
-        if settings.coap_stack == "aiocoap"
-        else partial(Gateway.start, progress=hub.progressed)
-    )
+    gateway = StockGateway if settings.coap_stack == "aiocoap" else Gateway
+    udp = partial(gateway.start, timing=timing, progress=hub.progressed)
+    tcp = partial(TcpGateway.start, timing=timing, limits=limits, progress=hub.progressed)
 
     async def keep(name: str, starting: Awaitable[Listener]) -> str:
         gateway = await starting
@@ -56,13 +54,13 @@ async def listen(settings: Settings, hub: Hub, stack: AsyncExitStack) -> Listene
     return Listeners(
         tuple(
             [
-                await keep(name, udp(hub, *address, listener=name, timing=timing))
+                await keep(name, udp(hub, *address, listener=name))
                 for name, address in _named("coap", settings.coap)
             ]
         ),
         tuple(
             [
-                await keep(name, TcpGateway.start(hub, *address, listener=name, timing=timing, limits=limits))
+                await keep(name, tcp(hub, *address, listener=name))
                 for name, address in _named("coap+tcp", settings.coap_tcp)
             ]
         ),

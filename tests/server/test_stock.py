@@ -14,7 +14,7 @@ from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
 from lwm2m_engine.engine.step import Perform
 from lwm2m_server.coap import wire
 from lwm2m_server.coap.blocks import Block
-from lwm2m_server.coap.options import BLOCK1, BLOCK2, LOCATION_PATH, number
+from lwm2m_server.coap.options import BLOCK1, BLOCK2, LOCATION_PATH, number, uint
 from lwm2m_server.coap.stock import StockGateway
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.simulator.scripted import ScriptedDevice, observe_of
@@ -35,6 +35,7 @@ class Notebook:
     reply: Callable[[CoapRequest], CoapReply] = lambda request: CoapReply(Code.CHANGED)
     waiting: list[Callable[[], None]] | None = None
     """Answers held back while this is a list."""
+    progress: list[tuple[int, int, int]] = attrs.field(factory=list)
 
     def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
         self.requests.append(request)
@@ -75,7 +76,11 @@ class Notebook:
 @asynccontextmanager
 async def running(host: str = "127.0.0.1") -> AsyncIterator[tuple[StockGateway, Notebook]]:
     notebook = Notebook()
-    gateway = await StockGateway.start(notebook, host, 0, timing=FAST)
+
+    def told(*report: int) -> None:
+        notebook.progress.append(report)
+
+    gateway = await StockGateway.start(notebook, host, 0, timing=FAST, progress=told)
     try:
         yield gateway, notebook
     finally:
@@ -178,6 +183,23 @@ async def test_a_device_is_asked(setup):
     question = await device.expect(Code.GET, "/3/0/9")
     device.reply(question, Code.CONTENT, 112, b"value")
     assert await notebook.outcome() == ("answered", 1, CoapReply(Code.CONTENT, b"value", 112))
+
+
+async def test_a_long_request_goes_in_blocks_and_tells_how_far_it_is(setup):
+    gateway, notebook, device = setup
+    payload = os.urandom(3000)
+    gateway.perform(get(device, "5/0/0", code=Code.PUT, payload=payload))
+    received = b""
+    while len(received) < len(payload):
+        question = await device.receive()
+        received += question.payload
+        assert notebook.progress == [(1, sent, 3000) for sent in range(1024, len(received), 1024)]
+        block = (BLOCK1, uint(number(question.options, BLOCK1)))
+        code = Code.CHANGED if len(received) == len(payload) else Code.CONTINUE
+        device.reply(question, code, options=[block])
+    assert received == payload
+    assert await notebook.outcome() == ("answered", 1, CoapReply(Code.CHANGED))
+    assert notebook.progress[-1] == (1, 3000, 3000)
 
 
 async def test_a_non_confirmable_request(setup):

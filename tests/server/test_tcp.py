@@ -54,6 +54,7 @@ class Notebook:
     gone: list[Peer] = attrs.field(factory=list)
     broken: bool = False
     """Nothing can be stored."""
+    progress: list[tuple[int, int, int]] = attrs.field(factory=list)
 
     def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
         self.requests.append(request)
@@ -102,7 +103,11 @@ async def running(
     limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> AsyncIterator[tuple[TcpGateway, Notebook]]:
     notebook = Notebook()
-    gateway = await TcpGateway.start(notebook, host, 0, timing=FAST, limits=limits)
+
+    def told(*report: int) -> None:
+        notebook.progress.append(report)
+
+    gateway = await TcpGateway.start(notebook, host, 0, timing=FAST, limits=limits, progress=told)
     try:
         yield gateway, notebook
     finally:
@@ -312,6 +317,18 @@ async def test_a_client_may_have_room_for_everything(setup):
     assert number(question.options, BLOCK1) is None
     device.reply(question, Code.CHANGED)
     assert await notebook.outcome() == ("answered", 1, CoapReply(Code.CHANGED))
+    assert notebook.progress == [(1, 100_000, 100_000)]
+
+
+async def test_a_long_request_that_is_refused_was_not_taken(setup):
+    gateway, notebook, device = setup
+    gateway.perform(get(device, "5/0/0", code=Code.PUT, payload=bytes(2000)))
+    device.reply(await device.receive(), Code.REQUEST_ENTITY_TOO_LARGE)
+    assert await notebook.outcome() == ("answered", 1, CoapReply(Code.REQUEST_ENTITY_TOO_LARGE))
+    gateway.perform(get(device, "3/0/14", exchange=2, code=Code.PUT, payload=b"short"))
+    device.reply(await device.receive(), Code.CHANGED)
+    assert await notebook.outcome() == ("answered", 2, CoapReply(Code.CHANGED))
+    assert notebook.progress == []
 
 
 @pytest.mark.parametrize(
@@ -338,6 +355,23 @@ async def test_a_client_with_little_room_is_written_to_in_blocks(csm, sizes):
         assert await notebook.outcome() == ("answered", 1, CoapReply(Code.CHANGED))
     assert b"".join(received) == payload
     assert list(map(len, received)) == sizes
+    assert notebook.progress == [(1, sum(sizes[: n + 1]), 3000) for n in range(len(sizes))]
+
+
+async def test_each_block_has_as_much_time_as_a_short_request():
+    csm = frames.encode(frames.CSM)
+    async with running() as (gateway, notebook), await ScriptedStream.open(gateway.address, csm=csm) as one:
+        await until(lambda: gateway._connections.find(peer_of(one))._remote_settings is not None)
+        gateway.perform(get(one, "5/0/0", code=Code.PUT, payload=bytes(3000)))
+        for code in (Code.CONTINUE, Code.CONTINUE, Code.CHANGED):
+            question = await one.receive()
+            await asyncio.sleep(FAST.response_timeout * 0.5)
+            one.reply(question, code, options=[(BLOCK1, uint(number(question.options, BLOCK1)))])
+        assert await notebook.outcome() == ("answered", 1, CoapReply(Code.CHANGED))
+        gateway.perform(get(one, "5/0/0", exchange=2, code=Code.PUT, payload=bytes(3000)))
+        question = await one.receive()
+        one.reply(question, Code.CONTINUE, options=[(BLOCK1, uint(number(question.options, BLOCK1)))])
+        assert await notebook.outcome() == ("failed", 2, "timeout")
 
 
 async def test_a_ping_is_answered_with_its_token(setup):

@@ -16,6 +16,7 @@ from lwm2m_engine.coap import CoapReply
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap.background import Background
 from lwm2m_server.coap.packets import Packet, reply_from
+from lwm2m_server.coap.progress import LONG, Progress, watched
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +32,15 @@ class Asker(Protocol):
 class Asking:
     """The requests of one listener that have no answer yet: a task each."""
 
-    def __init__(self, context: Context, asker: Asker, tasks: Background, timeout: float) -> None:
-        self._context, self._asker = context, asker
+    def __init__(
+        self,
+        context: Context,
+        asker: Asker,
+        tasks: Background,
+        timeout: float,
+        progress: Progress | None = None,
+    ) -> None:
+        self._context, self._asker, self._progress = context, asker, progress
         self._tasks, self._timeout = tasks, timeout
         self._running: dict[int, tuple[asyncio.Task[None], Callable[[int], None] | None]] = {}
 
@@ -62,8 +70,8 @@ class Asking:
     async def _ask(self, exchange: int, packet: Packet) -> None:
         reason = ""
         try:
-            async with asyncio.timeout(self._timeout):
-                reply = reply_from(await self._context.request(packet).response)
+            async with asyncio.timeout(self._timeout) as patience:
+                reply = reply_from(await self._response(exchange, packet, patience))
         except (TimeoutError, RequestError, error.Error, OSError) as problem:
             reason = reason_of(problem)
         if not self._end(exchange):
@@ -72,6 +80,21 @@ class Asking:
             self._asker.failed(exchange, reason)
         else:
             self._asker.answered(exchange, reply)
+
+    def _response(self, exchange: int, packet: Packet, patience: asyncio.Timeout) -> asyncio.Future[Packet]:
+        """Of a long request each part may take as long as a short one."""
+        total = len(packet.payload)
+        if total <= LONG:
+            short: asyncio.Future[Packet] = self._context.request(packet).response
+            return short
+
+        def acknowledged(sent: int) -> None:
+            if not patience.expired():
+                patience.reschedule(asyncio.get_running_loop().time() + self._timeout)
+            if self._progress is not None:
+                self._progress(exchange, sent, total)
+
+        return watched(self._context, packet, acknowledged)
 
     async def complete(self, packet: Packet, first: Packet) -> CoapReply | None:
         """The whole representation that ``first`` is the first block of, if the rest can be had."""

@@ -23,6 +23,7 @@ from lwm2m_server.coap.exchanges import Exchanges, Notice, nobody_minds
 from lwm2m_server.coap.layers import Link, Single, Tokens
 from lwm2m_server.coap.message_ids import MessageIds
 from lwm2m_server.coap.options import OBSERVE, number
+from lwm2m_server.coap.progress import Progress
 from lwm2m_server.coap.questions import Question, Response, reason_of
 from lwm2m_server.coap.sockets import SocketAddress, Source, UdpSocket
 from lwm2m_server.coap.timing import Timing
@@ -35,9 +36,6 @@ NO_EXCHANGE = -1
 """For requests that are no exchange of the engine."""
 
 log = structlog.get_logger(__name__)
-
-Progress = Callable[[int, int, int], object]
-"""Called with an exchange, the bytes of its request the device has acknowledged, and bytes in all."""
 
 
 class Asker(Protocol):

@@ -14,10 +14,11 @@ from lwm2m_engine.engine.step import Perform
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
 from lwm2m_server.coap.background import Background
-from lwm2m_server.coap.channel import Channel, Progress
+from lwm2m_server.coap.channel import Channel
 from lwm2m_server.coap.inbound import Inbound
 from lwm2m_server.coap.observations import Observations
 from lwm2m_server.coap.options import OBSERVE, number, reply_of
+from lwm2m_server.coap.progress import Progress
 from lwm2m_server.coap.recent import Recent
 from lwm2m_server.coap.replies import Replies
 from lwm2m_server.coap.shedding import Shedder, queue_of
@@ -165,13 +166,14 @@ class Gateway:
             if problem.mid is not None:
                 self._udp.send(wire.reset(problem.mid), source)
             return
-        kind = message.type
-        if message.is_request and kind in (wire.CON, wire.NON):
+        kind, code = message.type, message.code
+        # Requests have the codes of class 0 (RFC 7252, 12.1).
+        if 0 < code < 32 and (kind == wire.CON or kind == wire.NON):
             if not self._replies.is_duplicate(message, data, source):
                 self._inbound.receive(message, source)
         elif message.is_response and kind != wire.RST:
             self._response(message, data, source)
-        elif message.code == wire.EMPTY and kind in (wire.ACK, wire.RST):
+        elif code == wire.EMPTY and kind in (wire.ACK, wire.RST):
             self._channel.receive(message, source)
         elif kind == wire.CON:
             # A ping, or a code of a class that is not used over UDP.

@@ -26,6 +26,7 @@ from lwm2m_server.coap.background import Background
 from lwm2m_server.coap.connections import LOGGER
 from lwm2m_server.coap.intake import Intake, Receiver
 from lwm2m_server.coap.packets import Packet, plain, reply_packet, request_packet
+from lwm2m_server.coap.progress import Progress
 from lwm2m_server.coap.relations import Observer
 from lwm2m_server.coap.sockets import MAPPED
 from lwm2m_server.coap.stock_relations import StockRelations
@@ -43,13 +44,15 @@ class Uplink(Observer, Receiver, Protocol):
 class StockGateway:
     """A CoAP endpoint. Make it with ``StockGateway.start``, end it with ``close``."""
 
-    def __init__(self, uplink: Uplink, timing: Timing, root: _Root, context: Context) -> None:
+    def __init__(
+        self, uplink: Uplink, timing: Timing, root: _Root, context: Context, progress: Progress | None
+    ) -> None:
         self._uplink, self._root, self._context = uplink, root, context
         self._tuning = {reliable: _Tuning(timing, reliable) for reliable in (True, False)}
         self._tasks = Background()
         (tokens,) = context.request_interfaces
         self._transport: Any = tokens.token_interface.message_interface
-        self._asking = Asking(context, uplink, self._tasks, timing.response_timeout)
+        self._asking = Asking(context, uplink, self._tasks, timing.response_timeout, progress)
         self._relations = StockRelations(tokens, uplink, self._asking, self._tasks, timing.response_timeout)
 
     @classmethod
@@ -61,10 +64,11 @@ class StockGateway:
         *,
         listener: str = "coap",
         timing: Timing = Timing(),  # noqa: B008 - frozen
+        progress: Progress | None = None,
     ) -> StockGateway:
         """Listen on ``host`` (a name, an IPv4 or an IPv6 address) and ``port`` (0 takes a free one).
 
-        Raises ``OSError`` that names the address, with ``errno`` telling the cause.
+        ``progress`` hears how much of a long request a device has acknowledged. Raises ``OSError`` that names the address, with ``errno`` telling the cause.
         """
         # What matters is reported by the uplink; what is left is noise of strangers.
         logging.getLogger(LOGGER).setLevel(logging.CRITICAL)
@@ -79,7 +83,7 @@ class StockGateway:
         except OSError as problem:
             reason = f"cannot listen on coap://{where}: {problem.strerror}"
             raise OSError(problem.errno, reason) from problem
-        return cls(uplink, timing, root, context)
+        return cls(uplink, timing, root, context, progress)
 
     @property
     def address(self) -> tuple[str, int]:

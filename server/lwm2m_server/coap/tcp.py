@@ -28,6 +28,7 @@ from lwm2m_server.coap.connections import LOGGER, Connections
 from lwm2m_server.coap.intake import Intake, Receiver
 from lwm2m_server.coap.options import BLOCK2, number, reply_of
 from lwm2m_server.coap.packets import arrived, request_packet
+from lwm2m_server.coap.progress import Progress
 from lwm2m_server.coap.relations import Observer, Relations
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.coap.transfer import MAX_ANSWER, MAX_EXPONENT
@@ -49,13 +50,15 @@ class Uplink(Observer, Receiver, Protocol):
 class TcpGateway:
     """A CoAP endpoint on TCP. Make it with ``TcpGateway.start``, end it with ``close``."""
 
-    def __init__(self, uplink: Uplink, timing: Timing, limits: Limits, listener: str) -> None:
+    def __init__(
+        self, uplink: Uplink, timing: Timing, limits: Limits, listener: str, progress: Progress | None
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._uplink = uplink
         self._tasks = Background()
         self._intake = Intake(uplink, loop.time, bert=True)
         self._context = Context(loop=loop, loggername=LOGGER)
-        self._asking = Asking(self._context, uplink, self._tasks, timing.response_timeout)
+        self._asking = Asking(self._context, uplink, self._tasks, timing.response_timeout, progress)
         self._relations = Relations(uplink, self._asking, self._tasks, timing.response_timeout)
         self._connections = Connections(self, limits, listener)
         self._tokens = _Tokens(self._context)
@@ -72,12 +75,13 @@ class TcpGateway:
         listener: str = "coap+tcp",
         timing: Timing = Timing(),  # noqa: B008 - frozen
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        progress: Progress | None = None,
     ) -> TcpGateway:
         """Listen on ``host`` (a name, an IPv4 or an IPv6 address) and ``port`` (0 takes a free one).
 
-        Raises ``OSError`` that names the address, with ``errno`` telling the cause.
+        ``progress`` hears how much of a long request a device has acknowledged. Raises ``OSError`` that names the address, with ``errno`` telling the cause.
         """
-        gateway = cls(uplink, timing, limits, listener)
+        gateway = cls(uplink, timing, limits, listener, progress)
         await gateway._connections.listen(host, port)
         return gateway
 
