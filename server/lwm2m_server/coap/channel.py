@@ -19,13 +19,14 @@ from aiocoap.protocol import Context
 
 from lwm2m_engine.coap import CoapReply, CoapRequest
 from lwm2m_server.coap import wire
+from lwm2m_server.coap.datagrams import Datagrams
 from lwm2m_server.coap.exchanges import Exchanges, Notice, nobody_minds
 from lwm2m_server.coap.layers import Link, Single, Tokens
 from lwm2m_server.coap.message_ids import MessageIds
 from lwm2m_server.coap.options import OBSERVE, number
 from lwm2m_server.coap.progress import Progress
 from lwm2m_server.coap.questions import Question, Response, reason_of
-from lwm2m_server.coap.sockets import SocketAddress, Source, UdpSocket
+from lwm2m_server.coap.sockets import SocketAddress, Source
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.coap.transfer import Answer, Part, Transfer, TransferBroken
 from lwm2m_server.coap.wheel import Timer, Wheel
@@ -70,7 +71,7 @@ class Channel:
     """
 
     def __init__(
-        self, udp: UdpSocket, timing: Timing, given_up: Callable[[SocketAddress, str], object]
+        self, udp: Datagrams, timing: Timing, given_up: Callable[[SocketAddress, str], object]
     ) -> None:
         # Everything of interest is reported through the callbacks; what is left is noise of strangers.
         logging.getLogger(LOGGER).setLevel(logging.CRITICAL)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import attrs
 
-from lwm2m_server.coap.sockets import SocketAddress, Source, UdpSocket
+from lwm2m_server.coap.datagrams import Datagrams
+from lwm2m_server.coap.sockets import SocketAddress, Source
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.coap.wheel import Timer, Wheel
 
@@ -53,7 +54,7 @@ class Exchanges:
     """
 
     def __init__(
-        self, udp: UdpSocket, wheel: Wheel, timing: Timing, given_up: Callable[[SocketAddress], None]
+        self, udp: Datagrams, wheel: Wheel, timing: Timing, given_up: Callable[[SocketAddress], None]
     ) -> None:
         self._udp = udp
         self._wheel = wheel

@@ -15,6 +15,9 @@ from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
 from lwm2m_server.coap.background import Background
 from lwm2m_server.coap.channel import Channel
+from lwm2m_server.coap.datagrams import Datagrams
+from lwm2m_server.coap.dtls.secure import SecureSocket, Security
+from lwm2m_server.coap.dtls.sessions import Sessions
 from lwm2m_server.coap.inbound import Inbound
 from lwm2m_server.coap.observations import Observations
 from lwm2m_server.coap.options import OBSERVE, number, reply_of
@@ -80,6 +83,8 @@ class Gateway:
         self._timing = timing
         self._tasks = Background()
         self._progress = progress
+        self.sessions: Sessions | None = None
+        """Over DTLS."""
 
     @classmethod
     async def start(
@@ -91,21 +96,31 @@ class Gateway:
         listener: str = "coap",
         timing: Timing = Timing(),  # noqa: B008 - frozen
         progress: Progress | None = None,
+        security: Security | None = None,
     ) -> Gateway:
         """Listen on ``host`` (a name, an IPv4 or an IPv6 address) and ``port`` (0 takes a free one).
 
-        ``progress`` hears of each block of a long request that a device has acknowledged.
+        ``progress`` hears of each block of a long request that a device has acknowledged. With
+        ``security`` it is CoAP over DTLS.
 
         Raises ``OSError`` that names the address, with ``errno`` telling the cause.
         """
         bound = await bind(host, port)
         gateway = cls(uplink, timing, progress)
         shedder = Shedder(partial(queue_of, bound), gateway._under_way, floor=timing.fair_share)
-        udp = UdpSocket(bound, gateway._received, gateway._unreachable, shedder, listener=listener)
-        gateway._assemble(udp)
+        if security is None:
+            gateway._assemble(
+                UdpSocket(bound, gateway._received, gateway._unreachable, shedder, listener=listener)
+            )
+        else:
+            secure = SecureSocket(
+                bound, gateway._received, gateway._unreachable, shedder, security, listener=listener
+            )
+            gateway.sessions = secure.sessions
+            gateway._assemble(secure)
         return gateway
 
-    def _assemble(self, udp: UdpSocket) -> None:
+    def _assemble(self, udp: Datagrams) -> None:
         loop = asyncio.get_running_loop()
         self._udp = udp
         self._replies = Replies(udp, Recent(loop.time))

@@ -20,10 +20,11 @@ from aiocoap.protocol import Context
 from aiocoap.tokenmanager import TokenManager
 
 from lwm2m_server.coap import wire
+from lwm2m_server.coap.datagrams import Datagrams
 from lwm2m_server.coap.exchanges import Exchanges, Notice, nobody_minds
 from lwm2m_server.coap.message_ids import MessageIds
 from lwm2m_server.coap.questions import Address, Question
-from lwm2m_server.coap.sockets import SocketAddress, Source, UdpSocket
+from lwm2m_server.coap.sockets import SocketAddress, Source
 
 END = Pipe.Event(None, None, True)
 
@@ -64,7 +65,7 @@ class Single(Pipe):
 class Link(interfaces.TokenInterface):
     """Takes what aiocoap wants to send to ``Exchanges``, or straight to the socket if not Confirmable."""
 
-    def __init__(self, udp: UdpSocket, exchanges: Exchanges, ids: MessageIds) -> None:
+    def __init__(self, udp: Datagrams, exchanges: Exchanges, ids: MessageIds) -> None:
         self._udp = udp
         self._exchanges = exchanges
         self._ids = ids

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from lwm2m_server.coap import wire
+from lwm2m_server.coap.datagrams import Datagrams
 from lwm2m_server.coap.recent import Recent
-from lwm2m_server.coap.sockets import Source, UdpSocket
+from lwm2m_server.coap.sockets import Source
 
 
 class Replies:
     """Sends the datagrams that carry a received message's Message ID, and keeps them for duplicates."""
 
-    def __init__(self, udp: UdpSocket, recent: Recent) -> None:
+    def __init__(self, udp: Datagrams, recent: Recent) -> None:
         self._udp = udp
         self._recent = recent
 
