@@ -1,4 +1,4 @@
-"""What a client would be asked, to be read by people: secrets are left out."""
+"""What a client would be asked, to be read by people."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ from collections.abc import Iterator
 
 import attrs
 
-from lwm2m_engine.bootstrap.config import OSCORE, SECURITY, BootstrapConfig, Command, accounts
+from lwm2m_engine.bootstrap.config import BootstrapConfig, Command, accounts
 from lwm2m_engine.bootstrap.discovery import Inventory
 from lwm2m_engine.bootstrap.pack import why_no_pack
 from lwm2m_engine.bootstrap.plan import plan
-from lwm2m_engine.entries import Entry
-from lwm2m_engine.messages.requests import Discover, Write
-from lwm2m_engine.paths import Path
-
-SECRETS = frozenset({(SECURITY, 5), (SECURITY, 8), (OSCORE, 0)})
-"""Object and Resource of what only the client and its server may know."""
+from lwm2m_engine.messages.requests import Discover
 
 
 @attrs.frozen(slots=True)
@@ -31,18 +26,6 @@ def preview(config: BootstrapConfig, inventory: Inventory | None = None) -> Prev
     discovers = tuple(Discover(path) for path in config.discovers)
     steps = (*discovers, *plan(config, inventory if inventory is not None else Inventory()))
     return Preview(steps, (*config.notes, *_notes(config)))
-
-
-def is_secret(path: Path) -> bool:
-    """True for a value that leaves the server towards the client only."""
-    return len(path) > 2 and (path[0], path[2]) in SECRETS
-
-
-def written(steps: tuple[Command, ...]) -> Iterator[Entry]:
-    """Every value that is written."""
-    for step in steps:
-        if isinstance(step, Write):
-            yield from step.entries
 
 
 def _notes(config: BootstrapConfig) -> Iterator[str]:

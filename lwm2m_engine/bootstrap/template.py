@@ -110,6 +110,8 @@ class _Reader:
 
     def _entries(self, path: Path, body: Any) -> tuple[Entry, ...]:
         if len(path) == 2:
+            if not isinstance(body, Mapping):
+                raise ValueRejected('a JSON object is due: {"0": 123}')
             return instance_entries(path, body, self._models, None)
         if len(path) > 2:
             return resource_entries(path, body, self._models, None)

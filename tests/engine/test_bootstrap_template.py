@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lwm2m_engine import Entry, Path
-from lwm2m_engine.bootstrap.preview import is_secret, preview
+from lwm2m_engine.bootstrap.preview import preview
 from lwm2m_engine.bootstrap.template import config_of
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.values import ObjLink
@@ -144,10 +144,3 @@ def test_the_preview_is_the_session(read):
 
 def test_the_preview_says_why_there_is_no_pack(read):
     assert "sent to /bs" in " ".join(preview(read(SECURE | {"read": ["/1"]})).notes)
-
-
-@pytest.mark.parametrize(
-    ("path", "secret"), [("/0/1/5", True), ("/21/0/0", True), ("/0/1/3", False), ("/1/0/5", False)]
-)
-def test_secrets(path, secret):
-    assert is_secret(Path(path)) is secret

@@ -1,0 +1,85 @@
+"""Secrets in configurations: written, never shown.
+
+What is shown has ``***`` in their place, and where ``***`` is written, what was there stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from lwm2m_engine.bootstrap.config import OSCORE, SECURITY
+from lwm2m_engine.model.view import ModelView
+from lwm2m_engine.paths import Path
+
+HIDDEN: Final = "***"
+SECRETS = frozenset({(SECURITY, 5), (SECURITY, 8), (OSCORE, 0)})
+"""Object and Resource of what only the client and its server may know."""
+
+
+def is_secret(path: Path) -> bool:
+    """True for a value that leaves the server towards the client only."""
+    return len(path) > 2 and (path[0], path[2]) in SECRETS
+
+
+def hidden(document: Mapping[str, Any], models: ModelView) -> dict[str, Any]:
+    """A configuration as it may be shown."""
+    return _with_secrets(document, models, lambda place, value: value if _is_reference(value) else HIDDEN)
+
+
+def restored(document: Mapping[str, Any], known: Mapping[str, Any], models: ModelView) -> dict[str, Any]:
+    """With what is ``known`` where it says ``***``; one that is not known stays as it is written."""
+    secrets: dict[str, Any] = {}
+
+    def remember(place: str, value: Any) -> Any:
+        secrets[place] = value
+        return value
+
+    _with_secrets(known, models, remember)
+    return _with_secrets(
+        document, models, lambda place, value: secrets.get(place, value) if value == HIDDEN else value
+    )
+
+
+def _is_reference(value: Any) -> bool:
+    """The name of a key is none."""
+    return isinstance(value, Mapping) and set(value) == {"key"}
+
+
+def _with_secrets(
+    document: Mapping[str, Any], models: ModelView, change: Callable[[str, Any], Any]
+) -> dict[str, Any]:
+    """A copy in which each secret is what ``change`` makes of it, told where it is."""
+    members = document.get("write")
+    if not isinstance(members, Mapping):
+        return dict(document)
+    changed = {
+        key: _changed(key.strip("/").split("/"), body, models, change) for key, body in members.items()
+    }
+    return {**document, "write": changed}
+
+
+def _changed(place: list[str], body: Any, models: ModelView, change: Callable[[str, Any], Any]) -> Any:
+    """``place`` has ids, or for a Resource its name."""
+    if len(place) > 2:
+        path = _secret(place, models)
+        return change(path, body) if path is not None else body
+    if not isinstance(body, Mapping):
+        return body
+    return {key: _changed([*place, key], member, models, change) for key, member in body.items()}
+
+
+def _secret(place: list[str], models: ModelView) -> str | None:
+    """Where a secret is, however that is written (``05`` is 5); ``None`` for what is none."""
+    object_id, instance, resource = (_id(text) for text in place[:3])
+    for secret in SECRETS:
+        spec = models.object(secret[0])
+        known = spec.resources.get(secret[1]) if spec is not None else None
+        names = (secret[1], known.attribute if known is not None else None)
+        if object_id == secret[0] and resource in names:
+            return f"{object_id}/{instance}/{secret[1]}"
+    return None
+
+
+def _id(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else text
