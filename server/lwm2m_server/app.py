@@ -28,6 +28,8 @@ from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
+from lwm2m_server.security.admission import Admission
+from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import Ids, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
@@ -90,15 +92,17 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     if inventory.tenant(settings.tenant) is None:
         await inventory.add_tenant(Tenant(ids.next(), settings.tenant))
     await inventory.set_models(models.index)
+    credentials = open_credentials(settings, ledger)
     bus = _bus(settings, plugins)
     projector = Projector(ids, ResourceIds(ledger.installation), settings)
     nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
-    hub = Hub(ledger, nodes, bus, default_tenant=settings.tenant)
+    admission = Admission(credentials.identities("management"))
+    hub = Hub(ledger, nodes, bus, default_tenant=settings.tenant, admission=admission)
     stack.push_async_callback(hub.close)
     engines = _engines(settings, plugins, models, [tenant.name for tenant in inventory.tenants()])
     for name, engine in engines.items():
         hub.add_tenant(name, engine)
-    onem2m = Onem2m(inventory, ledger, hub, ids, settings)
+    onem2m = Onem2m(inventory, ledger, hub, ids, settings, credentials)
     await onem2m.prepare()
     waiting = hub.restore()
     listeners = await listen(settings, hub, stack)
@@ -152,6 +156,8 @@ def _engines(
             read_pacing=settings.devices.read_pacing,
             composite_timeout=settings.transmission.composite_timeout,
             admit_unknown=settings.devices.unknown == "create" and tenant == settings.tenant,
+            # Nodes have several names: ``Admission`` compares.
+            identity_is_endpoint=False,
             strict=settings.strict,
         )
         engines[tenant] = Engine(

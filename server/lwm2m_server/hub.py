@@ -30,6 +30,7 @@ from lwm2m_server.directory import Directory, key_of
 from lwm2m_server.logs import Ration
 from lwm2m_server.outcomes import kept, refusal
 from lwm2m_server.ports import Projection, Transport, Write
+from lwm2m_server.security.admission import Admission
 from lwm2m_server.store.protocols import (
     CommitFailed,
     ContainerFull,
@@ -58,10 +59,12 @@ class Hub:
         bus: Bus,
         *,
         default_tenant: str,
+        admission: Admission,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._reader, self._projection, self._bus = ledger.reader, projection, bus
         self._default, self._clock = default_tenant, clock
+        self._admission = admission
         self._commits = Commits(ledger, self._heal, self._after)
         self._engines: dict[str, Engine] = {}
         self._transports: dict[str, Transport] = {}
@@ -120,18 +123,21 @@ class Hub:
             tenant = self._tenant_of(request, peer)
             step = self._engines[tenant].receive(request, peer, self._clock())
         except (RequestError, CommitFailed) as error:
-            answer(refusal(error))
+            reply = refusal(error)
+            if reply.code == Code.FORBIDDEN:
+                self._tell_refusal(request, peer, reply)
+            answer(reply)
             return
         reply = step.reply or CoapReply(Code.INTERNAL_SERVER_ERROR)
         if reply.code == Code.FORBIDDEN and request.path == ("rd",):
-            self._tellrefusal(request, peer, reply)
+            self._tell_refusal(request, peer, reply)
 
         def settled(_: object, error: BaseException | None) -> None:
             answer(reply if error is None else refusal(error))
 
         self._settle(tenant, step, settled)
 
-    def _tellrefusal(self, request: CoapRequest, peer: Peer, reply: CoapReply) -> None:
+    def _tell_refusal(self, request: CoapRequest, peer: Peer, reply: CoapReply) -> None:
         left_out = self._refusals.take(self._clock())
         if left_out is not None:
             _log.warning(
@@ -139,7 +145,7 @@ class Hub:
                 query="&".join(request.query),
                 peer=str(peer),
                 reason=reply.payload.decode(errors="replace"),
-                hint="lwm2m devices add NAME, or --unknown-devices create",
+                hint="lwm2m devices add NAME, lwm2m credentials add NAME, or --unknown-devices create",
                 left_out=left_out,
             )
 
@@ -276,6 +282,12 @@ class Hub:
         done.add_done_callback(partial(self._forgotten, ref))
         return await done
 
+    async def end(self, device: Device, store: Callable[[Transaction], T]) -> T:
+        """End its registration, committed together with ``store``; messages go on waiting."""
+        ref = self._introduce(device)
+        step = self._engines[device.tenant].end(ref.endpoint, self._clock())
+        return await self._settled(device.tenant, step, last=store, about=ref.endpoint)
+
     def _forgotten(self, ref: DeviceRef, done: asyncio.Future[T]) -> None:
         if not done.cancelled() and done.exception() is None and self._directory.get(ref.endpoint) is ref:
             self._directory.remove(ref.endpoint)
@@ -394,12 +406,19 @@ class Hub:
             return self._default
         self._commits.refuse_broken(endpoint)
         ref = self._directory.get(endpoint)
-        if ref is None and request.path == ("rd",):
-            device = self._reader.device_of_endpoint(endpoint, peer.identity)
-            if device is not None and device.tenant in self._engines:
-                self._rename(device, endpoint)
-                ref = self._directory.get(endpoint)
+        if request.path == ("rd",):
+            ref = self._admit(endpoint, ref, peer)
         return ref.tenant if ref is not None else self._default
+
+    def _admit(self, endpoint: str, ref: DeviceRef | None, peer: Peer) -> DeviceRef | None:
+        """A device registers: its credentials must let it. Raises ``RequestError``."""
+        device = self._reader.device_of_endpoint(endpoint) if ref is None else None
+        node = ref.node if ref is not None else device.node if device is not None else None
+        self._admission.check(endpoint, node, peer)
+        if device is not None and device.tenant in self._engines:
+            self._rename(device, endpoint)
+            return self._directory.get(endpoint)
+        return ref
 
     def _sender(self, request: CoapRequest, peer: Peer) -> str | None:
         try:

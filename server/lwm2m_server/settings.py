@@ -154,6 +154,9 @@ class CredentialSettings:
 
     readable: bool = False
     """Whether the API shows them in clear to administrators."""
+    key_file: Path | None = None
+    """The key they are sealed with in the ledger; made by ``lwm2m credentials key``. Without the setting it
+    is ``credentials.key`` in the data folder: whoever copies the folder has both."""
 
 
 @attrs.frozen

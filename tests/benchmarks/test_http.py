@@ -18,6 +18,10 @@ from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
+from lwm2m_server.security.admission import Admission
+from lwm2m_server.security.certificates import names_of
+from lwm2m_server.security.store import Credentials
+from lwm2m_server.security.vault import Vault
 from lwm2m_server.settings import MessageSettings, Settings
 from lwm2m_server.store.ids import Ids, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
@@ -90,9 +94,11 @@ async def compose(directory):
     await inventory.add_tenant(Tenant(ids.next(), settings.tenant))
     projector = Projector(ids, ResourceIds(ledger.installation), settings)
     nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
-    hub = Hub(ledger, nodes, Bus(), default_tenant=settings.tenant)
+    credentials = Credentials(ledger, Vault(bytes(32)), names_of)
+    admission = Admission(credentials.identities("management"))
+    hub = Hub(ledger, nodes, Bus(), default_tenant=settings.tenant, admission=admission)
     hub.add_tenant(settings.tenant, Engine(catalog, plugins, table=plugins.table(catalog)))
-    platform = Onem2m(inventory, ledger, hub, ids, settings)
+    platform = Onem2m(inventory, ledger, hub, ids, settings, credentials)
     await platform.prepare()
     application = Application(create_http(tree=Binding(platform)))
     for number in range(DEVICES):

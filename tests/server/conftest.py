@@ -10,6 +10,7 @@ from lwm2m_server.http.app import create_http
 from lwm2m_server.http.devices import DeviceApi
 from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.platform import Onem2m
+from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.settings import CredentialSettings, Settings
 from lwm2m_server.store.ids import Ids
 from lwm2m_server.store.inventory import TinyInventory
@@ -29,7 +30,7 @@ class QueueingDevices:
 
     def __init__(self, ledger, catalog):
         self._ledger, self._catalog = ledger, catalog
-        self.queues, self.forgotten = {}, []
+        self.queues, self.forgotten, self.ended = {}, [], []
 
     def models(self, device):
         registration = device.registration
@@ -55,6 +56,10 @@ class QueueingDevices:
         await self._ledger.commit(lambda write: write.set_power(device.node, power))
 
     async def change(self, store):
+        return await self._ledger.commit(store)
+
+    async def end(self, device, store):
+        self.ended.append(device.name)
         return await self._ledger.commit(store)
 
     async def forget(self, device, store):
@@ -125,7 +130,8 @@ async def start(tmp_path, catalog):
         if inventory.tenant(settings.tenant) is None:
             await inventory.add_tenant(Tenant(ids.next(), settings.tenant))
         devices = QueueingDevices(ledger, catalog)
-        platform = Onem2m(inventory, ledger, devices, ids, settings)
+        credentials = open_credentials(settings, ledger)
+        platform = Onem2m(inventory, ledger, devices, ids, settings, credentials)
         await platform.prepare()
         operators = DeviceApi(inventory, ledger, devices, settings)
         transport = httpx.ASGITransport(create_http(api=operators.routes(), tree=Binding(platform)))

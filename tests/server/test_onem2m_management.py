@@ -13,6 +13,12 @@ async def refused(answer, status, rsc, *words):
         assert word in answer.json()["m2m:dbg"]
 
 
+def identity_of(api, name):
+    device = api.ledger.reader.device_named("main", name)
+    row = api.ledger.reader.credential(device.node, "management")
+    return row.identity if row is not None else None
+
+
 INFO = {"dlb": ["label"], "man": "ACME", "mod": "M1", "dty": "sensor"}
 
 
@@ -27,7 +33,7 @@ async def test_credentials_are_deleted_and_made_anew(api):
     assert credentials["credentialID"] == "id1"
     assert credentials["credentialSecret"] == "***"
     assert credentials["parentID"] == node["resourceID"]
-    assert api.ledger.reader.device_named("main", "dev").identity == "id1"
+    assert identity_of(api, "dev") == b"id1"
     await refused(await api.post("/dev", 13, body), 409, 4105, "credentials")
 
 
@@ -58,7 +64,8 @@ async def test_secrets_are_masked_kept_and_removed(start, readable_secrets):
     assert await seen(api) == ("id2", "c2VjcmV0")
     await change(crid="UNDEFINED", crse=None)
     assert await seen(api) == ("UNDEFINED", "UNDEFINED")
-    assert api.ledger.reader.device_named("main", "dev").identity is None
+    assert identity_of(api, "dev") is None
+    assert api.devices.ended == ["dev"] * 4
 
 
 async def test_a_secret_is_in_no_listing_and_no_filter(api):

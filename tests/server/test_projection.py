@@ -9,6 +9,10 @@ from lwm2m_server.hub import Hub
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
+from lwm2m_server.security.admission import Admission
+from lwm2m_server.security.certificates import names_of
+from lwm2m_server.security.store import Credentials
+from lwm2m_server.security.vault import Vault
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds, uuid_name
 from lwm2m_server.store.inventory import TinyInventory
@@ -22,11 +26,13 @@ async def test_a_waiting_message_that_cannot_be_read_any_more_ends_in_error_msg(
     await inventory.add_tenant(Tenant(ids.next(), "main"))
     projector = Projector(ids, ResourceIds(ledger.installation), settings)
     nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
-    hub = Hub(ledger, nodes, Bus(), default_tenant="main")
+    credentials = Credentials(ledger, Vault(bytes(32)), names_of)
+    admission = Admission(credentials.identities("management"))
+    hub = Hub(ledger, nodes, Bus(), default_tenant="main", admission=admission)
     plugins = PluginManager.default()
     engine = Engine(catalog, plugins, table=plugins.table(catalog))
     hub.add_tenant("main", engine)
-    await Onem2m(inventory, ledger, hub, ids, settings).prepare()
+    await Onem2m(inventory, ledger, hub, ids, settings, credentials).prepare()
     ref, write = nodes.admit("main", "device001")
     await ledger.commit(write)
     own = NodeIds(ref.node)

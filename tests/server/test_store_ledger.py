@@ -28,6 +28,7 @@ from lwm2m_server.store.protocols import (
     Gone,
     Message,
     Resource,
+    SealedCredential,
 )
 
 ROOT = 1
@@ -322,7 +323,7 @@ def test_a_new_node_has_a_device_row(device):
         "dev1",
         "urn:imei:123456789012345",
     )
-    assert (found.endpoint, found.identity, found.registration, found.liveness) == (None,) * 4
+    assert (found.endpoint, found.registration, found.liveness) == (None,) * 3
     assert found == device.reader.device_named("main", "dev1")
     assert device.reader.device_named("other", "dev1") is None
 
@@ -350,22 +351,23 @@ def test_an_operation_that_catches_a_conflict_goes_on(device):
     assert device.reader.device_of_endpoint("urn:dev:9").name == "dev1-2"
 
 
-def test_an_endpoint_belongs_to_binding_then_name_then_node_id_then_identity(device):
+def test_an_endpoint_belongs_to_binding_then_credentials_then_name_then_node_id(device):
     def fill(tx):
         tx.put(node(200, "dev2", "urn:gsma:imei:2"))
         tx.put(node(300, "dev3", "dev2"))
         tx.put(node(400, "dev4", None))
-        tx.set_identity(400, "psk-4")
+        tx.put_credential(credential(400, endpoint="urn:dev:own"))
 
     device.run(fill)
     resolve = device.reader.device_of_endpoint
     assert resolve("dev2").node == 200, "a name goes before a node id"
     assert resolve("urn:imei:2").node == resolve("urn:gsma:imei:2").node == 200
-    assert resolve("anything", "psk-4").node == 400
-    assert resolve("dev1", "psk-4").node == 100
+    assert resolve("urn:dev:own").node == 400
     assert resolve("anything") is None
     device.run(lambda tx: tx.bind_endpoint(400, "dev2"))
     assert resolve("dev2").node == 400, "a binding goes before a name"
+    device.run(lambda tx: tx.put_credential(credential(300, b"psk-3", "dev1")))
+    assert resolve("dev1").node == 300, "what credentials are for goes before a name"
 
 
 def test_a_name_in_two_tenants_belongs_to_the_older(device):
@@ -373,15 +375,50 @@ def test_a_name_in_two_tenants_belongs_to_the_older(device):
     assert device.reader.device_of_endpoint("dev1").node == 90
 
 
-def test_endpoint_and_identity_are_unique(device):
+def test_an_endpoint_is_bound_once(device):
     device.run(lambda tx: tx.put(node(200, "dev2", None)))
-    device.run(lambda tx: [tx.set_identity(100, "psk"), tx.bind_endpoint(100, "ep")])
-    with pytest.raises(Conflict):
-        device.run(lambda tx: tx.set_identity(200, "psk"))
+    device.run(lambda tx: tx.bind_endpoint(100, "ep"))
     with pytest.raises(Conflict):
         device.run(lambda tx: tx.bind_endpoint(200, "ep"))
-    device.run(lambda tx: tx.set_identity(100, None))
-    device.run(lambda tx: tx.set_identity(200, "psk"))
+
+
+def credential(node, identity=b"psk", endpoint="own", side="management", mode="psk"):
+    return SealedCredential(node, side, mode, endpoint, identity, {"a": 1}, b"sealed")
+
+
+def test_credentials_of_a_side_belong_to_one_device(device):
+    first = credential(100)
+    device.run(lambda tx: [tx.put(node(200, "dev2", None)), tx.bind_endpoint(200, "bound")])
+    device.run(lambda tx: tx.put_credential(first))
+    for clash, what in [
+        (credential(200, endpoint="other"), "security identity"),
+        (credential(200, b"other"), "endpoint name"),
+        (credential(200, b"other", mode="oscore"), "endpoint name"),
+        (credential(100, endpoint="bound"), "endpoint name"),
+    ]:
+        with pytest.raises(Conflict, match=f"the {what} is taken"):
+            device.run(lambda tx, clash=clash: tx.put_credential(clash))
+    others = [
+        credential(200, side="bootstrap"),
+        credential(200, endpoint="second", mode="rpk"),
+        credential(100, b"changed"),
+    ]
+    device.run(lambda tx: [tx.put_credential(other) for other in others])
+    assert list(device.reader.credentials()) == [others[2], others[0], others[1]]
+    assert device.reader.credential(200, "bootstrap") == others[0]
+    assert device.reader.credential(100, "bootstrap") is None
+    device.run(lambda tx: tx.remove_credential(200, "bootstrap"))
+    assert device.reader.credentials_of(200) == [others[1]]
+    # What one had before is free.
+    device.run(lambda tx: tx.put_credential(credential(200, endpoint="third")))
+    device.run(lambda tx: tx.remove(200))
+    assert device.reader.credentials_of(200) == []
+
+
+def test_what_credentials_are_free_does_not_depend_on_other_columns(device):
+    device.run(lambda tx: tx.put(node(200, "dev2", None)))
+    device.run(lambda tx: [tx.put_credential(credential(id, None, None, mode="none")) for id in (100, 200)])
+    assert [row.endpoint for row in device.reader.credentials()] == [None, None]
 
 
 def test_a_registration_survives_a_restart(path):
@@ -539,7 +576,7 @@ UNUSUAL = {
     "write",
     [
         lambda tx: tx.bind_endpoint(999, "x"),
-        lambda tx: tx.set_identity(999, "x"),
+        lambda tx: tx.put_credential(credential(999)),
         lambda tx: tx.put_registration(999, registration(), LIVE, 1.0),
         lambda tx: tx.change_registration(999, registration()),
         lambda tx: tx.touch(999, LIVE, 1.0),
@@ -939,7 +976,14 @@ def test_everything_is_found_by_an_index(ledger):
     read._execute = explain
     read.resource(1), read.child(1, "x"), read.children(1), read.children(1, types=[3, 14], limit=5)
     read.counters(1), read.message(1), read.message_named(1, "x"), read.latest(1), read.oldest(1)
-    read.messages(1), read.device(1), read.device_named("t", "x"), read.device_of_endpoint("x", "y")
+    (
+        read.messages(1),
+        read.device(1),
+        read.device_named("t", "x"),
+        read.device_of_endpoint("x"),
+        read.credential(1, "management"),
+    )
+    read.credentials_of(1), list(read.credentials())
     list(read.devices()), list(read.devices("t")), read.observations(1)
     assert len(plans) > 15
     assert not [plan for plan in plans if plan.startswith("SCAN")]

@@ -27,6 +27,10 @@ from lwm2m_server.hub import Hub
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
+from lwm2m_server.security.admission import Admission
+from lwm2m_server.security.certificates import names_of
+from lwm2m_server.security.store import Credentials
+from lwm2m_server.security.vault import Vault
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds, uuid_name
 from lwm2m_server.store.inventory import TinyInventory
@@ -99,12 +103,17 @@ class HubMachine(RuleBasedStateMachine):
         nodes = Nodes(projector, self.inventory, reader, self.ids, configuration.messages)
         bus = Bus()
         bus.subscribe(lambda tenant, event: self.published.append(event))
-        self.hub = Hub(self.ledger, nodes, bus, default_tenant="main", clock=lambda: self.now)
+        credentials = Credentials(self.ledger, Vault(bytes(32)), names_of)
+        admission = Admission(credentials.identities("management"))
+        self.hub = Hub(
+            self.ledger, nodes, bus, default_tenant="main", admission=admission, clock=lambda: self.now
+        )
         self.engine = Engine(CATALOG, PLUGINS, table=TABLE)
         self.hub.add_tenant("main", self.engine)
         self.wire = Wire(self)
         self.hub.add_transport("coap", self.wire)
-        await Onem2m(self.inventory, self.ledger, self.hub, self.ids, configuration).prepare()
+        platform = Onem2m(self.inventory, self.ledger, self.hub, self.ids, configuration, credentials)
+        await platform.prepare()
         self.hub.resume(self.hub.restore())
 
     def run(self, coroutine):

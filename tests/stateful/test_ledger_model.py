@@ -17,7 +17,15 @@ from lwm2m_engine.engine.records import Liveness, Registration
 from lwm2m_server.store import contacts, evicted
 from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import CommitFailed, Conflict, ContainerFull, Gone, Message, Resource
+from lwm2m_server.store.protocols import (
+    CommitFailed,
+    Conflict,
+    ContainerFull,
+    Gone,
+    Message,
+    Resource,
+    SealedCredential,
+)
 
 REFUSALS = (Conflict, ContainerFull, Gone)
 BOXES = (1, 2, 3)
@@ -225,8 +233,11 @@ class LedgerMachine(RuleBasedStateMachine):
         self.later(lambda model: model.put_node(node, node_id), lambda tx: tx.put(row))
 
     @rule(node=nodes, identity=names)
-    def set_identity(self, node, identity):
-        self.later(lambda model: model.set(node, 2, identity), lambda tx: tx.set_identity(node, identity))
+    def put_credential(self, node, identity):
+        row = SealedCredential(
+            node, "management", "psk", f"own-{node}", identity and identity.encode(), {}, None
+        )
+        self.later(lambda model: model.set(node, 2, identity), lambda tx: tx.put_credential(row))
 
     @rule(node=nodes, endpoint=st.sampled_from(["a", "b"]))
     def register(self, node, endpoint):
@@ -308,7 +319,9 @@ class LedgerMachine(RuleBasedStateMachine):
             node, device = self.model.nodes.get(id), read.device(id)
             assert (node is None) == (device is None)
             if device is not None:
-                facts = device.node_id, device.endpoint, device.identity, device.registration, device.liveness
+                row = read.credential(id, "management")
+                identity = row.identity.decode() if row is not None and row.identity else None
+                facts = device.node_id, device.endpoint, identity, device.registration, device.liveness
                 assert list(facts) == node
 
     def teardown(self):

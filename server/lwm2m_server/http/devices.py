@@ -22,7 +22,15 @@ from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import SECOND, NodeIds, ResourceIds
-from lwm2m_server.store.protocols import CommitFailed, Device, Gone, Inventory, Ledger, Reader
+from lwm2m_server.store.protocols import (
+    CommitFailed,
+    Device,
+    Gone,
+    Inventory,
+    Ledger,
+    Reader,
+    SealedCredential,
+)
 
 MAX_ROWS: Final = 1000
 TURN: Final = 10
@@ -137,7 +145,7 @@ class DeviceApi:
         details: dict[str, Any] = {
             "tenant": device.tenant,
             "labels": list(node.attributes.get("lbl", ())) if node else [],
-            "identity": device.identity,
+            **_security(self._reader.credential(device.node, "management")),
             "registeredAt": _milliseconds(device.registered_at),
             "updatedAt": _milliseconds(device.updated_at),
             "deregisteredAt": _milliseconds(device.deregistered_at),
@@ -174,6 +182,13 @@ class DeviceApi:
 def _node_before(reader: Reader, tenant: str, offset: int) -> int | None:
     """The node of the last device to be left out, -1 if none is; ``None`` if there are not so many."""
     return -1 if offset == 0 else reader.node_at(tenant, offset - 1)
+
+
+def _security(row: SealedCredential | None) -> dict[str, Any]:
+    return {
+        "security": "nosec" if row is None else row.mode,
+        "identity": None if row is None else row.public.get("identity"),
+    }
 
 
 def _registration(registration: Registration) -> dict[str, Any]:

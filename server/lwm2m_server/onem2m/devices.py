@@ -56,6 +56,10 @@ class Devices(Protocol):
         """Commit what concerns no device's queue."""
         ...
 
+    async def end(self, device: Device, store: Callable[[Transaction], T]) -> T:
+        """Its credentials change: the registration ends, messages go on waiting."""
+        ...
+
     async def forget(self, device: Device, store: Callable[[Transaction], T]) -> T:
         """The node or its credentials go: registration, queue and observations end."""
         ...

@@ -42,6 +42,8 @@ from lwm2m_server.onem2m.rendering import (
 )
 from lwm2m_server.onem2m.retrieval import Retrieval
 from lwm2m_server.onem2m.tree import AE, COMMUNICATION, Target, Tree
+from lwm2m_server.security.credentials import BadCredentials
+from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import Ids, ResourceIds
 from lwm2m_server.store.protocols import (
@@ -80,15 +82,16 @@ class Onem2m:
         devices: Devices,
         ids: Ids,
         settings: Settings,
+        credentials: Credentials,
     ) -> None:
         self.settings = settings
         self.inventory = inventory
         self._ledger, self._ids = ledger, ids
         resource_ids = ResourceIds(ledger.installation)
-        self._renderer = Renderer(resource_ids, ledger.reader, settings)
+        self._renderer = Renderer(resource_ids, ledger.reader, settings, credentials)
         self.tree = Tree(inventory, ledger.reader, resource_ids)
         self._retrieval = Retrieval(inventory, ledger, self._renderer)
-        self._context = Context(inventory, ledger.reader, self.tree, devices, ids, settings)
+        self._context = Context(inventory, ledger.reader, self.tree, devices, ids, settings, credentials)
 
     async def prepare(self) -> None:
         """Give every tenant the resources it must have; to be called at start, and again at will."""
@@ -105,7 +108,7 @@ class Onem2m:
         """Raises ``OneM2MError``."""
         try:
             return await _OPERATIONS[request.operation](self, request)
-        except RequestError as error:
+        except (RequestError, BadCredentials) as error:
             raise BadRequest(str(error)) from error
         except Conflict as error:
             raise NameTaken(str(error)) from error

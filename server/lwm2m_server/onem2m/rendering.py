@@ -9,6 +9,8 @@ import attrs
 import orjson
 
 from lwm2m_server.onem2m.names import BY_TY, LONG, long_key
+from lwm2m_server.security.credentials import Psk
+from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import ResourceIds, timestamp
 from lwm2m_server.store.protocols import Device, Message, Reader, Resource, Tenant
@@ -41,8 +43,10 @@ class Style:
 class Renderer:
     """Makes representations; reads counters, and registrations for lifecycle labels."""
 
-    def __init__(self, resource_ids: ResourceIds, reader: Reader, settings: Settings) -> None:
-        self._ids, self._reader = resource_ids, reader
+    def __init__(
+        self, resource_ids: ResourceIds, reader: Reader, settings: Settings, credentials: Credentials
+    ) -> None:
+        self._ids, self._reader, self._credentials = resource_ids, reader, credentials
         self._per_second = 1000 if settings.timestamp_unit == "ms" else 1
 
     def ri(self, what: Resource | Message, tenant: Tenant) -> str:
@@ -57,7 +61,7 @@ class Renderer:
             return self._message(what)
         own = dict(what.attributes)
         if what.key == "m2m:crds":
-            _conceal(own, secrets)
+            own |= self._psk(what.parent, secrets)
         elif what.type == NODE:
             self._label(own, what.id)
         elif what.type == CONTAINER:
@@ -105,6 +109,17 @@ class Renderer:
             return tenant.name
         return self._ids.ri(resource.parent, _PARENT_TYPE[resource.type])
 
+    def _psk(self, node: int, secrets: bool) -> dict[str, str]:
+        """``crid`` and ``crse`` are always there; they live in the credentials store."""
+        row = self._credentials.row(node, "management")
+        if row is None or row.mode != "psk":
+            return {"crid": UNDEFINED, "crse": UNDEFINED}
+        secret: str | None = None if row.sealed is None else MASK
+        if secret is not None and secrets:
+            found = self._credentials.find(node, "management")
+            secret = found.text if isinstance(found, Psk) else None
+        return {"crid": row.public["identity"] or UNDEFINED, "crse": secret or UNDEFINED}
+
     def _label(self, own: dict[str, Any], node: int) -> None:
         """Lifecycle labels come from the registration record and are stored nowhere else."""
         device = self._reader.device(node)
@@ -137,9 +152,3 @@ def named(representation: Mapping[str, Any], long: bool) -> dict[str, Any]:
     if not long:
         return dict(representation)
     return {LONG.get(name, name): value for name, value in representation.items()}
-
-
-def _conceal(own: dict[str, Any], secrets: bool) -> None:
-    own.setdefault("crid", UNDEFINED)
-    secret = own.get("crse")
-    own["crse"] = UNDEFINED if secret is None else secret if secrets else MASK

@@ -119,8 +119,6 @@ class Device:
     """``ni``"""
     endpoint: str | None
     """Endpoint Client Name it last registered with."""
-    identity: str | None
-    """PSK identity of its credentials."""
     registration: Registration | None
     liveness: Liveness | None
     registered_at: float | None
@@ -130,6 +128,21 @@ class Device:
     inputs: Mapping[Path, Value]
     power: PowerSaving | None
     """What was set for it; ``None`` for what it says itself."""
+
+
+@attrs.frozen(slots=True)
+class SealedCredential:
+    """One row. ``sealed`` can be opened with the vault's key only."""
+
+    node: int
+    side: str
+    """``management`` or ``bootstrap``"""
+    mode: str
+    endpoint: str | None
+    """The name a device gets by proving that it has them; ``None`` if there is nothing to prove."""
+    identity: bytes | None
+    public: Mapping[str, Any]
+    sealed: bytes | None
 
 
 @attrs.frozen(slots=True)
@@ -228,9 +241,9 @@ class Reader(Protocol):
 
     def device(self, node: int) -> Device | None: ...
     def device_named(self, tenant: str, name: str) -> Device | None: ...
-    def device_of_endpoint(self, endpoint: str, identity: str | None = None) -> Device | None:
-        """The node an endpoint name belongs to, by the rules in decisions: bound endpoint, rn, ni
-        (``urn:imei:`` and ``urn:gsma:imei:`` alike), credentials identity."""
+    def device_of_endpoint(self, endpoint: str) -> Device | None:
+        """The node an endpoint name belongs to, by the rules in decisions: bound endpoint, the name its
+        credentials are for, rn, ni (``urn:imei:`` and ``urn:gsma:imei:`` alike)."""
         ...
 
     def devices(self, tenant: str | None = None, *, after: int = -1, chunk: int = 500) -> Iterable[Device]:
@@ -257,6 +270,12 @@ class Reader(Protocol):
 
     def awaiting(self) -> Collection[int]:
         """The nodes that have some of it."""
+        ...
+
+    def credential(self, node: int, side: str) -> SealedCredential | None: ...
+    def credentials_of(self, node: int) -> Sequence[SealedCredential]: ...
+    def credentials(self) -> Iterable[SealedCredential]:
+        """Those of all devices."""
         ...
 
 
@@ -309,8 +328,13 @@ class Transaction(Reader, Protocol):
         """Raises ``Conflict``, ``Gone``."""
         ...
 
-    def set_identity(self, node: int, identity: str | None) -> None:
-        """Raises ``Conflict``, ``Gone``."""
+    def put_credential(self, row: SealedCredential) -> None:
+        """Insert or replace those of one node and side. Raises ``Conflict``, ``Gone``."""
+        ...
+
+    def remove_credential(self, node: int, side: str) -> None: ...
+    def take_unsealed(self) -> Sequence[tuple[int, str]]:
+        """Nodes and secrets of a ledger that had them in clear; they are there no more."""
         ...
 
     def set_power(self, node: int, power: PowerSaving | None) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Observation
 from lwm2m_server.store.contacts import Contact, contact
+from lwm2m_server.store.credentials import CredentialReader
 from lwm2m_server.store.documents import (
     Announcement,
     announcement_from_json,
@@ -43,13 +44,15 @@ COUNTERS = """SELECT max(c.st, ifnull(e.st, 0)), iif(e.st > c.st, e.cni, c.cni),
     FROM container c LEFT JOIN entry e ON e.container = c.id
     AND e.id = (SELECT max(id) FROM entry WHERE container = c.id) WHERE c.id = ?"""
 """``st``, ``cni``, ``cbs``, limits, ``evict`` and the newest message of a container."""
-_DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.identity, d.registration,
+_DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.registration,
     d.registered_at, l.updated_at, d.deregistered_at, d.expired_at, i.document,
     l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal, d.announcement, d.power
     FROM device d LEFT JOIN liveness l ON l.node = d.node LEFT JOIN inputs i ON i.node = d.node"""
+_BY_CREDENTIALS = """d.node =
+    (SELECT node FROM credential WHERE side = 'management' AND endpoint = ?)"""
 
 
-class LedgerReader:
+class LedgerReader(CredentialReader):
     """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
 
     def __init__(self, connection: sqlite3.Connection, latest: Mapping[int, bytes]) -> None:
@@ -157,13 +160,13 @@ class LedgerReader:
     def device_named(self, tenant: str, name: str) -> Device | None:
         return self._device("d.name = ? AND d.tenant = ?", name, tenant)
 
-    def device_of_endpoint(self, endpoint: str, identity: str | None = None) -> Device | None:
+    def device_of_endpoint(self, endpoint: str) -> Device | None:
         """A name that nodes of several tenants have belongs to the oldest of them."""
         return (
             self._device("d.endpoint = ?", endpoint)
+            or self._device(_BY_CREDENTIALS, endpoint)
             or self._device("d.name = ? ORDER BY d.node LIMIT 1", endpoint)
             or self._device("d.ni_key = ?", node_id_key(endpoint))
-            or (self._device("d.identity = ?", identity) if identity is not None else None)
         )
 
     def devices(self, tenant: str | None = None, *, after: int = -1, chunk: int = CHUNK) -> Iterator[Device]:
@@ -220,7 +223,7 @@ class LedgerReader:
         return self._as_device(row) if row else None
 
     def _as_device(self, row: Row) -> Device:
-        journal, hash = row[18:20]
+        journal, hash = row[17:19]
         contact = None if journal is None else self._contact(row[0], journal)
         return _device(row, contact, None if hash is None else self._announcement(hash))
 
@@ -284,10 +287,10 @@ def _message(row: Row) -> Message:
 
 
 def _device(row: Row, contact: Contact | None, announcement: Announcement | None) -> Device:
-    node, tenant, name, node_id, endpoint, identity, registration, *moments, inputs = row[:12]
+    node, tenant, name, node_id, endpoint, registration, *moments, inputs = row[:11]
     registered_at, updated_at, deregistered_at, expired_at = moments
-    host, port, listener, proven, seen_at, expires_at = row[12:18]
-    power = row[20]
+    host, port, listener, proven, seen_at, expires_at = row[11:17]
+    power = row[19]
     if contact is not None:
         seen_at, expires_at = contact
         updated_at = seen_at
@@ -297,7 +300,6 @@ def _device(row: Row, contact: Contact | None, announcement: Announcement | None
         name=name,
         node_id=node_id,
         endpoint=endpoint,
-        identity=identity,
         registration=registration_from_json(registration, announcement) if registration else None,
         liveness=Liveness(Peer(host, port, sys.intern(listener), proven), seen_at, expires_at)
         if registration

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lwm2m_engine.errors import SettingsError
+from lwm2m_server.store import credentials
 
 Connect: TypeAlias = Callable[[Path], sqlite3.Connection]
 
@@ -96,8 +97,9 @@ CREATE TABLE unanswered (
 CREATE INDEX unanswered_node ON unanswered (node);
 """
 
-_VERSION_6 = """
+_VERSION_6 = f"""
 ALTER TABLE device ADD COLUMN power TEXT;
+{credentials.VERSION_6}
 """
 
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN

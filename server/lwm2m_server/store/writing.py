@@ -14,6 +14,7 @@ from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
 from lwm2m_server.store.contacts import Contact, Contacts, Mark
 from lwm2m_server.store.containers import ContainerWriter
+from lwm2m_server.store.credentials import CredentialWriter
 from lwm2m_server.store.documents import (
     announcement_to_json,
     dumps,
@@ -40,6 +41,7 @@ _DELETE_DEVICE = (
     "DELETE FROM inputs WHERE node = ?",
     "DELETE FROM observation WHERE node = ?",
     "DELETE FROM unanswered WHERE node = ?",
+    "DELETE FROM credential WHERE node = ?",
 )
 
 _UNREGISTER = "UPDATE device SET registration = NULL, announcement = NULL"
@@ -47,7 +49,7 @@ _UNREGISTER = "UPDATE device SET registration = NULL, announcement = NULL"
 _PUT = "INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-class LedgerTransaction(ContainerWriter):
+class LedgerTransaction(ContainerWriter, CredentialWriter):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 
     def __init__(self, connection: sqlite3.Connection, contacts: Contacts, evicted: Evicted) -> None:
@@ -165,9 +167,6 @@ class LedgerTransaction(ContainerWriter):
     def bind_endpoint(self, node: int, endpoint: str) -> None:
         self._change_device("UPDATE device SET endpoint = ? WHERE node = ?", endpoint, node)
 
-    def set_identity(self, node: int, identity: str | None) -> None:
-        self._change_device("UPDATE device SET identity = ? WHERE node = ?", identity, node)
-
     def set_power(self, node: int, power: PowerSaving | None) -> None:
         document = None if power is None else power_to_json(power)
         self._change_device("UPDATE device SET power = ? WHERE node = ?", document, node)
@@ -279,7 +278,7 @@ class LedgerTransaction(ContainerWriter):
         try:
             changed = self._execute(statement, values)
         except sqlite3.IntegrityError:
-            raise Conflict("the endpoint name or security identity is taken") from None
+            raise Conflict("the endpoint name is taken") from None
         if changed.rowcount == 0:
             raise Gone("the node was removed")
 

@@ -11,6 +11,7 @@ import attrs
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.errors import NameTaken
 from lwm2m_server.onem2m.tree import Target, Tree
+from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import SECOND, Ids
 from lwm2m_server.store.protocols import Device, Inventory, Reader
@@ -29,6 +30,7 @@ class Context:
     devices: Devices
     ids: Ids
     settings: Settings
+    credentials: Credentials
     _reserved: set[tuple[str, str]] = attrs.field(factory=set)
 
     @contextmanager

@@ -109,7 +109,7 @@ async def delete_node(context: Context, device: Device) -> None:
         transaction.remove(device.node)
         transaction.remove(folder)
 
-    await context.devices.forget(device, remove)
+    await context.credentials.kept(device.node, context.devices.forget(device, remove))
 
 
 def _is_taken(context: Context, tenant: Tenant, name: str) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lwm2m_server.onem2m.behaviours.context import Context, now
-from lwm2m_server.onem2m.behaviours.management import NAMES, credentials
+from lwm2m_server.onem2m.behaviours.management import NAMES, take_secrets, write_secrets
 from lwm2m_server.onem2m.checks import Draft
 from lwm2m_server.onem2m.errors import NotFound, NotImplementedYet
 from lwm2m_server.onem2m.rendering import MGMT_OBJ, without_lifecycle
@@ -23,6 +24,7 @@ async def update_resource(context: Context, resource: Resource, draft: Draft) ->
         raise NotImplementedYet(f"a device's {draft.type.long} cannot be written yet, its labels can")
     if changes.get("lbl") is not None:
         changes["lbl"] = without_lifecycle(changes["lbl"]) or None
+    secrets = take_secrets(changes) if resource.key == "m2m:crds" else {}
     modified = now()
 
     def store(transaction: Transaction) -> Resource | None:
@@ -31,18 +33,25 @@ async def update_resource(context: Context, resource: Resource, draft: Draft) ->
         if stored is None:
             return None
         attributes = _merge(stored, changes)
-        if stored.key == "m2m:crds":
-            transaction.set_identity(stored.parent, attributes.get("crid"))
+        write_secrets(context, transaction, stored.parent, secrets)
         return transaction.change(stored.id, attributes, modified)
 
-    changed = await context.devices.change(store)
+    changed = await _commit(context, resource, store, ends=bool(secrets))
     if changed is None:
         raise NotFound(f"{resource.name} was removed meanwhile")
     return changed
 
 
+async def _commit(
+    context: Context, resource: Resource, store: Callable[[Transaction], Resource | None], *, ends: bool
+) -> Resource | None:
+    """Whoever registered with other credentials has to register anew."""
+    device = context.reader.device(resource.parent) if ends else None
+    if device is None:
+        return await context.devices.change(store)
+    return await context.credentials.kept(device.node, context.devices.end(device, store))
+
+
 def _merge(stored: Resource, changes: dict[str, Any]) -> dict[str, Any]:
-    if stored.key == "m2m:crds":
-        return credentials(stored.attributes, changes)
     merged = {**stored.attributes, **changes}
     return {name: value for name, value in merged.items() if value is not None}
