@@ -93,8 +93,16 @@ class Connection(TcpConnection):
     _transport: asyncio.Transport
     peer: Peer
 
-    def __init__(self, owner: Owner, logger: logging.Logger, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        owner: Owner,
+        logger: logging.Logger,
+        loop: asyncio.AbstractEventLoop,
+        identity: str | None = None,
+    ) -> None:
+        """``identity`` is the endpoint name that its client has proved to be."""
         super().__init__(owner, logger, loop, is_server=True)
+        self._identity = identity
         self._my_max_message_size = owner.limits.message_size
         self._buffer = bytearray()
         self._busy = 0
@@ -117,7 +125,7 @@ class Connection(TcpConnection):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
         host, port, *_ = transport.get_extra_info("peername") or ("", 0)
-        self.peer = Peer(host, port, self._ctx.listener)
+        self.peer = Peer(host, port, self._ctx.listener, self._identity)
         if not host:
             # Gone before it was accepted.
             transport.abort()

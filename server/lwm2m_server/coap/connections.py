@@ -13,6 +13,7 @@ from aiocoap.transports.tcp import TCPServer
 
 from lwm2m_engine.coap import Peer
 from lwm2m_server.coap.connection import Connection, Handler, Limits
+from lwm2m_server.coap.tls import Handshakes, Tls
 
 LOGGER = "lwm2m_server.aiocoap"
 SWEEP = 1.0
@@ -25,7 +26,7 @@ class Connections(TCPServer):
     server: asyncio.Server  # type: ignore[assignment]
     log: logging.Logger
 
-    def __init__(self, handler: Handler, limits: Limits, listener: str) -> None:
+    def __init__(self, handler: Handler, limits: Limits, listener: str, tls: Tls | None = None) -> None:
         super().__init__()
         self.handler, self.limits, self.listener = handler, limits, listener
         self.log = logging.getLogger(LOGGER)
@@ -34,16 +35,19 @@ class Connections(TCPServer):
         self._loop = asyncio.get_running_loop()
         self._open: set[Connection] = set()
         self._by_peer: dict[Peer, Connection] = {}
+        self._counted = 0
         self._per_address: dict[str, int] = {}
+        self._handshakes = Handshakes(self, tls) if tls is not None else None
         self._empty = asyncio.Event()
         self._empty.set()
 
     async def listen(self, host: str, port: int) -> None:
         """Raises ``OSError`` that names the address."""
-        where = f"coap+tcp://[{host}]:{port}" if ":" in host else f"coap+tcp://{host}:{port}"
+        where = str(Peer(host, port, self.listener))
         try:
             found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-            self.server = await self._loop.create_server(self._connection, str(found[0][4][0]), port)
+            begin = self.begin if self._handshakes is None else self._handshakes.begin
+            self.server = await self._loop.create_server(begin, str(found[0][4][0]), port)
         except socket.gaierror as error:
             raise OSError(errno.EADDRNOTAVAIL, f"cannot listen on {where}: {error.strerror}") from error
         except OSError as error:
@@ -51,8 +55,9 @@ class Connections(TCPServer):
             raise OSError(error.errno, f"cannot listen on {where}: {reason}") from error
         self._sweep()
 
-    def _connection(self) -> Connection:
-        return Connection(self, self.log, self._loop)
+    def begin(self, identity: str | None = None) -> Connection:
+        """For a client that has connected and, with TLS, proved who it is."""
+        return Connection(self, self.log, self._loop, identity)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -63,16 +68,26 @@ class Connections(TCPServer):
 
     def admit(self, connection: Connection) -> str:
         """Count it; the result is why it cannot stay."""
-        host = connection.peer.host
         self._open.add(connection)
         self._empty.clear()
+        refusal = self.reserve(connection.peer.host)
+        if not refusal:
+            self._by_peer[connection.peer] = connection
+        return refusal
+
+    def reserve(self, host: str) -> str:
+        """Count a connection from there, until ``release``; the result is why there is no room for it."""
+        self._counted += 1
         self._per_address[host] = count = self._per_address.get(host, 0) + 1
-        if len(self._open) > self.limits.connections:
+        if self._counted > self.limits.connections:
             return "too many connections"
-        if count > self.limits.per_address:
-            return "too many connections from this address"
-        self._by_peer[connection.peer] = connection
-        return ""
+        return "too many connections from this address" if count > self.limits.per_address else ""
+
+    def release(self, host: str) -> None:
+        self._counted -= 1
+        self._per_address[host] -= 1
+        if not self._per_address[host]:
+            del self._per_address[host]
 
     def forget(self, connection: Connection) -> None:
         """It is closed."""
@@ -81,10 +96,7 @@ class Connections(TCPServer):
         self._open.remove(connection)
         if self._by_peer.get(connection.peer) is connection:
             del self._by_peer[connection.peer]
-        host = connection.peer.host
-        self._per_address[host] -= 1
-        if not self._per_address[host]:
-            del self._per_address[host]
+        self.release(connection.peer.host)
         if not self._open:
             self._empty.set()
 
@@ -92,6 +104,11 @@ class Connections(TCPServer):
         """The live connection of a device."""
         connection = self._by_peer.get(peer)
         return None if connection is None or connection.is_over else connection
+
+    def end(self, endpoint: str) -> None:
+        """Close what a client has that proved to be this device: it is not to be trusted any more."""
+        for connection in [one for one in self._open if one.peer.identity == endpoint]:
+            connection.abort("credentials were changed")
 
     def _sweep(self) -> None:
         now, limits = self._loop.time(), self.limits
@@ -106,6 +123,8 @@ class Connections(TCPServer):
         """Release every connection; what is not closed after ``grace`` seconds is dropped."""
         self._timer.cancel()
         self.server.close()
+        if self._handshakes is not None:
+            await self._handshakes.close()
         for connection in tuple(self._open):
             connection.let_go()
         try:

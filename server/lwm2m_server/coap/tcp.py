@@ -31,6 +31,7 @@ from lwm2m_server.coap.packets import arrived, request_packet
 from lwm2m_server.coap.progress import Progress
 from lwm2m_server.coap.relations import Observer, Relations
 from lwm2m_server.coap.timing import Timing
+from lwm2m_server.coap.tls import Tls
 from lwm2m_server.coap.transfer import MAX_ANSWER, MAX_EXPONENT
 
 log = structlog.get_logger(__name__)
@@ -51,7 +52,13 @@ class TcpGateway:
     """A CoAP endpoint on TCP. Make it with ``TcpGateway.start``, end it with ``close``."""
 
     def __init__(
-        self, uplink: Uplink, timing: Timing, limits: Limits, listener: str, progress: Progress | None
+        self,
+        uplink: Uplink,
+        timing: Timing,
+        limits: Limits,
+        listener: str,
+        progress: Progress | None,
+        tls: Tls | None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._uplink = uplink
@@ -60,7 +67,7 @@ class TcpGateway:
         self._context = Context(loop=loop, loggername=LOGGER)
         self._asking = Asking(self._context, uplink, self._tasks, timing.response_timeout, progress)
         self._relations = Relations(uplink, self._asking, self._tasks, timing.response_timeout)
-        self._connections = Connections(self, limits, listener)
+        self._connections = Connections(self, limits, listener, tls)
         self._tokens = _Tokens(self._context)
         self._tokens.token_interface = self._connections
         self._context.request_interfaces.append(self._tokens)
@@ -76,12 +83,14 @@ class TcpGateway:
         timing: Timing = Timing(),  # noqa: B008 - frozen
         limits: Limits = Limits(),  # noqa: B008 - frozen
         progress: Progress | None = None,
+        tls: Tls | None = None,
     ) -> TcpGateway:
         """Listen on ``host`` (a name, an IPv4 or an IPv6 address) and ``port`` (0 takes a free one).
 
-        ``progress`` hears how much of a long request a device has acknowledged. Raises ``OSError`` that names the address, with ``errno`` telling the cause.
+        ``progress`` hears how much of a long request a device has acknowledged. Raises ``OSError`` that
+        names the address, with ``errno`` telling the cause.
         """
-        gateway = cls(uplink, timing, limits, listener, progress)
+        gateway = cls(uplink, timing, limits, listener, progress, tls)
         await gateway._connections.listen(host, port)
         return gateway
 
@@ -89,6 +98,10 @@ class TcpGateway:
     def address(self) -> tuple[str, int]:
         """Host and port it is bound to."""
         return self._connections.address
+
+    def end(self, endpoint: str) -> None:
+        """Close the connections of who proved to be this device."""
+        self._connections.end(endpoint)
 
     # --- requests to devices ---
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 from collections.abc import Sequence
 from typing import Self
 
@@ -40,12 +41,22 @@ class ScriptedStream(Listening):
         """The server's own."""
 
     @classmethod
-    async def open(cls, server: tuple[str, int], *, csm: bytes | None = ANJAY_CSM) -> Self:
-        """Connect and exchange CSMs; ``csm=None`` says nothing and hears nothing."""
-        device = cls(*await asyncio.open_connection(*server))
+    async def open(
+        cls,
+        server: tuple[str, int],
+        *,
+        csm: bytes | None = ANJAY_CSM,
+        tls: ssl.SSLContext | None = None,
+    ) -> Self:
+        """Connect, with ``tls`` if given, and exchange CSMs; ``csm=None`` says nothing and hears nothing."""
+        device = cls(*await asyncio.open_connection(*server, ssl=tls))
         if csm is not None:
             device.raw(csm)
-            device.csm = await device.receive()
+            try:
+                device.csm = await device.receive()
+            except BaseException:
+                device.close()
+                raise
             assert device.csm.code == frames.CSM, f"no CSM: {device.csm}"
         return device
 

@@ -117,7 +117,9 @@ def _document(record: Registration | Observation | PowerSaving, members: Mapping
     return {name: value for name, default in members.items() if (value := getattr(record, name)) != default}
 
 
-def _members(record: type[Registration | Observation | PowerSaving], without: Collection[str] = ()) -> dict[str, Any]:
+def _members(
+    record: type[Registration | Observation | PowerSaving], without: Collection[str] = ()
+) -> dict[str, Any]:
     return {field.name: field.default for field in attrs.fields(record) if field.name not in without}
 
 

@@ -1,0 +1,155 @@
+"""TLS below CoAP over TCP (RFC 8323, 9.1; ``coaps+tcp``): clients prove who they are before their CSM."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+import structlog
+
+from lwm2m_engine.errors import SettingsError
+from lwm2m_server.coap.connection import Connection, Limits
+from lwm2m_server.coap.dtls.certificates import Certificates
+
+log = structlog.get_logger(__name__)
+
+
+@attrs.frozen
+class Tls:
+    """How hands are shaken, and whom that proves a client to be."""
+
+    context: Callable[[], ssl.SSLContext]
+    """Asked at each handshake: certificates may have been renewed."""
+    endpoint: Callable[[bytes], str | None]
+    """The endpoint name for a certificate (DER) whose chain was verified."""
+
+
+class Host(Protocol):
+    """The listener that connections are made to."""
+
+    limits: Limits
+
+    def reserve(self, host: str) -> str:
+        """Count a connection from there, until ``release``; the result is why there is no room for it."""
+        ...
+
+    def release(self, host: str) -> None:
+        """It is over."""
+        ...
+
+    def begin(self, identity: str | None) -> Connection:
+        """What a connection is told that can speak CoAP now."""
+        ...
+
+
+class Handshakes:
+    """The clients of one listener that have connected and not proved yet who they are."""
+
+    def __init__(self, host: Host, tls: Tls) -> None:
+        self._host, self._tls = host, tls
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def begin(self) -> asyncio.Protocol:
+        """For a connection just made."""
+        return _Handshake(self._host, self._tls, self._under_way)
+
+    async def close(self) -> None:
+        """End them all."""
+        tasks = tuple(self._under_way)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Handshake(asyncio.Protocol):
+    """One of them. What comes with the end of the handshake is kept for whom it is for."""
+
+    def __init__(self, host: Host, tls: Tls, under_way: set[asyncio.Task[None]]) -> None:
+        self._host, self._tls, self._under_way = host, tls, under_way
+        self._early = b""
+        self._lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        host, port, *_ = transport.get_extra_info("peername") or ("", 0)
+        if not host:
+            # Gone before it was accepted.
+            transport.abort()
+            return
+        refusal = self._host.reserve(host)
+        if refusal:
+            log.info("connection refused", peer=f"{host}:{port}", reason=refusal)
+            self._host.release(host)
+            transport.abort()
+            return
+        # The ClientHello is for the protocol that ``start_tls`` puts in this one's place.
+        transport.pause_reading()
+        task = asyncio.get_running_loop().create_task(self._shake(transport, host, port))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    def data_received(self, data: bytes) -> None:
+        self._early += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+
+    async def _shake(self, transport: asyncio.Transport, host: str, port: int) -> None:
+        try:
+            endpoint, secured = await self._proved(transport)
+        except (OSError, ValueError) as problem:
+            reason = str(problem) or type(problem).__name__
+            log.info("TLS handshake failed", peer=f"{host}:{port}", reason=reason)
+            transport.abort()
+            return
+        finally:
+            self._host.release(host)
+        connection = self._host.begin(endpoint)
+        secured.set_protocol(connection)
+        connection.connection_made(secured)
+        if self._early:
+            connection.data_received(self._early)
+        if self._lost:
+            connection.connection_lost(None)
+
+    async def _proved(self, transport: asyncio.Transport) -> tuple[str, asyncio.Transport]:
+        """Raises ``OSError`` (also for what TLS refuses) or ``ValueError``."""
+        secured = await asyncio.get_running_loop().start_tls(
+            transport,
+            self,
+            self._tls.context(),
+            server_side=True,
+            ssl_handshake_timeout=self._host.limits.hello,
+        )
+        if secured is None:
+            raise ConnectionAbortedError("gone during the handshake")
+        certificate = secured.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        endpoint = self._tls.endpoint(certificate) if certificate else None
+        if endpoint is None:
+            secured.abort()
+            raise ValueError("the certificate is no device's")
+        return endpoint, secured
+
+
+def server_context(files: Certificates) -> ssl.SSLContext:
+    """TLS 1.2 and 1.3 with certificates on both sides; raises ``SettingsError`` that names a file."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    try:
+        context.load_cert_chain(files.certificate, files.key)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"tls: {files.certificate} and {files.key} cannot be used: {error}") from error
+    for file in (files.trust, files.revoked):
+        if file is None:
+            continue
+        try:
+            context.load_verify_locations(file)
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"tls: {file} cannot be used: {error}") from error
+    if files.revoked is not None:
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+    return context
