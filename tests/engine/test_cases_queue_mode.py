@@ -251,9 +251,7 @@ def test_power_saving_comes_back_from_the_store(world, make_world):
     assert not reborn.wire
 
 
-@pytest.mark.parametrize(
-    "times", [{"awake_window": 0}, {"tau": 0}, {"edrx_cycle": -1}, {"paging_window": 0}]
-)
+@pytest.mark.parametrize("times", [{"awake_window": 0}, {"tau": 0}, {"edrx_cycle": -1}, {"paging_window": 0}])
 def test_times_of_power_saving_are_positive(times):
     with pytest.raises(ValueError, match="must be"):
         PowerSaving(**times)

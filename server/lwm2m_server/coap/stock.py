@@ -68,7 +68,8 @@ class StockGateway:
     ) -> StockGateway:
         """Listen on ``host`` (a name, an IPv4 or an IPv6 address) and ``port`` (0 takes a free one).
 
-        ``progress`` hears how much of a long request a device has acknowledged. Raises ``OSError`` that names the address, with ``errno`` telling the cause.
+        ``progress`` hears how much of a long request a device has acknowledged. Raises ``OSError`` that
+        names the address, with ``errno`` telling the cause.
         """
         # What matters is reported by the uplink; what is left is noise of strangers.
         logging.getLogger(LOGGER).setLevel(logging.CRITICAL)
