@@ -1,10 +1,13 @@
 """Nodes: what each is born with, names, labels, update and removal."""
 
+from contextlib import closing
+
 import pytest
 
-from lwm2m_server.onem2m.behaviours.nodes import node_name, provision_node
+from lwm2m_server.onem2m.behaviours.nodes import node_name, provision_node, put_node
 from lwm2m_server.settings import MessageSettings
 from lwm2m_server.store.ids import NodeIds
+from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import Tenant
 
 BOXES = {"outgoing-msg", "sent-msg", "received-msg", "error-msg", "logs"}
@@ -36,13 +39,19 @@ async def test_a_node_has_credentials_device_info_and_five_containers(api):
         assert box["creator"] == "CDevice-Provisioning"
 
 
-def test_the_nine_resources_are_made_from_their_ids():
+def test_the_nine_resources_are_made_from_their_ids(tmp_path):
     ids = NodeIds(1_000_000)
     made = provision_node(ids, Tenant(1, "main"), 2, "dev", "urn:x", ["a:b"], MessageSettings(outgoing_mni=7))
-    assert len(made) == NodeIds.COUNT
-    assert sorted(resource.id for resource in made) == list(range(1_000_000, 1_000_009))
-    assert made[0].attributes == {"ni": "urn:x", "lbl": ["a:b"]}
-    outgoing = next(resource for resource in made if resource.name == "outgoing-msg")
+    assert made.node.attributes == {"ni": "urn:x", "lbl": ["a:b"]}
+    with closing(SqliteLedger(tmp_path / "ledger.db")) as ledger:
+        ledger.run(lambda transaction: put_node(transaction, made))
+        found = [ledger.reader.resource(1_000_000 + offset) for offset in range(NodeIds.COUNT)]
+        assert found[:1] == [made.node]
+        assert list(ledger.reader.children(ids.node)) == found[1:3]
+        assert found[3] == made.communication
+        assert list(ledger.reader.children(ids.communication)) == found[4:]
+        assert {box.name for box in found[4:]} == BOXES
+        outgoing = ledger.reader.child(ids.communication, "outgoing-msg")
     assert (outgoing.id, outgoing.parent, outgoing.attributes["mni"]) == (ids.outgoing, ids.communication, 7)
 
 

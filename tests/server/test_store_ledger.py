@@ -139,20 +139,6 @@ def test_a_resource_is_read_back_by_id_and_by_name(ledger):
     assert ledger.reader.child(2, "x") is None
 
 
-def test_resources_are_put_together_or_not_at_all(ledger):
-    ledger.run(lambda tx: tx.put(container(id=70, name="taken", parent=100)))
-    boxes = [node(), container(id=101, name="a", parent=100), container(id=102, name="b", parent=100)]
-    for wrong in (container(id=103, name="taken", parent=100), node(103, "dev2")):
-        with pytest.raises(Conflict, match="taken"):
-            ledger.run(lambda tx, wrong=wrong: tx.put_all([*boxes, wrong]))
-        assert [child.id for child in ledger.reader.children(100)] == [70]
-        assert ledger.reader.device(100) is None
-    ledger.run(lambda tx: tx.put_all(boxes, queues=(102,)))
-    assert ledger.reader.device(100).node_id == "urn:imei:123456789012345"
-    ledger.run(lambda tx: [tx.add_message(message(id, box)) for id, box in ((900, 101), (901, 102))])
-    assert ledger.reader.queues() == {102}
-
-
 def test_children_are_sorted_by_type_then_age_and_paged(ledger):
     def fill(tx):
         for id, type in [(10, 14), (11, 3), (12, 14), (13, 13)]:

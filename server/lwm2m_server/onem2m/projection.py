@@ -61,8 +61,8 @@ class Nodes:
         name = node_name(endpoint, lambda name: self._is_taken(owner, name))
         if name != endpoint:
             self._reserve(owner, name)
-        resources = provision_node(ids, owner, folder.id, name, endpoint, (), self._limits)
-        return DeviceRef(ids.node, tenant, name, endpoint), lambda write: put_node(write, resources)
+        new = provision_node(ids, owner, folder.id, name, endpoint, (), self._limits)
+        return DeviceRef(ids.node, tenant, name, endpoint), lambda write: put_node(write, new)
 
     def record(self, device: Device, endpoint: str, engine: Engine) -> DeviceRecord:
         """What the engine must know of a device to go on."""

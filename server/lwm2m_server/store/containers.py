@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -11,8 +11,11 @@ import attrs
 from lwm2m_server.store.documents import dumps
 from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.ids import uuid_name
-from lwm2m_server.store.protocols import Conflict, ContainerFull, Gone, Message, Resource
+from lwm2m_server.store.protocols import Born, Conflict, ContainerFull, Gone, Message, Resource
 from lwm2m_server.store.reading import COUNTERS, LedgerReader
+
+CONTAINER = 3
+"""``ty``"""
 
 MAX_INSTANCES, MAX_BYTES = 100, 1_000_000
 """Limits of a container whose attributes have no ``mni`` or ``mbs``."""
@@ -48,6 +51,8 @@ class ContainerWriter(LedgerReader):
         super().__init__(connection, latest)
         self._connection, self._evicted = connection, evicted
         self._known: dict[int, _Container] = {}
+        self._newborn: dict[int, _Container] = {}
+        """Containers that came to be in this transaction."""
 
     def add_message(self, message: Message) -> Message:
         id, size = message.id, message.size
@@ -116,12 +121,9 @@ class ContainerWriter(LedgerReader):
 
     # --- the container's own row ---------------------------------------------------------------------
 
-    def _put_containers(self, containers: Iterable[tuple[Resource, bool]]) -> None:
-        """Each with whether it evicts."""
-        self._connection.executemany(
-            "INSERT INTO container (id, mni, mbs, evict) VALUES (?, ?, ?, ?)",
-            [(one.id, *_limits(one.attributes), evict) for one, evict in containers],
-        )
+    def _put_queue(self, container: Resource) -> None:
+        """A container that never evicts needs a row to say so; others only to tell what differs."""
+        self._save(_Container(container.id, 0, 0, 0, *_limits(container.attributes), False, 0))
 
     def _change_container(self, id: int, attributes: Mapping[str, Any]) -> None:
         container = self._container(id)
@@ -132,34 +134,51 @@ class ContainerWriter(LedgerReader):
 
     def _remove_container(self, id: int) -> None:
         self._known.pop(id, None)
+        self._newborn.pop(id, None)
         self._execute("DELETE FROM container WHERE id = ?", (id,))
         self._execute("DELETE FROM message WHERE id IN (SELECT id FROM entry WHERE container = ?)", (id,))
         self._execute("DELETE FROM entry WHERE container = ?", (id,))
 
     def _container(self, id: int) -> _Container:
         """As it is stored, and from now on known."""
-        row = self._execute(COUNTERS, (id,)).fetchone()
-        if row is None:
-            raise Gone("the container was removed")
+        container = self._newborn.pop(id, None)
+        if container is None:
+            row = self._execute(COUNTERS, (id,)).fetchone()
+            container = _Container(id, *row) if row is not None else self._without_row(id)
         if len(self._known) >= KNOWN:
             self._known.clear()
-        self._known[id] = container = _Container(id, *row)
+        self._known[id] = container
         return container
+
+    def _without_row(self, id: int) -> _Container:
+        """All is as it was when it came to be, but for the messages."""
+        found, birth = self.resource(id), self._birth(id)
+        if found is None or found.type != CONTAINER:
+            raise Gone("the container was removed")
+        state_tag, instances, bytes, newest = self._newest(id)
+        evict = birth is None or birth[1].evict
+        return _Container(id, state_tag, instances, bytes, *_limits(found.attributes), evict, newest)
+
+    def _bear(self, id: int, container: Born) -> None:
+        limits = _limits(container.attributes)
+        self._newborn[id] = _Container(id, 0, 0, 0, *limits, container.evict, 0)
 
     def forget(self) -> None:
         """What is known of containers, because writes were undone."""
         self._known.clear()
+        self._newborn.clear()
 
     def _save(self, container: _Container) -> None:
         self._execute(
-            "UPDATE container SET st = ?, cni = ?, cbs = ?, mni = ?, mbs = ? WHERE id = ?",
+            "INSERT OR REPLACE INTO container VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
+                container.id,
                 container.state_tag,
                 container.instances,
                 container.bytes,
                 container.max_instances,
                 container.max_bytes,
-                container.id,
+                container.evict,
             ),
         )
 

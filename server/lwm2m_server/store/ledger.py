@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lwm2m_server.store.broods import REACH
 from lwm2m_server.store.checkpoints import Checkpoints
 from lwm2m_server.store.inline import InlineWriter
 from lwm2m_server.store.protocols import CommitFailed, Reader, Transaction
@@ -54,9 +55,11 @@ class SqliteLedger:
 
     @property
     def highest_id(self) -> int:
-        query = """SELECT max(coalesce((SELECT max(id) FROM resource), 0),
+        # What the last resource was born with comes behind it.
+        query = """SELECT max(
+            coalesce((SELECT id + iif(brood IS NULL, 0, ?) FROM resource ORDER BY id DESC LIMIT 1), 0),
             coalesce((SELECT max(id) FROM message), 0))"""
-        return int(self._reading.execute(query).fetchone()[0])
+        return int(self._reading.execute(query, (REACH,)).fetchone()[0])
 
     def submit(
         self,

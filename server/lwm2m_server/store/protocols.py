@@ -39,6 +39,29 @@ class Resource:
 
 
 @attrs.frozen(slots=True)
+class Born:
+    """A resource that its parent is born with."""
+
+    offset: int
+    """Its id less that of its parent."""
+    name: str
+    type: int
+    key: str
+    attributes: Mapping[str, Any]
+    named: str | None = None
+    """The attribute that holds the name of the parent."""
+    evict: bool = True
+    """What a container does when it is full."""
+
+
+@attrs.frozen(slots=True, eq=False)
+class Brood:
+    """What a resource is born with; parents that share it take next to no room for it."""
+
+    children: tuple[Born, ...]
+
+
+@attrs.frozen(slots=True)
 class Counters:
     """The counters of a container."""
 
@@ -282,17 +305,13 @@ class Reader(Protocol):
 class Transaction(Reader, Protocol):
     """Writes, inside one commit. Every method is O(1) or O(log n) in what is stored."""
 
-    def put(self, resource: Resource, *, evict: bool = True) -> None:
+    def put(self, resource: Resource, *, evict: bool = True, brood: Brood | None = None) -> None:
         """Insert; a node also gets its ``Device`` row. Raises ``Conflict`` for a taken name or ni.
 
         A container takes its limits from the attributes ``mni`` and ``mbs`` (100 and 1,000,000 where
-        missing); ``evict`` says what it does when full. That the parent exists is the caller's to know:
-        it may lie in the other store.
+        missing); ``evict`` says what it does when full. With a ``brood`` there are its children, too.
+        That the parent exists is the caller's to know: it may lie in the other store.
         """
-        ...
-
-    def put_all(self, resources: Sequence[Resource], *, queues: Collection[int] = ()) -> None:
-        """``put`` each, or none if one raises ``Conflict``. Containers in ``queues`` never evict."""
         ...
 
     def change(self, id: int, attributes: Mapping[str, Any], modified: int) -> Resource | None:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Observation
+from lwm2m_server.store.broods import REACH, born, brood_from_json, children
 from lwm2m_server.store.contacts import Contact, contact
 from lwm2m_server.store.credentials import CredentialReader
 from lwm2m_server.store.documents import (
@@ -22,7 +23,7 @@ from lwm2m_server.store.documents import (
     registration_from_json,
 )
 from lwm2m_server.store.ids import id_of_name, uuid_name
-from lwm2m_server.store.protocols import Counters, Device, Message, Resource, Unanswered
+from lwm2m_server.store.protocols import Born, Brood, Counters, Device, Message, Resource, Unanswered
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -33,7 +34,8 @@ ANNOUNCEMENTS = 4096
 GENERATIONS = 4
 """Names looked up at once on the way down."""
 
-_RESOURCE = "SELECT id, tenant, parent, name, ty, key, attributes, modified FROM resource"
+_COLUMNS = ("id", "tenant", "parent", "name", "ty", "key", "attributes", "modified", "brood")
+_RESOURCE = f"SELECT {', '.join(_COLUMNS)} FROM resource"  # noqa: S608
 _MESSAGE = """SELECT m.id, m.container, m.name, m.creator, m.st, m.content, m.cnf, m.cs, m.lbl, m.et,
     m.deadline, m.in_flight FROM"""
 _BY_ID = f"{_MESSAGE} message m JOIN entry e ON e.container = m.container AND e.id = m.id WHERE m.id = ?"
@@ -43,7 +45,8 @@ COUNTERS = """SELECT max(c.st, ifnull(e.st, 0)), iif(e.st > c.st, e.cni, c.cni),
     iif(e.st > c.st, e.cbs, c.cbs), c.mni, c.mbs, c.evict, ifnull(e.id, 0)
     FROM container c LEFT JOIN entry e ON e.container = c.id
     AND e.id = (SELECT max(id) FROM entry WHERE container = c.id) WHERE c.id = ?"""
-"""``st``, ``cni``, ``cbs``, limits, ``evict`` and the newest message of a container."""
+"""``st``, ``cni``, ``cbs``, limits, ``evict`` and the newest message of a container that has a row."""
+_NEWEST = "SELECT st, cni, cbs, id FROM entry WHERE container = ? ORDER BY id DESC LIMIT 1"
 _DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.registration,
     d.registered_at, l.updated_at, d.deregistered_at, d.expired_at, i.document,
     l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal, d.announcement, d.power
@@ -60,16 +63,20 @@ class LedgerReader(CredentialReader):
         self._execute = connection.execute
         self._latest = latest
         self._announcements: dict[bytes, Announcement] = {}
+        self._broods: dict[int, Brood] = {}
 
     # --- oneM2M resources ----------------------------------------------------------------------------
 
     def resource(self, id: int) -> Resource | None:
         row = self._execute(f"{_RESOURCE} WHERE id = ?", (id,)).fetchone()
-        return _resource(row) if row else None
+        if row is not None:
+            return _resource(row)
+        birth = self._birth(id)
+        return None if birth is None else born(birth[1], birth[0])
 
     def child(self, parent: int, name: str) -> Resource | None:
         row = self._execute(f"{_RESOURCE} WHERE parent = ? AND name = ?", (parent, name)).fetchone()
-        return _resource(row) if row else None
+        return _resource(row) if row is not None else self._born_child(parent, name)
 
     def below(self, parent: int, names: Sequence[str]) -> Sequence[Resource]:
         found: list[Resource] = []
@@ -79,11 +86,15 @@ class LedgerReader(CredentialReader):
             row = self._execute(
                 _descent(len(generations)), (*generations[1:], start, generations[0])
             ).fetchone()
-            cells = () if row is None else (row[at : at + 8] for at in range(0, len(row), 8))
+            width = len(_COLUMNS)
+            cells = () if row is None else (row[at : at + width] for at in range(0, len(row), width))
             more = [_resource(one) for one in cells if one[0] is not None]
             found += more
             if len(more) < len(generations):
-                break
+                child = self._born_child(found[-1].id if found else parent, names[len(found)])
+                if child is None:
+                    break
+                found.append(child)
         return found
 
     def children(
@@ -95,6 +106,9 @@ class LedgerReader(CredentialReader):
         offset: int = 0,
         after: Resource | None = None,
     ) -> Sequence[Resource]:
+        family = self._family(parent)
+        if family is not None:
+            return self._siblings(*family, types, after)[offset:][:limit]
         rows: list[Row] = []
         if after is not None:
             # SQLite finds a place by (type, id) only if the type is one value.
@@ -109,18 +123,72 @@ class LedgerReader(CredentialReader):
 
     def count_children(self, parent: int, types: Collection[int] = ()) -> int:
         query = f"SELECT count(*) FROM resource WHERE parent = ?{_among(types)}"  # noqa: S608
-        return int(self._execute(query, (parent, *types)).fetchone()[0])
+        count = int(self._execute(query, (parent, *types)).fetchone()[0])
+        family = self._family(parent)
+        if family is not None:
+            count += sum(not types or child.type in types for child in family[1].children)
+        return count
+
+    # --- those without rows --------------------------------------------------------------------------
+
+    def _family(self, parent: int) -> tuple[Resource, Brood] | None:
+        """A resource and the children that it has and that have no rows."""
+        query = f"{_RESOURCE} WHERE id = ? AND brood IS NOT NULL"
+        row = self._execute(query, (parent,)).fetchone()
+        return None if row is None else (_resource(row), self._brood(row[-1]))
+
+    def _birth(self, id: int) -> tuple[Resource, Born] | None:
+        """Of a resource without a row its parent, and what it is born as."""
+        query = f"{_RESOURCE} WHERE id BETWEEN ? AND ? AND brood IS NOT NULL"
+        for row in self._execute(query, (id - REACH, id - 1)).fetchall():
+            for child in self._brood(row[-1]).children:
+                if row[0] + child.offset == id:
+                    return _resource(row), child
+        return None
+
+    def _born_child(self, parent: int, name: str) -> Resource | None:
+        family = self._family(parent)
+        if family is None:
+            return None
+        found = (child for child in family[1].children if child.name == name)
+        child = next(found, None)
+        return None if child is None else born(child, family[0])
+
+    def _siblings(
+        self, parent: Resource, brood: Brood, types: Collection[int], after: Resource | None
+    ) -> list[Resource]:
+        """All children of a parent that has only few of them."""
+        rows = self._execute(f"{_RESOURCE} WHERE parent = ?", (parent.id,)).fetchall()
+        found = [*map(_resource, rows), *children(brood, parent)]
+        if types:
+            found = [one for one in found if one.type in types]
+        if after is not None:
+            found = [one for one in found if (one.type, one.id) > (after.type, after.id)]
+        return sorted(found, key=lambda one: (one.type, one.id))
+
+    def _brood(self, number: int) -> Brood:
+        """The same object for all parents that have the same."""
+        found = self._broods.get(number)
+        if found is None:
+            row = self._execute("SELECT document FROM brood WHERE number = ?", (number,)).fetchone()
+            found = self._broods[number] = brood_from_json(row[0])
+        return found
 
     # --- containers and their messages ---------------------------------------------------------------
 
     def counters(self, container: int) -> Counters:
         """All zero for what is no container."""
-        row = self._execute(COUNTERS, (container,)).fetchone()
-        return Counters(*row[:3]) if row else Counters()
+        row = self._execute(COUNTERS, (container,)).fetchone() or self._newest(container)
+        return Counters(*row[:3])
 
     def is_full(self, container: int) -> bool:
         row = self._execute(COUNTERS, (container,)).fetchone()
         return row is not None and row[1] >= row[3]
+
+    def _newest(self, container: int) -> Row:
+        """Counters and id of the newest message, as its entry tells them; zeros without one."""
+        row: Row | None = self._execute(_NEWEST, (container,)).fetchone()
+        return row or (0, 0, 0, 0)
 
     def message(self, id: int) -> Message | None:
         row = self._execute(_BY_ID, (id,)).fetchone()
@@ -250,7 +318,7 @@ def node_id_key(text: str) -> str:
 def _descent(generations: int) -> str:
     """One look-up for several names: half of what a short query costs is beginning and ending it."""
     steps = range(generations)
-    columns = ", ".join(f"r{n}.*" for n in steps)
+    columns = ", ".join(f"r{n}.{column}" for n in steps for column in _COLUMNS)
     joins = (f"LEFT JOIN resource r{n} ON r{n}.parent = r{n - 1}.id AND r{n}.name = ?" for n in steps[1:])
     return f"SELECT {columns} FROM resource r0 {' '.join(joins)} WHERE r0.parent = ? AND r0.name = ?"  # noqa: S608
 
@@ -264,7 +332,7 @@ def _limit(limit: int | None) -> int:
 
 
 def _resource(row: Row) -> Resource:
-    id, tenant, parent, name, type, key, attributes, modified = row
+    id, tenant, parent, name, type, key, attributes, modified, _ = row
     return Resource(id, tenant, parent, name, type, key, loads(attributes), modified)
 
 

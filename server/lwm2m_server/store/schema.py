@@ -100,6 +100,8 @@ CREATE INDEX unanswered_node ON unanswered (node);
 _VERSION_6 = f"""
 ALTER TABLE device ADD COLUMN power TEXT;
 {credentials.VERSION_6}
+CREATE TABLE brood (number INTEGER PRIMARY KEY, document TEXT NOT NULL UNIQUE);
+ALTER TABLE resource ADD COLUMN brood INTEGER;
 """
 
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -12,8 +12,9 @@ import attrs
 from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
+from lwm2m_server.store.broods import born, brood_to_json
 from lwm2m_server.store.contacts import Contact, Contacts, Mark
-from lwm2m_server.store.containers import ContainerWriter
+from lwm2m_server.store.containers import CONTAINER, ContainerWriter
 from lwm2m_server.store.credentials import CredentialWriter
 from lwm2m_server.store.documents import (
     announcement_to_json,
@@ -25,15 +26,15 @@ from lwm2m_server.store.documents import (
     registration_to_json,
 )
 from lwm2m_server.store.evicted import Evicted
-from lwm2m_server.store.protocols import Conflict, Gone, Resource
+from lwm2m_server.store.protocols import Brood, Conflict, Gone, Resource
 from lwm2m_server.store.reading import node_id_key
 
-CONTAINER, NODE = 3, 14
-"""``ty`` of the two resource types that have rows of their own besides."""
+NODE = 14
+"""``ty``"""
 
 _SUBTREE = """WITH RECURSIVE tree(id) AS (
     VALUES (?) UNION ALL SELECT resource.id FROM tree JOIN resource ON resource.parent = tree.id
-) SELECT tree.id, resource.ty FROM tree JOIN resource ON resource.id = tree.id"""
+) SELECT tree.id, resource.ty, resource.brood FROM tree JOIN resource ON resource.id = tree.id"""
 
 _DELETE_DEVICE = (
     "DELETE FROM device WHERE node = ?",
@@ -46,7 +47,7 @@ _DELETE_DEVICE = (
 
 _UNREGISTER = "UPDATE device SET registration = NULL, announcement = NULL"
 
-_PUT = "INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT = "INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class LedgerTransaction(ContainerWriter, CredentialWriter):
@@ -55,6 +56,7 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
     def __init__(self, connection: sqlite3.Connection, contacts: Contacts, evicted: Evicted) -> None:
         super().__init__(connection, contacts.latest, evicted)
         self._contacts = contacts
+        self._numbers: dict[Brood, int] = {}
 
     # --- what is in memory ---------------------------------------------------------------------------
 
@@ -75,6 +77,7 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
     def committed(self) -> None:
         self._contacts.committed()
         self._evicted.committed()
+        self._newborn.clear()
 
     def rolled_back(self) -> None:
         self._contacts.rolled_back()
@@ -83,32 +86,46 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
 
     # --- oneM2M resources ----------------------------------------------------------------------------
 
-    def put(self, resource: Resource, *, evict: bool = True) -> None:
+    def put(self, resource: Resource, *, evict: bool = True, brood: Brood | None = None) -> None:
+        number = None if brood is None else self._number(brood)
+        # Who has a brood is not born into one.
+        if brood is None and self._born_child(resource.parent, resource.name) is not None:
+            raise Conflict(f"the name {resource.name!r} is taken")
         try:
-            self._execute(_PUT, _row(resource))
+            self._execute(_PUT, _row(resource, number))
         except sqlite3.IntegrityError:
             raise Conflict(f"the name {resource.name!r} is taken") from None
-        if resource.type == CONTAINER:
-            self._put_containers(((resource, evict),))
+        if resource.type == CONTAINER and not evict:
+            self._put_queue(resource)
         elif resource.type == NODE:
             self._put_device(resource)
+        for child in brood.children if brood is not None else ():
+            if child.type == CONTAINER:
+                self._bear(resource.id + child.offset, child)
 
-    def put_all(self, resources: Sequence[Resource], *, queues: Collection[int] = ()) -> None:
-        self._execute("SAVEPOINT put_all")
-        try:
-            self._connection.executemany(_PUT, [_row(resource) for resource in resources])
-            containers = [one for one in resources if one.type == CONTAINER]
-            self._put_containers([(one, one.id not in queues) for one in containers])
-            for resource in resources:
-                if resource.type == NODE:
-                    self._put_device(resource)
-        except (sqlite3.IntegrityError, Conflict) as error:
-            self._execute("ROLLBACK TO put_all")
-            self._execute("RELEASE put_all")
-            names = ", ".join(resource.name for resource in resources)
-            reason = str(error) if isinstance(error, Conflict) else f"a name among {names} is taken"
-            raise Conflict(reason) from None
-        self._execute("RELEASE put_all")
+    def _number(self, brood: Brood) -> int:
+        number = self._numbers.get(brood)
+        if number is None:
+            document = brood_to_json(brood)
+            self._execute("INSERT OR IGNORE INTO brood (document) VALUES (?)", (document,))
+            row = self._execute("SELECT number FROM brood WHERE document = ?", (document,)).fetchone()
+            number = self._numbers[brood] = int(row[0])
+        return number
+
+    def forget(self) -> None:
+        super().forget()
+        self._numbers.clear()
+        self._broods.clear()
+
+    def _hatch(self, parent: Resource, brood: Brood) -> None:
+        """Rows for what a parent was born with."""
+        for child in brood.children:
+            resource = born(child, parent)
+            self._execute(_PUT, _row(resource, None))
+            if child.type == CONTAINER and not child.evict:
+                # As the container is now, with the messages that it has.
+                self._save(self._container(resource.id))
+        self._execute("UPDATE resource SET brood = NULL WHERE id = ?", (parent.id,))
 
     def _put_device(self, node: Resource) -> None:
         node_id = node.attributes.get("ni")
@@ -122,7 +139,7 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
             raise Conflict(f"the name {node.name!r} or node id {node_id!r} is taken") from None
 
     def change(self, id: int, attributes: Mapping[str, Any], modified: int) -> Resource | None:
-        before = self.resource(id)
+        before = self._with_row(id)
         if before is None:
             return None
         if before.type == NODE:
@@ -144,13 +161,25 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
             raise Conflict(f"the node id {node_id!r} is taken") from None
 
     def remove(self, id: int) -> None:
-        for child, type in self._execute(_SUBTREE, (id,)).fetchall():
+        self._with_row(id)
+        for child, type, brood in self._execute(_SUBTREE, (id,)).fetchall():
             self._execute("DELETE FROM resource WHERE id = ?", (child,))
+            for one in self._brood(brood).children if brood is not None else ():
+                if one.type == CONTAINER:
+                    self._remove_container(child + one.offset)
             if type == CONTAINER:
                 self._remove_container(child)
             elif type == NODE:
                 for statement in _DELETE_DEVICE:
                     self._execute(statement, (child,))
+
+    def _with_row(self, id: int) -> Resource | None:
+        """A resource that is about to change."""
+        birth = self._birth(id)
+        family = None if birth is None else self._family(birth[0].id)
+        if family is not None:
+            self._hatch(*family)
+        return self.resource(id)
 
     def await_answer(self, node: int, id: int) -> None:
         self._execute(
@@ -283,6 +312,6 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
             raise Gone("the node was removed")
 
 
-def _row(one: Resource) -> tuple[object, ...]:
+def _row(one: Resource, brood: int | None) -> tuple[object, ...]:
     attributes = dumps(one.attributes)
-    return one.id, one.tenant, one.parent, one.name, one.type, one.key, attributes, one.modified
+    return one.id, one.tenant, one.parent, one.name, one.type, one.key, attributes, one.modified, brood

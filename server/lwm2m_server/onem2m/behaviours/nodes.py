@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import attrs
 
@@ -14,10 +15,20 @@ from lwm2m_server.onem2m.rendering import CONTAINER, MGMT_OBJ, NODE, without_lif
 from lwm2m_server.onem2m.tree import COMMUNICATION, Target
 from lwm2m_server.settings import MessageSettings
 from lwm2m_server.store.ids import NodeIds
-from lwm2m_server.store.protocols import Device, Resource, Tenant, Transaction
+from lwm2m_server.store.protocols import Born, Brood, Device, Resource, Tenant, Transaction
 
 OUTGOING, SENT, RECEIVED, ERRORS, LOGS = "outgoing-msg", "sent-msg", "received-msg", "error-msg", "logs"
 CREDENTIALS, DEVICE_INFO = "credentials", "device-info"
+
+
+@attrs.frozen(slots=True)
+class NewNode:
+    """A node, and its container below ``device-communication`` with what that is born with."""
+
+    node: Resource
+    communication: Resource
+    boxes: Brood
+
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.:-]")
 
@@ -46,38 +57,55 @@ def provision_node(
     node_id: str,
     labels: Iterable[str],
     limits: MessageSettings,
-) -> list[Resource]:
-    """The nine resources of a new node, parents first; ``communication`` is ``device-communication``."""
-    node: dict[str, object] = {"ni": node_id}
+) -> NewNode:
+    """A new node and its container; ``communication`` is ``device-communication``."""
+    attributes: dict[str, object] = {"ni": node_id}
     labels = without_lifecycle(list(labels))
     if labels:
-        node["lbl"] = labels
+        attributes["lbl"] = labels
+    id, folder = ids.node, ids.communication
+    return NewNode(
+        Resource(id, tenant.name, tenant.id, name, NODE, "m2m:nod", attributes, id),
+        Resource(folder, tenant.name, communication, name, CONTAINER, "m2m:cnt", {"cr": PLATFORM}, folder),
+        _boxes(limits),
+    )
 
-    def make(id: int, parent: int, name: str, type: int, key: str, attributes: dict[str, object]) -> Resource:
-        return Resource(id, tenant.name, parent, name, type, key, attributes, id)
 
-    def container(id: int, name: str, limits: dict[str, object]) -> Resource:
-        return make(id, ids.communication, name, CONTAINER, "m2m:cnt", limits)
+def put_node(transaction: Transaction, new: NewNode) -> None:
+    """Store what ``provision_node`` made. Raises ``Conflict`` for a name or ``ni`` that is taken."""
+    transaction.put(new.node, brood=_MANAGEMENT)
+    transaction.put(new.communication, brood=new.boxes)
 
+
+_FIRST = NodeIds(0)
+_MANAGEMENT = Brood(
+    (
+        Born(_FIRST.credentials, CREDENTIALS, MGMT_OBJ, "m2m:crds", {"dc": "cred", "mgd": 1029}),
+        Born(_FIRST.device_info, DEVICE_INFO, MGMT_OBJ, "m2m:dvi", {"mgd": 1007}, named="dlb"),
+    )
+)
+"""What a node is born with."""
+
+
+@lru_cache(maxsize=16)
+def _boxes(limits: MessageSettings) -> Brood:
+    """What the container of a node is born with."""
     kept = {"cr": PLATFORM, "mni": limits.mni, "mbs": limits.mbs}
     waiting = {"cr": PLATFORM, "mni": limits.outgoing_mni, "mbs": limits.outgoing_mbs}
     sent = {"cr": PLATFORM, "mni": limits.mni, "mbs": limits.outgoing_mbs}
-    return [
-        make(ids.node, tenant.id, name, NODE, "m2m:nod", node),
-        make(ids.credentials, ids.node, CREDENTIALS, MGMT_OBJ, "m2m:crds", {"dc": "cred", "mgd": 1029}),
-        make(ids.device_info, ids.node, DEVICE_INFO, MGMT_OBJ, "m2m:dvi", {"mgd": 1007, "dlb": name}),
-        make(ids.communication, communication, name, CONTAINER, "m2m:cnt", {"cr": PLATFORM}),
-        container(ids.outgoing, OUTGOING, waiting),
-        container(ids.sent, SENT, sent),
-        container(ids.received, RECEIVED, kept),
-        container(ids.errors, ERRORS, kept),
-        container(ids.logs, LOGS, kept),
-    ]
 
+    def box(id: int, name: str, attributes: dict[str, object]) -> Born:
+        return Born(id - _FIRST.communication, name, CONTAINER, "m2m:cnt", attributes, evict=name != OUTGOING)
 
-def put_node(transaction: Transaction, resources: Sequence[Resource]) -> None:
-    """Store what ``provision_node`` made. Raises ``Conflict`` for a name or ``ni`` that is taken."""
-    transaction.put_all(resources, queues=(NodeIds(resources[0].id).outgoing,))
+    return Brood(
+        (
+            box(_FIRST.outgoing, OUTGOING, waiting),
+            box(_FIRST.sent, SENT, sent),
+            box(_FIRST.received, RECEIVED, kept),
+            box(_FIRST.errors, ERRORS, kept),
+            box(_FIRST.logs, LOGS, kept),
+        )
+    )
 
 
 async def create_node(context: Context, target: Target, draft: Draft, originator: str) -> Resource:
@@ -94,11 +122,12 @@ async def create_node(context: Context, target: Target, draft: Draft, originator
         raise NotFound(f"tenant {tenant.name} has no {COMMUNICATION}")
     ids = NodeIds(context.ids.next(NodeIds.COUNT))
     labels = draft.attributes.pop("lbl", ())
-    resources = provision_node(ids, tenant, root.id, name, node_id, labels, context.settings.messages)
-    resources[0] = attrs.evolve(resources[0], attributes={**resources[0].attributes, **draft.attributes})
+    new = provision_node(ids, tenant, root.id, name, node_id, labels, context.settings.messages)
+    node = attrs.evolve(new.node, attributes={**new.node.attributes, **draft.attributes})
+    new = attrs.evolve(new, node=node)
     with context.reserve(tenant.name, name):
-        await context.devices.change(lambda transaction: put_node(transaction, resources))
-    return resources[0]
+        await context.devices.change(lambda transaction: put_node(transaction, new))
+    return node
 
 
 async def delete_node(context: Context, device: Device) -> None:
