@@ -149,6 +149,10 @@ class Hub:
                 left_out=left_out,
             )
 
+    def is_device(self, peer: Peer) -> bool:
+        """Whether a registered device was last heard from there."""
+        return any(engine.endpoint_of(peer) is not None for engine in self._engines.values())
+
     def knows(self, token: bytes) -> bool:
         return self._observer_of(token) is not None
 

@@ -119,6 +119,9 @@ class Nothing:
         else:
             answer(CoapReply(Code.CHANGED))
 
+    def is_device(self, peer):
+        return False
+
     def knows(self, token):
         return token == b"known"
 
@@ -170,6 +173,9 @@ class Reader:
             self.read(exchange + len(self.peers))
         elif not self.missing:
             self.done.set()
+
+    def is_device(self, peer):
+        return False
 
     def knows(self, token):
         return False

@@ -2,6 +2,7 @@
 
     python tests/faults/flood.py                                  # 50,000/s for 10 s from 1,000 addresses
     python tests/faults/flood.py --seconds 2 --json
+    python tests/faults/flood.py --nat                            # all of it from the address of the devices
 
 A server in a process of its own, on one core, that knows the devices and no others; the flood comes from
 the last core. The devices send Updates all the while, and repeat them as RFC 7252 says. Linux, with a C
@@ -110,9 +111,9 @@ class Device:
         self.lost = 0
 
     @classmethod
-    async def open(cls, server: Server, number: int) -> Device:
-        """At an address of its own."""
-        local = (f"127.3.{number // 250}.{number % 250 + 1}", 0)
+    async def open(cls, server: Server, number: int, nat: bool) -> Device:
+        """At an address of its own, or at a port of the address that the flood comes from."""
+        local = ("127.2.0.1", 0) if nat else (f"127.3.{number // 250}.{number % 250 + 1}", 0)
         return cls(await ScriptedDevice.open(("127.0.0.1", server.port), local=local), f"device{number:03d}")
 
     async def register(self) -> None:
@@ -157,7 +158,7 @@ class Device:
 def flooding(server: Server, options: argparse.Namespace, directory: Path) -> Iterator[subprocess.Popen[str]]:
     flood = directory / "flood"
     subprocess.run(["cc", "-O2", "-o", flood, HERE / "flood.c"], check=True)
-    numbers = [server.port, options.rate, options.seconds, options.addresses]
+    numbers = [server.port, options.rate, options.seconds, 1 if options.nat else options.addresses]
     with subprocess.Popen([flood, *map(str, numbers)], stdout=subprocess.PIPE, text=True) as process:
         yield process
 
@@ -166,7 +167,7 @@ async def measure(server: Server, options: argparse.Namespace, directory: Path) 
     devices = []
     for number in range(options.devices):
         server.introduce(f"device{number:03d}")
-        devices.append(await Device.open(server, number))
+        devices.append(await Device.open(server, number, options.nat))
         await devices[-1].register()
     before, resident = server.resident, [server.resident]
     with flooding(server, options, directory) as flood:
@@ -213,6 +214,7 @@ def main() -> None:
     parser.add_argument("--addresses", type=int, default=1000)
     parser.add_argument("--devices", type=int, default=50, help="registered before")
     parser.add_argument("--pause", type=float, default=5.0, help="seconds between two Updates of a device")
+    parser.add_argument("--nat", action="store_true", help="the devices and the flood behind one address")
     parser.add_argument("--unknown", choices=("reject", "create"), default="reject")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

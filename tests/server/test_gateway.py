@@ -58,6 +58,9 @@ class Notebook:
         waiting.add_done_callback(lambda _: tell())
         self.waiting.append(waiting)
 
+    def is_device(self, peer: Peer) -> bool:
+        return False
+
     def knows(self, token: bytes) -> bool:
         return token in self.tokens
 

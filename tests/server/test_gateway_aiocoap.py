@@ -37,6 +37,9 @@ class Listener:
         self.requests.append(request)
         asyncio.get_running_loop().call_later(self.delay, answer, self.reply)
 
+    def is_device(self, peer: Peer) -> bool:
+        return False
+
     def knows(self, token: bytes) -> bool:
         return token == TOKEN
 

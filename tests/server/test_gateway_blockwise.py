@@ -54,6 +54,9 @@ class Notebook:
         else:
             answer(self.reply(request))
 
+    def is_device(self, peer: Peer) -> bool:
+        return False
+
     def knows(self, token: bytes) -> bool:
         return token == TOKEN
 

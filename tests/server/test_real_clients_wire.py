@@ -70,6 +70,9 @@ class Direct:
         if step is not None:
             self.take(step)
 
+    def is_device(self, peer: Peer) -> bool:
+        return False
+
     def knows(self, token: bytes) -> bool:
         return self.engine.knows(token)
 

@@ -52,6 +52,9 @@ class Server:
             return CoapReply(Code.DELETED)
         return CoapReply(self.codes.pop("update", Code.CHANGED))
 
+    def is_device(self, peer: Peer) -> bool:
+        return False
+
     def knows(self, token: bytes) -> bool:
         return token in self.tokens
 

@@ -31,6 +31,9 @@ class Door:
         async with asyncio.timeout(20):
             return await self.requests.get()
 
+    def is_device(self, peer: Peer) -> bool:
+        return False
+
     def knows(self, token: bytes) -> bool:
         return False
 

@@ -51,6 +51,10 @@ class Uplink(Protocol):
         device is to send it again."""
         ...
 
+    def is_device(self, peer: Peer) -> bool:
+        """True for the address a registered device was last heard from."""
+        ...
+
     def knows(self, token: bytes) -> bool:
         """True for the token of an observe relation."""
         ...
@@ -110,7 +114,14 @@ class Gateway:
         shedder = Shedder(partial(queue_of, bound), gateway._under_way, floor=timing.fair_share)
         if security is None:
             gateway._assemble(
-                UdpSocket(bound, gateway._received, gateway._unreachable, shedder, listener=listener)
+                UdpSocket(
+                    bound,
+                    gateway._received,
+                    gateway._unreachable,
+                    shedder,
+                    listener=listener,
+                    is_device=uplink.is_device,
+                )
             )
         else:
             secure = SecureSocket(

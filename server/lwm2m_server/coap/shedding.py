@@ -5,6 +5,9 @@ looking whose they are. Here datagrams are thrown away by source, before they ar
 while too many wait, to be read or to be answered: the share every source may send is halved until they
 get fewer, and grows again when they are few. So it settles where the server is just busy, senders below the
 share notice nothing, and those above it are clipped to it (max-min fairness).
+
+A source is an address, and thousands may share one behind a NAT. So a device that is registered may send its
+share even if its address has sent too much.
 """
 
 from __future__ import annotations
@@ -80,7 +83,7 @@ class Shedder:
         self.share = CEILING
         """Datagrams a second each source may send while ``strained``."""
         self.shed = 0
-        """Datagrams not looked at so far."""
+        """Datagrams not looked at so far; counted by whoever asks."""
         self._load = 0.0
         self._dropped = 0
         self._changed_at = 0.0
@@ -114,12 +117,12 @@ class Shedder:
             self._report(now)
 
     def admits(self, address: bytes, now: float) -> bool:
-        """Whether a datagram from this address, of 4 or 16 bytes, is within its source's share."""
+        """Whether a datagram from this address, of 4 or 16 bytes, is within its source's share. So it is for
+        a port and address of a device, of 6 or 18 bytes."""
         source, share = _source(address), self.share
         level, at = self._young.get(source) or self._old.get(source, (0.0, now))
         level = max(0.0, level - (now - at) * share)
         admitted = level < max(share, BURST)
-        self.shed += not admitted
         self._young[source] = level + admitted, now
         return admitted
 

@@ -42,13 +42,17 @@ class Source(NamedTuple):
     peer: Peer = Peer("", 0)
 
 
+def _nobody(peer: Peer) -> bool:
+    return False
+
+
 class UdpSocket:
     """A bound, non-blocking socket, read by the event loop until ``close``.
 
     ``received`` gets every datagram; ``failed`` every ICMP or send error that can be attributed to a
     destination. While more arrives than ``received`` can deal with, ``shedder`` says whose datagrams it
-    gets. Bound to ``[::]`` it takes IPv4 too, unless ``0.0.0.0`` is taken. ``listener`` is the
-    name of this server's endpoint in the ``peer`` of each source.
+    gets; who is a device by ``is_device`` has a share of its own. Bound to ``[::]`` it takes IPv4 too, unless
+    ``0.0.0.0`` is taken. ``listener`` is the name of this server's endpoint in the ``peer`` of each source.
     """
 
     def __init__(
@@ -59,13 +63,16 @@ class UdpSocket:
         shedder: Shedder,
         *,
         listener: str = "coap",
+        is_device: Callable[[Peer], bool] = _nobody,
     ) -> None:
         self._socket = bound
         self._received = received
         self._failed = failed
         self._shedder = shedder
         self._listener = listener
+        self._is_device = is_device
         self._six = bound.family == socket.AF_INET6
+        self._address = slice(8, 24) if self._six else slice(4, 8)
         host = bound.getsockname()[0]
         self._wildcard = host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
         self._loop = asyncio.get_running_loop()
@@ -116,8 +123,19 @@ class UdpSocket:
         shedder.turn(now)
         if not shedder.strained:
             return arrived
-        address = slice(8, 24) if self._six else slice(4, 8)
-        return [one for one in arrived if shedder.admits(one[1][address], now)]
+        admitted = [one for one in arrived if self._is_admitted(one[1], now)]
+        shedder.shed += len(arrived) - len(admitted)
+        return admitted
+
+    def _is_admitted(self, key: bytes, now: float) -> bool:
+        address = key[self._address]
+        if self._shedder.admits(address, now):
+            return True
+        # Nothing is learnt of a stranger for this.
+        source = self._sources.get(key)
+        if source is None or not self._is_device(source.peer):
+            return False
+        return self._shedder.admits(key[2:4] + address, now)
 
     def _learn(self, key: bytes) -> Source:
         """The source that address and ancillary data, as the kernel has them, stand for."""
