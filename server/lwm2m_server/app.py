@@ -46,11 +46,12 @@ class Addresses:
 
     coap: tuple[str, ...]
     coap_tcp: tuple[str, ...]
+    coaps: tuple[str, ...]
     http: str
 
     def as_json(self) -> dict[str, object]:
         """One listener as text, several as a list, none not at all; keys may be added later."""
-        listeners = {"coap": self.coap, "coap_tcp": self.coap_tcp}
+        listeners = {"coap": self.coap, "coap_tcp": self.coap_tcp, "coaps": self.coaps}
         shown = {
             key: bound[0] if len(bound) == 1 else list(bound) for key, bound in listeners.items() if bound
         }
@@ -105,7 +106,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     onem2m = Onem2m(inventory, ledger, hub, ids, settings, credentials)
     await onem2m.prepare()
     waiting = hub.restore()
-    listeners = await listen(settings, hub, stack)
+    listeners = await listen(settings, hub, credentials, stack)
     hub.resume(waiting)
     routes = health_routes(lambda: {"ledger": hub.problem})
     finder = DeviceFinder(inventory, ledger.reader, settings)
@@ -120,7 +121,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     # Whoever follows a trace is told that it is over: the HTTP server waits for open requests.
     stack.callback(hub.traces.close)
     _watch(models, engines, inventory, stack)
-    addresses = Addresses(listeners.coap, listeners.coap_tcp, http.url)
+    addresses = Addresses(listeners.coap, listeners.coap_tcp, listeners.coaps, http.url)
     return Running(addresses, bus, models, plugins, hub, ledger, ids)
 
 

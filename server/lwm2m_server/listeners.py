@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import attrs
 
@@ -16,6 +16,8 @@ from lwm2m_server.coap.tcp import TcpGateway
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.hub import Hub
 from lwm2m_server.ports import Transport
+from lwm2m_server.security.ports import secured
+from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Address, Settings
 
 
@@ -30,16 +32,23 @@ class Listener(Transport, Protocol):
     async def close(self) -> None: ...
 
 
+Start: TypeAlias = Callable[[str, Address], Awaitable[Listener]]
+
+
 @attrs.frozen
 class Listeners:
     """The addresses that were bound, in the order of the settings."""
 
     coap: tuple[str, ...]
     coap_tcp: tuple[str, ...]
+    coaps: tuple[str, ...]
 
 
-async def listen(settings: Settings, hub: Hub, stack: AsyncExitStack) -> Listeners:
-    """Open all of them; ``stack`` closes them. Raises ``OSError`` that names the address."""
+async def listen(settings: Settings, hub: Hub, credentials: Credentials, stack: AsyncExitStack) -> Listeners:
+    """Open all of them; ``stack`` closes them.
+
+    Raises ``OSError`` that names the address, ``SettingsError`` if DTLS cannot be had.
+    """
     timing, limits = _timing(settings), _limits(settings)
     gateway = StockGateway if settings.coap_stack == "aiocoap" else Gateway
     udp = partial(gateway.start, timing=timing, progress=hub.progressed)
@@ -51,19 +60,26 @@ async def listen(settings: Settings, hub: Hub, stack: AsyncExitStack) -> Listene
         hub.add_transport(name, gateway)
         return str(Address(*gateway.address))
 
+    async def keep_all(scheme: str, addresses: Sequence[Address], start: Start) -> tuple[str, ...]:
+        return tuple([await keep(name, start(name, address)) for name, address in _named(scheme, addresses)])
+
+    identities = credentials.identities("management")
+    security = secured(settings.dtls, identities) if settings.coaps else None
+
+    async def secure(name: str, address: Address) -> Gateway:
+        gateway = await Gateway.start(
+            hub, *address, listener=name, timing=timing, progress=hub.progressed, security=security
+        )
+        if gateway.sessions is not None:
+            credentials.on_change("management", gateway.sessions.close)
+        return gateway
+
     return Listeners(
-        tuple(
-            [
-                await keep(name, udp(hub, *address, listener=name))
-                for name, address in _named("coap", settings.coap)
-            ]
+        await keep_all("coap", settings.coap, lambda name, address: udp(hub, *address, listener=name)),
+        await keep_all(
+            "coap+tcp", settings.coap_tcp, lambda name, address: tcp(hub, *address, listener=name)
         ),
-        tuple(
-            [
-                await keep(name, tcp(hub, *address, listener=name))
-                for name, address in _named("coap+tcp", settings.coap_tcp)
-            ]
-        ),
+        await keep_all("coaps", settings.coaps, secure),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import attrs
 from attrs.validators import and_, ge, gt, le
@@ -122,6 +122,47 @@ class TcpSettings:
     """Seconds of silence after which a device is asked whether it is still there."""
 
 
+CipherSuite: TypeAlias = Literal[
+    "TLS_PSK_WITH_AES_128_CCM_8",
+    "TLS_PSK_WITH_AES_128_GCM_SHA256",
+    "TLS_PSK_WITH_AES_128_CBC_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
+]
+"""By its name at IANA. LwM2M asks for both CCM_8 and both CBC ones (LwM2M Transport 1.2, 5.2)."""
+
+
+@attrs.frozen
+class DtlsSettings:
+    """DTLS 1.2 on the CoAPS listeners (RFC 6347)."""
+
+    suites: tuple[CipherSuite, ...] = get_args(CipherSuite)
+    """Cipher suites, the preferred first."""
+    mtu: int = attrs.field(default=1232, validator=and_(ge(548), le(1472)))
+    """Bytes of the largest datagram of a handshake; 1232 fit into the smallest IPv6 packet everywhere."""
+    sessions: int = attrs.field(default=10_000, validator=gt(0))
+    """Established sessions of one listener; of more, the one that was silent for longest is closed."""
+    handshakes: int = attrs.field(default=1_000, validator=gt(0))
+    """Handshakes of one listener under way; more are not begun."""
+    handshakes_per_address: int = attrs.field(default=100, validator=gt(0))
+    """Handshakes under way with one address, which may be that of a whole network behind NAT."""
+    handshake_timeout: float = attrs.field(default=30.0, validator=gt(0.0))
+    """Seconds a handshake may take."""
+    idle: float = attrs.field(default=86400.0, validator=gt(0.0))
+    """Seconds of silence after which a session is closed."""
+    certificate: Path | None = None
+    """PEM file with the server's certificate and those between it and the root; without, devices with
+    certificates are not let in."""
+    certificate_key_file: Path | None = None
+    """PEM file with the private key of ``certificate``."""
+    trust: Path | None = None
+    """PEM file with the authorities that issue certificates of devices; without, only certificates that
+    credentials name are taken."""
+    revoked: Path | None = None
+    """PEM file with a revocation list of each authority in ``trust``."""
+
+
 @attrs.frozen
 class ModelSettings:
     """Where object definitions come from, besides the bundled registry."""
@@ -177,6 +218,8 @@ class Settings:
     """CoAP/UDP listeners; port 0 takes a free one."""
     coap_tcp: tuple[Address, ...] = ()
     """CoAP/TCP listeners; none unless given."""
+    coaps: tuple[Address, ...] = ()
+    """CoAPS/UDP listeners (DTLS); none unless given."""
     coap_stack: Literal["native", "aiocoap"] = "native"
     """What is below CoAP/UDP: the server's own message layer, or that of aiocoap."""
     http: Address = HTTP
@@ -202,6 +245,7 @@ class Settings:
     messages: MessageSettings = MessageSettings()
     transmission: TransmissionSettings = TransmissionSettings()
     tcp: TcpSettings = TcpSettings()
+    dtls: DtlsSettings = DtlsSettings()
     models: ModelSettings = ModelSettings()
     plugins: PluginSettings = PluginSettings()
     ledger: LedgerSettings = LedgerSettings()

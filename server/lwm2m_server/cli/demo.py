@@ -75,6 +75,7 @@ def with_free_ports(settings: Settings) -> Settings:
         settings,
         coap=tuple(free("coap", address) for address in settings.coap),
         coap_tcp=tuple(free("coap_tcp", address) for address in settings.coap_tcp),
+        coaps=tuple(free("coaps", address) for address in settings.coaps),
         http=free("http", settings.http),
     )
 

@@ -25,6 +25,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 SERVER_FLAGS = {
     "coap": "coap",
     "coap_tcp": "coap_tcp",
+    "coaps": "coaps",
     "coap_stack": "coap_stack",
     "http": "http",
     "data": "data",
@@ -41,6 +42,9 @@ _SERVER_OPTIONS = (
     click.option("--coap", metavar="HOST:PORT", multiple=True, help="CoAP/UDP listener; may be repeated."),
     click.option(
         "--coap-tcp", metavar="HOST:PORT", multiple=True, help="CoAP/TCP listener; may be repeated."
+    ),
+    click.option(
+        "--coaps", metavar="HOST:PORT", multiple=True, help="CoAPS/UDP listener (DTLS); may be repeated."
     ),
     click.option("--coap-stack", type=click.Choice(["native", "aiocoap"]), help="What is below CoAP/UDP."),
     click.option("--http", metavar="HOST:PORT", help="HTTP listener."),

@@ -81,9 +81,10 @@ def _loop_factory(coap_stack: str) -> Callable[[], asyncio.AbstractEventLoop] | 
 
 def taken_listeners(settings: Settings) -> Iterator[tuple[str, Address]]:
     """Which of the addresses another process already has."""
-    for address in settings.coap:
-        if not _is_free(address, socket.SOCK_DGRAM):
-            yield "coap", address
+    for name, addresses in (("coap", settings.coap), ("coaps", settings.coaps)):
+        for address in addresses:
+            if not _is_free(address, socket.SOCK_DGRAM):
+                yield name, address
     for address in settings.coap_tcp:
         if not _is_free(address, socket.SOCK_STREAM):
             yield "coap_tcp", address

@@ -24,8 +24,8 @@ class Certificates:
     certificate: Path
     """The server's certificate, followed by those between it and the root."""
     key: Path
-    trust: Path
-    """Certificates that those of devices must lead to."""
+    trust: Path | None = None
+    """Authorities that issue certificates of devices."""
     revoked: Path | None = None
     """Revocation lists of the authorities in ``trust``: one of each whose certificates devices have."""
 
@@ -36,8 +36,9 @@ class Certificates:
         with _naming(self.key, "private key of the server's certificate"):
             context.use_privatekey_file(self.key)
             context.check_privatekey()
-        with _naming(self.trust, "certificate"):
-            context.load_verify_locations(str(self.trust))
+        if self.trust is not None:
+            with _naming(self.trust, "certificate"):
+                context.load_verify_locations(str(self.trust))
         if self.revoked is not None:
             with _naming(self.revoked, "revocation list"):
                 _revoke(context, self.revoked.read_bytes())

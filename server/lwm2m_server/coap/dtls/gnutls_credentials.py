@@ -77,8 +77,9 @@ def _load_certificates(proofs: C, files: Certificates) -> None:
     chain, key = datum(_read(files.certificate)), datum(_read(files.key))
     code = library().gnutls_certificate_set_x509_key_mem(proofs, chain, key, PEM)
     _usable(code, f"{files.certificate} with {files.key}")
-    code = library().gnutls_certificate_set_x509_trust_mem(proofs, datum(_read(files.trust)), PEM)
-    _usable(code, str(files.trust))
+    if files.trust is not None:
+        code = library().gnutls_certificate_set_x509_trust_mem(proofs, datum(_read(files.trust)), PEM)
+        _usable(code, str(files.trust))
     if files.revoked is not None:
         code = library().gnutls_certificate_set_x509_crl_mem(proofs, datum(_read(files.revoked)), PEM)
         _usable(code, str(files.revoked))

@@ -29,3 +29,7 @@ class Identities(Protocol):
     def certificate(self, der: bytes) -> str | None:
         """The endpoint name for a certificate whose chain was verified against the trust store."""
         ...
+
+    def pinned(self, der: bytes) -> str | None:
+        """The endpoint name for exactly this certificate, whoever signed it."""
+        ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
@@ -17,6 +17,10 @@ from lwm2m_server.coap.dtls.resumption import Resumable
 
 OPTIONS = SSL.OP_NO_QUERY_MTU | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
 
+SELF_SIGNED, NO_ISSUER, NOT_VERIFIED = 18, 20, 21
+NOT_FROM_AN_AUTHORITY = (SELF_SIGNED, NO_ISSUER, NOT_VERIFIED)
+"""Of X509_V_ERR: what does not matter if credentials name the very certificate."""
+
 
 class OpensslEngine:
     """A context of OpenSSL, and what its handshakes ask."""
@@ -28,8 +32,10 @@ class OpensslEngine:
         suites: Sequence[str],
         mtu: int,
         certificates: Certificates | None = None,
+        extend: Callable[[SSL.Context], None] | None = None,
     ) -> None:
-        """``suites`` by their names at IANA, the preferred first; ``mtu`` is what a datagram may hold.
+        """``suites`` by their names at IANA, the preferred first; ``mtu`` is what a datagram may hold;
+        ``extend`` adds to each context what OpenSSL does not know.
 
         Raises ``SettingsError`` if pre-shared keys or a file cannot be used.
         """
@@ -37,7 +43,7 @@ class OpensslEngine:
         if trouble is not None:
             raise SettingsError(f"dtls: {trouble}")
         self._identities, self._suites, self._mtu = identities, suites, mtu
-        self._certificates = certificates
+        self._certificates, self._extend = certificates, extend
         self._resumable = Resumable(identities)
         self._asking: OpensslSession | None = None
         self._context, self._callback = self._make_context()
@@ -70,6 +76,8 @@ class OpensslEngine:
         if self._certificates is not None:
             self._certificates.load(context)
             context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
+        if self._extend is not None:
+            self._extend(context)
         return context, psk.answer(context, self._key_of)
 
     # --- what a handshake asks ---
@@ -99,7 +107,9 @@ class OpensslEngine:
     def _verify(
         self, connection: SSL.Connection, certificate: X509, error: int, depth: int, good: int
     ) -> bool:
-        if not good or depth:
+        if depth:
             return bool(good)
         der = certificate.to_cryptography().public_bytes(Encoding.DER)
-        return self._identities.certificate(der) is not None
+        if not good and error in NOT_FROM_AN_AUTHORITY:
+            return self._identities.pinned(der) is not None
+        return bool(good) and self._identities.certificate(der) is not None
