@@ -10,19 +10,33 @@ from typing import Any, TypeVar
 import cattrs
 from cattrs.gen import make_dict_unstructure_fn, override
 from tinydb import TinyDB, where
+from tinydb.queries import QueryInstance
 from tinydb.table import Document
 
 from lwm2m_engine.errors import SettingsError
 from lwm2m_server.store.jsonfile import Migration, Snapshot, Tables, load, replace
-from lwm2m_server.store.protocols import Application, CommitFailed, Conflict, Model, Tenant
+from lwm2m_server.store.protocols import (
+    Application,
+    BootstrapTemplate,
+    CommitFailed,
+    Conflict,
+    Model,
+    Tenant,
+)
 
 T = TypeVar("T")
 
 MIGRATIONS: tuple[Migration, ...] = ()
 """``MIGRATIONS[n]`` turns tables of version n + 1 into those of version n + 2. Append, never edit."""
 
-TENANTS, APPLICATIONS, MODELS = "tenants", "applications", "models"
-_CLASSES: dict[str, type] = {TENANTS: Tenant, APPLICATIONS: Application, MODELS: Model}
+TENANTS, APPLICATIONS, MODELS, BOOTSTRAP = "tenants", "applications", "models", "bootstrap"
+_CLASSES: dict[str, type] = {
+    TENANTS: Tenant,
+    APPLICATIONS: Application,
+    MODELS: Model,
+    BOOTSTRAP: BootstrapTemplate,
+}
+_WITHOUT_ID = (Model, BootstrapTemplate)
 
 
 class TinyInventory:
@@ -96,6 +110,24 @@ class TinyInventory:
 
         await self._change(remove)
 
+    # --- bootstrap templates -------------------------------------------------------------------------
+
+    def bootstrap_templates(self) -> Sequence[BootstrapTemplate]:
+        return self._templates
+
+    async def put_bootstrap_template(self, template: BootstrapTemplate) -> None:
+        def put(draft: TinyDB) -> None:
+            draft.table(BOOTSTRAP).remove(_template(template.tenant, template.name))
+            draft.table(BOOTSTRAP).insert(_converter.unstructure(template))
+
+        await self._change(put)
+
+    async def remove_bootstrap_template(self, tenant: str, name: str) -> None:
+        def remove(draft: TinyDB) -> None:
+            draft.table(BOOTSTRAP).remove(_template(tenant, name))
+
+        await self._change(remove)
+
     # --- model index ---------------------------------------------------------------------------------
 
     def models(self) -> Sequence[Model]:
@@ -136,6 +168,8 @@ class TinyInventory:
         found = [_structure(document, Application) for document in tables(APPLICATIONS).all()]
         self._applications = {application.id: application for application in found}
         self._by_name = {(application.tenant, application.name): application for application in found}
+        templates = tables(BOOTSTRAP).all()
+        self._templates = [_structure(document, BootstrapTemplate) for document in templates]
         self._by_aei = {(application.tenant, application.aei): application for application in found}
 
 
@@ -150,12 +184,17 @@ def _validate(file: Path, tables: Tables) -> None:
                 raise SettingsError(f"{file}: table {name!r}, document {id}: {reasons}") from error
 
 
+def _template(tenant: str, name: str) -> QueryInstance:
+    wanted: QueryInstance = (where("tenant") == tenant) & (where("name") == name)
+    return wanted
+
+
 def _document(record: Tenant | Application, id: int) -> Document:
     return Document(_converter.unstructure(record), id)
 
 
 def _structure(document: Document, kind: type[T]) -> T:
-    if kind is Model:
+    if kind in _WITHOUT_ID:
         return _converter.structure(document, kind)
     return _converter.structure({"id": document.doc_id, **document}, kind)
 

@@ -194,6 +194,17 @@ class Application:
 
 
 @attrs.frozen(slots=True)
+class BootstrapTemplate:
+    """What the bootstrap server has for some clients: ``lwm2m_engine.bootstrap.template``."""
+
+    tenant: str
+    name: str
+    endpoints: tuple[str, ...]
+    """Endpoint names, or patterns of them with ``*``."""
+    document: Mapping[str, Any]
+
+
+@attrs.frozen(slots=True)
 class Model:
     """One row of the model index: which file defines a version of an Object."""
 
@@ -464,6 +475,15 @@ class Inventory(Protocol):
     def application(self, tenant: str, name: str) -> Application | None: ...
     def application_by_id(self, id: int) -> Application | None: ...
     def application_by_aei(self, tenant: str, aei: str) -> Application | None: ...
+    def bootstrap_templates(self) -> Sequence[BootstrapTemplate]:
+        """Of all tenants."""
+        ...
+
+    async def put_bootstrap_template(self, template: BootstrapTemplate) -> None:
+        """Insert, or replace the tenant's one of this name."""
+        ...
+
+    async def remove_bootstrap_template(self, tenant: str, name: str) -> None: ...
     async def put_application(self, application: Application) -> None:
         """Insert or replace. Raises ``Conflict`` for a name or AE-ID that another of its tenant has."""
         ...

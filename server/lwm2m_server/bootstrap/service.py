@@ -1,0 +1,115 @@
+"""``BootstrapService``: the bootstrap server between its gateways and its sessions.
+
+Nothing has to be durable before a client is answered: what a session does not get to, the next one does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+from lwm2m_engine.bootstrap import Bootstrap, Step
+from lwm2m_engine.bootstrap.events import Event, Failed, Finished, Refused
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
+from lwm2m_engine.effects import Abort, Perform
+from lwm2m_server.alarm import Alarm
+from lwm2m_server.bootstrap.journal import Journal
+from lwm2m_server.logs import Ration
+from lwm2m_server.ports import Transport
+
+_log = structlog.get_logger(__name__)
+
+
+class BootstrapService:
+    """The ``Uplink`` of the gateways that clients bootstrap through."""
+
+    def __init__(self, bootstrap: Bootstrap, *, clock: Callable[[], float] = time.time) -> None:
+        self._bootstrap, self._clock = bootstrap, clock
+        self._transports: dict[str, Transport] = {}
+        self._exchanges: dict[int, Transport] = {}
+        self._alarm = Alarm(clock, bootstrap.next_deadline, self._tick)
+        self._refusals = Ration()
+        self.journal = Journal()
+
+    def add_transport(self, listener: str, transport: Transport) -> None:
+        """``listener`` is the name in the ``Peer`` of whoever is heard through it."""
+        self._transports[listener] = transport
+
+    def close(self) -> None:
+        """Stop the clock."""
+        self._alarm.close()
+
+    # --- the gateways' side ------------------------------------------------------------------------
+
+    def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
+        step = self._bootstrap.receive(request, peer, self._clock())
+        answer(step.reply or CoapReply(Code.INTERNAL_SERVER_ERROR))
+        self._take(step)
+
+    def answered(
+        self, exchange: int, reply: CoapReply, settled: Callable[[bool | None], None] | None = None
+    ) -> None:
+        if settled is not None:
+            settled(True)
+        self._exchanges.pop(exchange, None)
+        self._take(self._bootstrap.answered(exchange, reply, self._clock()))
+
+    def failed(self, exchange: int, reason: str) -> None:
+        self._exchanges.pop(exchange, None)
+        self._take(self._bootstrap.failed(exchange, reason, self._clock()))
+
+    def acknowledged(self, exchange: int) -> None:
+        """The transport goes on waiting for the response."""
+
+    def knows(self, token: bytes) -> bool:
+        """Nothing is observed at bootstrap."""
+        return False
+
+    def observed(self, token: bytes) -> CoapRequest | None:
+        return None
+
+    def notified(
+        self, token: bytes, reply: CoapReply, peer: Peer, settled: Callable[[bool | None], None]
+    ) -> None:
+        settled(False)
+
+    # --- people's side -----------------------------------------------------------------------------
+
+    def withdraw(self, endpoint: str) -> None:
+        """What the client is to have is different now."""
+        self._take(self._bootstrap.withdraw(endpoint, self._clock()))
+
+    # --- the rule ----------------------------------------------------------------------------------
+
+    def _take(self, step: Step) -> None:
+        for event in step.events:
+            self.journal.note(event)
+            self._tell(event)
+        for effect in step.effects:
+            if isinstance(effect, Abort):
+                transport = self._exchanges.pop(effect.exchange, None)
+                if transport is not None:
+                    transport.abort(effect.exchange)
+            else:
+                self._perform(effect)
+        self._alarm.soon()
+
+    def _perform(self, effect: Perform) -> None:
+        transport = self._exchanges[effect.exchange] = self._transports[effect.peer.listener]
+        transport.perform(effect)
+
+    def _tick(self) -> None:
+        self._take(self._bootstrap.tick(self._clock()))
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, Finished):
+            _log.info("bootstrapped", endpoint=event.endpoint, refused=event.refused)
+        elif isinstance(event, Failed):
+            _log.warning("bootstrap failed", endpoint=event.endpoint, cause=event.cause, detail=event.detail)
+        elif isinstance(event, Refused):
+            left_out = self._refusals.take(event.at)
+            if left_out is not None:
+                facts = {"endpoint": event.endpoint, "peer": str(event.peer), "reason": event.reason}
+                _log.warning("bootstrap refused", **facts, left_out=left_out)

@@ -1,0 +1,122 @@
+"""``Templates``: which client is to have what. Kept in the inventory, checked before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any
+
+from lwm2m_engine.bootstrap import BootstrapConfig
+from lwm2m_engine.bootstrap.checks import check
+from lwm2m_engine.bootstrap.secrets import restored
+from lwm2m_engine.bootstrap.template import config_of
+from lwm2m_engine.coap import Code, Peer
+from lwm2m_engine.errors import RequestError
+from lwm2m_engine.messages.bootstrap import BootstrapRequest
+from lwm2m_engine.model.view import ModelView
+from lwm2m_server.store.protocols import BootstrapTemplate, Conflict, Inventory
+
+EXAMPLE = "example"
+"""The client a template for many is tried with, where nothing of its pattern is a name."""
+_WILD = "*?["
+
+
+class Templates:
+    """Satisfies the ``Configs`` of the library.
+
+    A client gets the template that names it, else the one with the longest pattern that fits its name.
+    """
+
+    def __init__(
+        self, inventory: Inventory, key: Callable[[str, str], bytes], models: Callable[[], ModelView]
+    ) -> None:
+        """``key`` gives that of a client by its name in templates, ``models`` those in force."""
+        self._inventory, self._key, self._models = inventory, key, models
+        self._read()
+
+    def _read(self) -> None:
+        """Asked for by every client, changed by people."""
+        found = self._inventory.bootstrap_templates()
+        self._named = {name: one for one in found for name in one.endpoints if not _is_pattern(name)}
+        patterns = [(name, one) for one in found for name in one.endpoints if _is_pattern(name)]
+        self._patterns = sorted(patterns, key=lambda row: (-len(row[0]), row[0]))
+
+    # --- for clients -------------------------------------------------------------------------------
+
+    def template(self, endpoint: str) -> BootstrapTemplate | None:
+        """What there is for a client."""
+        named = self._named.get(endpoint)
+        if named is not None:
+            return named
+        return next((one for pattern, one in self._patterns if fnmatchcase(endpoint, pattern)), None)
+
+    def config(self, request: BootstrapRequest, peer: Peer) -> BootstrapConfig:
+        """Raises ``RequestError``."""
+        template = self.template(request.endpoint)
+        if template is None:
+            raise RequestError(Code.BAD_REQUEST, "there is no bootstrap configuration for this client")
+        try:
+            return self.filled(template.document, request.endpoint)
+        except ExceptionGroup as group:
+            # It was checked when it was kept; the models may be others since.
+            raise RequestError(Code.INTERNAL_SERVER_ERROR, str(group.exceptions[0])) from group
+
+    # --- for people --------------------------------------------------------------------------------
+
+    def all(self, tenant: str) -> Sequence[BootstrapTemplate]:
+        return [one for one in self._inventory.bootstrap_templates() if one.tenant == tenant]
+
+    def named(self, tenant: str, name: str) -> BootstrapTemplate | None:
+        return next((one for one in self.all(tenant) if one.name == name), None)
+
+    async def put(
+        self, tenant: str, name: str, endpoints: Sequence[str], document: Mapping[str, Any]
+    ) -> BootstrapTemplate:
+        """Keep it. Raises an ``ExceptionGroup`` of ``ValueRejected``, ``Conflict``, ``CommitFailed``."""
+        template = self.draft(tenant, name, endpoints, document)
+        self.checked(template.document, example(template))
+        for endpoint in template.endpoints:
+            other = self._owner(endpoint)
+            if other is not None and (other.tenant, other.name) != (tenant, name):
+                raise Conflict(f"there is another bootstrap configuration for {endpoint!r}")
+        await self._inventory.put_bootstrap_template(template)
+        self._read()
+        return template
+
+    def draft(
+        self, tenant: str, name: str, endpoints: Sequence[str], document: Mapping[str, Any]
+    ) -> BootstrapTemplate:
+        """As it would be kept: ``***`` stands for the secret that the present one of this name has."""
+        known = self.named(tenant, name)
+        if known is not None:
+            document = restored(document, known.document, self._models())
+        return BootstrapTemplate(tenant, name, tuple(endpoints) or (name,), dict(document))
+
+    async def remove(self, tenant: str, name: str) -> None:
+        await self._inventory.remove_bootstrap_template(tenant, name)
+        self._read()
+
+    def checked(self, document: Mapping[str, Any], endpoint: str) -> BootstrapConfig:
+        """For a client. Raises an ``ExceptionGroup`` of ``ValueRejected``."""
+        config = self.filled(document, endpoint)
+        check(config, self._models())
+        return config
+
+    def filled(self, document: Mapping[str, Any], endpoint: str) -> BootstrapConfig:
+        return config_of(document, endpoint, partial(self._key, endpoint), self._models())
+
+    def _owner(self, endpoint: str) -> BootstrapTemplate | None:
+        if not _is_pattern(endpoint):
+            return self._named.get(endpoint)
+        return next((one for pattern, one in self._patterns if pattern == endpoint), None)
+
+
+def example(template: BootstrapTemplate) -> str:
+    """A client that the template is for."""
+    names = [name for name in template.endpoints if not _is_pattern(name)]
+    return names[0] if names else template.endpoints[0].replace("*", EXAMPLE)
+
+
+def _is_pattern(name: str) -> bool:
+    return any(letter in name for letter in _WILD)
