@@ -247,6 +247,10 @@ class Engine:
         """Whether a device can be reached, and how much waits for it. Raises ``UnknownDevice``."""
         return presence.of(self._device(endpoint))
 
+    def has_waiting(self, endpoint: str) -> bool:
+        """Whether messages wait for a device, or for its answer. Raises ``UnknownDevice``."""
+        return bool(self._device(endpoint).outbox)
+
     def endpoints(self) -> tuple[str, ...]:
         """All devices, registered or not."""
         return tuple(self._state.devices)

@@ -96,6 +96,8 @@ class Started:
     endpoint: str
     at: float
     message: int
+    at_once: bool = False
+    """It did not wait: it was ``Queued`` in the same step."""
 
 
 @attrs.frozen(slots=True)

@@ -185,7 +185,8 @@ def _next_job(device: Device, turn: Turn) -> Job | None:
             turn.tell(_failed(device, turn, waiting.id, waiting.request, "refused", error.reason))
             continue
         origin = plans.next_set(device) if isinstance(waiting.request, ObserveLinks) else ""
-        turn.tell(Started(device.endpoint, turn.now, waiting.id))
+        at_once = any(isinstance(event, Queued) and event.message is waiting for event in turn.events)
+        turn.tell(Started(device.endpoint, turn.now, waiting.id, at_once))
         return Job(plans.steps(device, waiting.request, origin), waiting, origin)
     return None
 

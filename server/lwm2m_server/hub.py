@@ -17,6 +17,7 @@ import structlog
 
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
 from lwm2m_engine.engine import Abort, Engine, Perform, Step
+from lwm2m_engine.engine.events import Started
 from lwm2m_engine.engine.presence import Presence
 from lwm2m_engine.engine.records import PowerSaving
 from lwm2m_engine.errors import RequestError
@@ -246,18 +247,21 @@ class Hub:
         *,
         id: int,
         expires_at: float | None,
-        store: Callable[[Transaction], T],
+        store: Callable[[Transaction, bool], T],
     ) -> T:
-        """Check and queue a request, committed together with ``store``.
+        """Check and queue a request, committed together with ``store``, which is told whether it starts
+        at once.
 
         Raises ``RequestError``, ``ContainerFull``, ``CommitFailed`` and what ``store`` raises.
         """
         ref = self._introduce(device)
-        if self._projection.outgoing_is_full(device.node):
-            raise ContainerFull(f"too many messages wait for {device.name}")
         engine = self._engines[device.tenant]
+        # Where nothing waits there is room.
+        if engine.has_waiting(ref.endpoint) and self._projection.outgoing_is_full(device.node):
+            raise ContainerFull(f"too many messages wait for {device.name}")
         step = engine.submit(ref.endpoint, request, self._clock(), id=id, expires_at=expires_at)
-        return await self._settled(device.tenant, step, first=store)
+        starts = any(isinstance(event, Started) and event.message == id for event in step.events)
+        return await self._settled(device.tenant, step, first=lambda transaction: store(transaction, starts))
 
     async def cancel(self, device: Device, id: int, store: Callable[[Transaction], T]) -> T:
         """Take a waiting message back."""

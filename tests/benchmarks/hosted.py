@@ -33,7 +33,7 @@ from lwm2m_server.app import Running
 from lwm2m_server.cli.options import given, server_options
 from lwm2m_server.cli.serve import announce, run_server
 from lwm2m_server.configuration import load
-from lwm2m_server.store.ids import SECOND, NodeIds, uuid_name
+from lwm2m_server.store.ids import SECOND, NodeIds
 from lwm2m_server.store.protocols import Device, Message
 
 
@@ -66,15 +66,13 @@ class Resident:
         running, id = self._running, self._running.ids.next()
         request = parse(text, running.hub.models(device))
         box = NodeIds(device.node).outgoing
-        message = Message(
-            id, box, uuid_name(id), "CLoad", 0, text, None, len(text), deadline=id / SECOND + 600
-        )
+        message = Message(id, box, None, "CLoad", 0, text, None, len(text), deadline=id / SECOND + 600)
         await running.hub.submit(
             device,
             request,
             id=id,
             expires_at=message.deadline,
-            store=lambda transaction: transaction.add_message(message),
+            store=lambda transaction, starts: transaction.add_message(message, started=starts),
         )
         return id
 

@@ -22,7 +22,7 @@ from lwm2m_engine.links import parse_links
 from lwm2m_engine.paths import Path
 from lwm2m_server.onem2m.behaviours.nodes import communication_root, provision_node, put_node
 from lwm2m_server.settings import Settings
-from lwm2m_server.store.ids import Ids, NodeIds, uuid_name
+from lwm2m_server.store.ids import Ids, NodeIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.lock import DataDirectory
@@ -70,9 +70,8 @@ class Writer:
                 transaction.put_observation(ids.node, observation)
 
     def _message(self, container: int) -> Message:
-        id = self._ids.next()
-        name, size = uuid_name(id), len(CONTENT)
-        return Message(id, container, name, "CDevice-Provisioning", 0, CONTENT, "application/json:0", size)
+        id, size = self._ids.next(), len(CONTENT)
+        return Message(id, container, None, "CDevice-Provisioning", 0, CONTENT, "application/json:0", size)
 
     def _registration(self, name: str) -> Registration:
         return Registration(

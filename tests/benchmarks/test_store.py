@@ -8,7 +8,6 @@ from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Registration
 from lwm2m_engine.links import Link
 from lwm2m_engine.paths import Path
-from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import Message, Resource
 
@@ -28,7 +27,7 @@ def registration(endpoint):
 
 
 def message(id, container):
-    return Message(id, container, uuid_name(id), "CDevice-Provisioning", 0, CONTENT, None, len(CONTENT))
+    return Message(id, container, None, "CDevice-Provisioning", 0, CONTENT, None, len(CONTENT))
 
 
 def fill(rows):

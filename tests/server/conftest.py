@@ -43,7 +43,7 @@ class QueueingDevices:
         return Presence(device.registration is not None, None, None, waiting, False)
 
     async def submit(self, device, request, *, id, expires_at, store):
-        stored = await self._ledger.commit(store)
+        stored = await self._ledger.commit(lambda transaction: store(transaction, False))
         self.queues.setdefault(device.name, {})[id] = (request, expires_at)
         return stored
 

@@ -9,7 +9,7 @@ from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Regi
 from lwm2m_engine.paths import Path
 from lwm2m_server.http.app import create_http
 from lwm2m_server.http.health import health_routes
-from lwm2m_server.store.ids import NodeIds, uuid_name
+from lwm2m_server.store.ids import NodeIds
 from lwm2m_server.store.protocols import Message
 
 REGISTRATION = Registration(
@@ -68,7 +68,7 @@ async def test_what_a_device_supports(api):
     failure = Message(
         id=id,
         container=NodeIds(node).errors,
-        name=uuid_name(id),
+        own_name=None,
         creator="CDevice-Provisioning",
         state_tag=0,
         content=error,

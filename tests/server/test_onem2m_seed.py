@@ -7,7 +7,7 @@ import pytest
 
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Registration
-from lwm2m_server.store.ids import NodeIds, uuid_name
+from lwm2m_server.store.ids import NodeIds
 from lwm2m_server.store.protocols import Message
 
 TIME = re.compile(r"\d{8}T\d{6},\d{6}")
@@ -66,7 +66,7 @@ async def test_the_last_message_sent(api):
     ids = NodeIds(device.node)
     (waiting,) = api.ledger.reader.messages(ids.outgoing)
     await api.ledger.commit(
-        lambda write: write.move_message(waiting.id, ids.sent, waiting.id + 5, uuid_name(waiting.id + 5))
+        lambda write: write.move_message(waiting.id, ids.outgoing, ids.sent, waiting.id + 5)
     )
     answer = await api.get("/device-communication/device001/sent-msg/la")
     assert answer.status_code == 200
@@ -85,7 +85,7 @@ async def test_the_last_message_received(api):
     message = Message(
         id=id,
         container=NodeIds(device.node).received,
-        name=uuid_name(id),
+        own_name=None,
         creator="CDevice-Provisioning",
         state_tag=0,
         content=content,

@@ -14,7 +14,7 @@ from lwm2m_server.security.certificates import names_of
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.security.vault import Vault
 from lwm2m_server.settings import Settings
-from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds, uuid_name
+from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import Message, Tenant
@@ -38,7 +38,7 @@ async def test_a_waiting_message_that_cannot_be_read_any_more_ends_in_error_msg(
     own = NodeIds(ref.node)
     for text in ("GET /3/0/9", "FETCH what no version knows"):
         id = ids.next()
-        message = Message(id, own.outgoing, uuid_name(id), "CApp", 0, text, None, len(text))
+        message = Message(id, own.outgoing, None, "CApp", 0, text, None, len(text))
         await ledger.commit(lambda transaction, message=message: transaction.add_message(message))
 
     hub.resume(hub.restore())

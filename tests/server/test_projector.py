@@ -79,8 +79,8 @@ class World:
     def wait(self, text="GET /3\n"):
         """A message in ``outgoing-msg``."""
         id = self.ids.next()
-        message = Message(id, self.own.outgoing, uuid_name(id), "CTestApp", 0, text, None, len(text))
-        return self.ledger.run(lambda write: write.add_message(message))
+        message = Message(id, self.own.outgoing, None, "CTestApp", 0, text, None, len(text))
+        return message.tagged(self.ledger.run(lambda write: write.add_message(message)))
 
     def messages(self, container):
         return self.ledger.reader.messages(container)
@@ -247,6 +247,11 @@ def test_a_message_is_marked_before_it_leaves_and_unmarked_when_held(world):
     for event, marked in ((Started, True), (Held, False)):
         world.tell(event(ENDPOINT, AT, waiting.id))
         assert world.messages(world.own.outgoing)[0].in_flight is marked
+
+
+def test_a_message_that_starts_at_once_is_stored_so(world):
+    started = Started(ENDPOINT, AT, world.wait().id, at_once=True)
+    assert world.projector.plan(started, world.device, lambda endpoint: world.catalog) is None
 
 
 def test_a_message_that_was_sent_moves(world):

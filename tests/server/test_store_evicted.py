@@ -17,7 +17,7 @@ def box(id=BOX, mni=3):
 
 
 def message(id, container=BOX):
-    return Message(id, container, uuid_name(id), "C", 0, "hello", None, 5)
+    return Message(id, container, None, "C", 0, "hello", None, 5)
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from pathlib import Path
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Registration
 from lwm2m_server.store import contacts
-from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.lock import DataDirectory
@@ -52,7 +51,7 @@ async def device(number):
     box = Resource(node + 1, "t", node, "box", 3, "m2m:cnt", {"mni": 10**9, "mbs": 10**9}, 1)
     await ledger.commit(lambda tx: (tx.put(box), tx.put_registration(node, registration(node), live, 1.0)))
     for id in range(node + 2, node + 900_000):
-        row = Message(id, node + 1, uuid_name(id), "C", 0, "x" * (id % 700), None, id % 700)
+        row = Message(id, node + 1, None, "C", 0, "x" * (id % 700), None, id % 700)
         await ledger.commit(lambda tx: tx.add_message(row))
         say("message", id)
         await ledger.commit(lambda tx: tx.renew(node, float(id), None))

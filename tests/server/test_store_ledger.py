@@ -48,7 +48,7 @@ def message(id, box=BOX, content="hello", name=None, **more):
     return Message(
         id=id,
         container=box,
-        name=uuid_name(id) if name is None else name,
+        own_name=name,
         creator="CAdmin",
         state_tag=0,
         content=content,
@@ -191,13 +191,13 @@ def test_remove_takes_all_below_along(box):
 def test_messages_are_in_order_and_found_by_every_key(box):
     for id in (70, 71):
         box.run(lambda tx, id=id: tx.add_message(message(id, labels=("a", "b"), expires=5, deadline=9.5)))
-    stored = box.run(lambda tx: tx.add_message(message(72, name="mine")))
+    tag = box.run(lambda tx: tx.add_message(message(72, name="mine")))
     read = box.reader
     assert [found.id for found in read.messages(BOX)] == [70, 71, 72]
     assert [found.id for found in read.messages(BOX, limit=1, offset=1)] == [71]
     assert (read.oldest(BOX).id, read.latest(BOX).id) == (70, 72)
     assert read.message_named(BOX, uuid_name(71)) == read.message(71)
-    assert read.message_named(BOX, "mine") == stored == read.message(72)
+    assert read.message_named(BOX, "mine") == message(72, name="mine").tagged(tag) == read.message(72)
     assert read.message_named(BOX + 1, "mine") is read.message_named(BOX, "other") is None
     whole = attrs.evolve(message(70, labels=("a", "b"), expires=5, deadline=9.5), state_tag=1)
     assert read.message(70) == whole
@@ -219,12 +219,12 @@ def test_a_taken_message_name_is_a_conflict(box):
 def test_state_tag_counts_inserts_and_survives_removal_and_restart(path):
     first = SqliteLedger(path)
     first.run(lambda tx: tx.put(container()))
-    assert [first.run(lambda tx, id=id: tx.add_message(message(id))).state_tag for id in (70, 71)] == [1, 2]
+    assert [first.run(lambda tx, id=id: tx.add_message(message(id))) for id in (70, 71)] == [1, 2]
     first.run(lambda tx: tx.remove_message(71))
     assert first.reader.counters(BOX) == Counters(state_tag=2, instances=1, bytes=5)
     first.close()
     second = SqliteLedger(path)
-    assert second.run(lambda tx: tx.add_message(message(72))).state_tag == 3
+    assert second.run(lambda tx: tx.add_message(message(72))) == 3
     second.close()
 
 
@@ -258,7 +258,7 @@ def test_a_container_that_does_not_evict_refuses(ledger):
     with pytest.raises(ContainerFull):
         ledger.run(lambda tx: tx.add_message(message(71)))
     ledger.run(lambda tx: tx.remove_message(70))
-    assert ledger.run(lambda tx: tx.add_message(message(71))).state_tag == 2
+    assert ledger.run(lambda tx: tx.add_message(message(71))) == 2
 
 
 def test_smaller_limits_evict_at_once(box):
@@ -270,16 +270,46 @@ def test_smaller_limits_evict_at_once(box):
 def test_a_message_moves_with_content_creator_and_labels(box):
     def move(tx):
         tx.put(container(id=51, name="sent"))
-        tx.add_message(message(70, labels=("a",), deadline=9.0, in_flight=True))
-        return tx.move_message(70, 51, 71, uuid_name(71))
+        tx.add_message(message(70, name="mine", labels=("a",), deadline=9.0), started=True)
+        return tx.move_message(70, BOX, 51, 71)
 
-    moved = box.run(move)
-    assert box.reader.message(71) == moved
-    assert (moved.content, moved.creator, moved.labels) == ("hello", "CAdmin", ("a",))
-    assert (moved.deadline, moved.in_flight, moved.state_tag) == (None, False, 1)
+    assert box.run(move) is True
+    moved = box.reader.message(71)
+    assert moved == message(71, 51, labels=("a",)).tagged(1)
+    assert box.reader.message_named(51, uuid_name(71)) == box.reader.latest(51) == moved
     assert box.reader.message(70) is None
     assert (box.reader.counters(BOX), box.reader.counters(51)) == (Counters(1, 0, 0), Counters(1, 1, 5))
-    assert box.run(lambda tx: tx.move_message(70, 51, 72, "x")) is None
+    assert box.run(lambda tx: tx.move_message(70, BOX, 51, 72)) is False
+    assert box.run(lambda tx: tx.move_message(71, 999, 51, 72)) is False
+
+
+def test_a_message_that_cannot_move_is_in_neither_container(box):
+    def move(tx):
+        tx.put(container(id=51, name="sent", mbs=4))
+        tx.add_message(message(70))
+        with pytest.raises(ContainerFull):
+            tx.move_message(70, BOX, 51, 71)
+
+    box.run(move)
+    assert box.reader.message(70) is box.reader.message(71) is None
+    assert (box.reader.counters(BOX), box.reader.counters(51)) == (Counters(1, 0, 0), Counters())
+
+
+def test_a_queue_is_known_by_its_messages_after_a_restart_too(path):
+    first = SqliteLedger(path)
+    first.run(lambda tx: [tx.put(container(), evict=False), tx.put(container(id=51, name="sent"))])
+    first.run(lambda tx: [tx.add_message(message(id)) for id in (70, 71, 72)])
+    assert (first.reader.queues(), first.reader.counters(BOX)) == ({BOX}, Counters(3, 3, 15))
+    first.close()
+    second = SqliteLedger(path)
+    second.run(lambda tx: tx.move_message(72, BOX, 51, 73))
+    assert (second.reader.queues(), second.reader.counters(BOX)) == ({BOX}, Counters(3, 2, 10))
+    second.close()
+    third = SqliteLedger(path)
+    third.run(lambda tx: [tx.remove_message(70), tx.remove_message(71)])
+    assert (third.reader.queues(), third.reader.counters(BOX)) == (set(), Counters(3, 0, 0))
+    assert third.run(lambda tx: tx.add_message(message(74))) == 4
+    third.close()
 
 
 def test_the_in_flight_mark_and_messages_gone(box):
@@ -656,7 +686,7 @@ def test_a_failed_commit_fails_all_that_was_built_on_it_and_nothing_later(path, 
         assert all(isinstance(outcome, CommitFailed) for outcome in outcomes)
         assert told == [True], "the hub hears of it once, before the futures do"
         assert ledger.reader.counters(BOX) == Counters()
-        assert (await ledger.commit(lambda tx: tx.add_message(message(70)))).state_tag == 1
+        assert await ledger.commit(lambda tx: tx.add_message(message(70))) == 1
 
     asyncio.run(main())
     ledger.close()

@@ -32,7 +32,7 @@ from lwm2m_server.security.certificates import names_of
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.security.vault import Vault
 from lwm2m_server.settings import Settings
-from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds, uuid_name
+from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import CommitFailed, Message, Tenant
@@ -212,14 +212,14 @@ class HubMachine(RuleBasedStateMachine):
         self.now += 0.001
         id = self.ids.next()
         container = NodeIds(device.node).outgoing
-        message = Message(id, container, uuid_name(id), "CApp", 0, text, None, len(text))
+        message = Message(id, container, None, "CApp", 0, text, None, len(text))
         request = parse(text, self.hub.models(device))
         work = self.hub.submit(
             device,
             request,
             id=id,
             expires_at=None,
-            store=lambda transaction: transaction.add_message(message),
+            store=lambda transaction, starts: transaction.add_message(message, started=starts),
         )
         refuses = self.refuses(endpoint)
         try:

@@ -15,7 +15,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Registration
 from lwm2m_server.store import contacts, evicted
-from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import (
     CommitFailed,
@@ -72,12 +71,15 @@ class Model:
         for box in self.boxes.values():
             box[4].pop(id, None)
 
-    def move(self, id, container, new_id):
-        for box in self.boxes.values():
-            if id in box[4]:
-                self.add(attrs.evolve(box[4][id], id=new_id, container=container, name=uuid_name(new_id)))
-                box[4].pop(id, None)
-                return
+    def move(self, id, container, target, new_id):
+        messages = self.boxes[container][4] if container in self.boxes else {}
+        message = messages.pop(id, None)
+        if message is not None:
+            try:
+                self.add(attrs.evolve(message, id=new_id, container=target, own_name=None))
+            except (Gone, ContainerFull):
+                messages[id] = message
+                raise
 
     def put_node(self, id, node_id):
         if id in self.nodes or any(node[0] == node_id for node in self.nodes.values()):
@@ -192,9 +194,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(box=boxes, size=st.integers(0, 20), name=names)
     def add(self, box, size, name):
         self.number += 1
-        row = Message(
-            self.number, box, name or uuid_name(self.number), "C", 0, "x" * size, None, size, ("l",)
-        )
+        row = Message(self.number, box, name, "C", 0, "x" * size, None, size, ("l",))
         self.later(lambda model: model.add(row), lambda tx: tx.add_message(row))
 
     @rule(index=st.integers(0, 20))
@@ -202,19 +202,20 @@ class LedgerMachine(RuleBasedStateMachine):
         id = self.an_id(index)
         self.later(lambda model: model.drop(id), lambda tx: tx.remove_message(id))
 
-    @rule(index=st.integers(0, 20), box=boxes)
-    def move(self, index, box):
+    @rule(index=st.integers(0, 20), box=boxes, to=boxes)
+    def move(self, index, box, to):
         id, self.number = self.an_id(index), self.number + 1
         new = self.number
         self.later(
-            lambda model: model.move(id, box, new), lambda tx: tx.move_message(id, box, new, uuid_name(new))
+            lambda model: model.move(id, box, to, new),
+            lambda tx: tx.move_message(id, box, to, new),
         )
 
     @rule(box=boxes)
     def give_up_half_way(self, box):
         """An operation that writes and then raises."""
         self.number += 1
-        row = Message(self.number, box, uuid_name(self.number), "C", 0, "x", None, 1)
+        row = Message(self.number, box, None, "C", 0, "x", None, 1)
 
         def on_ledger(tx):
             tx.remove(NODES[1])

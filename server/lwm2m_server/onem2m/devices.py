@@ -36,9 +36,10 @@ class Devices(Protocol):
         *,
         id: int,
         expires_at: float | None,
-        store: Callable[[Transaction], T],
+        store: Callable[[Transaction, bool], T],
     ) -> T:
-        """Check and queue a request; ``store`` commits in the same transaction.
+        """Check and queue a request; ``store`` commits in the same transaction, and is told whether the
+        request goes out at once.
 
         ``expires_at`` is seconds since 1970-01-01 UTC. Raises ``RequestError`` and ``ContainerFull``.
         """

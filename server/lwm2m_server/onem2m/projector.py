@@ -42,7 +42,7 @@ from lwm2m_server.onem2m.behaviours.nodes import ERRORS, RECEIVED, SENT
 from lwm2m_server.onem2m.names import UnknownName, managed
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, JSON_CONTENT, MGMT_OBJ
 from lwm2m_server.settings import Settings
-from lwm2m_server.store.ids import SECOND, Ids, NodeIds, ResourceIds, uuid_name
+from lwm2m_server.store.ids import SECOND, Ids, NodeIds, ResourceIds
 from lwm2m_server.store.protocols import ContainerFull, DeviceRef, Message, Resource, Transaction
 
 Write: TypeAlias = Callable[[Transaction], object]
@@ -125,24 +125,26 @@ class Projector:
         problem = content.failed(event, device.name, request_id, reason="decode", detail=event.error)
         return _all(answer, self._add(device, event.at, ERRORS, problem))
 
-    def _started(self, event: Started, device: DeviceRef) -> Write:
+    def _started(self, event: Started, device: DeviceRef) -> Write | None:
+        if event.at_once:
+            # Whoever stores it stores it as started.
+            return None
         return lambda write: write.mark_in_flight(event.message, True)
 
     def _held(self, event: Held, device: DeviceRef) -> Write:
         return lambda write: write.mark_in_flight(event.message, False)
 
     def _sent(self, event: Sent, device: DeviceRef) -> Write:
-        id, sent = self._ids.next(), NodeIds(device.node).sent
-        refusal = self._refusal(device, event.at, SENT)
+        id, own = self._ids.next(), NodeIds(device.node)
+        message, outgoing, sent = event.message, own.outgoing, own.sent
 
         def move(write: Transaction) -> None:
             if not event.answered:
-                write.await_answer(device.node, event.message)
+                write.await_answer(device.node, message)
             try:
-                write.move_message(event.message, sent, id, uuid_name(id))
+                write.move_message(message, outgoing, sent, id)
             except ContainerFull as error:
-                write.remove_message(event.message)
-                refusal(write, error)
+                self._refuse(write, error, device, event.at, SENT)
 
         return move
 
@@ -224,25 +226,21 @@ class Projector:
         """Into ``received-msg`` or ``error-msg``; what its limits do not allow leaves a line in ``logs``."""
         own = NodeIds(device.node)
         message = self._message(own.received if box == RECEIVED else own.errors, body)
-        refusal = self._refusal(device, at, box)
 
         def add(write: Transaction) -> None:
             try:
                 write.add_message(message)
             except ContainerFull as error:
-                refusal(write, error)
+                self._refuse(write, error, device, at, box)
 
         return add
 
-    def _refusal(
-        self, device: DeviceRef, at: float, box: str
-    ) -> Callable[[Transaction, ContainerFull], None]:
-        # Hardly ever called: its line has its id when it is.
-        def refuse(write: Transaction, error: ContainerFull) -> None:
-            body = content.log(device.name, at, "warning", f"{box} takes no more: {error}")
-            _keep(write, self._message(NodeIds(device.node).logs, body), device)
-
-        return refuse
+    def _refuse(
+        self, write: Transaction, error: ContainerFull, device: DeviceRef, at: float, box: str
+    ) -> None:
+        """Hardly ever called: the line has its id when it is."""
+        body = content.log(device.name, at, "warning", f"{box} takes no more: {error}")
+        _keep(write, self._message(NodeIds(device.node).logs, body), device)
 
     def _message(self, container: int, body: str) -> Message:
         return _json_message(self._ids.next(), container, body)
@@ -272,7 +270,7 @@ _PLANS: Mapping[type, Callable[[Projector, Any, DeviceRef], Write | None]] = {
 
 def _json_message(id: int, container: int, body: str) -> Message:
     size = len(body) if body.isascii() else len(body.encode("utf-8"))
-    return Message(id, container, uuid_name(id), PLATFORM, 0, body, JSON_CONTENT, size)
+    return Message(id, container, None, PLATFORM, 0, body, JSON_CONTENT, size)
 
 
 def _keep(write: Transaction, message: Message, device: DeviceRef) -> None:

@@ -10,7 +10,6 @@ import attrs
 
 from lwm2m_server.store.documents import dumps
 from lwm2m_server.store.evicted import Evicted
-from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.protocols import Born, Conflict, ContainerFull, Gone, Message, Resource
 from lwm2m_server.store.reading import COUNTERS, LedgerReader
 
@@ -19,6 +18,11 @@ CONTAINER = 3
 
 MAX_INSTANCES, MAX_BYTES = 100, 1_000_000
 """Limits of a container whose attributes have no ``mni`` or ``mbs``."""
+
+_MOVE = """UPDATE message SET id = ?, container = ?, name = NULL, st = ?, deadline = NULL, in_flight = 0
+    WHERE id = ?"""
+_DELETE = "DELETE FROM message WHERE id = ?"
+_UNLIST = "DELETE FROM entry WHERE container = ? AND id = ? RETURNING cs"
 
 KNOWN = 20_000
 """Containers whose counters are kept in memory."""
@@ -54,67 +58,84 @@ class ContainerWriter(LedgerReader):
         self._newborn: dict[int, _Container] = {}
         """Containers that came to be in this transaction."""
 
-    def add_message(self, message: Message) -> Message:
-        id, size = message.id, message.size
-        name = None if message.name == uuid_name(id) else message.name
+    def add_message(self, message: Message, *, started: bool = False) -> int:
+        size, name = message.size, message.own_name
         if name is not None and self.message_named(message.container, name) is not None:
             raise Conflict(f"the name {name!r} is taken")
-        container = self._known.get(message.container) or self._container(message.container)
-        self._make_room(container, size)
-        container.instances += 1
-        container.bytes += size
-        container.state_tag += 1
+        container = self._room(message.container, size)
         self._execute(
             "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                id,
+                message.id,
                 message.container,
                 name,
                 message.creator,
-                container.state_tag,
+                container.state_tag + 1,
                 message.content,
                 message.content_info,
                 size,
                 None if message.labels is None else dumps(message.labels),
                 message.expires,
                 message.deadline,
-                message.in_flight,
+                message.in_flight or started,
             ),
         )
+        return self._list(container, message.id, size)
+
+    def remove_message(self, id: int) -> None:
+        row = self._execute("SELECT container FROM message WHERE id = ?", (id,)).fetchone()
+        if row is not None and self._unlist(row[0], id) is not None:
+            self._execute(_DELETE, (id,))
+
+    def move_message(self, id: int, container: int, target: int, new_id: int) -> bool:
+        size = self._unlist(container, id)
+        if size is None:
+            return False
+        try:
+            taker = self._room(target, size)
+        except ContainerFull:
+            self._execute(_DELETE, (id,))
+            raise
+        self._execute(_MOVE, (new_id, target, taker.state_tag + 1, id))
+        self._list(taker, new_id, size)
+        return True
+
+    # --- a container's list of messages --------------------------------------------------------------
+
+    def _room(self, id: int, size: int) -> _Container:
+        """The container, with room for one message more."""
+        container = self._known.get(id) or self._container(id)
+        self._make_room(container, size)
+        return container
+
+    def _list(self, container: _Container, id: int, size: int) -> int:
+        """Enter a message; returns the container's new ``state_tag``."""
+        container.count(1, size)
+        container.state_tag += 1
         self._execute(
             "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)",
             (container.id, id, size, container.state_tag, container.instances, container.bytes),
         )
-        if id > container.newest and container.evict:
+        if id > container.newest and (container.evict or container.state_tag > 1):
             container.newest = id
         else:
-            # Its entry does not tell the counters: it is not the last one, or others look for them here.
+            # Its entry does not tell the counters, since it is not the last one; or it is the first of a
+            # queue, which must have a row to be found.
             self._save(container)
-        return message.tagged(container.state_tag)
+        return container.state_tag
 
-    def remove_message(self, id: int) -> None:
-        row = self._execute(
-            """SELECT m.container, m.cs FROM message m JOIN entry e ON e.container = m.container
-            AND e.id = m.id WHERE m.id = ?""",
-            (id,),
-        ).fetchone()
-        if row is not None:
-            container = self._container(row[0])
-            self._execute("DELETE FROM entry WHERE container = ? AND id = ?", (container.id, id))
-            self._execute("DELETE FROM message WHERE id = ?", (id,))
-            container.count(-1, -row[1])
-            self._save(container)
-
-    def move_message(self, id: int, container: int, new_id: int, name: str) -> Message | None:
-        message = self.message(id)
-        if message is None:
+    def _unlist(self, container: int, id: int) -> int | None:
+        """Strike a message off; returns its size, ``None`` if it is not there."""
+        try:
+            listed = self._known.get(container) or self._container(container)
+        except Gone:
             return None
-        moved = attrs.evolve(
-            message, id=new_id, container=container, name=name, deadline=None, in_flight=False
-        )
-        moved = self.add_message(moved)
-        self.remove_message(id)
-        return moved
+        row = self._execute(_UNLIST, (container, id)).fetchone()
+        if row is None:
+            return None
+        listed.count(-1, -row[0])
+        self._save(listed)
+        return int(row[0])
 
     def mark_in_flight(self, id: int, in_flight: bool) -> None:
         self._execute("UPDATE message SET in_flight = ? WHERE id = ?", (in_flight, id))

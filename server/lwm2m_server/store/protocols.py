@@ -15,6 +15,7 @@ import attrs
 from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
+from lwm2m_server.store.ids import uuid_name
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -76,7 +77,8 @@ class Message:
 
     id: int
     container: int
-    name: str
+    own_name: str | None
+    """The one a client gave it."""
     creator: str
     state_tag: int
     content: str
@@ -89,12 +91,17 @@ class Message:
     """Seconds since 1970: when a waiting message is given up. Only in ``outgoing-msg``."""
     in_flight: bool = False
 
+    @property
+    def name(self) -> str:
+        """``rn``: its own, or the one that is made from its id."""
+        return self.own_name or uuid_name(self.id)
+
     def tagged(self, state_tag: int) -> Message:
         """The same with a ``state_tag``; a tenth of the cost of ``attrs.evolve``, for each message."""
         return Message(
             self.id,
             self.container,
-            self.name,
+            self.own_name,
             self.creator,
             state_tag,
             self.content,
@@ -334,15 +341,17 @@ class Transaction(Reader, Protocol):
         """A resource with all below it; of a node also device row and observations."""
         ...
 
-    def add_message(self, message: Message) -> Message:
-        """Append; returns it with its ``state_tag``. Evicts the oldest beyond ``mni``/``mbs`` of the
-        container, or raises ``ContainerFull``. Raises ``Conflict`` for a taken name, ``Gone``."""
+    def add_message(self, message: Message, *, started: bool = False) -> int:
+        """Append, in flight already if ``started``; returns its ``state_tag``. Evicts the oldest beyond
+        ``mni``/``mbs`` of the container, or raises ``ContainerFull``. Raises ``Conflict`` for a taken
+        name, ``Gone``."""
         ...
 
     def remove_message(self, id: int) -> None: ...
-    def move_message(self, id: int, container: int, new_id: int, name: str) -> Message | None:
-        """To another container with a new id and name, content, labels and creator kept, no longer
-        waiting; ``None`` if gone."""
+    def move_message(self, id: int, container: int, target: int, new_id: int) -> bool:
+        """From its container to the end of another, with a new id and no name of its own, no longer
+        waiting; content, labels and creator are kept. False if it is gone. Raises ``ContainerFull`` if the
+        other container does not take it: it is then in neither."""
         ...
 
     def mark_in_flight(self, id: int, in_flight: bool) -> None: ...

@@ -22,7 +22,7 @@ from lwm2m_server.store.documents import (
     power_from_json,
     registration_from_json,
 )
-from lwm2m_server.store.ids import id_of_name, uuid_name
+from lwm2m_server.store.ids import id_of_name
 from lwm2m_server.store.protocols import Born, Brood, Counters, Device, Message, Resource, Unanswered
 
 Row: TypeAlias = tuple[Any, ...]
@@ -47,6 +47,8 @@ COUNTERS = """SELECT max(c.st, ifnull(e.st, 0)), iif(e.st > c.st, e.cni, c.cni),
     AND e.id = (SELECT max(id) FROM entry WHERE container = c.id) WHERE c.id = ?"""
 """``st``, ``cni``, ``cbs``, limits, ``evict`` and the newest message of a container that has a row."""
 _NEWEST = "SELECT st, cni, cbs, id FROM entry WHERE container = ? ORDER BY id DESC LIMIT 1"
+_QUEUES = """SELECT id FROM container WHERE evict = 0
+    AND EXISTS (SELECT 1 FROM entry WHERE container = container.id)"""
 _DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.registration,
     d.registered_at, l.updated_at, d.deregistered_at, d.expired_at, i.document,
     l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal, d.announcement, d.power
@@ -274,7 +276,7 @@ class LedgerReader(CredentialReader):
                 yield self._as_device(row), observations.get(row[0], ())
 
     def queues(self) -> set[int]:
-        rows = self._execute("SELECT id FROM container WHERE evict = 0 AND cni > 0")
+        rows = self._execute(_QUEUES)
         return {id for (id,) in rows.fetchall()}
 
     def unanswered(self, node: int) -> Sequence[Unanswered]:
@@ -341,7 +343,7 @@ def _message(row: Row) -> Message:
     return Message(
         id=id,
         container=container,
-        name=name or uuid_name(id),
+        own_name=name,
         creator=creator,
         state_tag=state_tag,
         content=content,

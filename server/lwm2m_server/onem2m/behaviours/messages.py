@@ -18,7 +18,7 @@ from lwm2m_server.onem2m.checks import Draft, check_name, require
 from lwm2m_server.onem2m.errors import BadRequest, InvalidChildType, NotFound
 from lwm2m_server.onem2m.rendering import JSON_CONTENT
 from lwm2m_server.onem2m.tree import Box, Target
-from lwm2m_server.store.ids import SECOND, parse_timestamp, uuid_name
+from lwm2m_server.store.ids import SECOND, parse_timestamp
 from lwm2m_server.store.protocols import Conflict, Message
 
 TEXT_CONTENT = "text/plain:0"
@@ -35,7 +35,8 @@ async def create_message(context: Context, target: Target, draft: Draft, origina
     is_named = "rn" in draft.attributes
     message = _message(context, box, draft, originator)
     if box.container.name != OUTGOING:
-        return await context.devices.change(lambda transaction: transaction.add_message(message))
+        state_tag = await context.devices.change(lambda transaction: transaction.add_message(message))
+        return message.tagged(state_tag)
     device = context.device(target, box.device)
     if device is None:
         raise NotFound(f"there is no device {box.device!r}")
@@ -43,13 +44,14 @@ async def create_message(context: Context, target: Target, draft: Draft, origina
     # Known now, a taken name is no reason to undo what the engine has queued; made-up names are never taken.
     if is_named and context.reader.message_named(box.container.id, message.name) is not None:
         raise Conflict(f"{OUTGOING} has a message {message.name!r}")
-    return await context.devices.submit(
+    state_tag = await context.devices.submit(
         device,
         request,
         id=message.id,
         expires_at=message.deadline,
-        store=lambda transaction: transaction.add_message(message),
+        store=lambda transaction, starts: transaction.add_message(message, started=starts),
     )
+    return message.tagged(state_tag)
 
 
 async def delete_message(context: Context, target: Target, message: Message) -> None:
@@ -76,7 +78,7 @@ def _message(context: Context, box: Box, draft: Draft, originator: str) -> Messa
     return Message(
         id=id,
         container=box.container.id,
-        name=check_name(name) if name is not None else uuid_name(id),
+        own_name=check_name(name) if name is not None else None,
         creator=originator,
         state_tag=0,
         content=content,
