@@ -16,6 +16,7 @@ from lwm2m_engine.engine.events import Event, Warned
 from lwm2m_engine.plugins.manager import PluginManager
 from lwm2m_server.bus import Bus
 from lwm2m_server.http.app import create_http
+from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.hosts import only_for
@@ -112,6 +113,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     finder = DeviceFinder(inventory, ledger.reader, settings)
     api = [
         *DeviceApi(inventory, ledger, hub, settings).routes(),
+        *CredentialApi(finder, ledger.reader, hub, credentials).routes(),
         *TraceApi(finder, hub, hub.traces).routes(),
     ]
     served = create_http(routes, api=api, tree=Binding(onem2m))

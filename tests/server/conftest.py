@@ -7,10 +7,12 @@ import pytest
 from lwm2m_engine import Catalog
 from lwm2m_engine.engine.presence import Presence
 from lwm2m_server.http.app import create_http
-from lwm2m_server.http.devices import DeviceApi
+from lwm2m_server.http.credentials import CredentialApi
+from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.security.opening import open_credentials
+from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import CredentialSettings, Settings
 from lwm2m_server.store.ids import Ids
 from lwm2m_server.store.inventory import TinyInventory
@@ -78,6 +80,7 @@ class Api:
     devices: QueueingDevices
     ledger: SqliteLedger
     inventory: TinyInventory
+    credentials: Credentials
 
     async def get(self, path="", **more):
         return await self.call("GET", path, **more)
@@ -134,10 +137,14 @@ async def start(tmp_path, catalog):
         platform = Onem2m(inventory, ledger, devices, ids, settings, credentials)
         await platform.prepare()
         operators = DeviceApi(inventory, ledger, devices, settings)
-        transport = httpx.ASGITransport(create_http(api=operators.routes(), tree=Binding(platform)))
+        finder = DeviceFinder(inventory, ledger.reader, settings)
+        secrets = CredentialApi(finder, ledger.reader, devices, credentials)
+        transport = httpx.ASGITransport(
+            create_http(api=[*operators.routes(), *secrets.routes()], tree=Binding(platform))
+        )
         client = httpx.AsyncClient(transport=transport, base_url="http://server")
         opened.append((client, ledger))
-        return Api(client, platform, devices, ledger, inventory)
+        return Api(client, platform, devices, ledger, inventory, credentials)
 
     yield start
     for client, ledger in opened:

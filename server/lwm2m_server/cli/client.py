@@ -80,6 +80,29 @@ class Client:
         found: dict[str, Any] = self.get(f"/api/v1/devices/{segment(name)}?{self._query()}")
         return found
 
+    def credentials(self) -> Iterator[dict[str, Any]]:
+        """Credentials that were set for devices of the tenant, without the secrets."""
+        after: int | None = 0
+        while after is not None:
+            page = self.get(f"/api/v1/credentials?{self._query(after=after)}")
+            yield from page["credentials"]
+            after = page.get("next")
+
+    def credentials_of(self, name: str) -> Iterator[dict[str, Any]]:
+        """Both of one device."""
+        found = self.get(f"/api/v1/devices/{segment(name)}/credentials?{self._query()}")
+        for side, shown in found.items():
+            yield {"device": name, "side": side, **shown}
+
+    def put_credentials(self, name: str, side: str, credentials: Mapping[str, Any]) -> None:
+        self._request("PUT", self._credentials(name, side), credentials)
+
+    def remove_credentials(self, name: str, side: str) -> None:
+        self._request("DELETE", self._credentials(name, side))
+
+    def _credentials(self, name: str, side: str) -> str:
+        return f"/api/v1/devices/{segment(name)}/credentials/{segment(side)}?{self._query()}"
+
     def power(self, name: str) -> dict[str, Any] | None:
         """When a device listens, if that was set."""
         found: dict[str, Any] | None = self.get(self._power(name))

@@ -64,8 +64,8 @@ class CredentialReader:
         rows = self._execute(f"{_COLUMNS} WHERE node = ?", (node,)).fetchall()
         return [_credential(row) for row in rows]
 
-    def credentials(self) -> Iterator[SealedCredential]:
-        last: tuple[int, str] = (-1, "")
+    def credentials(self, *, after: int = -1) -> Iterator[SealedCredential]:
+        last: tuple[int, str] = (after + 1, "")
         while True:
             query = f"{_COLUMNS} WHERE (node, side) > (?, ?) ORDER BY node, side LIMIT {_CHUNK}"
             rows = self._execute(query, last).fetchall()

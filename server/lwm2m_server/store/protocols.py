@@ -315,8 +315,8 @@ class Reader(Protocol):
 
     def credential(self, node: int, side: str) -> SealedCredential | None: ...
     def credentials_of(self, node: int) -> Sequence[SealedCredential]: ...
-    def credentials(self) -> Iterable[SealedCredential]:
-        """Those of all devices."""
+    def credentials(self, *, after: int = -1) -> Iterable[SealedCredential]:
+        """Those of all nodes above ``after``, in order of creation; they may come and go meanwhile."""
         ...
 
 
