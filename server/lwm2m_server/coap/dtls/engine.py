@@ -46,6 +46,8 @@ class Traffic:
     """Of the next record to be sent."""
     newest: int
     """Of the newest record received: none up to it may be taken again."""
+    peer_cid: bytes = b""
+    """The Connection ID that goes into records to the client; empty without (RFC 9146)."""
 
 
 class Session(Protocol):

@@ -10,7 +10,7 @@ from lwm2m_server.coap.dtls.engine import NOTHING, SessionOver, Traffic, Turn
 from lwm2m_server.coap.dtls.flights import HEAD, cut, packed
 from lwm2m_server.coap.dtls.identities import Secret
 from lwm2m_server.coap.dtls.records import APPLICATION_DATA
-from lwm2m_server.coap.dtls.suites import SUITES, key_block
+from lwm2m_server.coap.dtls.suites import SUITES, KeyBlock, key_block
 
 NUMBERS = {
     "PSK-AES128-CCM8": 0xC0A8,
@@ -38,7 +38,7 @@ class OpensslSession:
 
     __slots__ = (
         "_is_listening", "_mtu", "_newest", "_sent", "_shaker", "connection", "deadline", "endpoint",
-        "offered", "over",
+        "offered", "refusal", "over",
     )  # fmt: skip
 
     cid = b""
@@ -50,6 +50,8 @@ class OpensslSession:
         self.deadline: float | None = None
         self.offered: tuple[bytes, Secret] | None = None
         """The PSK identity the client named, and its secret."""
+        self.refusal: str | None = None
+        """Why the client was not let in, if that is not for OpenSSL to say."""
         self._is_listening = True
         self._sent, self._newest = b"", FINISHED
         """The last record sent, and the position of the newest received."""
@@ -92,13 +94,28 @@ class OpensslSession:
         return Turn(self._flight())
 
     def traffic(self) -> Traffic | None:
-        connection = self.connection
-        number = NUMBERS.get(connection.get_cipher_name() or "")
-        secrets = connection.master_key(), connection.client_random(), connection.server_random()
-        if self.endpoint is None or self.over is not None or number is None or None in secrets:
+        found = None if self.endpoint is None or self.over is not None else self.keys()
+        if found is None:
             return None
-        keys = key_block(SUITES[number], *(secret or b"" for secret in secrets))
-        return Traffic(number, keys, _number(self._sent[POSITION]) + 1, _number(self._newest))
+        return Traffic(*found, _number(self._sent[POSITION]) + 1, _number(self._newest))
+
+    @property
+    def suite(self) -> int | None:
+        """The suite agreed on; ``None`` before, or if it is none of ``suites.SUITES``."""
+        return NUMBERS.get(self.connection.get_cipher_name() or "")
+
+    def keys(self) -> tuple[int, KeyBlock] | None:
+        """The suite and its keys, from the client's part of the key exchange on; ``None`` before, or
+        without a ``suite``."""
+        connection, number = self.connection, self.suite
+        if number is None:
+            return None
+        try:
+            secrets = connection.master_key(), connection.client_random(), connection.server_random()
+        except SSL.Error:
+            # There is no master secret yet.
+            return None
+        return number, key_block(SUITES[number], *(secret or b"" for secret in secrets))
 
     # --- handshake ---
 
@@ -117,7 +134,7 @@ class OpensslSession:
             if self._is_listening:
                 self.over = "no ClientHello"
         except SSL.Error as problem:
-            self.over = reason_of(problem)
+            self.over = self.refusal or reason_of(problem)
         return self.endpoint is not None
 
     def _arm(self, now: float) -> None:

@@ -48,6 +48,11 @@ class Record(NamedTuple):
     cid: bytes
     fragment: bytes
 
+    def encode(self) -> bytes:
+        """As it was on the wire."""
+        head = _HEAD.pack(self.type, VERSION, self.position) + self.cid
+        return head + _LENGTH.pack(len(self.fragment)) + self.fragment
+
     @property
     def epoch(self) -> int:
         return self.position >> 48
@@ -62,6 +67,14 @@ class Content(NamedTuple):
 
     type: int
     data: bytes
+
+
+def cleave(datagram: bytes) -> tuple[bytes, bytes]:
+    """The records of epoch 0 that a datagram begins with, and whatever follows them."""
+    at = 0
+    while at + 13 <= len(datagram) and datagram[at + 3 : at + 5] == b"\0\0":
+        at += 13 + int.from_bytes(datagram[at + 11 : at + 13], "big")
+    return datagram[:at], datagram[at:]
 
 
 def split(datagram: bytes, cid_length: int = 0) -> Iterator[Record]:
