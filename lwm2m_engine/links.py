@@ -30,7 +30,7 @@ ROOT_TYPE = "oma.lwm2m"
 """The ``rt`` that marks the root of the LwM2M tree (LwM2M Core 1.2, 6.2.1)."""
 
 
-@attrs.frozen(slots=True)
+@attrs.frozen(slots=True, cache_hash=True)
 class Link:
     """One link: its target as written (``/3/0``) and its attributes in order.
 

@@ -26,7 +26,7 @@ from lwm2m_engine.engine.reports import begin_mappings
 from lwm2m_engine.engine.state import State
 from lwm2m_engine.engine.turn import Turn
 from lwm2m_engine.errors import RequestError
-from lwm2m_engine.links import Announced, Link, announced
+from lwm2m_engine.links import CACHED_LINKS, Announced, Link, announced
 from lwm2m_engine.messages.uplink import Register
 from lwm2m_engine.messages.wire import parse_register, parse_update
 from lwm2m_engine.paths import Path
@@ -34,6 +34,8 @@ from lwm2m_engine.paths import Path
 CHANGED = CoapReply(Code.CHANGED)
 MAX_WARNINGS = 20
 """Of one registration; the latest are kept."""
+MAX_ANNOUNCEMENTS = 1024
+"""Object lists kept for the next device that announces the same."""
 
 
 def register(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> CoapReply:
@@ -44,7 +46,8 @@ def register(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> Coap
     endpoint = wish.endpoint or peer.identity or ""
     if not endpoint:
         raise RequestError(Code.FORBIDDEN, "no endpoint name, and no identity to take it from")
-    wish = attrs.evolve(wish, endpoint=endpoint)
+    if not wish.endpoint:
+        wish = attrs.evolve(wish, endpoint=endpoint)
     _admit(state, wish, peer)
     device = state.device(endpoint)
     replaced = device.registration.id if device.registration is not None else None
@@ -200,7 +203,7 @@ def _registration(state: State, wish: Register, now: float) -> Registration:
     )
 
 
-def _reads(state: State, announcement: dict[str, Any]) -> tuple[Path, ...]:
+def _reads(state: State, announcement: Mapping[str, Any]) -> tuple[Path, ...]:
     """What the mappings want to know: one Read an Object Instance, so that no answer is very large."""
     wanted: list[Path] = []
     for number in state.table.reads:
@@ -210,8 +213,19 @@ def _reads(state: State, announcement: dict[str, Any]) -> tuple[Path, ...]:
     return tuple(wanted)
 
 
-def _announcement(state: State, links: tuple[Link, ...], version: str) -> dict[str, Any]:
+def _announcement(state: State, links: tuple[Link, ...], version: str) -> Mapping[str, Any]:
     """The fields of a ``Registration`` that follow from an object list."""
+    if len(links) > CACHED_LINKS:
+        return _read_announcement(state, links, version)
+    found = state.announcements.get((links, version))
+    if found is None:
+        if len(state.announcements) >= MAX_ANNOUNCEMENTS:
+            state.announcements.clear()
+        found = state.announcements[links, version] = _read_announcement(state, links, version)
+    return found
+
+
+def _read_announcement(state: State, links: tuple[Link, ...], version: str) -> Mapping[str, Any]:
     found: Announced = announced(links, version, strict=state.settings.strict)
     if not found.objects:
         raise RequestError(Code.BAD_REQUEST, "the object list names no LwM2M object")

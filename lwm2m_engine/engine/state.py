@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import attrs
 
@@ -13,6 +14,7 @@ from lwm2m_engine.engine.devices import Device, Exchange
 from lwm2m_engine.engine.hooks import Hooks
 from lwm2m_engine.engine.records import Liveness, Observation, Registration
 from lwm2m_engine.engine.settings import EngineSettings
+from lwm2m_engine.links import Link
 from lwm2m_engine.mapping.table import MappingTable
 from lwm2m_engine.model.catalog import Catalog, ModelView
 
@@ -40,6 +42,10 @@ class State:
     by_token: dict[bytes, Device] = attrs.field(factory=dict)
     by_exchange: dict[int, Device] = attrs.field(factory=dict)
     deadlines: Deadlines[Device] = attrs.field(factory=Deadlines)
+    announcements: dict[tuple[tuple[Link, ...], str], Mapping[str, Any]] = attrs.field(
+        init=False, factory=dict
+    )
+    """What follows from an object list, by its links and the enabler version; with these models."""
     _views: dict[tuple[str, tuple[tuple[int, str], ...]], ModelView] = attrs.field(init=False, factory=dict)
 
     def device(self, endpoint: str) -> Device:
@@ -71,6 +77,7 @@ class State:
         """Use other models and mappings from now on."""
         self.catalog, self.table = catalog, table
         self._views.clear()
+        self.announcements.clear()
         for device in self.devices.values():
             device.view = self.view(device.registration)
 

@@ -7,14 +7,15 @@ From the device: LwM2M Core 1.2, 6.2.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote
 
 from lwm2m_engine.attributes import Attributes
 from lwm2m_engine.coap import CoapRequest, Code
 from lwm2m_engine.errors import DecodeError, RequestError
 from lwm2m_engine.formats import ContentFormat
-from lwm2m_engine.links import Link, announced, parse_links
-from lwm2m_engine.messages.parameters import Parameters, bad, endpoint_name
+from lwm2m_engine.links import CACHED_BYTES, Link, announced, parse_links
+from lwm2m_engine.messages.parameters import MAX_PARAMETERS, Parameters, bad, endpoint_name
 from lwm2m_engine.messages.requests import (
     Cancel,
     CancelComposite,
@@ -152,7 +153,34 @@ def parse_register(
     """
     if not request.confirmable:
         raise bad("a Register must be confirmable")
-    parameters = Parameters(request.query)
+    query, payload = request.query, request.payload
+    named = [option for option in query if option[:3] == "ep="]
+    if len(named) != 1 or len(query) > MAX_PARAMETERS or len(payload) > CACHED_BYTES:
+        return _read_register(query, payload, request.content_format, strict, assumed_version)
+    # All but the name thousands of devices have in common.
+    alike = tuple([option for option in query if option[:3] != "ep="])
+    common = _read_alike(alike, payload, request.content_format, strict, assumed_version)
+    return Register(
+        endpoint_name(named[0][3:]),
+        common.version,
+        common.lifetime,
+        common.binding,
+        common.queue_mode,
+        common.sms,
+        dict(common.attributes),
+        common.links,
+        common.warnings,
+    )
+
+
+def _read_register(
+    query: tuple[str, ...],
+    payload: bytes,
+    content_format: int | None,
+    strict: bool,
+    assumed_version: str | None,
+) -> Register:
+    parameters = Parameters(query)
     warnings: list[str] = []
     version = _version(parameters.take("lwm2m"), assumed_version, strict, warnings)
     binding, queue_mode = _binding(parameters.take("b"), version)
@@ -161,7 +189,7 @@ def parse_register(
         if version == "1.0":
             raise bad("the parameter Q is not part of LwM2M 1.0, where b=UQ says the same")
         queue_mode = True
-    links = _object_list(request, version, strict, warnings)
+    links = _object_list(payload, content_format, version, strict, warnings)
     if links is None:
         raise bad("a Register needs an object list")
     return Register(
@@ -175,6 +203,9 @@ def parse_register(
         links=links,
         warnings=tuple(warnings),
     )
+
+
+_read_alike = lru_cache(maxsize=1024)(_read_register)
 
 
 def parse_update(request: CoapRequest, *, version: str = "1.1", strict: bool = False) -> Update:
@@ -195,7 +226,7 @@ def parse_update(request: CoapRequest, *, version: str = "1.1", strict: bool = F
         queue_mode=queue_mode,
         sms=parameters.take("sms"),
         attributes=parameters.rest(),
-        links=_object_list(request, version, strict, warnings),
+        links=_object_list(request.payload, request.content_format, version, strict, warnings),
         warnings=tuple(warnings),
     )
 
@@ -240,18 +271,18 @@ def _binding(text: str | None, version: str) -> tuple[str | None, bool | None]:
 
 
 def _object_list(
-    request: CoapRequest, version: str, strict: bool, warnings: list[str]
+    payload: bytes, content_format: int | None, version: str, strict: bool, warnings: list[str]
 ) -> tuple[Link, ...] | None:
     """The links of the payload, ``None`` if there is none.
 
     A missing Content-Format is common and means link-format: nothing else may stand there.
     """
-    if not request.payload:
+    if not payload:
         return None
-    if request.content_format not in (None, ContentFormat.LINK_FORMAT):
+    if content_format not in (None, ContentFormat.LINK_FORMAT):
         raise RequestError(Code.UNSUPPORTED_CONTENT_FORMAT, "an object list is link-format (40)")
     try:
-        links, tolerated = parse_links(request.payload, strict=strict)
+        links, tolerated = parse_links(payload, strict=strict)
         found = announced(links, version, strict)
     except DecodeError as error:
         raise bad(f"object list: {error}") from error
