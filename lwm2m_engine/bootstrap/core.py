@@ -134,7 +134,7 @@ class Bootstrap:
             raise RequestError(Code.SERVICE_UNAVAILABLE, "too many clients at a time")
         ends_at = turn.now + sessions.settings.session_timeout
         session = Session(next(self._ids), endpoint, peer, config, request.preferred, ends_at)
-        turn.tell(Began(endpoint, turn.now, session.id, peer, request))
+        turn.tell(Began(endpoint, turn.now, session.id, peer, request, config))
         sessions.begin(session, turn)
         return CHANGED
 

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import attrs
 
+from lwm2m_engine.bootstrap.config import BootstrapConfig
 from lwm2m_engine.bootstrap.discovery import Inventory
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.entries import Entry
@@ -45,6 +46,7 @@ class Began:
     session: int
     peer: Peer
     request: BootstrapRequest
+    config: BootstrapConfig
 
 
 @attrs.frozen(slots=True)

@@ -14,8 +14,10 @@ from lwm2m_engine.codecs import Codecs
 from lwm2m_engine.engine import Engine, EngineSettings
 from lwm2m_engine.engine.events import Event, Warned
 from lwm2m_engine.plugins.manager import PluginManager
+from lwm2m_server.bootstrap.opening import BootstrapServer, open_bootstrap
 from lwm2m_server.bus import Bus
 from lwm2m_server.http.app import create_http
+from lwm2m_server.http.bootstrap import BootstrapApi
 from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.health import health_routes
@@ -23,7 +25,7 @@ from lwm2m_server.http.hosts import only_for
 from lwm2m_server.http.serving import serve_http
 from lwm2m_server.http.traces import TraceApi
 from lwm2m_server.hub import Hub
-from lwm2m_server.listeners import listen
+from lwm2m_server.listeners import listen, listen_for_bootstrap
 from lwm2m_server.models import Models
 from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.platform import Onem2m
@@ -48,11 +50,19 @@ class Addresses:
     coap: tuple[str, ...]
     coap_tcp: tuple[str, ...]
     coaps: tuple[str, ...]
+    bootstrap_coap: tuple[str, ...]
+    bootstrap_coaps: tuple[str, ...]
     http: str
 
     def as_json(self) -> dict[str, object]:
         """One listener as text, several as a list, none not at all; keys may be added later."""
-        listeners = {"coap": self.coap, "coap_tcp": self.coap_tcp, "coaps": self.coaps}
+        listeners = {
+            "coap": self.coap,
+            "coap_tcp": self.coap_tcp,
+            "coaps": self.coaps,
+            "bootstrap_coap": self.bootstrap_coap,
+            "bootstrap_coaps": self.bootstrap_coaps,
+        }
         shown = {
             key: bound[0] if len(bound) == 1 else list(bound) for key, bound in listeners.items() if bound
         }
@@ -107,7 +117,12 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     onem2m = Onem2m(inventory, ledger, hub, ids, settings, credentials)
     await onem2m.prepare()
     waiting = hub.restore()
+    bootstrap = open_bootstrap(
+        settings, inventory, ledger.reader, credentials, hub.change, lambda: models.catalog, _codecs(plugins)
+    )
+    stack.push_async_callback(bootstrap.close)
     listeners = await listen(settings, hub, credentials, stack)
+    bootstrap_ports = await listen_for_bootstrap(settings, bootstrap.service, credentials, stack)
     hub.resume(waiting)
     routes = health_routes(lambda: {"ledger": hub.problem})
     finder = DeviceFinder(inventory, ledger.reader, settings)
@@ -115,6 +130,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *DeviceApi(inventory, ledger, hub, settings).routes(),
         *CredentialApi(finder, ledger.reader, hub, credentials).routes(),
         *TraceApi(finder, hub, hub.traces).routes(),
+        *BootstrapApi(bootstrap, models, finder).routes(),
     ]
     served = create_http(routes, api=api, tree=Binding(onem2m))
     guarded = only_for((settings.http.host, *settings.http_hosts), served)
@@ -122,8 +138,10 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.push_async_callback(http.close)
     # Whoever follows a trace is told that it is over: the HTTP server waits for open requests.
     stack.callback(hub.traces.close)
-    _watch(models, engines, inventory, stack)
-    addresses = Addresses(listeners.coap, listeners.coap_tcp, listeners.coaps, http.url)
+    _watch(models, engines, bootstrap, inventory, stack)
+    addresses = Addresses(
+        listeners.coap, listeners.coap_tcp, listeners.coaps, *bootstrap_ports, http=http.url
+    )
     return Running(addresses, bus, models, plugins, hub, ledger, ids)
 
 
@@ -144,11 +162,15 @@ def _bus(settings: Settings, plugins: PluginManager) -> Bus:
     return bus
 
 
+def _codecs(plugins: PluginManager) -> Codecs:
+    return Codecs().extended(plugins.codecs())
+
+
 def _engines(
     settings: Settings, plugins: PluginManager, models: Models, tenants: list[str]
 ) -> dict[str, Engine]:
     """One a tenant; unknown devices are let in by the default tenant only."""
-    codecs = Codecs().extended(plugins.codecs())
+    codecs = _codecs(plugins)
     exchanges = count(1)
     engines = {}
     for tenant in tenants:
@@ -175,11 +197,16 @@ def _engines(
 
 
 def _watch(
-    models: Models, engines: dict[str, Engine], inventory: TinyInventory, stack: AsyncExitStack
+    models: Models,
+    engines: dict[str, Engine],
+    bootstrap: BootstrapServer,
+    inventory: TinyInventory,
+    stack: AsyncExitStack,
 ) -> None:
     async def swap() -> None:
         for engine in engines.values():
             engine.swap(models.catalog, models.table)
+        bootstrap.swap(models.catalog)
         try:
             await inventory.set_models(models.index)
         except CommitFailed as error:

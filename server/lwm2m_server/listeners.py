@@ -9,7 +9,9 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
+from lwm2m_server.bootstrap.service import BootstrapService
 from lwm2m_server.coap.connection import Limits
+from lwm2m_server.coap.dtls.secure import Security
 from lwm2m_server.coap.gateway import Gateway
 from lwm2m_server.coap.stock import StockGateway
 from lwm2m_server.coap.tcp import TcpGateway
@@ -81,6 +83,30 @@ async def listen(settings: Settings, hub: Hub, credentials: Credentials, stack: 
         ),
         await keep_all("coaps", settings.coaps, secure),
     )
+
+
+async def listen_for_bootstrap(
+    settings: Settings, service: BootstrapService, credentials: Credentials, stack: AsyncExitStack
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Where devices bootstrap, without and with DTLS; as ``listen``."""
+    wanted, timing = settings.bootstrap, _timing(settings)
+    identities = credentials.identities("bootstrap")
+    security = secured(settings.dtls, identities) if wanted.coaps else None
+
+    async def open_all(
+        scheme: str, addresses: Sequence[Address], security: Security | None
+    ) -> tuple[str, ...]:
+        bound = []
+        for name, address in _named(scheme, addresses):
+            gateway = await Gateway.start(service, *address, listener=name, timing=timing, security=security)
+            stack.push_async_callback(gateway.close)
+            if gateway.sessions is not None:
+                credentials.on_change("bootstrap", gateway.sessions.close)
+            service.add_transport(name, gateway)
+            bound.append(str(Address(*gateway.address)))
+        return tuple(bound)
+
+    return await open_all("coap-bs", wanted.coap, None), await open_all("coaps-bs", wanted.coaps, security)
 
 
 def _named(scheme: str, addresses: Sequence[Address]) -> Iterator[tuple[str, Address]]:

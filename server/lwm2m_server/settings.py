@@ -161,6 +161,31 @@ class DtlsSettings:
     credentials name are taken."""
     revoked: Path | None = None
     """PEM file with a revocation list of each authority in ``trust``."""
+    raw_public_key_file: Path | None = None
+    """PEM file with the private key whose public key devices with Raw Public Keys know the server by;
+    without, they are not let in. Needs GnuTLS, which then shakes hands with them."""
+    engine: Literal["openssl", "gnutls"] = "openssl"
+    """What shakes hands with all others; only with OpenSSL there are Connection IDs."""
+    compact: bool = False
+    """Whether established sessions of AEAD suites leave the library and take 2 KB each."""
+    connection_id: int = attrs.field(default=0, validator=and_(ge(0), le(20)))
+    """Bytes of the Connection IDs for devices that ask for them (RFC 9146); 0 gives none. Needs ``compact``."""
+
+
+@attrs.frozen
+class BootstrapSettings:
+    """The bootstrap server; off without an address."""
+
+    coap: tuple[Address, ...] = ()
+    """CoAP/UDP listeners for devices to bootstrap through; none unless given."""
+    coaps: tuple[Address, ...] = ()
+    """CoAPS/UDP listeners (DTLS) for devices to bootstrap through; none unless given."""
+    sessions: int = attrs.field(default=10_000, validator=gt(0))
+    """Devices that bootstrap at a time; more are asked to come again (5.03)."""
+    session_timeout: float = attrs.field(default=900.0, validator=gt(0.0))
+    """Seconds that the bootstrap of a device may take."""
+    retry_after: float = attrs.field(default=2.0, validator=gt(0.0))
+    """Seconds before a step that failed is repeated, where a configuration has `retries`."""
 
 
 @attrs.frozen
@@ -246,6 +271,7 @@ class Settings:
     transmission: TransmissionSettings = TransmissionSettings()
     tcp: TcpSettings = TcpSettings()
     dtls: DtlsSettings = DtlsSettings()
+    bootstrap: BootstrapSettings = BootstrapSettings()
     models: ModelSettings = ModelSettings()
     plugins: PluginSettings = PluginSettings()
     ledger: LedgerSettings = LedgerSettings()

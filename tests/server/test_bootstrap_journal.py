@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lwm2m_engine.bootstrap import BootstrapConfig
 from lwm2m_engine.bootstrap import events as facts
 from lwm2m_engine.bootstrap.discovery import Found, Inventory
 from lwm2m_engine.coap import Code, Peer
@@ -14,7 +15,8 @@ PEER = Peer("10.0.0.1", 1, "coap-bs")
 
 
 def began(endpoint, session, at=1.0):
-    return facts.Began(endpoint, at, session, PEER, BootstrapRequest(endpoint, None, {"imei": "1"}))
+    request = BootstrapRequest(endpoint, None, {"imei": "1"})
+    return facts.Began(endpoint, at, session, PEER, request, BootstrapConfig(()))
 
 
 def test_a_session_from_beginning_to_end():

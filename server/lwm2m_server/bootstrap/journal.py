@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Iterator
+
 import attrs
 
 from lwm2m_engine.bootstrap.events import (

@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import structlog
 
-from lwm2m_engine.bootstrap import Bootstrap, Step
-from lwm2m_engine.bootstrap.events import Event, Failed, Finished, Refused
+from lwm2m_engine.bootstrap import Bootstrap, BootstrapConfig, Step
+from lwm2m_engine.bootstrap.events import Asked, Began, Event, Failed, Finished, Refused
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
 from lwm2m_engine.effects import Abort, Perform
+from lwm2m_engine.messages.bootstrap import Finish
 from lwm2m_server.alarm import Alarm
 from lwm2m_server.bootstrap.journal import Journal
 from lwm2m_server.logs import Ration
@@ -25,8 +26,18 @@ _log = structlog.get_logger(__name__)
 class BootstrapService:
     """The ``Uplink`` of the gateways that clients bootstrap through."""
 
-    def __init__(self, bootstrap: Bootstrap, *, clock: Callable[[], float] = time.time) -> None:
-        self._bootstrap, self._clock = bootstrap, clock
+    def __init__(
+        self,
+        bootstrap: Bootstrap,
+        *,
+        clock: Callable[[], float] = time.time,
+        provision: Callable[[str, BootstrapConfig], None] = lambda endpoint, config: None,
+    ) -> None:
+        """``provision`` hears what a client has been given, before it is told to keep it."""
+        self._bootstrap, self._clock, self._provision = bootstrap, clock, provision
+        self._began: dict[int, Began] = {}
+        """The sessions under way."""
+        self._peers: dict[Peer, int] = {}
         self._transports: dict[str, Transport] = {}
         self._exchanges: dict[int, Transport] = {}
         self._alarm = Alarm(clock, bootstrap.next_deadline, self._tick)
@@ -63,6 +74,10 @@ class BootstrapService:
     def acknowledged(self, exchange: int) -> None:
         """The transport goes on waiting for the response."""
 
+    def is_device(self, peer: Peer) -> bool:
+        """Whoever is being bootstrapped has a share of its own."""
+        return peer in self._peers
+
     def knows(self, token: bytes) -> bool:
         """Nothing is observed at bootstrap."""
         return False
@@ -86,6 +101,7 @@ class BootstrapService:
     def _take(self, step: Step) -> None:
         for event in step.events:
             self.journal.note(event)
+            self._follow(event)
             self._tell(event)
         for effect in step.effects:
             if isinstance(effect, Abort):
@@ -95,6 +111,16 @@ class BootstrapService:
             else:
                 self._perform(effect)
         self._alarm.soon()
+
+    def _follow(self, event: Event) -> None:
+        if isinstance(event, Began):
+            self._began[event.session], self._peers[event.peer] = event, event.session
+        elif isinstance(event, Asked) and event.operation == Finish.operation:
+            self._provision(event.endpoint, self._began[event.session].config)
+        elif isinstance(event, (Finished, Failed)):
+            peer = self._began.pop(event.session).peer
+            if self._peers.get(peer) == event.session:
+                del self._peers[peer]
 
     def _perform(self, effect: Perform) -> None:
         transport = self._exchanges[effect.exchange] = self._transports[effect.peer.listener]

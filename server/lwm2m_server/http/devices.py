@@ -132,8 +132,8 @@ class DeviceApi:
             "binding": registration.binding if registration else None,
             "queueMode": registration.queue_mode if registration else None,
             "awake": state.awake if registration else None,
-            "awakeUntil": _milliseconds(state.awake_until),
-            "lastSeen": _milliseconds(liveness.seen_at) if liveness else None,
+            "awakeUntil": milliseconds(state.awake_until),
+            "lastSeen": milliseconds(liveness.seen_at) if liveness else None,
             "waiting": state.waiting,
             "inFlight": state.in_flight,
             "transferred": _transfer(state.transferred),
@@ -146,12 +146,12 @@ class DeviceApi:
             "tenant": device.tenant,
             "labels": list(node.attributes.get("lbl", ())) if node else [],
             **_security(self._reader.credential(device.node, "management")),
-            "registeredAt": _milliseconds(device.registered_at),
-            "updatedAt": _milliseconds(device.updated_at),
-            "deregisteredAt": _milliseconds(device.deregistered_at),
-            "expiredAt": _milliseconds(device.expired_at),
+            "registeredAt": milliseconds(device.registered_at),
+            "updatedAt": milliseconds(device.updated_at),
+            "deregisteredAt": milliseconds(device.deregistered_at),
+            "expiredAt": milliseconds(device.expired_at),
             "powerSaving": power_to_json(device.power),
-            "expiresAt": _milliseconds(liveness.expires_at) if liveness else None,
+            "expiresAt": milliseconds(liveness.expires_at) if liveness else None,
             "address": str(liveness.peer) if liveness else None,
             "registration": _registration(registration) if registration else None,
             "objects": _objects(registration, self._devices.models(device)) if registration else [],
@@ -170,7 +170,7 @@ class DeviceApi:
                     "id": self._ids.ri(message.id, CONTENT_INSTANCE),
                     "content": message.content,
                     "createdAt": message.id * 1000 // SECOND,
-                    "expiresAt": _milliseconds(message.deadline),
+                    "expiresAt": milliseconds(message.deadline),
                     "inFlight": message.in_flight,
                 }
                 for message in self._reader.messages(ids.outgoing)
@@ -241,7 +241,7 @@ def _observation(observation: Observation, registration: Registration | None) ->
         "prefix": observation.prefix,
         "attributes": format_attributes(observation.attributes),
         "composite": observation.composite,
-        "since": _milliseconds(observation.began_at),
+        "since": milliseconds(observation.began_at),
         # One of another registration is wanted still: the device will be asked again.
         "active": registration is not None and observation.registration == registration.id,
     }
@@ -257,7 +257,7 @@ def number_of(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-def _milliseconds(seconds: float | None) -> int | None:
+def milliseconds(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds * 1000)
 
 

@@ -1,0 +1,58 @@
+"""Open the bootstrap server of an installation: its templates, its keys and its sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from lwm2m_engine.bootstrap import Bootstrap, BootstrapSettings
+from lwm2m_engine.codecs import Codecs
+from lwm2m_engine.model.catalog import Catalog
+from lwm2m_server.bootstrap.keys import Keys
+from lwm2m_server.bootstrap.provisioning import Change, Provisioning
+from lwm2m_server.bootstrap.service import BootstrapService
+from lwm2m_server.bootstrap.templates import Templates
+from lwm2m_server.security.store import Credentials
+from lwm2m_server.settings import Settings
+from lwm2m_server.store.protocols import Inventory, Reader
+
+KEY_FILE = "bootstrap.key"
+"""In the data folder: what all keys that are made for devices are made from."""
+
+
+@attrs.frozen
+class BootstrapServer:
+    """Its parts."""
+
+    templates: Templates
+    service: BootstrapService
+    provisioning: Provisioning
+    swap: Callable[[Catalog], None]
+    """Use other models from now on."""
+
+    async def close(self) -> None:
+        self.service.close()
+        await self.provisioning.finish()
+
+
+def open_bootstrap(
+    settings: Settings,
+    inventory: Inventory,
+    reader: Reader,
+    credentials: Credentials,
+    change: Change,
+    catalog: Callable[[], Catalog],
+    codecs: Codecs,
+) -> BootstrapServer:
+    """``catalog`` gives the models in force. Raises ``SettingsError`` for a key file that cannot be used."""
+    provisioning = Provisioning(Keys(settings.data / KEY_FILE), credentials, reader, change)
+    templates = Templates(inventory, provisioning.key, catalog)
+    limits = BootstrapSettings(
+        session_timeout=settings.bootstrap.session_timeout,
+        retry_after=settings.bootstrap.retry_after,
+        max_sessions=settings.bootstrap.sessions,
+    )
+    bootstrap = Bootstrap(templates, catalog(), codecs=codecs, settings=limits)
+    service = BootstrapService(bootstrap, provision=provisioning)
+    return BootstrapServer(templates, service, provisioning, bootstrap.swap)

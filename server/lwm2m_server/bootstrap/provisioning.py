@@ -1,0 +1,92 @@
+"""``Provisioning``: keys of devices between the bootstrap server and the credentials store."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from lwm2m_engine.bootstrap import BootstrapConfig
+from lwm2m_engine.bootstrap.checks import PSK
+from lwm2m_engine.bootstrap.config import accounts, values_of
+from lwm2m_engine.errors import LwM2MError
+from lwm2m_server.bootstrap.keys import Keys
+from lwm2m_server.security.credentials import SIDES, Psk
+from lwm2m_server.security.store import Credentials
+from lwm2m_server.store.protocols import Device, Reader, Transaction
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+
+class Change(Protocol):
+    """Commits what concerns no device's queue."""
+
+    def __call__(self, store: Callable[[Transaction], T], /) -> Awaitable[T]: ...
+
+
+class Provisioning:
+    """What a template calls ``management`` or ``bootstrap`` is the pre-shared key in the credentials of the
+    device. Where there is none it is made, and that of the management side goes into them with the bootstrap:
+    so the device can register with it."""
+
+    def __init__(self, keys: Keys, credentials: Credentials, reader: Reader, change: Change) -> None:
+        self._keys, self._credentials = keys, credentials
+        self._reader, self._change = reader, change
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def key(self, endpoint: str, name: str) -> bytes:
+        """The key of a client by the name a template has for it."""
+        device = self._reader.device_of_endpoint(endpoint)
+        for side in SIDES:
+            if side == name and device is not None:
+                found = self._credentials.find(device.node, side)
+                if isinstance(found, Psk) and found.key is not None:
+                    return found.key
+        return self._keys.key(endpoint, name)
+
+    def __call__(self, endpoint: str, config: BootstrapConfig) -> None:
+        """The client has been given ``config``: what was made for it is to be believed from now on."""
+        device = self._reader.device_of_endpoint(endpoint)
+        if device is None or self._credentials.row(device.node, "management") is not None:
+            return
+        made = self._keys.key(endpoint, "management")
+        identity = next((identity for identity, key in _pre_shared(config) if key == made), None)
+        if identity is not None:
+            task = asyncio.ensure_future(self._store(endpoint, device, Psk(identity, _base64(made))))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _store(self, endpoint: str, device: Device, psk: Psk) -> None:
+        def write(transaction: Transaction) -> None:
+            self._credentials.write(transaction, device, "management", psk, endpoint)
+
+        async def commit() -> None:
+            await self._change(write)
+
+        try:
+            await self._credentials.kept(device.node, commit())
+        except LwM2MError as error:
+            _log.error("the key a device was given is not stored", endpoint=endpoint, reason=str(error))
+
+    async def finish(self) -> None:
+        """Wait for what is being stored."""
+        await asyncio.gather(*self._tasks)
+
+
+def _pre_shared(config: BootstrapConfig) -> Iterator[tuple[str, bytes]]:
+    """Identity and key of the accounts of LwM2M servers."""
+    for account in accounts(config.writes):
+        values = values_of(account.write.entries)
+        identity, key = values.get(3), values.get(5)
+        pre_shared = values.get(2) == PSK and not account.is_bootstrap
+        if pre_shared and isinstance(identity, bytes) and isinstance(key, bytes):
+            yield identity.decode("utf-8", "replace"), key
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
