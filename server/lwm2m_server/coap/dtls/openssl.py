@@ -98,10 +98,13 @@ class OpensslEngine:
         return self._resumable.endpoint(master_secret)
 
     def _key_of(self, identity: bytes) -> bytes | None:
-        secret = self._identities.psk(identity)
-        if secret is None or self._asking is None:
+        secret, session = self._identities.psk(identity), self._asking
+        if session is None:
             return None
-        self._asking.offered = identity, secret
+        if secret is None:
+            session.refusal = f"there are no credentials with the PSK identity {identity[:64]!r}"
+            return None
+        session.offered = identity, secret
         return secret.key
 
     def _verify(
@@ -109,7 +112,12 @@ class OpensslEngine:
     ) -> bool:
         if depth:
             return bool(good)
-        der = certificate.to_cryptography().public_bytes(Encoding.DER)
-        if not good and error in NOT_FROM_AN_AUTHORITY:
-            return self._identities.pinned(der) is not None
-        return bool(good) and self._identities.certificate(der) is not None
+        if not good and error not in NOT_FROM_AN_AUTHORITY:
+            return False
+        found = certificate.to_cryptography()
+        der = found.public_bytes(Encoding.DER)
+        endpoint = self._identities.certificate(der) if good else self._identities.pinned(der)
+        if endpoint is None and self._asking is not None:
+            name = found.subject.rfc4514_string()[:64]
+            self._asking.refusal = f"there are no credentials with the certificate of {name!r}"
+        return endpoint is not None

@@ -38,7 +38,7 @@ class OpensslSession:
 
     __slots__ = (
         "_is_listening", "_mtu", "_newest", "_sent", "_shaker", "connection", "deadline", "endpoint",
-        "offered", "refusal", "over",
+        "offered", "over", "refusal",
     )  # fmt: skip
 
     cid = b""

@@ -192,16 +192,19 @@ class Sessions:
 
     def _over(self, association: Association, reason: str, now: float) -> None:
         """It has come to its end by itself."""
-        peer = str(association.outside.peer)
         if association.inside is not None:
             self.counters.ended += 1
-            log.debug("DTLS session over", peer=peer, reason=reason)
+            log.debug("DTLS session over", peer=str(association.outside.peer), reason=reason)
             self._end(association)
             return
         self.counters.failed += 1
         self._handshakes.remove(association)
+        self._complain(association, reason, now)
+
+    def _complain(self, association: Association, reason: str, now: float) -> None:
         left_out = self._ration.take(now)
         if left_out is not None:
+            peer = str(association.outside.peer)
             log.warning("DTLS handshake failed", peer=peer, reason=reason, left_out=left_out)
 
     def _dismiss(self, association: Association) -> None:
@@ -232,6 +235,7 @@ class Sessions:
         if association.inside is None and now >= association.expires:
             self.counters.timed_out += 1
             self._handshakes.remove(association)
+            self._complain(association, "time is up; a client with another key goes on trying, too", now)
             return
         self._take(association, association.session.elapse(now), association.outside, now)
 
