@@ -50,19 +50,31 @@ class Nodes:
         self._ids, self._limits = ids, limits
         self._admitted: set[tuple[int, str]] = set()
         """CSEBase and name of nodes that may not be stored yet."""
+        self._folders: dict[int, int] = {}
+        """By CSEBase its ``device-communication``."""
 
     def admit(self, tenant: str, endpoint: str) -> tuple[DeviceRef, Write]:
         """A node for an endpoint name nobody knew, named after it."""
         owner = self._inventory.tenant(tenant)
-        folder = self._reader.child(owner.id, COMMUNICATION) if owner is not None else None
+        folder = self._folder(owner) if owner is not None else None
         if owner is None or folder is None:
             raise LookupError(f"tenant {tenant!r} has no {COMMUNICATION}")
         ids = NodeIds(self._ids.next(NodeIds.COUNT))
         name = node_name(endpoint, lambda name: self._is_taken(owner, name))
         if name != endpoint:
             self._reserve(owner, name)
-        new = provision_node(ids, owner, folder.id, name, endpoint, (), self._limits)
+        new = provision_node(ids, owner, folder, name, endpoint, (), self._limits)
         return DeviceRef(ids.node, tenant, name, endpoint), lambda write: put_node(write, new)
+
+    def _folder(self, owner: Tenant) -> int | None:
+        """Nobody can remove it."""
+        known = self._folders.get(owner.id)
+        if known is None:
+            found = self._reader.child(owner.id, COMMUNICATION)
+            if found is None:
+                return None
+            known = self._folders[owner.id] = found.id
+        return known
 
     def record(self, device: Device, endpoint: str, engine: Engine) -> DeviceRecord:
         """What the engine must know of a device to go on."""

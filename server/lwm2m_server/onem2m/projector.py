@@ -184,7 +184,9 @@ class Projector:
         change = event.change
         try:
             whole = managed(change.kind, _clean_attributes(change.attributes))
-            changed = managed(change.kind, _clean_attributes(change.changed)).attributes
+            changed = whole.attributes
+            if change.changed.keys() != change.attributes.keys():
+                changed = managed(change.kind, _clean_attributes(change.changed)).attributes
         except UnknownName as error:
             return self._line(device, event.at, "warning", f"{change.name}: {error}")
         id, modified = self._ids.next(), int(event.at * SECOND)
@@ -192,9 +194,10 @@ class Projector:
         created = Resource(
             id, device.tenant, device.node, change.name, MGMT_OBJ, whole.key, new, max(modified, id)
         )
-        clash = self._line(
-            device, event.at, "warning", f"{change.name} is no {whole.key}; {change.kind} is not kept"
-        )
+
+        def clash(write: Transaction) -> None:
+            text = f"{change.name} is no {whole.key}; {change.kind} is not kept"
+            self._line(device, event.at, "warning", text)(write)
 
         def manage(write: Transaction) -> None:
             known = write.child(device.node, change.name)

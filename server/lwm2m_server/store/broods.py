@@ -37,6 +37,12 @@ def born(child: Born, parent: Resource) -> Resource:
     return Resource(id, parent.tenant, parent.id, child.name, child.type, child.key, attributes, id)
 
 
+def named(name: str, parent: Resource, brood: Brood) -> Resource | None:
+    """The child of this name."""
+    found = next((child for child in brood.children if child.name == name), None)
+    return None if found is None else born(found, parent)
+
+
 def children(brood: Brood, parent: Resource) -> Iterator[Resource]:
     """All of them."""
     return (born(child, parent) for child in brood.children)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Observation
-from lwm2m_server.store.broods import REACH, born, brood_from_json, children
+from lwm2m_server.store.broods import REACH, born, brood_from_json, children, named
 from lwm2m_server.store.contacts import Contact, contact
 from lwm2m_server.store.credentials import CredentialReader
 from lwm2m_server.store.documents import (
@@ -36,6 +36,9 @@ GENERATIONS = 4
 
 _COLUMNS = ("id", "tenant", "parent", "name", "ty", "key", "attributes", "modified", "brood")
 _RESOURCE = f"SELECT {', '.join(_COLUMNS)} FROM resource"  # noqa: S608
+_CHILD = f"""{_RESOURCE} WHERE parent = ?1 AND name = ?2
+    UNION ALL {_RESOURCE} WHERE id = ?1 AND brood IS NOT NULL LIMIT 1"""
+"""Or else the parent, if it has children without rows."""
 _MESSAGE = """SELECT m.id, m.container, m.name, m.creator, m.st, m.content, m.cnf, m.cs, m.lbl, m.et,
     m.deadline, m.in_flight FROM"""
 _BY_ID = f"{_MESSAGE} message m JOIN entry e ON e.container = m.container AND e.id = m.id WHERE m.id = ?"
@@ -53,8 +56,13 @@ _DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.registration,
     d.registered_at, l.updated_at, d.deregistered_at, d.expired_at, i.document,
     l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal, d.announcement, d.power
     FROM device d LEFT JOIN liveness l ON l.node = d.node LEFT JOIN inputs i ON i.node = d.node"""
-_BY_CREDENTIALS = """d.node =
-    (SELECT node FROM credential WHERE side = 'management' AND endpoint = ?)"""
+# Most of those who are looked for are nobody's: four look-ups are one query.
+_OF_ENDPOINT = """d.node = coalesce(
+    (SELECT node FROM device WHERE endpoint = ?1),
+    (SELECT c.node FROM credential c JOIN device o ON o.node = c.node
+        WHERE c.side = 'management' AND c.endpoint = ?1),
+    (SELECT min(node) FROM device WHERE name = ?1),
+    (SELECT node FROM device WHERE ni_key = ?2))"""
 
 
 class LedgerReader(CredentialReader):
@@ -77,8 +85,10 @@ class LedgerReader(CredentialReader):
         return None if birth is None else born(birth[1], birth[0])
 
     def child(self, parent: int, name: str) -> Resource | None:
-        row = self._execute(f"{_RESOURCE} WHERE parent = ? AND name = ?", (parent, name)).fetchone()
-        return _resource(row) if row is not None else self._born_child(parent, name)
+        row = self._execute(_CHILD, (parent, name)).fetchone()
+        if row is None or row[2] == parent:
+            return None if row is None else _resource(row)
+        return named(name, _resource(row), self._brood(row[-1]))
 
     def below(self, parent: int, names: Sequence[str]) -> Sequence[Resource]:
         found: list[Resource] = []
@@ -150,11 +160,7 @@ class LedgerReader(CredentialReader):
 
     def _born_child(self, parent: int, name: str) -> Resource | None:
         family = self._family(parent)
-        if family is None:
-            return None
-        found = (child for child in family[1].children if child.name == name)
-        child = next(found, None)
-        return None if child is None else born(child, family[0])
+        return None if family is None else named(name, *family)
 
     def _siblings(
         self, parent: Resource, brood: Brood, types: Collection[int], after: Resource | None
@@ -232,12 +238,7 @@ class LedgerReader(CredentialReader):
 
     def device_of_endpoint(self, endpoint: str) -> Device | None:
         """A name that nodes of several tenants have belongs to the oldest of them."""
-        return (
-            self._device("d.endpoint = ?", endpoint)
-            or self._device(_BY_CREDENTIALS, endpoint)
-            or self._device("d.name = ? ORDER BY d.node LIMIT 1", endpoint)
-            or self._device("d.ni_key = ?", node_id_key(endpoint))
-        )
+        return self._device(_OF_ENDPOINT, endpoint, node_id_key(endpoint))
 
     def devices(self, tenant: str | None = None, *, after: int = -1, chunk: int = CHUNK) -> Iterator[Device]:
         among, arguments = ("", ()) if tenant is None else ("d.tenant = ? AND ", (tenant,))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
 from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
-from lwm2m_server.store.broods import born, brood_to_json
+from lwm2m_server.store.broods import born, brood_to_json, named
 from lwm2m_server.store.contacts import Contact, Contacts, Mark
 from lwm2m_server.store.containers import CONTAINER, ContainerWriter
 from lwm2m_server.store.credentials import CredentialWriter
@@ -27,7 +27,7 @@ from lwm2m_server.store.documents import (
 )
 from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.protocols import Brood, Conflict, Gone, Resource
-from lwm2m_server.store.reading import node_id_key
+from lwm2m_server.store.reading import ANNOUNCEMENTS, node_id_key
 
 NODE = 14
 """``ty``"""
@@ -50,6 +50,10 @@ _UNREGISTER = "UPDATE device SET registration = NULL, announcement = NULL"
 _PUT = "INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
+Announced: TypeAlias = tuple[Hashable, ...]
+"""All that ``announcement_to_json`` writes of a registration."""
+
+
 class LedgerTransaction(ContainerWriter, CredentialWriter):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 
@@ -57,6 +61,9 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
         super().__init__(connection, contacts.latest, evicted)
         self._contacts = contacts
         self._numbers: dict[Brood, int] = {}
+        self._families: dict[int, tuple[Resource, Brood]] = {}
+        """Parents with broods that came to be in this transaction."""
+        self._announced: dict[Announced, bytes] = {}
 
     # --- what is in memory ---------------------------------------------------------------------------
 
@@ -78,6 +85,7 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
         self._contacts.committed()
         self._evicted.committed()
         self._newborn.clear()
+        self._families.clear()
 
     def rolled_back(self) -> None:
         self._contacts.rolled_back()
@@ -99,9 +107,11 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
             self._put_queue(resource)
         elif resource.type == NODE:
             self._put_device(resource)
-        for child in brood.children if brood is not None else ():
-            if child.type == CONTAINER:
-                self._bear(resource.id + child.offset, child)
+        if brood is not None:
+            self._families[resource.id] = resource, brood
+            for child in brood.children:
+                if child.type == CONTAINER:
+                    self._bear(resource.id + child.offset, child)
 
     def _number(self, brood: Brood) -> int:
         number = self._numbers.get(brood)
@@ -116,6 +126,14 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
         super().forget()
         self._numbers.clear()
         self._broods.clear()
+        self._families.clear()
+        self._announced.clear()
+
+    def child(self, parent: int, name: str) -> Resource | None:
+        """What asks for children of a node while it is made finds them here."""
+        family = self._families.get(parent)
+        found = None if family is None else named(name, *family)
+        return super().child(parent, name) if found is None else found
 
     def _hatch(self, parent: Resource, brood: Brood) -> None:
         """Rows for what a parent was born with."""
@@ -126,6 +144,7 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
                 # As the container is now, with the messages that it has.
                 self._save(self._container(resource.id))
         self._execute("UPDATE resource SET brood = NULL WHERE id = ?", (parent.id,))
+        self._families.pop(parent.id, None)
 
     def _put_device(self, node: Resource) -> None:
         node_id = node.attributes.get("ni")
@@ -164,6 +183,7 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
         self._with_row(id)
         for child, type, brood in self._execute(_SUBTREE, (id,)).fetchall():
             self._execute("DELETE FROM resource WHERE id = ?", (child,))
+            self._families.pop(child, None)
             for one in self._brood(brood).children if brood is not None else ():
                 if one.type == CONTAINER:
                     self._remove_container(child + one.offset)
@@ -247,9 +267,16 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
 
     def _announce(self, registration: Registration) -> bytes:
         """What devices of one type have in common is stored once, under its hash."""
-        document = announcement_to_json(registration)
-        hash = blake2b(document.encode(), digest_size=16).digest()
-        self._execute("INSERT OR IGNORE INTO announcement VALUES (?, ?)", (hash, document))
+        objects = tuple(registration.objects.items())
+        key = registration.root, objects, registration.instances, registration.links, registration.formats
+        hash = self._announced.get(key)
+        if hash is None:
+            document = announcement_to_json(registration)
+            hash = blake2b(document.encode(), digest_size=16).digest()
+            self._execute("INSERT OR IGNORE INTO announcement VALUES (?, ?)", (hash, document))
+            if len(self._announced) >= ANNOUNCEMENTS:
+                self._announced.clear()
+            self._announced[key] = hash
         return hash
 
     def touch(self, node: int, liveness: Liveness, at: float) -> None:
