@@ -86,6 +86,9 @@ class Identities:
     def certificate(self, der: bytes) -> str | None:
         return None
 
+    def pinned(self, der: bytes) -> str | None:
+        return None
+
 
 class Client:
     """A genuine client on OpenSSL; what it wants to send waits in ``leaving``."""
@@ -292,9 +295,9 @@ def check_bootstrap(catalog: Catalog, data: bytes) -> None:
             if step.reply is None:
                 raise AssertionError("a request without an answer")
         elif choice < 224:
-            payload, formats = script.bytes(script.byte()), (None, 0, 40, 110, 112, 11542, 11544, 60)
+            payload, spoken = script.bytes(script.byte()), (None, 0, 40, 110, 112, 11542, 11544, 60)
             codes = (0x41, 0x42, 0x44, 0x45, 0x80, 0x84, 0x85, 0x8F, 0xA0, script.byte())
-            reply = CoapReply(codes[choice % 10], payload, formats[choice % 8])
+            reply = CoapReply(codes[choice % 10], payload, spoken[choice % 8])
             asked.pop(exchange, None)
             step = bootstrap.answered(exchange, reply, now)
         elif choice < 240:
