@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lwm2m_engine.attributes import Attributes, check_attributes, effective, updated
 from lwm2m_engine.coap import Code
 from lwm2m_engine.engine.devices import Device
@@ -47,17 +49,20 @@ def check(device: Device, request: Request, *, assigned: bool = True) -> None:
 
 def _check_objects(device: Device, request: Request, prefix: str) -> None:
     objects = device.registration.objects if device.registration is not None else {}
-    known = " ".join(f"/{number}" for number in sorted(objects))
     if prefix:
         if GATEWAY not in objects:
             raise _bad(
                 f"/{prefix}: {device.endpoint} is no LwM2M Gateway (object {GATEWAY}) with end devices;"
-                f" it has {known}"
+                f" it has {_listed(objects)}"
             )
         return
     for path in _paths(request):
         if path and path[0] not in objects:
-            raise _bad(f"{path}: {device.endpoint} has no object {path[0]}; it has {known}")
+            raise _bad(f"{path}: {device.endpoint} has no object {path[0]}; it has {_listed(objects)}")
+
+
+def _listed(objects: Iterable[int]) -> str:
+    return " ".join(f"/{number}" for number in sorted(objects))
 
 
 def _check_version(request: Request, version: str) -> None:

@@ -6,6 +6,8 @@ it has refused (4.06, 4.15) is remembered and not asked for again.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from lwm2m_engine.coap import Code
 from lwm2m_engine.engine import relations
 from lwm2m_engine.engine.devices import Device, Exchange
@@ -49,8 +51,11 @@ def choose(device: Device, request: Single) -> int | None:
     explicit = _explicit(request)
     if explicit is not None:
         return explicit
+    candidates = _candidates(device, request)
+    if not device.refused_formats:
+        return candidates[0] if candidates else None
     level = _level(request)
-    for number in _candidates(device, request):
+    for number in candidates:
         if (level, number) not in device.refused_formats:
             return number
     return None
@@ -70,8 +75,10 @@ def refused(device: Device, exchange: Exchange, code: int) -> bool:
 
 def _explicit(request: Single) -> int | None:
     """The format a request names itself; text/plain is 0."""
-    named = (getattr(request, name, None) for name in ("accept", "content_format"))
-    return next((int(number) for number in named if number is not None), None)
+    named: int | None = getattr(request, "accept", None)
+    if named is None:
+        named = getattr(request, "content_format", None)
+    return None if named is None else int(named)
 
 
 def _candidates(device: Device, request: Single) -> tuple[int, ...]:
@@ -93,6 +100,7 @@ def _candidates(device: Device, request: Single) -> tuple[int, ...]:
     return _announced_first(candidates, registration.formats)
 
 
+@lru_cache(maxsize=1024)
 def _announced_first(candidates: tuple[int, ...], announced: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(candidates, key=lambda number: number not in announced))
 

@@ -53,9 +53,9 @@ def coap_request(
     """
     target = _uri(below(root, request.prefix), request.path)
     if isinstance(request, Read):
-        return CoapRequest(Code.GET, target, accept=_first(request.accept, accept))
+        return CoapRequest(Code.GET, target, accept=accept if request.accept is None else request.accept)
     if isinstance(request, Observe):
-        wanted = _first(request.accept, accept)
+        wanted = accept if request.accept is None else request.accept
         return CoapRequest(Code.GET, target, _query(request.attributes), accept=wanted, observe=0)
     if isinstance(request, Cancel):
         return CoapRequest(Code.GET, target, accept=accept, observe=1)
@@ -119,13 +119,10 @@ def _with_payload(
     )
 
 
+@lru_cache(maxsize=4096)
 def _uri(root: str, path: tuple[int, ...]) -> tuple[str, ...]:
     prefix = tuple(unquote(segment) for segment in root.split("/") if segment)
     return (*prefix, *map(str, path))
-
-
-def _first(*formats: int | None) -> int | None:
-    return next((number for number in formats if number is not None), None)
 
 
 # --- from a device ---------------------------------------------------------------------------------

@@ -14,6 +14,10 @@ from lwm2m_engine.values import ResourceType
 class ModelView(Protocol):
     """What everything that reads or writes values asks about models."""
 
+    def __hash__(self) -> int:
+        """By identity: what models mean does not change, so what is worked out with them may be kept."""
+        ...
+
     def object(self, object_id: int) -> ObjectSpec | None:
         """The definition of an Object, ``None`` if there is none."""
         ...

@@ -212,7 +212,8 @@ class Gateway:
             self._observations.receive(message, source)
         elif self._channel.expects(message.token, source) and _is_acceptable(message):
             self._channel.receive(message, source)
-            self._replies.remember_acknowledged(message, source)
+            if message.type != wire.ACK:
+                self._replies.remember_acknowledged(message, source)
         elif message.type != wire.ACK and _wants_to_hear(message):
             self._replies.reset(message, source)
 

@@ -52,22 +52,23 @@ TUNING = TransportTuning()
 """Never looked at: ``Timing`` goes to ``Exchanges``."""
 
 
-class Address(interfaces.EndpointAddress):
-    """A remote endpoint to aiocoap: what our socket calls its source."""
+class Address(tuple[Any, ...], interfaces.EndpointAddress):
+    """A remote endpoint to aiocoap: what our socket calls its source.
+
+    It is the socket's address, since aiocoap looks it up in tables several times a request.
+    """
 
     scheme = "coap"
     is_multicast = False
     is_multicast_locally = False
     uri_base_local = "coap://localhost"
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    source: Source
 
-    def __hash__(self) -> int:
-        return hash(self.source.address)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Address) and self.source.address == other.source.address
+    def __new__(cls, source: Source) -> Address:
+        address = super().__new__(cls, source.address)
+        address.source = source
+        return address
 
     @property
     def hostinfo(self) -> str:
