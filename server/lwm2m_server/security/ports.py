@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from lwm2m_engine.errors import SettingsError
 from lwm2m_server.coap.dtls.certificates import Certificates
+from lwm2m_server.coap.dtls.choosing import ChoosingEngine
+from lwm2m_server.coap.dtls.cid import CidEngine
+from lwm2m_server.coap.dtls.compacting import CompactingEngine
+from lwm2m_server.coap.dtls.engine import DtlsEngine
+from lwm2m_server.coap.dtls.gnutls import GnutlsEngine
 from lwm2m_server.coap.dtls.identities import Identities
 from lwm2m_server.coap.dtls.limits import Limits
 from lwm2m_server.coap.dtls.openssl import OpensslEngine
@@ -13,9 +18,7 @@ from lwm2m_server.settings import DtlsSettings
 
 def secured(settings: DtlsSettings, identities: Identities) -> Security:
     """Raises ``SettingsError`` if DTLS cannot be had here, or a file cannot be used."""
-    engine = OpensslEngine(
-        identities, suites=settings.suites, mtu=settings.mtu, certificates=_certificates(settings)
-    )
+    engine = _engine(settings, identities, _certificates(settings))
     limits = Limits(
         sessions=settings.sessions,
         handshakes=settings.handshakes,
@@ -23,7 +26,27 @@ def secured(settings: DtlsSettings, identities: Identities) -> Security:
         handshake_timeout=settings.handshake_timeout,
         idle=settings.idle,
     )
-    return Security(engine, limits)
+    return Security(engine, limits, settings.connection_id)
+
+
+def _engine(settings: DtlsSettings, identities: Identities, certificates: Certificates | None) -> DtlsEngine:
+    engine = _usual(settings, identities, certificates)
+    if settings.raw_public_key_file is not None:
+        raw = GnutlsEngine(
+            identities, mtu=settings.mtu, certificates=certificates, raw_key=settings.raw_public_key_file
+        )
+        engine = ChoosingEngine(engine, raw)
+    return CompactingEngine(engine, settings.mtu) if settings.compact else engine
+
+
+def _usual(settings: DtlsSettings, identities: Identities, certificates: Certificates | None) -> DtlsEngine:
+    """For those who do not ask for Raw Public Keys."""
+    if settings.connection_id and not (settings.compact and settings.engine == "openssl"):
+        raise SettingsError('dtls.connection_id needs dtls.compact, and "openssl" as dtls.engine')
+    if settings.engine == "gnutls":
+        return GnutlsEngine(identities, mtu=settings.mtu, certificates=certificates)
+    engine = CidEngine if settings.connection_id else OpensslEngine
+    return engine(identities, suites=settings.suites, mtu=settings.mtu, certificates=certificates)
 
 
 def _certificates(settings: DtlsSettings) -> Certificates | None:

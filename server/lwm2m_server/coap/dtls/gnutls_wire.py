@@ -9,6 +9,8 @@ from lwm2m_server.coap.dtls.gnutls_library import C, ffi, library
 from lwm2m_server.coap.dtls.identities import Identities
 
 PEERS, RAWPK = 3, 3
+NOT_FROM_AUTHORITY = 1 << 1 | 1 << 6 | 1 << 7
+"""All that may be wrong with a certificate known by itself: invalid, as nobody who may has signed it."""
 
 
 class Refusal(NamedTuple):
@@ -84,10 +86,11 @@ def _verify(session: C) -> int:
         wire.endpoint = wire.identities.raw_public_key(data)
     else:
         status = ffi.new("unsigned int *")
-        if library().gnutls_certificate_verify_peers2(session, status) < 0 or status[0]:
+        if library().gnutls_certificate_verify_peers2(session, status) < 0 or status[0] & ~NOT_FROM_AUTHORITY:
             wire.refusal = BAD_CERTIFICATE
             return -1
-        wire.endpoint = wire.identities.certificate(data)
+        identities = wire.identities
+        wire.endpoint = identities.pinned(data) if status[0] else identities.certificate(data)
     if wire.endpoint is None:
         wire.refusal = NOBODY
         return -1
