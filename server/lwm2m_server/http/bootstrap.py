@@ -33,6 +33,8 @@ from lwm2m_server.store.protocols import BootstrapTemplate, CommitFailed, Confli
 
 MAX_NAME: Final = 255
 MAX_ROWS: Final = 1000
+MAX_REASONS: Final = 20
+"""That a refusal names."""
 
 
 class BootstrapApi:
@@ -188,7 +190,9 @@ def _is_endpoint(name: object) -> bool:
 
 
 def _refused(group: ExceptionGroup[Exception]) -> Problem:
-    return Problem(400, "; ".join(str(fault) for fault in group.exceptions))
+    reasons = [str(fault) for fault in group.exceptions]
+    more = [f"and {len(reasons) - MAX_REASONS} faults more"] if len(reasons) > MAX_REASONS else []
+    return Problem(400, "; ".join(reasons[:MAX_REASONS] + more))
 
 
 # --- out ---------------------------------------------------------------------------------------------

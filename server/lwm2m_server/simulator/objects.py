@@ -10,16 +10,17 @@ from lwm2m_server.simulator.tree import Instance, Resource, SimulatedObject
 
 LIFETIME = Path((1, 0, 1))
 UPDATE_TRIGGER = Path((1, 0, 8))
+BOOTSTRAP_TRIGGER = Path((1, 0, 9))
 BATTERY_LEVEL = Path((3, 0, 9))
 
 
-def server_object(lifetime: int, binding: str) -> SimulatedObject:
+def server_object(lifetime: int, binding: str, short_id: int = 101) -> SimulatedObject:
     """LwM2M Server (1), one account."""
     return SimulatedObject(
         1,
         {
             0: {
-                0: Resource(ResourceType.INTEGER, 101),
+                0: Resource(ResourceType.INTEGER, short_id),
                 1: Resource(ResourceType.INTEGER, lifetime, "RW"),
                 2: Resource(ResourceType.INTEGER, 0, "RW"),
                 6: Resource(ResourceType.BOOLEAN, True, "RW"),

@@ -1,0 +1,179 @@
+"""A device that comes with nothing but the account of a bootstrap server ends up managed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiocoap
+import pytest
+
+from lwm2m_engine import Catalog, Entry, Path, decode
+from lwm2m_engine.formats import ContentFormat
+from lwm2m_server.simulator.bootstrapping import BootstrapClient, BootstrapRefused, bootstrapped
+
+CATALOG = Catalog.bundled()
+CONFIGS = "/api/v1/bootstrap/configs"
+SESSIONS = "/api/v1/bootstrap/sessions"
+
+
+@pytest.fixture
+def server(serve):
+    return serve("--unknown-devices", "create", LWM2M_BOOTSTRAP_COAP="127.0.0.1:0")
+
+
+@pytest.fixture
+def place(server):
+    host, _, port = server.addresses["bootstrap_coap"].rpartition(":")
+    return host, int(port)
+
+
+def config(server, **more):
+    host, port = server.coap
+    account = {"0": f"coap://{host}:{port}", "1": False, "2": 3, "10": 123}
+    write = {"/0/1": account, "/1/0": {"0": 123, "1": 60, "6": True, "7": "U"}}
+    return {"noSec": True, "endpoints": ["device*"], "write": write, **more}
+
+
+async def keep(api, document, name="all"):
+    answer = await api.client.put(f"{api.server.http}{CONFIGS}/{name}", json=document)
+    assert answer.status_code in (200, 201), answer.text
+    return answer
+
+
+@pytest.fixture
+async def client(place):
+    clients = []
+
+    async def client(endpoint="device001", **options):
+        one = BootstrapClient(endpoint, place, CATALOG.types, **options)
+        await one.open()
+        clients.append(one)
+        return one
+
+    yield client
+    for one in clients:
+        one.close()
+
+
+async def test_it_bootstraps_registers_and_is_read(server, api, place, eventually):
+    await keep(api, config(server))
+    one = await bootstrapped("device001", place, CATALOG.types)
+    await one.start()
+    try:
+        await asyncio.wait_for(one.registered(), 10)
+        assert (await api.ask("device001", "GET /1/0/0"))["dataValue"] == {"1/0/0": 123}
+        assert (await api.get("/api/v1/devices/device001")).json()["lifetime"] == 60
+    finally:
+        await one.stop()
+
+
+async def test_a_session_step_by_step(server, api, client):
+    await keep(api, config(server, read=["/1"]))
+    one = await client(query=["imei=2136872368"])
+    await one.bootstrap()
+    assert one.asked == ["GET /", "DELETE /", "PUT /0/1", "PUT /1/0", "GET /1", "POST /bs"]
+    (session,) = (await api.get(f"{SESSIONS}/device001")).json()["sessions"]
+    assert (session["outcome"], session["attributes"]) == ("finished", {"imei": "2136872368"})
+    steps = [(step["operation"], step["path"], step["code"]) for step in session["steps"]]
+    assert steps == [
+        ("discover", "/", "2.05"),
+        ("delete", "/", "2.02"),
+        ("write", "/0/1", "2.04"),
+        ("write", "/1/0", "2.04"),
+        ("read", "/1", "2.05"),
+        ("finish", "/", "2.04"),
+    ]
+
+
+@pytest.mark.parametrize("number", [11542, 110, 112, 11544])
+async def test_in_the_format_it_prefers(server, api, client, number):
+    await keep(api, config(server))
+    one = await client(preferred=number, formats=[number])
+    await one.bootstrap()
+    assert one.values[Path("/1/0/1")] == 60
+
+
+async def test_in_another_format_if_it_takes_only_that(server, api, client):
+    await keep(api, config(server))
+    one = await client(formats=[ContentFormat.SENML_JSON])
+    await one.bootstrap()
+    assert one.values[Path("/0/1/10")] == 123
+
+
+async def test_without_discover(server, api, client):
+    await keep(api, config(server))
+    one = await client(discovers=False)
+    await one.bootstrap()
+    assert next(one.accounts()).short_id == 123
+
+
+async def test_the_account_of_the_bootstrap_server_stays_where_it_is(server, api, client):
+    write = config(server)["write"] | {"/0/0": {"0": "coap://bs.example.com", "1": True, "2": 3}}
+    await keep(api, config(server, write=write))
+    one = await client(own=10)
+    await one.bootstrap()
+    assert one.values[Path("/0/10/0")] == "coap://bs.example.com"
+    await keep(api, config(server, write=write, automaticIds=False))
+    other = await client("device002", own=10)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(other.bootstrap(), 0.5)
+    (session,) = (await api.get(f"{SESSIONS}/device002")).json()["sessions"]
+    assert session["outcome"] == "finish-failed"
+
+
+async def test_a_pack(server, api, client):
+    await keep(api, config(server))
+    one = await client()
+    await one.fetch_pack()
+    assert next(one.accounts()).lifetime == 60
+    (session,) = (await api.get(f"{SESSIONS}/device001")).json()["sessions"]
+    assert session["outcome"] == "packed"
+
+
+async def test_a_large_pack_comes_in_blocks(server, api, place):
+    profiles = {f"/11/{number}": {"0": "x" * 200, "4": 3} for number in range(200)}
+    await keep(api, config(server, write=config(server)["write"] | profiles))
+    context = await aiocoap.Context.create_client_context()
+    try:
+        uri = f"coap://{place[0]}:{place[1]}/bspack?ep=device001"
+        reply = await context.request(aiocoap.Message(code=aiocoap.GET, uri=uri)).response
+    finally:
+        await context.shutdown()
+    entries = decode(reply.payload, int(reply.opt.content_format), types=CATALOG.types)
+    assert Entry(Path("/11/199/0"), "x" * 200) in entries
+
+
+async def test_server_initiated(server, api, place, client):
+    await keep(api, config(server))
+    one = await bootstrapped("device001", place, CATALOG.types, version="1.1")
+    await one.start()
+    try:
+        await asyncio.wait_for(one.registered(), 10)
+        answer = await api.ask("device001", "POST /1/0/9")
+        assert answer["responseCode"] == "2.04"
+        assert one.executed == [(Path("/1/0/9"), "")]
+    finally:
+        await one.stop()
+    again = await client()
+    await again.bootstrap()
+    sessions = (await api.get(f"{SESSIONS}/device001")).json()["sessions"]
+    assert [session["outcome"] for session in sessions] == ["finished", "finished"]
+
+
+async def test_who_is_not_let_in(server, api, client):
+    await keep(api, config(server, noSec=False))
+    for endpoint in ("device001", "stranger"):
+        one = await client(endpoint)
+        with pytest.raises(BootstrapRefused, match=r"4\.00"):
+            await one.bootstrap()
+    found = (await api.get(SESSIONS)).json()
+    assert [refused["endpoint"] for refused in found["refused"]] == ["stranger", "device001"]
+    assert found["sessions"] == []
+
+
+async def test_configurations_survive_a_restart(server, api, client):
+    await keep(api, config(server))
+    server.kill()
+    server.start(server.addresses["coap"], server.http.removeprefix("http://"))
+    shown = await api.client.get(f"{server.http}{CONFIGS}/all")
+    assert shown.json()["endpoints"] == ["device*"]
