@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from itertools import count
 
@@ -47,24 +47,14 @@ _log = structlog.get_logger(__name__)
 class Addresses:
     """Where the server listens."""
 
-    coap: tuple[str, ...]
-    coap_tcp: tuple[str, ...]
-    coaps: tuple[str, ...]
-    bootstrap_coap: tuple[str, ...]
-    bootstrap_coaps: tuple[str, ...]
     http: str
+    devices: Mapping[str, tuple[str, ...]]
+    """By setting, with ``_`` for a dot: ``coap``, ``coaps_tcp``, ``bootstrap_coap`` …"""
 
     def as_json(self) -> dict[str, object]:
         """One listener as text, several as a list, none not at all; keys may be added later."""
-        listeners = {
-            "coap": self.coap,
-            "coap_tcp": self.coap_tcp,
-            "coaps": self.coaps,
-            "bootstrap_coap": self.bootstrap_coap,
-            "bootstrap_coaps": self.bootstrap_coaps,
-        }
         shown = {
-            key: bound[0] if len(bound) == 1 else list(bound) for key, bound in listeners.items() if bound
+            key: bound[0] if len(bound) == 1 else list(bound) for key, bound in self.devices.items() if bound
         }
         return {**shown, "http": self.http}
 
@@ -121,8 +111,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         settings, inventory, ledger.reader, credentials, hub.change, lambda: models.catalog, _codecs(plugins)
     )
     stack.push_async_callback(bootstrap.close)
-    listeners = await listen(settings, hub, credentials, stack)
-    bootstrap_ports = await listen_for_bootstrap(settings, bootstrap.service, credentials, stack)
+    bound = await listen(settings, hub, credentials, stack)
+    bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, stack)
     hub.resume(waiting)
     routes = health_routes(lambda: {"ledger": hub.problem})
     finder = DeviceFinder(inventory, ledger.reader, settings)
@@ -139,9 +129,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     # Whoever follows a trace is told that it is over: the HTTP server waits for open requests.
     stack.callback(hub.traces.close)
     _watch(models, engines, bootstrap, inventory, stack)
-    addresses = Addresses(
-        listeners.coap, listeners.coap_tcp, listeners.coaps, *bootstrap_ports, http=http.url
-    )
+    addresses = Addresses(http.url, bound)
     return Running(addresses, bus, models, plugins, hub, ledger, ids)
 
 

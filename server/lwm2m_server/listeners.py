@@ -7,8 +7,6 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Protocol, TypeAlias
 
-import attrs
-
 from lwm2m_server.bootstrap.service import BootstrapService
 from lwm2m_server.coap.connection import Limits
 from lwm2m_server.coap.dtls.secure import Security
@@ -18,7 +16,7 @@ from lwm2m_server.coap.tcp import TcpGateway
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.hub import Hub
 from lwm2m_server.ports import Transport
-from lwm2m_server.security.ports import secured
+from lwm2m_server.security.ports import secured, tls
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Address, Settings
 
@@ -37,19 +35,14 @@ class Listener(Transport, Protocol):
 Start: TypeAlias = Callable[[str, Address], Awaitable[Listener]]
 
 
-@attrs.frozen
-class Listeners:
-    """The addresses that were bound, in the order of the settings."""
-
-    coap: tuple[str, ...]
-    coap_tcp: tuple[str, ...]
-    coaps: tuple[str, ...]
+Bound: TypeAlias = dict[str, tuple[str, ...]]
+"""The addresses that were bound, in the order of the settings, by the name of the setting."""
 
 
-async def listen(settings: Settings, hub: Hub, credentials: Credentials, stack: AsyncExitStack) -> Listeners:
+async def listen(settings: Settings, hub: Hub, credentials: Credentials, stack: AsyncExitStack) -> Bound:
     """Open all of them; ``stack`` closes them.
 
-    Raises ``OSError`` that names the address, ``SettingsError`` if DTLS cannot be had.
+    Raises ``OSError`` that names the address, ``SettingsError`` if DTLS or TLS cannot be had.
     """
     timing, limits = _timing(settings), _limits(settings)
     gateway = StockGateway if settings.coap_stack == "aiocoap" else Gateway
@@ -67,6 +60,13 @@ async def listen(settings: Settings, hub: Hub, credentials: Credentials, stack: 
 
     identities = credentials.identities("management")
     security = secured(settings.dtls, identities) if settings.coaps else None
+    over_tls = tls(settings.dtls, identities) if settings.coaps_tcp else None
+
+    async def plain(name: str, address: Address) -> Listener:
+        return await udp(hub, *address, listener=name)
+
+    async def plain_tcp(name: str, address: Address) -> TcpGateway:
+        return await tcp(hub, *address, listener=name)
 
     async def secure(name: str, address: Address) -> Gateway:
         gateway = await Gateway.start(
@@ -76,18 +76,22 @@ async def listen(settings: Settings, hub: Hub, credentials: Credentials, stack: 
             credentials.on_change("management", gateway.sessions.close)
         return gateway
 
-    return Listeners(
-        await keep_all("coap", settings.coap, lambda name, address: udp(hub, *address, listener=name)),
-        await keep_all(
-            "coap+tcp", settings.coap_tcp, lambda name, address: tcp(hub, *address, listener=name)
-        ),
-        await keep_all("coaps", settings.coaps, secure),
-    )
+    async def secure_tcp(name: str, address: Address) -> TcpGateway:
+        gateway = await tcp(hub, *address, listener=name, tls=over_tls)
+        credentials.on_change("management", gateway.end)
+        return gateway
+
+    return {
+        "coap": await keep_all("coap", settings.coap, plain),
+        "coap_tcp": await keep_all("coap+tcp", settings.coap_tcp, plain_tcp),
+        "coaps": await keep_all("coaps", settings.coaps, secure),
+        "coaps_tcp": await keep_all("coaps+tcp", settings.coaps_tcp, secure_tcp),
+    }
 
 
 async def listen_for_bootstrap(
     settings: Settings, service: BootstrapService, credentials: Credentials, stack: AsyncExitStack
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+) -> Bound:
     """Where devices bootstrap, without and with DTLS; as ``listen``."""
     wanted, timing = settings.bootstrap, _timing(settings)
     identities = credentials.identities("bootstrap")
@@ -106,7 +110,10 @@ async def listen_for_bootstrap(
             bound.append(str(Address(*gateway.address)))
         return tuple(bound)
 
-    return await open_all("coap-bs", wanted.coap, None), await open_all("coaps-bs", wanted.coaps, security)
+    return {
+        "bootstrap_coap": await open_all("coap-bs", wanted.coap, None),
+        "bootstrap_coaps": await open_all("coaps-bs", wanted.coaps, security),
+    }
 
 
 def _named(scheme: str, addresses: Sequence[Address]) -> Iterator[tuple[str, Address]]:

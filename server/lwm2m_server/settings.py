@@ -245,6 +245,9 @@ class Settings:
     """CoAP/TCP listeners; none unless given."""
     coaps: tuple[Address, ...] = ()
     """CoAPS/UDP listeners (DTLS); none unless given."""
+    coaps_tcp: tuple[Address, ...] = ()
+    """CoAP/TCP listeners with TLS, for devices with certificates of an authority in ``dtls.trust``; the
+    server's own is ``dtls.certificate``."""
     coap_stack: Literal["native", "aiocoap"] = "native"
     """What is below CoAP/UDP: the server's own message layer, or that of aiocoap."""
     http: Address = HTTP

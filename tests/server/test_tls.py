@@ -25,7 +25,7 @@ from lwm2m_engine.errors import SettingsError
 from lwm2m_server.coap.connection import Limits
 from lwm2m_server.coap.dtls.certificates import Certificates
 from lwm2m_server.coap.tcp import TcpGateway
-from lwm2m_server.coap.tls import Tls, server_context
+from lwm2m_server.coap.tls import ServerContext, Tls, server_context
 from lwm2m_server.simulator.scripted_stream import ScriptedStream
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -147,7 +147,7 @@ async def running(folder: Path, limits: Limits = Limits()) -> AsyncIterator[Setu
     revoked = authority.revoke(authority.issue("revoked")[2])
     files = Certificates(certificate, key, trust, revoked)
     uplink = Uplink()
-    tls = Tls(lambda: server_context(files), common_name)
+    tls = Tls(ServerContext(files), common_name)
     gateway = await TcpGateway.start(uplink, "127.0.0.1", 0, listener="coaps+tcp", limits=limits, tls=tls)
     try:
         yield Setup(gateway, uplink, authority, files)
@@ -237,6 +237,10 @@ async def test_renewed_certificates_count_from_the_next_handshake_on(tmp_path: P
         writer.close()
         renewed = x509.load_pem_x509_certificate(setup.files.certificate.read_bytes())
         assert x509.load_der_x509_certificate(shown) == renewed
+        setup.files.certificate.write_text("spoilt")
+        with capture_logs() as logs:
+            async with await ScriptedStream.open(setup.gateway.address, tls=setup.client("dev1")):
+                assert [entry["event"] for entry in logs] == ["the files before go on to be used"]
 
 
 async def test_connections_end_with_the_credentials(tmp_path: Path) -> None:

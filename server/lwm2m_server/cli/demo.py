@@ -76,6 +76,7 @@ def with_free_ports(settings: Settings) -> Settings:
         coap=tuple(free("coap", address) for address in settings.coap),
         coap_tcp=tuple(free("coap_tcp", address) for address in settings.coap_tcp),
         coaps=tuple(free("coaps", address) for address in settings.coaps),
+        coaps_tcp=tuple(free("coaps_tcp", address) for address in settings.coaps_tcp),
         http=free("http", settings.http),
     )
 
@@ -99,7 +100,7 @@ async def _show(running: app.Running, settings: Settings, count: int, temporary:
     """Bring the devices up, tell what happens, and say what to try."""
     for line in introduction(running, settings, temporary):
         _say(line)
-    server = Address.parse(running.addresses.coap[0])
+    server = Address.parse(running.addresses.devices["coap"][0])
     fleet = Fleet.demo((server.host, server.port), count, awake=AWAKE, sleep=SLEEP)
     quiet = frozenset(device.endpoint for device in fleet.devices[NARRATED:])
     models = running.models
@@ -128,8 +129,8 @@ def introduction(running: app.Running, settings: Settings, temporary: bool) -> I
     addresses = running.addresses
     devices = " ".join(
         [
-            *(f"coap://{address}" for address in addresses.coap),
-            *(f"coap+tcp://{address}" for address in addresses.coap_tcp),
+            *(f"coap://{address}" for address in addresses.devices["coap"]),
+            *(f"coap+tcp://{address}" for address in addresses.devices["coap_tcp"]),
         ]
     )
     yield "    ".join(
@@ -169,7 +170,7 @@ def suggestions(addresses: app.Addresses, settings: Settings) -> Iterator[str]:
         f"  {command} send {EXAMPLE} 'GET /3/0/9'{elsewhere}"
         "        # asks the device, prints: 3/0/9 = 72   Battery Level, %"
     )
-    yield f"  your own client: coap://{addresses.coap[0]}, any endpoint name"
+    yield f"  your own client: coap://{addresses.devices['coap'][0]}, any endpoint name"
 
 
 def _near(folder: Path) -> str:

@@ -26,6 +26,7 @@ SERVER_FLAGS = {
     "coap": "coap",
     "coap_tcp": "coap_tcp",
     "coaps": "coaps",
+    "coaps_tcp": "coaps_tcp",
     "coap_stack": "coap_stack",
     "http": "http",
     "data": "data",
@@ -45,6 +46,9 @@ _SERVER_OPTIONS = (
     ),
     click.option(
         "--coaps", metavar="HOST:PORT", multiple=True, help="CoAPS/UDP listener (DTLS); may be repeated."
+    ),
+    click.option(
+        "--coaps-tcp", metavar="HOST:PORT", multiple=True, help="CoAP/TCP listener with TLS; may be repeated."
     ),
     click.option("--coap-stack", type=click.Choice(["native", "aiocoap"]), help="What is below CoAP/UDP."),
     click.option("--http", metavar="HOST:PORT", help="HTTP listener."),

@@ -85,9 +85,10 @@ def taken_listeners(settings: Settings) -> Iterator[tuple[str, Address]]:
         for address in addresses:
             if not _is_free(address, socket.SOCK_DGRAM):
                 yield name, address
-    for address in settings.coap_tcp:
-        if not _is_free(address, socket.SOCK_STREAM):
-            yield "coap_tcp", address
+    for name, addresses in (("coap_tcp", settings.coap_tcp), ("coaps_tcp", settings.coaps_tcp)):
+        for address in addresses:
+            if not _is_free(address, socket.SOCK_STREAM):
+                yield name, address
     if not _is_free(settings.http, socket.SOCK_STREAM):
         yield "http", settings.http
 

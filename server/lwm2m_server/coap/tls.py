@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import attrs
@@ -132,6 +133,41 @@ class _Handshake(asyncio.Protocol):
             secured.abort()
             raise ValueError("the certificate is no device's")
         return endpoint, secured
+
+
+class ServerContext:
+    """The context for each handshake: what is in the files now, as long as that can be used."""
+
+    def __init__(self, files: Certificates) -> None:
+        """Raises ``SettingsError`` that names a file."""
+        self._files = files
+        self._known = self._look()
+        self._context = server_context(files)
+
+    def __call__(self) -> ssl.SSLContext:
+        found = self._look()
+        if found != self._known:
+            self._known = found
+            try:
+                self._context = server_context(self._files)
+            except SettingsError as problem:
+                log.warning("the files before go on to be used", reason=str(problem))
+        return self._context
+
+    def _look(self) -> tuple[tuple[int, int] | None, ...]:
+        """What tells the files from others of the same names."""
+        files = self._files
+        return tuple(map(_mark, (files.certificate, files.key, files.trust, files.revoked)))
+
+
+def _mark(file: Path | None) -> tuple[int, int] | None:
+    if file is None:
+        return None
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def server_context(files: Certificates) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""What makes a port a DTLS port: an engine that knows the credentials of devices, and limits."""
+"""What makes a port a secure one: certificates, who knows the credentials of devices, and limits."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lwm2m_server.coap.dtls.identities import Identities
 from lwm2m_server.coap.dtls.limits import Limits
 from lwm2m_server.coap.dtls.openssl import OpensslEngine
 from lwm2m_server.coap.dtls.secure import Security
+from lwm2m_server.coap.tls import ServerContext, Tls
 from lwm2m_server.settings import DtlsSettings
 
 
@@ -47,6 +48,14 @@ def _usual(settings: DtlsSettings, identities: Identities, certificates: Certifi
         return GnutlsEngine(identities, mtu=settings.mtu, certificates=certificates)
     engine = CidEngine if settings.connection_id else OpensslEngine
     return engine(identities, suites=settings.suites, mtu=settings.mtu, certificates=certificates)
+
+
+def tls(settings: DtlsSettings, identities: Identities) -> Tls:
+    """For CoAP over TLS, with the files of DTLS; raises ``SettingsError``."""
+    files = _certificates(settings)
+    if files is None or files.trust is None:
+        raise SettingsError("coaps_tcp needs dtls.certificate, dtls.certificate_key_file and dtls.trust")
+    return Tls(ServerContext(files), identities.certificate)
 
 
 def _certificates(settings: DtlsSettings) -> Certificates | None:
