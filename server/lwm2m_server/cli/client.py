@@ -22,6 +22,8 @@ from lwm2m_server.cli.exits import Exit
 TIMEOUT = 30.0
 """Seconds the server may take for one answer."""
 
+_BOOTSTRAP = "/api/v1/bootstrap"
+
 # A server on this machine is not to be asked for through a proxy.
 _open = build_opener(ProxyHandler({})).open
 
@@ -103,6 +105,40 @@ class Client:
     def _credentials(self, name: str, side: str) -> str:
         return f"/api/v1/devices/{segment(name)}/credentials/{segment(side)}?{self._query()}"
 
+    def bootstrap_configs(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get(f"{_BOOTSTRAP}/configs?{self._query()}")["configs"]
+        return found
+
+    def bootstrap_config(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.get(self._bootstrap(name))
+        return found
+
+    def put_bootstrap_config(self, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+        """As it is kept; raises ``ServerError``."""
+        found: dict[str, Any] = self._request("PUT", self._bootstrap(name), config)
+        return found
+
+    def remove_bootstrap_config(self, name: str) -> None:
+        self._request("DELETE", self._bootstrap(name))
+
+    def bootstrap_preview(
+        self, name: str, endpoint: str | None, config: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """What a device would be asked by what is kept, or by ``config``."""
+        query = {"endpoint": endpoint} if endpoint else {}
+        path = f"{_BOOTSTRAP}/configs/{segment(name)}/preview?{self._query(**query)}"
+        found: dict[str, Any] = self._request("GET" if config is None else "POST", path, config)
+        return found
+
+    def bootstrap_sessions(self, endpoint: str | None = None) -> dict[str, Any]:
+        """The last of each device, or all of one."""
+        place = f"/{segment(endpoint)}" if endpoint else ""
+        found: dict[str, Any] = self.get(f"{_BOOTSTRAP}/sessions{place}?{self._query()}")
+        return found
+
+    def _bootstrap(self, name: str) -> str:
+        return f"{_BOOTSTRAP}/configs/{segment(name)}?{self._query()}"
+
     def power(self, name: str) -> dict[str, Any] | None:
         """When a device listens, if that was set."""
         found: dict[str, Any] | None = self.get(self._power(name))
@@ -139,7 +175,7 @@ class Client:
     def _trace(self, name: str) -> str:
         return f"/api/v1/devices/{segment(name)}/trace"
 
-    def _query(self, **arguments: int) -> str:
+    def _query(self, **arguments: int | str) -> str:
         return urlencode({**arguments, **({"tenant": self.tenant} if self.tenant else {})})
 
     def get(self, path: str) -> Any:

@@ -25,6 +25,7 @@ SECTIONS = {
     "Devices of a running server": {
         "devices": ("lwm2m_server.cli.devices:devices", "List, show, add and remove devices."),
         "credentials": ("lwm2m_server.cli.credentials:credentials", "What devices prove themselves with."),
+        "bootstrap": ("lwm2m_server.cli.bootstrap:bootstrap", "What devices get when they bootstrap."),
         "queue": ("lwm2m_server.cli.queue:queue", "What waits for a device; take a message back."),
         "trace": ("lwm2m_server.cli.trace:trace", "What is said with a device, message by message."),
         "send": ("lwm2m_server.cli.send:send", "Send a message to a device and print its answer."),
