@@ -38,7 +38,7 @@ class MappingTable:
     resource) belong to one device and are kept by the caller; ``begin`` and ``apply`` update them.
     """
 
-    __slots__ = ("_by_path", "_endpoint_only", "_sources", "reads")
+    __slots__ = ("_beginning", "_by_path", "_endpoint_only", "_sources", "reads")
 
     reads: tuple[int, ...]
     """Objects to read after Register, in order, each once."""
@@ -59,6 +59,7 @@ class MappingTable:
                 reads.update(dict.fromkeys(path[0] for path in paths))
         self._by_path = {path: tuple(readers) for path, readers in by_path.items()}
         self._endpoint_only = {name: tuple(readers) for name, readers in endpoint_only.items()}
+        self._beginning = tuple(rule for rules in self._endpoint_only.values() for rule in rules)
         self.reads = tuple(reads)
 
     @classmethod
@@ -87,8 +88,7 @@ class MappingTable:
         problems: list[MappingProblem],
     ) -> list[ManagedChange]:
         """Run what needs nothing but the endpoint name; due at every Register."""
-        rules = [rule for rules in self._endpoint_only.values() for rule in rules]
-        return _run(rules, endpoint, inputs, managed, problems)
+        return _run(self._beginning, endpoint, inputs, managed, problems)
 
     def apply(
         self,

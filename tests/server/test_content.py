@@ -173,9 +173,9 @@ def test_a_line_of_the_log():
 
 def test_a_registration_in_a_line():
     assert (
-        content.summary("1.1", 300, True, [6, 1, 3]) == "LwM2M 1.1, lifetime 300 s, queue mode, objects 1 3 6"
+        content.summary("1.1", 300, True, (6, 1, 3)) == "LwM2M 1.1, lifetime 300 s, queue mode, objects 1 3 6"
     )
-    assert content.summary("1.2", 0, False, [1]) == "LwM2M 1.2, lifetime unlimited, objects 1"
+    assert content.summary("1.2", 0, False, (1,)) == "LwM2M 1.2, lifetime unlimited, objects 1"
 
 
 def test_paths_of_an_end_device_stand_below_its_prefix(catalog):

@@ -394,3 +394,20 @@ def test_facts_about_a_node_that_is_gone_are_refused(world):
     world.ledger.run(lambda transaction: transaction.remove(world.device.node))
     with pytest.raises(Gone):
         world.ledger.run(write)
+
+
+def test_what_a_new_node_is_born_with_is_not_written_again(world):
+    """Only in the moment it is made: later somebody may have changed it."""
+
+    def labelled(text, at=AT):
+        change = ManagedChange("m2m:deviceInfo", "device-info", {"deviceLabel": text}, {"deviceLabel": text})
+        event = ManagedChanged(ENDPOINT, at, change)
+        return world.projector.plan(event, world.device, lambda endpoint: world.models)
+
+    assert labelled("device001") is not None
+    world.projector.admitted(world.device)
+    assert labelled("device001") is not None
+    world.projector.plan(registered(), world.device, lambda endpoint: world.models)
+    assert labelled("device001") is None
+    assert labelled("x") is not None
+    assert labelled("device001", AT + 1) is not None

@@ -94,7 +94,7 @@ ids = st.sampled_from(IDS[1:])
 operations = st.one_of(
     st.tuples(st.just("add"), st.sampled_from(BOXES), st.integers(1, 25)),
     st.tuples(st.just("drop"), st.integers(0, 20)),
-    st.tuples(st.just("move"), st.integers(0, 20), st.sampled_from(BOXES)),
+    st.tuples(st.just("move"), st.integers(0, 20), st.sampled_from(BOXES), st.sampled_from(BOXES)),
     st.tuples(st.just("change"), ids, st.sampled_from([{"mni": 1}, {"mni": 0}, {"lbl": ["a"]}])),
     st.tuples(st.just("remove"), st.sampled_from(IDS)),
     st.tuples(st.just("put"), st.sampled_from(IDS[8:]), st.sampled_from(NAMES), st.sampled_from([3, 13])),
@@ -108,8 +108,7 @@ def perform(transaction, number, operation):
     elif name == "drop":
         transaction.remove_message(5000 + rest[0])
     elif name == "move":
-        id = 6000 + number
-        transaction.move_message(5000 + rest[0], rest[1], id, uuid_name(id))
+        transaction.move_message(5000 + rest[0], rest[1], rest[2], 6000 + number)
     elif name == "change":
         transaction.change(*rest, modified=7000 + number)
     elif name == "remove":

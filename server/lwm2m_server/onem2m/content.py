@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -186,7 +186,8 @@ def _raw(event: Received) -> dict[str, Any]:
     return raw
 
 
-def summary(version: str, lifetime: int, queue_mode: bool, objects: Iterable[int]) -> str:
+@lru_cache(maxsize=1024)
+def summary(version: str, lifetime: int, queue_mode: bool, objects: tuple[int, ...]) -> str:
     """What a registration is, in a line: ``LwM2M 1.1, lifetime 300 s, queue mode, objects 1 3 6``."""
     life = f"lifetime {lifetime} s" if lifetime else "lifetime unlimited"
     queue = ", queue mode" if queue_mode else ""

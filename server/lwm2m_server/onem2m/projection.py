@@ -45,7 +45,7 @@ class Nodes:
     def __init__(
         self, projector: Projector, inventory: Inventory, reader: Reader, ids: Ids, limits: MessageSettings
     ) -> None:
-        self.plan = projector.plan
+        self.plan, self._projector = projector.plan, projector
         self._inventory, self._reader = inventory, reader
         self._ids, self._limits = ids, limits
         self._admitted: set[tuple[int, str]] = set()
@@ -54,17 +54,19 @@ class Nodes:
         """By CSEBase its ``device-communication``."""
 
     def admit(self, tenant: str, endpoint: str) -> tuple[DeviceRef, Write]:
-        """A node for an endpoint name nobody knew, named after it."""
+        """A node for an endpoint name that no node goes by, named after it."""
         owner = self._inventory.tenant(tenant)
         folder = self._folder(owner) if owner is not None else None
         if owner is None or folder is None:
             raise LookupError(f"tenant {tenant!r} has no {COMMUNICATION}")
         ids = NodeIds(self._ids.next(NodeIds.COUNT))
-        name = node_name(endpoint, lambda name: self._is_taken(owner, name))
+        name = node_name(endpoint, lambda name: self._is_taken(owner, name, name == endpoint))
         if name != endpoint:
             self._reserve(owner, name)
         new = provision_node(ids, owner, folder, name, endpoint, (), self._limits)
-        return DeviceRef(ids.node, tenant, name, endpoint), lambda write: put_node(write, new)
+        device = DeviceRef(ids.node, tenant, name, endpoint)
+        self._projector.admitted(device)
+        return device, lambda write: put_node(write, new)
 
     def _folder(self, owner: Tenant) -> int | None:
         """Nobody can remove it."""
@@ -132,11 +134,11 @@ class Nodes:
         """How many messages wait for the device."""
         return self._reader.counters(NodeIds(node).outgoing).instances
 
-    def _is_taken(self, owner: Tenant, name: str) -> bool:
+    def _is_taken(self, owner: Tenant, name: str, is_no_node: bool) -> bool:
         return (
             (owner.id, name) in self._admitted
             or self._inventory.application(owner.name, name) is not None
-            or self._reader.child(owner.id, name) is not None
+            or not (is_no_node or self._reader.child(owner.id, name) is None)
         )
 
     def _reserve(self, owner: Tenant, name: str) -> None:

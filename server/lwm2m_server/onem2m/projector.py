@@ -38,7 +38,7 @@ from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
 from lwm2m_server.onem2m import content
 from lwm2m_server.onem2m.behaviours.context import PLATFORM
-from lwm2m_server.onem2m.behaviours.nodes import ERRORS, RECEIVED, SENT
+from lwm2m_server.onem2m.behaviours.nodes import ERRORS, RECEIVED, SENT, is_born_with
 from lwm2m_server.onem2m.names import UnknownName, managed
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, JSON_CONTENT, MGMT_OBJ
 from lwm2m_server.settings import Settings
@@ -59,6 +59,12 @@ class Projector:
         self._log_updates_every = settings.devices.log_updates_every
         self._logged: dict[int, float] = {}
         """When an Update of a node last left a line, if no other line about its life came after it."""
+        self._newborn: DeviceRef | None = None
+        self._born_at: float | None = None
+
+    def admitted(self, device: DeviceRef) -> None:
+        """A node is made for the device, in the step whose events are planned next."""
+        self._newborn, self._born_at = device, None
 
     def plan(self, event: Event, device: DeviceRef, models: Callable[[str], ModelView]) -> Write | None:
         """The write an event asks for; ``None`` if there is nothing to keep. ``models`` gives those of an
@@ -75,6 +81,8 @@ class Projector:
     # --- registration --------------------------------------------------------------------------------
 
     def _registered(self, event: Registered, device: DeviceRef) -> Write:
+        if device is self._newborn:
+            self._born_at = event.at
         line = self._life(device, event.at, "registered", _summary(event.registration))
         node, registration, liveness, at = device.node, event.registration, event.liveness, event.at
         return _all(lambda write: write.put_registration(node, registration, liveness, at), line)
@@ -180,7 +188,7 @@ class Projector:
         inputs = _clean_inputs(event.inputs)
         return lambda write: write.set_inputs(device.node, inputs)
 
-    def _managed_changed(self, event: ManagedChanged, device: DeviceRef) -> Write:
+    def _managed_changed(self, event: ManagedChanged, device: DeviceRef) -> Write | None:
         change = event.change
         try:
             whole = managed(change.kind, _clean_attributes(change.attributes))
@@ -189,6 +197,9 @@ class Projector:
                 changed = managed(change.kind, _clean_attributes(change.changed)).attributes
         except UnknownName as error:
             return self._line(device, event.at, "warning", f"{change.name}: {error}")
+        is_newborn = device is self._newborn and event.at == self._born_at
+        if is_newborn and is_born_with(device.name, change.name, whole.key, changed):
+            return None
         id, modified = self._ids.next(), int(event.at * SECOND)
         new = {"mgd": whole.mgd, **whole.attributes}
         created = Resource(
@@ -296,7 +307,7 @@ def _all(*writes: Write) -> Write:
 
 def _summary(registration: Registration) -> str:
     return content.summary(
-        registration.version, registration.lifetime, registration.queue_mode, registration.objects
+        registration.version, registration.lifetime, registration.queue_mode, tuple(registration.objects)
     )
 
 

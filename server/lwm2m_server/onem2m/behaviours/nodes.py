@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 import attrs
@@ -85,6 +85,19 @@ _MANAGEMENT = Brood(
     )
 )
 """What a node is born with."""
+
+
+def is_born_with(node: str, name: str, key: str, attributes: Mapping[str, object]) -> bool:
+    """Whether a node is born with a child of this name that has these attributes already."""
+    born = next((one for one in _MANAGEMENT.children if one.name == name), None)
+    return (
+        born is not None
+        and born.key == key
+        and all(
+            value == (node if attribute == born.named else born.attributes.get(attribute))
+            for attribute, value in attributes.items()
+        )
+    )
 
 
 @lru_cache(maxsize=16)
