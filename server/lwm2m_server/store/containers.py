@@ -22,6 +22,7 @@ MAX_INSTANCES, MAX_BYTES = 100, 1_000_000
 _MOVE = """UPDATE message SET id = ?, container = ?, name = NULL, st = ?, deadline = NULL, in_flight = 0
     WHERE id = ?"""
 _DELETE = "DELETE FROM message WHERE id = ?"
+_COUNT = "UPDATE container SET st = ?, cni = ?, cbs = ? WHERE id = ?"
 _UNLIST = "DELETE FROM entry WHERE container = ? AND id = ? RETURNING cs"
 
 KNOWN = 20_000
@@ -134,7 +135,7 @@ class ContainerWriter(LedgerReader):
         if row is None:
             return None
         listed.count(-1, -row[0])
-        self._save(listed)
+        self._count(listed)
         return int(row[0])
 
     def mark_in_flight(self, id: int, in_flight: bool) -> None:
@@ -188,6 +189,12 @@ class ContainerWriter(LedgerReader):
         """What is known of containers, because writes were undone."""
         self._known.clear()
         self._newborn.clear()
+
+    def _count(self, container: _Container) -> None:
+        """Save what has become of the counters; a container that has no row gets one."""
+        counters = container.state_tag, container.instances, container.bytes, container.id
+        if self._execute(_COUNT, counters).rowcount == 0:
+            self._save(container)
 
     def _save(self, container: _Container) -> None:
         self._execute(

@@ -36,7 +36,9 @@ class Ids:
     def next(self, count: int = 1) -> int:
         """The first of ``count`` consecutive new ids."""
         with self._lock:
-            first = max(int(self._clock() * SECOND), self._last + 1)
+            first = int(self._clock() * SECOND)
+            if first <= self._last:
+                first = self._last + 1
             self._last = first + count - 1
             return first
 
