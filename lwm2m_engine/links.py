@@ -22,9 +22,11 @@ MAX_BYTES = 65_536
 MAX_LINKS = 4_096
 """Most links that are read."""
 
-CACHED_BYTES = 1_024
-"""Longest link list whose parsed form is kept for the next client that sends the same."""
-CACHED_LINKS = 64
+CACHED_BYTES, CACHED_LINKS = 1_024, 64
+"""Longest link list of which a thousand are kept, parsed, for the next client that sends the same."""
+LONG_BYTES, LONG_LINKS = 16_384, 1_024
+"""Longest link list of which a few are: those of gateways, of which a fleet has few kinds."""
+MOST_SHORT, MOST_LONG = 1_024, 32
 
 ROOT_TYPE = "oma.lwm2m"
 """The ``rt`` that marks the root of the LwM2M tree (LwM2M Core 1.2, 6.2.1)."""
@@ -89,8 +91,10 @@ def parse_links(text: bytes | str, *, strict: bool = False) -> tuple[tuple[Link,
     """
     if len(text) > MAX_BYTES:
         raise _error(f"a link list of {len(text)} bytes is longer than {MAX_BYTES}", "", 0)
-    # Fleets announce the same few short lists over and over; sharing them also saves their memory.
-    return _parse_cached(text, strict) if len(text) <= CACHED_BYTES else _parse(text, strict)
+    # Fleets announce the same few lists over and over; sharing them also saves their memory.
+    if len(text) <= CACHED_BYTES:
+        return _parse_short(text, strict)
+    return _parse_long(text, strict) if len(text) <= LONG_BYTES else _parse(text, strict)
 
 
 def _parse(text: bytes | str, strict: bool) -> tuple[tuple[Link, ...], tuple[str, ...]]:
@@ -105,7 +109,7 @@ def _parse(text: bytes | str, strict: bool) -> tuple[tuple[Link, ...], tuple[str
     return reader.links(), tuple(reader.warnings)
 
 
-_parse_cached = lru_cache(maxsize=1024)(_parse)
+_parse_short, _parse_long = lru_cache(MOST_SHORT)(_parse), lru_cache(MOST_LONG)(_parse)
 
 
 class _Reader:
@@ -239,13 +243,15 @@ def announced(links: tuple[Link, ...], version: str, strict: bool = False) -> An
     root that are no LwM2M path, and a ``ver`` that is no ``major.minor`` or stands on an Instance.
     """
     if len(links) <= CACHED_LINKS:
-        return _announced_cached(links, version, strict)
+        return _announced_short(links, version, strict)
+    return (_announced_long if len(links) <= LONG_LINKS else _announced)(links, version, strict)
+
+
+def _announced(links: tuple[Link, ...], version: str, strict: bool) -> Announced:
     return _Announcement(strict).read(links, version)
 
 
-@lru_cache(maxsize=1024)
-def _announced_cached(links: tuple[Link, ...], version: str, strict: bool) -> Announced:
-    return _Announcement(strict).read(links, version)
+_announced_short, _announced_long = lru_cache(MOST_SHORT)(_announced), lru_cache(MOST_LONG)(_announced)
 
 
 class _Announcement:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lwm2m_engine.errors import DecodeError
-from lwm2m_engine.links import CACHED_LINKS, MAX_BYTES, MAX_LINKS, Link, announced, format_links, parse_links
+from lwm2m_engine.links import LONG_LINKS, MAX_BYTES, MAX_LINKS, Link, announced, format_links, parse_links
 from lwm2m_engine.paths import Path
 
 
@@ -274,5 +274,5 @@ def test_foreign_links_are_kept():
 
 
 def test_long_lists_are_announced_too():
-    text = ",".join(f"</{number}/0>" for number in range(CACHED_LINKS + 20))
-    assert len(announced(links(text), "1.1").instances) == CACHED_LINKS + 20
+    text = ",".join(f"</{number}/0>" for number in range(LONG_LINKS + 20))
+    assert len(announced(links(text), "1.1").instances) == LONG_LINKS + 20
