@@ -10,12 +10,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import hypothesis
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 # Deadlines measure the machine, not the code.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -264,3 +270,82 @@ async def device() -> Any:
     yield start
     for one in devices:
         await one.stop()
+
+
+class Authority:
+    """Issues certificates; everything is a PEM file in one folder."""
+
+    def __init__(self, folder: Path, name: str = "Test CA") -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _common(name)
+        self._own = self._build(self._name, self._key.public_key(), is_authority=True).sign(
+            self._key, hashes.SHA256()
+        )
+        self.trust = folder / "ca.pem"
+        self.trust.write_bytes(self._own.public_bytes(Encoding.PEM))
+
+    def issue(self, name: str, *, days: int = 30, file: str | None = None) -> tuple[Path, Path]:
+        """Certificate and private key for this Common Name, which is also a DNS name of it."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName([x509.DNSName(name)])
+        built = self._build(_common(name), key.public_key(), days=days).add_extension(names, False)
+        return self._write(file or name, built.sign(self._key, hashes.SHA256()), key)
+
+    def self_signed(self, name: str) -> tuple[Path, Path]:
+        """Not by this authority."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        built = self._build(_common(name), key.public_key(), issuer=_common(name))
+        return self._write(f"{name}-self", built.sign(key, hashes.SHA256()), key)
+
+    def revoke(self, *certificates: Path) -> Path:
+        """A revocation list."""
+        now = datetime.now(UTC)
+        revoked = x509.CertificateRevocationListBuilder(
+            self._name, now - timedelta(days=1), now + timedelta(days=30)
+        )
+        for file in certificates:
+            serial = x509.load_pem_x509_certificate(file.read_bytes()).serial_number
+            one = x509.RevokedCertificateBuilder(serial, now - timedelta(hours=1)).build()
+            revoked = revoked.add_revoked_certificate(one)
+        found = self.folder / "revoked.pem"
+        found.write_bytes(revoked.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        return found
+
+    def _build(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        *,
+        is_authority: bool = False,
+        issuer: x509.Name | None = None,
+        days: int = 30,
+    ) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
+        return x509.CertificateBuilder(
+            issuer or self._name,
+            subject,
+            key,
+            x509.random_serial_number(),
+            now - timedelta(days=60),
+            now + timedelta(days=days),
+        ).add_extension(x509.BasicConstraints(is_authority, None), critical=True)
+
+    def _write(
+        self, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+    ) -> tuple[Path, Path]:
+        files = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        files[0].write_bytes(certificate.public_bytes(Encoding.PEM))
+        files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        return files
+
+
+def _common(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """One that servers and devices may trust."""
+    return Authority(tmp_path / "pki")
