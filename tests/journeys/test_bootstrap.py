@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 
 import aiocoap
 import pytest
 
 from lwm2m_engine import Catalog, Entry, Path, decode
 from lwm2m_engine.formats import ContentFormat
-from lwm2m_server.simulator.bootstrapping import BootstrapClient, BootstrapRefused, bootstrapped
+from lwm2m_server.simulator.bootstrapping import BootstrapClient, BootstrapRefused, bootstrapped, over_dtls
+from lwm2m_server.simulator.dtls import PreSharedKey
 
 CATALOG = Catalog.bundled()
 CONFIGS = "/api/v1/bootstrap/configs"
@@ -177,3 +179,43 @@ async def test_configurations_survive_a_restart(server, api, client):
     server.start(server.addresses["coap"], server.http.removeprefix("http://"))
     shown = await api.client.get(f"{server.http}{CONFIGS}/all")
     assert shown.json()["endpoints"] == ["device*"]
+
+
+async def test_with_keys_from_the_first_datagram_on(serve, connect, eventually):
+    server = serve(
+        "--coaps", "127.0.0.1:0", LWM2M_BOOTSTRAP_COAPS="127.0.0.1:0", LWM2M_DEVICES_AWAKE_WINDOW="1"
+    )
+    api = connect(server)
+    for name in ("device001", "device002"):
+        answer = await api.post("", 14, {"m2m:nod": {"rn": name, "ni": name}})
+        assert answer.status_code == 201, answer.text
+    factory = {"mode": "psk", "identity": "factory-1", "key": b64encode(b"f" * 16).decode()}
+    place = f"{server.http}/api/v1/devices/device001/credentials/bootstrap"
+    assert (await api.client.put(place, json=factory)).status_code == 200
+    account = {"0": f"coaps://{server.addresses['coaps']}", "1": False, "2": 0, "10": 123}
+    account |= {"3": {"text": "{endpoint}"}, "5": {"key": "management"}}
+    write = {"/0/1": account, "/1/0": {"0": 123, "1": 60, "6": True, "7": "U"}}
+    await keep(api, {"endpoints": ["device*"], "write": write})
+
+    def knocks(endpoint):
+        host, _, port = server.addresses["bootstrap_coaps"].rpartition(":")
+        proof = over_dtls(PreSharedKey(b"factory-1", b"f" * 16))
+        return bootstrapped(endpoint, (host, int(port)), CATALOG.types, connect=proof)
+
+    with pytest.raises(BootstrapRefused):
+        await knocks("device002")
+    one = await knocks("device001")
+
+    async def believed():
+        shown = (await api.client.get(f"{server.http}/api/v1/devices/device001/credentials")).json()
+        return shown["management"]["mode"] == "psk"
+
+    await eventually(believed)
+    await one.start()
+    try:
+        await asyncio.wait_for(one.registered(), 10)
+        found = (await api.get("/api/v1/devices/device001")).json()
+        assert found["address"].startswith("coaps://")
+        assert (await api.ask("device001", "GET /1/0/0"))["dataValue"] == {"1/0/0": 123}
+    finally:
+        await one.stop()

@@ -19,8 +19,9 @@ from lwm2m_engine.messages.bootstrap import WRITE_FORMATS
 from lwm2m_engine.paths import ROOT, Path
 from lwm2m_engine.values import ResourceType, Value
 from lwm2m_server.coap.timing import Timing
-from lwm2m_server.simulator.datagram import Endpoint
+from lwm2m_server.simulator.datagram import Connect, Endpoint, over_udp
 from lwm2m_server.simulator.device import SimulatedDevice
+from lwm2m_server.simulator.dtls import Certificate, DtlsClient, DtlsContext, PreSharedKey, connect
 from lwm2m_server.simulator.faults import Faults
 from lwm2m_server.simulator.objects import BOOTSTRAP_TRIGGER, device_object, location_object, server_object
 from lwm2m_server.simulator.tree import Resource
@@ -203,14 +204,22 @@ class BootstrapClient(Endpoint):
 
 
 async def bootstrapped(
-    endpoint: str, server: tuple[str, int], types: Types, *, timing: Timing | None = None, **options: Any
+    endpoint: str,
+    server: tuple[str, int],
+    types: Types,
+    *,
+    connect: Connect = over_udp,
+    timing: Timing | None = None,
+    **options: Any,
 ) -> SimulatedDevice:
     """A device as the bootstrap server wants it, ready to be started; ``options`` as of ``SimulatedDevice``.
 
-    Raises as ``BootstrapClient.bootstrap``.
+    ``connect`` is how it reaches the bootstrap server. Raises as ``BootstrapClient.bootstrap``, and
+    ``ConnectionError``.
     """
     timing = timing if timing is not None else Timing()
     client = BootstrapClient(endpoint, server, types, timing=timing)
+    client.connect = connect
     await client.open()
     try:
         await client.bootstrap()
@@ -221,9 +230,22 @@ async def bootstrapped(
     server_account.instances[0][BOOTSTRAP_TRIGGER[2]] = Resource(ResourceType.NONE, operations="E")
     objects = [server_account, device_object(), location_object()]
     place = (account.host, account.port)
-    return SimulatedDevice(
+    device = SimulatedDevice(
         endpoint, place, lifetime=account.lifetime, objects=objects, timing=timing, **options
     )
+    if account.secure:
+        device.connect = over_dtls(PreSharedKey(account.identity, account.key))
+    return device
+
+
+def over_dtls(proof: PreSharedKey | Certificate) -> Connect:
+    """To a port that wants to know who is there."""
+    context = DtlsContext(proof)
+
+    async def shake_hands(endpoint: Endpoint) -> None:
+        await connect(lambda: endpoint, endpoint.server, DtlsClient(context))
+
+    return shake_hands
 
 
 def _is_flag(path: Path) -> bool:

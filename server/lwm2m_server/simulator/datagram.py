@@ -7,6 +7,8 @@ import random
 import secrets
 from abc import ABC, abstractmethod
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 import attrs
 
@@ -43,6 +45,16 @@ class _Exchange:
     acknowledged: bool = False
 
 
+Connect: TypeAlias = Callable[["Endpoint"], Awaitable[object]]
+"""Gives an endpoint a transport to its server."""
+
+
+async def over_udp(endpoint: Endpoint) -> None:
+    """A socket of its own."""
+    loop = asyncio.get_running_loop()
+    await loop.create_datagram_endpoint(lambda: endpoint, remote_addr=endpoint.server)
+
+
 class Endpoint(asyncio.DatagramProtocol, ABC):
     """Sends Confirmable messages until they are answered and hands requests to ``serve``.
 
@@ -53,6 +65,7 @@ class Endpoint(asyncio.DatagramProtocol, ABC):
         self.server = server
         self.timing = timing
         self.faults = faults or Faults()
+        self.connect: Connect = over_udp
         self.deaf = False
         self._mid = secrets.randbelow(0x10000)
         self._exchanges: dict[int | bytes, _Exchange] = {}
@@ -61,9 +74,8 @@ class Endpoint(asyncio.DatagramProtocol, ABC):
 
     async def open(self) -> None:
         """Bind a socket of its own, connected to the server."""
-        loop = asyncio.get_running_loop()
-        self._assembly = Assembly(loop.time)
-        await loop.create_datagram_endpoint(lambda: self, remote_addr=self.server)
+        self._assembly = Assembly(asyncio.get_running_loop().time)
+        await self.connect(self)
 
     def close(self) -> None:
         if self._transport is not None:
