@@ -169,7 +169,8 @@ class DtlsSettings:
     compact: bool = False
     """Whether established sessions of AEAD suites leave the library and take 2 KB each."""
     connection_id: int = attrs.field(default=0, validator=and_(ge(0), le(20)))
-    """Bytes of the Connection IDs for devices that ask for them (RFC 9146); 0 gives none. Needs ``compact``."""
+    """Bytes of the Connection IDs for devices that ask for them (RFC 9146); 0 gives none. They need
+    ``compact``."""
 
 
 @attrs.frozen

@@ -109,8 +109,7 @@ async def register(roamer: Roamer) -> tuple[tuple[int, bytes], ...]:
     return tuple((11, value) for number, value in answer.options if number == 8)
 
 
-@pytest.mark.parametrize("suite", ["PSK-AES128-CCM8", "PSK-AES128-GCM-SHA256"])
-@pytest.mark.parametrize("cid_length", [0, 6])
+@pytest.mark.parametrize(("suite", "cid_length"), [("PSK-AES128-CCM8", 6), ("PSK-AES128-GCM-SHA256", 0)])
 async def test_a_device_stays_registered_from_another_port(server, roam, suite, cid_length):
     roamer = await roam(server, suite, cid_length)
     location = await register(roamer)
