@@ -111,7 +111,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         settings, inventory, ledger.reader, credentials, hub.change, lambda: models.catalog, _codecs(plugins)
     )
     stack.push_async_callback(bootstrap.close)
-    bound = await listen(settings, hub, credentials, stack)
+    bound = await listen(settings, hub, credentials, ledger, stack)
     bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, stack)
     hub.resume(waiting)
     routes = health_routes(lambda: {"ledger": hub.problem})

@@ -16,9 +16,11 @@ from lwm2m_server.coap.tcp import TcpGateway
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.hub import Hub
 from lwm2m_server.ports import Transport
+from lwm2m_server.security.contexts import OscoreContexts
 from lwm2m_server.security.ports import secured, tls
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Address, Settings
+from lwm2m_server.store.protocols import Ledger
 
 
 class Listener(Transport, Protocol):
@@ -39,14 +41,21 @@ Bound: TypeAlias = dict[str, tuple[str, ...]]
 """The addresses that were bound, in the order of the settings, by the name of the setting."""
 
 
-async def listen(settings: Settings, hub: Hub, credentials: Credentials, stack: AsyncExitStack) -> Bound:
+async def listen(
+    settings: Settings, hub: Hub, credentials: Credentials, ledger: Ledger, stack: AsyncExitStack
+) -> Bound:
     """Open all of them; ``stack`` closes them.
 
     Raises ``OSError`` that names the address, ``SettingsError`` if DTLS or TLS cannot be had.
     """
     timing, limits = _timing(settings), _limits(settings)
-    gateway = StockGateway if settings.coap_stack == "aiocoap" else Gateway
-    udp = partial(gateway.start, timing=timing, progress=hub.progressed)
+    contexts = OscoreContexts(credentials.identities("management"), ledger)
+    credentials.on_change("management", contexts.forget)
+    udp = (
+        partial(StockGateway.start, timing=timing, progress=hub.progressed)
+        if settings.coap_stack == "aiocoap"
+        else partial(Gateway.start, timing=timing, progress=hub.progressed, contexts=contexts)
+    )
     tcp = partial(TcpGateway.start, timing=timing, limits=limits, progress=hub.progressed)
 
     async def keep(name: str, starting: Awaitable[Listener]) -> str:

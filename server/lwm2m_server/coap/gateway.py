@@ -21,6 +21,7 @@ from lwm2m_server.coap.dtls.sessions import Sessions
 from lwm2m_server.coap.inbound import Inbound
 from lwm2m_server.coap.observations import Observations
 from lwm2m_server.coap.options import OBSERVE, number, reply_of
+from lwm2m_server.coap.oscore import Contexts, ProtectedDatagrams
 from lwm2m_server.coap.progress import Progress
 from lwm2m_server.coap.recent import Recent
 from lwm2m_server.coap.replies import Replies
@@ -101,11 +102,12 @@ class Gateway:
         timing: Timing = Timing(),  # noqa: B008 - frozen
         progress: Progress | None = None,
         security: Security | None = None,
+        contexts: Contexts | None = None,
     ) -> Gateway:
         """Listen on ``host`` (a name, an IPv4 or an IPv6 address) and ``port`` (0 takes a free one).
 
         ``progress`` hears of each block of a long request that a device has acknowledged. With
-        ``security`` it is CoAP over DTLS.
+        ``security`` it is CoAP over DTLS, with ``contexts`` devices may protect their messages with OSCORE.
 
         Raises ``OSError`` that names the address, with ``errno`` telling the cause.
         """
@@ -113,16 +115,16 @@ class Gateway:
         gateway = cls(uplink, timing, progress)
         shedder = Shedder(partial(queue_of, bound), gateway._under_way, floor=timing.fair_share)
         if security is None:
-            gateway._assemble(
-                UdpSocket(
-                    bound,
-                    gateway._received,
-                    gateway._unreachable,
-                    shedder,
-                    listener=listener,
-                    is_device=uplink.is_device,
-                )
+            protected = ProtectedDatagrams(contexts, gateway._received) if contexts is not None else None
+            udp = UdpSocket(
+                bound,
+                gateway._received if protected is None else protected.received,
+                gateway._unreachable,
+                shedder,
+                listener=listener,
+                is_device=uplink.is_device,
             )
+            gateway._assemble(udp if protected is None else protected.above(udp))
         else:
             secure = SecureSocket(
                 bound, gateway._received, gateway._unreachable, shedder, security, listener=listener

@@ -84,6 +84,19 @@ class KnownIdentities:
         found = self._unseal(known)
         return (known.endpoint, found) if isinstance(found, Oscore) else None
 
+    @property
+    def has_oscore(self) -> bool:
+        """Whether any device has a context."""
+        return bool(self._by_identity.get("oscore"))
+
+    def oscore_of(self, endpoint: str) -> tuple[int, Oscore] | None:
+        """Node and keys of the device of this name."""
+        known = self._by_endpoint.get(endpoint)
+        if known is None or known.mode != "oscore":
+            return None
+        found = self._unseal(known)
+        return (known.node, found) if isinstance(found, Oscore) else None
+
     # --- who is who ----------------------------------------------------------------------------------
 
     def of_node(self, node: int) -> Known | None:

@@ -16,6 +16,10 @@ CREATE TABLE credential (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX credential_endpoint ON credential (side, endpoint);
 CREATE UNIQUE INDEX credential_identity ON credential (side, mode, identity);
+CREATE TABLE oscore_number (node INTEGER PRIMARY KEY, next INTEGER NOT NULL);
+CREATE TABLE oscore_request (
+    token BLOB PRIMARY KEY, endpoint TEXT NOT NULL, number BLOB NOT NULL, code INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE unsealed (node INTEGER PRIMARY KEY, secret TEXT NOT NULL);
 PRAGMA secure_delete = ON;
 INSERT INTO unsealed SELECT parent, json_extract(attributes, '$.crse') FROM resource
@@ -74,6 +78,11 @@ class CredentialReader:
                 return
             last = rows[-1][:2]
 
+    def oscore_request(self, token: bytes) -> tuple[str, bytes, int] | None:
+        query = "SELECT endpoint, number, code FROM oscore_request WHERE token = ?"
+        row: tuple[str, bytes, int] | None = self._execute(query, (token,)).fetchone()
+        return row
+
 
 class CredentialWriter(CredentialReader):
     """The part of a ``Transaction`` that is about credentials."""
@@ -94,6 +103,20 @@ class CredentialWriter(CredentialReader):
 
     def remove_credential(self, node: int, side: str) -> None:
         self._execute("DELETE FROM credential WHERE node = ? AND side = ?", (node, side))
+
+    def take_oscore_numbers(self, node: int, count: int, at_least: int) -> int:
+        row = self._execute("SELECT next FROM oscore_number WHERE node = ?", (node,)).fetchone()
+        first = max(at_least, row[0]) if row else at_least
+        self._execute("INSERT OR REPLACE INTO oscore_number VALUES (?, ?)", (node, first + count))
+        return first
+
+    def put_oscore_request(self, token: bytes, endpoint: str, number: bytes, code: int) -> None:
+        self._execute(
+            "INSERT OR REPLACE INTO oscore_request VALUES (?, ?, ?, ?)", (token, endpoint, number, code)
+        )
+
+    def tidy_oscore_requests(self) -> None:
+        self._execute("DELETE FROM oscore_request WHERE token NOT IN (SELECT token FROM observation)")
 
     def take_unsealed(self) -> Sequence[tuple[int, str]]:
         found = self._execute("SELECT node, secret FROM unsealed").fetchall()

@@ -43,6 +43,7 @@ _DELETE_DEVICE = (
     "DELETE FROM observation WHERE node = ?",
     "DELETE FROM unanswered WHERE node = ?",
     "DELETE FROM credential WHERE node = ?",
+    "DELETE FROM oscore_number WHERE node = ?",
 )
 
 _UNREGISTER = "UPDATE device SET registration = NULL, announcement = NULL"

@@ -1,0 +1,98 @@
+"""``OscoreContexts``: security contexts made from credentials, and what of them outlives the process."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+from aiocoap.oscore import ContextUnavailable
+
+from lwm2m_server.coap.oscore import Binding, Context
+from lwm2m_server.security.identities import KnownIdentities
+from lwm2m_server.store.protocols import CommitFailed, Ledger
+
+NUMBERS: Final = 256
+"""Sequence numbers taken from the ledger at once."""
+PER_SECOND: Final = 32
+"""Numbers begin at the seconds since 1970 times this: a second line of defence, should the disk lose the
+last numbers that were taken. 40 bits last a thousand years."""
+
+
+class OscoreContexts:
+    """The ``Contexts`` of one server. Belongs to the event loop."""
+
+    def __init__(
+        self, known: KnownIdentities, ledger: Ledger, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._known, self._ledger, self._clock = known, ledger, clock
+        self._contexts: dict[str, Context] = {}
+        ledger.run(lambda transaction: transaction.tidy_oscore_requests())
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._known.has_oscore
+
+    def of_device(self, kid: bytes, kid_context: bytes | None) -> Context | None:
+        found = self._known.oscore(kid)
+        if found is None or kid_context not in (None, found[1].id_context):
+            return None
+        return self.of_endpoint(found[0])
+
+    def of_endpoint(self, endpoint: str) -> Context | None:
+        context = self._contexts.get(endpoint)
+        if context is None:
+            found = self._known.oscore_of(endpoint)
+            if found is None:
+                return None
+            node, keys = found
+            context = self._contexts[endpoint] = Context(
+                endpoint,
+                (keys.sender_id, keys.recipient_id, keys.id_context),
+                (keys.master_salt, keys.master_secret),
+                Numbers(self._ledger, node, self._clock),
+                secrets.token_bytes(8),
+            )
+        return context
+
+    def forget(self, endpoint: str) -> None:
+        """Its credentials are others, or gone."""
+        self._contexts.pop(endpoint, None)
+
+    def keep(self, token: bytes, binding: Binding) -> None:
+        """Raises ``ContextUnavailable`` if the ledger cannot."""
+        try:
+            self._ledger.run(
+                lambda transaction: transaction.put_oscore_request(
+                    token, binding.endpoint, binding.number, binding.code
+                )
+            )
+        except CommitFailed as error:
+            raise ContextUnavailable(str(error)) from error
+
+    def kept(self, token: bytes) -> Binding | None:
+        row = self._ledger.reader.oscore_request(token)
+        return Binding(*row) if row is not None else None
+
+
+class Numbers:
+    """Sender sequence numbers of a device's context; none is ever the same, in this process or another."""
+
+    def __init__(self, ledger: Ledger, node: int, clock: Callable[[], float]) -> None:
+        self._ledger, self._node, self._clock = ledger, node, clock
+        self._next = self._end = 0
+
+    def __call__(self) -> int:
+        """Raises ``ContextUnavailable`` if the ledger cannot keep that it was taken."""
+        if self._next == self._end:
+            at_least = int(self._clock() * PER_SECOND)
+            try:
+                self._next = self._ledger.run(
+                    lambda transaction: transaction.take_oscore_numbers(self._node, NUMBERS, at_least)
+                )
+            except CommitFailed as error:
+                raise ContextUnavailable(str(error)) from error
+            self._end = self._next + NUMBERS
+        self._next += 1
+        return self._next - 1

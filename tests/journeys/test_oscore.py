@@ -1,0 +1,221 @@
+"""OSCORE (RFC 8613) with a device that speaks aiocoap's, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import secrets
+
+import aiocoap
+import pytest
+from aiocoap import oscore, resource
+from aiocoap.credentials import CredentialsMap
+from aiocoap.oscore_sitewrapper import OscoreSiteWrapper
+
+pytestmark = pytest.mark.native_stack("OSCORE is a layer of the server's own message layer")
+
+SECRET, SALT = b"1234567890", b"0987654321"
+RECIPIENT, SENDER = b"\xfe\xdc\xba", b"secret"
+"""OSC: as the server sees it."""
+
+
+class Name(resource.Resource):
+    """/3/0/0"""
+
+    async def render_get(self, request):
+        return aiocoap.Message(payload=b"maker", content_format=0)
+
+
+class Level(resource.ObservableResource):
+    """/3/0/9"""
+
+    value = 72
+
+    def set(self, value):
+        self.value = value
+        self.updated_state()
+
+    async def render_get(self, request):
+        return aiocoap.Message(payload=str(self.value).encode(), content_format=0)
+
+
+class Firmware(resource.Resource):
+    """/5/0/0, and /5/0/1 as long as it is"""
+
+    payload = b""
+
+    async def render_put(self, request):
+        self.payload = request.payload
+        return aiocoap.Message(code=aiocoap.CHANGED)
+
+
+class OscoreDevice:
+    """Client and server in one endpoint, as a LwM2M client is."""
+
+    def __init__(self, folder, server):
+        self.folder = folder
+        folder.mkdir()
+        (folder / "settings.json").write_text(
+            json.dumps(
+                {
+                    "algorithm": "AES-CCM-16-64-128",
+                    "sender-id_hex": RECIPIENT.hex(),
+                    "recipient-id_hex": SENDER.hex(),
+                    "secret_hex": SECRET.hex(),
+                    "salt_hex": SALT.hex(),
+                }
+            )
+        )
+        self.uri = f"coap://{server[0]}:{server[1]}"
+        self.level, self.firmware = Level(), Firmware()
+
+    async def start(self):
+        self.security = oscore.FilesystemSecurityContext(str(self.folder))
+        credentials = CredentialsMap()
+        credentials[":server"] = self.security
+        site = resource.Site()
+        site.add_resource(("3", "0", "0"), Name())
+        site.add_resource(("3", "0", "9"), self.level)
+        site.add_resource(("5", "0", "0"), self.firmware)
+        self.context = await aiocoap.Context.create_server_context(
+            OscoreSiteWrapper(site, credentials), bind=("127.0.0.1", None), transports=["oscore", "udp6"]
+        )
+        self.context.client_credentials[f"{self.uri}/*"] = self.security
+
+    async def stop(self):
+        await self.context.shutdown()
+        self.security._destroy()
+
+    async def ask(self, method, path, payload=b"", *, protected=True, **options):
+        message = aiocoap.Message(code=method, uri=self.uri + path, payload=payload, **options)
+        if not protected:
+            credentials, self.context.client_credentials = self.context.client_credentials, CredentialsMap()
+        try:
+            return await asyncio.wait_for(self.context.request(message).response, 5)
+        except oscore.NotAProtectedMessage as refusal:
+            return refusal.plain_message
+        finally:
+            if not protected:
+                self.context.client_credentials = credentials
+
+    async def register(self, query="ep=osc&", **more):
+        answer = await self.ask(
+            aiocoap.POST,
+            f"/rd?{query}lt=300&lwm2m=1.1&b=U",
+            b"</1/0>,</3/0>,</5/0>",
+            content_format=40,
+            **more,
+        )
+        if answer.code == aiocoap.CREATED:
+            self.location = "/" + "/".join(answer.opt.location_path)
+        return answer
+
+    async def update(self, **more):
+        return (await self.ask(aiocoap.POST, self.location, **more)).code
+
+
+@pytest.fixture
+async def osc(server, api, tmp_path):
+    await api.post("", 14, {"m2m:nod": {"rn": "osc", "ni": "urn:dev:osc"}})
+    await set_context(api)
+    device = OscoreDevice(tmp_path / "device", server.coap)
+    await device.start()
+    yield device
+    await device.stop()
+
+
+async def set_context(api, secret=SECRET):
+    body = {
+        "mode": "oscore",
+        "recipientId": RECIPIENT.hex(),
+        "senderId": SENDER.hex(),
+        "masterSecret": secret.hex(),
+        "masterSalt": SALT.hex(),
+    }
+    answer = await api.put("/api/v1/devices/osc/credentials/management", body)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_osc_1_register_read_write_observe_and_send(osc, api, eventually):
+    answer = await osc.register()
+    assert answer.code == aiocoap.CREATED
+    assert (await api.ask("osc", "GET /3/0/0"))["dataValue"] == {"3/0/0": "maker"}
+    assert (await api.ask("osc", "OBSERVE /3/0/9"))["dataValue"] == {"3/0/9": 72}
+    for value in (41, 40, 39):
+        osc.level.set(value)
+
+        async def notified(value=value):
+            contents = await api.messages("osc")
+            return any(one["dataValue"] == {"3/0/9": value} for one in contents)
+
+        await eventually(notified)
+    payload = json.dumps([{"n": "/3/0/9", "v": 5}]).encode()
+    sent = await osc.ask(aiocoap.POST, "/dp", payload, content_format=110)
+    assert sent.code == aiocoap.CHANGED
+    assert await osc.update() == aiocoap.CHANGED
+    # Longer than a datagram: each block is protected by itself.
+    image = secrets.token_bytes(5000)
+    wish = await api.ask("osc", "PUT /5/0/0 " + base64.b64encode(image).decode())
+    assert wish["responseCode"] == "2.04"
+    assert osc.firmware.payload.endswith(image)
+    assert (await osc.ask(aiocoap.DELETE, osc.location)).code == aiocoap.DELETED
+
+
+async def test_osc_2_the_endpoint_name_may_come_from_the_context(osc, api):
+    assert (await osc.register(query="")).code == aiocoap.CREATED
+    found = (await api.get("/api/v1/devices/osc")).json()
+    assert (found["registered"], found["endpoint"], found["security"]) == (True, "osc", "oscore")
+
+
+async def test_osc_3_and_4_nothing_goes_on_when_the_context_is_taken_away(osc, api):
+    await osc.register()
+    assert (
+        await api.client.delete(f"{api.server.http}/api/v1/devices/osc/credentials/management")
+    ).is_success
+    answer = await osc.ask(aiocoap.POST, osc.location)
+    assert answer.code in (aiocoap.UNAUTHORIZED, aiocoap.BAD_OPTION)
+    assert not (await api.get("/api/v1/devices/osc")).json()["registered"]
+
+
+async def test_osc_another_key_is_no_key(osc, api):
+    await set_context(api, b"another secret")
+    assert (await osc.register()).code == aiocoap.BAD_REQUEST
+
+
+async def test_osc_without_protection_and_under_another_name(osc, api):
+    assert (await osc.register(protected=False)).code == aiocoap.FORBIDDEN
+    assert (await osc.register(query="ep=somebody&")).code == aiocoap.FORBIDDEN
+    await osc.register()
+    assert await osc.update(protected=False) == aiocoap.BAD_REQUEST
+    assert (await osc.register(protected=False)).code == aiocoap.FORBIDDEN
+    assert await osc.update() == aiocoap.CHANGED
+
+
+async def test_osc_the_server_restarts(osc, api, server, eventually):
+    """Echo for what the device says, persisted numbers for what it is asked and what it notifies."""
+    await osc.register()
+    await api.ask("osc", "OBSERVE /3/0/9")
+    server.kill()
+    server.restart()
+    osc.level.set(33)
+
+    async def notified():
+        contents = await api.messages("osc")
+        return [one for one in contents if one["messageType"] == "notification"]
+
+    assert (await eventually(notified))[-1]["dataValue"] == {"3/0/9": 33}
+    assert (await api.ask("osc", "GET /3/0/0"))["dataValue"] == {"3/0/0": "maker"}
+    assert await osc.update() == aiocoap.CHANGED
+
+
+async def test_osc_5_the_device_restarts(osc, api, server):
+    """It does not know which of our numbers it has seen, and asks for an Echo itself."""
+    await osc.register()
+    await osc.stop()
+    await osc.start()
+    osc.security.recipient_replay_window._index = None
+    await osc.register()
+    assert (await api.ask("osc", "GET /3/0/0"))["dataValue"] == {"3/0/0": "maker"}
+    await osc.register()
+    assert (await api.ask("osc", "GET /3/0/0"))["dataValue"] == {"3/0/0": "maker"}
