@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -50,12 +50,15 @@ from lwm2m_engine.messages.requests import (
     WriteComposite,
     WriteObject,
 )
+from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import Path
 
-CACHED = 1024
-"""Messages of which it is kept what they mean."""
-MAX_CACHED_TEXT = 256
+KEPT = 256
+"""Messages of which it is kept what they mean, by the models they were read with: a fleet is often asked
+in the same words, and requests never change."""
+LONGEST_KEPT = 256
 """Characters of the longest of them."""
+_known: WeakKeyDictionary[ModelView, dict[str, Request]] = WeakKeyDictionary()
 
 LINKS_EXAMPLE = "PUT /22 </3/0/9>;pmin=10,</3303/0/5700>;gt=30"
 IPATCH_EXAMPLE = """IPATCH / {"/3/0/14": "+02:00", "/1/0/2": 100}"""
@@ -67,15 +70,18 @@ def parse(text: str, models: Models = None) -> Request:
     Values are checked against ``models`` where these know the Resource; what they do not know is taken
     as it is typed in JSON, or as a String.
     """
-    # Requests never change: what a fleet is asked in the same words is worked out once.
-    return (_cached if len(text) <= MAX_CACHED_TEXT else _parse)(text, models)
-
-
-def _parse(text: str, models: Models) -> Request:
-    return _request(lambda: read_text(text), models)
-
-
-_cached = lru_cache(maxsize=CACHED)(_parse)
+    if models is None or len(text) > LONGEST_KEPT:
+        return _request(lambda: read_text(text), models)
+    known = _known.get(models)
+    if known is None:
+        known = _known[models] = {}
+    request = known.get(text)
+    if request is None:
+        request = _request(lambda: read_text(text), models)
+        if len(known) >= KEPT:
+            known.clear()
+        known[text] = request
+    return request
 
 
 def parse_json(document: Mapping[str, Any], models: Models = None) -> Request:

@@ -14,10 +14,6 @@ from lwm2m_engine.values import ResourceType
 class ModelView(Protocol):
     """What everything that reads or writes values asks about models."""
 
-    def __hash__(self) -> int:
-        """By identity: what models mean does not change, so what is worked out with them may be kept."""
-        ...
-
     def object(self, object_id: int) -> ObjectSpec | None:
         """The definition of an Object, ``None`` if there is none."""
         ...
@@ -41,7 +37,7 @@ class DeviceView:
     ``find`` gives the nearest loaded definition of an Object version. Each is looked up once.
     """
 
-    __slots__ = ("_announced", "_enabler", "_find", "_specs", "types")
+    __slots__ = ("__weakref__", "_announced", "_enabler", "_find", "_specs", "types")
 
     def __init__(
         self, find: Callable[[int, str], ObjectSpec | None], enabler: str, announced: Mapping[int, str]

@@ -1,6 +1,8 @@
 """The grammar of messages to a device."""
 
+import gc
 import json
+import weakref
 
 import pytest
 from hypothesis import example, given
@@ -259,6 +261,26 @@ def test_json_values_are_typed(key, value, typed):
     assert isinstance(found, Write)
     assert found.entries == (Entry(Path(key), typed),)
     assert type(found.entries[0].value) is type(typed)
+
+
+def test_the_same_words_mean_something_else_with_other_models():
+    class Texts(Models):
+        _specs = {3: _spec(3, "Device", [(9, "Level", "level", ResourceType.STRING, "RW", False)], False)}  # noqa: RUF012
+
+    models = Texts()
+    for _ in range(2):
+        assert parse("PUT /3/0/9 5", MODELS) == write("/3/0/9", 5)
+        assert parse("PUT /3/0/9 5", models) == write("/3/0/9", "5")
+
+
+def test_models_nobody_uses_are_let_go_with_what_was_read_with_them():
+    models = Models()
+    for number in range(1000):
+        parse(f"GET /3442/{number}", models)
+    left = weakref.ref(models)
+    del models
+    gc.collect()
+    assert left() is None
 
 
 def test_without_models_everything_is_taken_as_it_is():
