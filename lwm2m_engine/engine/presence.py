@@ -26,6 +26,8 @@ class Presence:
     in_flight: bool
     transferred: tuple[int, int] | None = None
     """Of a long request under way: bytes the device has acknowledged, and bytes in all."""
+    listens_at: float | None = None
+    """When a sleeper is asked next although it does not speak (PSM, eDRX); ``None`` if nothing waits."""
 
 
 def of(device: Device) -> Presence:
@@ -37,6 +39,7 @@ def of(device: Device) -> Presence:
         sum(not waiting.sent for waiting in device.outbox),
         device.exchange is not None,
         device.exchange.transferred if device.exchange is not None else None,
+        device.resume_at if awake is False and device.power is not None and device.power.cycle else None,
     )
 
 

@@ -177,9 +177,11 @@ def test_an_edrx_device_is_asked_when_it_listens(world):
     asleep_at = world.now + 10
     world.pass_time(150)
     assert presence_events(world) == ["Awake", "Asleep"]
+    assert world.engine.presence("dev1").listens_at is None
     world.ask("GET /3", id=1)
     assert not world.wire
     assert world.engine.next_deadline() == asleep_at + 200
+    assert world.engine.presence("dev1").listens_at == asleep_at + 200
     world.pass_time(asleep_at + 200 - world.now)
     assert world.wire[0].request.path == ("3",)
     world.answer(world.content({"/3/0/9": 72}, "/3"))
@@ -227,6 +229,7 @@ def test_a_psm_device_is_asked_after_its_tracking_area_update(world):
     world.ask("GET /3", id=1)
     assert not world.wire
     assert world.engine.next_deadline() == heard_at + 600
+    assert world.engine.presence("dev1").listens_at == heard_at + 600
     world.pass_time(570)
     assert world.engine.presence("dev1").awake_until == world.now + 20
     world.fail("timeout")

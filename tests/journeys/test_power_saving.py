@@ -72,7 +72,9 @@ async def test_a_device_is_asked_when_it_listens_though_it_does_not_speak(
     await listen_when(api, "meter", **times)
     await eventually(asleep(api, "meter"))
     wish = await api.wish("meter", "GET /3/0/9")
-    assert (await api.latest("meter", "outgoing-msg"))["resourceID"] == wish["resourceID"]
+    waiting = (await api.get("/api/v1/devices/meter")).json()
+    assert waiting["messages"][0]["id"] == wish["resourceID"]
+    assert waiting["lastSeen"] < waiting["listensAt"] < waiting["lastSeen"] + 10_000
     assert (await api.answer_to("meter", wish))["dataValue"] == {"3/0/9": 72}
     logs = await api.get("device-communication/meter/logs?rcn=8")
     assert logs.text.count("sleeping") >= 1

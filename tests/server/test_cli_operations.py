@@ -376,6 +376,7 @@ def test_when_a_device_listens_is_set_shown_and_taken_back(site: Site) -> None:
     edrx = site.good(*power, "--edrx-cycle", "40.96", "--paging-window", "5.12", "--json")
     assert json.loads(edrx)["edrx"] == {"cycle": 40.96, "pagingTimeWindow": 5.12}
     assert site.good(*power) == "eDRX: for a while after each message, and for 5.12 s every 40.96 s\n"
+    until(lambda: "asleep until" in site.good("devices", "show", "meter"))
     assert "edrx.cycle: is missing" in site.wrong(2, *power, "--paging-window", "5")
     assert "--default stands alone" in site.wrong(2, *power, "--default", "--psm")
     assert "nobody" in site.wrong(2, "devices", "power", "nobody", "--psm")

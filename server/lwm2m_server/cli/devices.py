@@ -133,7 +133,9 @@ def _state(device: Mapping[str, Any]) -> str:
         return "not registered"
     if device["awake"] is None:
         return "registered"
-    return f"awake until {clock(device['awakeUntil'])}" if device["awake"] else "asleep"
+    if device["awake"]:
+        return f"awake until {clock(device['awakeUntil'])}"
+    return "asleep" if device["listensAt"] is None else f"asleep until {clock(device['listensAt'])}"
 
 
 def _facts(device: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -133,6 +133,7 @@ class DeviceApi:
             "queueMode": registration.queue_mode if registration else None,
             "awake": state.awake if registration else None,
             "awakeUntil": milliseconds(state.awake_until),
+            "listensAt": milliseconds(state.listens_at),
             "lastSeen": milliseconds(liveness.seen_at) if liveness else None,
             "waiting": state.waiting,
             "inFlight": state.in_flight,
