@@ -13,6 +13,9 @@ Linux. Without a C compiler CoAP is generated in Python, which says so: rates an
     update               Updates that change nothing, uniformly over 1,000 registered devices (--clients)
     update-many          over 100,000 (--many)
     update-power-safe    over 1,000, synced at each commit
+    update-dtls          over 1,000 established DTLS sessions, TLS_PSK_WITH_AES_128_CCM_8
+    handshake            full DTLS handshakes with that suite, cookie included, one after another from each of
+                         1,000 clients; both need a C compiler and OpenSSL's headers
     notify               SenML CBOR with 5 values, of an Object no mapping reads; a subscriber hears of it
                          10,000 devices (--containers) with 100 messages (--messages) each in received-msg
     notify-mapped        of Object 3: one of the values goes to a managed resource, and is another each time
@@ -26,6 +29,7 @@ Linux. Without a C compiler CoAP is generated in Python, which says so: rates an
     http-read-unanswered
     http-create          POST to outgoing-msg of devices that never registered
     http-latest          GET .../outgoing-msg/la
+    bootstrap            devices (--clients) that are written 12 Object Instances each, seconds for them all
     memory               resident bytes a device, after 100,000 Registers and 2 observations of each
     restart              seconds until ready, with 100,000 registrations and 200,000 observations
     soak                 update and notify in turn at half the highest rate; resident memory every 10 s
@@ -58,11 +62,25 @@ QUIET = '</>;rt="oma.lwm2m";ct=112,</1/0>,</4/0>,</5/0>,</3303/0>'
 """Announces no Object that the bundled mappings read after Register."""
 READ = '</>;rt="oma.lwm2m";ct=112,</1/0>,</3/0>,</4/0>,</5/0>,</6/0>,</3303/0>'
 """Announces Objects 3 and 6, which the server reads after each Register."""
+BOOTSTRAP = "/api/v1/bootstrap/configs"
+PROVISIONED = {
+    "noSec": True,
+    "endpoints": ["load-*"],
+    "write": {
+        "/0/0": {"0": "coap://127.0.0.1:5687", "1": True, "2": 3},
+        **{f"/0/{n}": {"0": f"coap://127.0.0.{n}:5683", "1": False, "2": 3, "10": n} for n in range(1, 5)},
+        **{f"/1/{n}": {"0": n, "1": 300, "6": True, "7": "U"} for n in range(1, 5)},
+        **{f"/2/{n}": {"0": 3, "1": n, "2": {"1": 15}, "3": 1} for n in range(3)},
+    },
+}
+"""Twelve Object Instances."""
 OBSERVE, GET = "OBSERVE /3303/0", "GET /3303/0/5700"
 MESSAGE = {"m2m:cin": {"con": "OBSERVE /3303/0/5700"}}
 
 ADDRESSES = 120_000
 """More clients than can register while a case runs; each has an address in 127.1.0.0/16 or behind it."""
+KEY = b"sixteen letters!"
+"""The pre-shared key of every client; cload.c has it, too."""
 UNHURRIED = {"transmission_ack_timeout": 60.0}
 """Nothing is sent again while requests stay unanswered, so that only keeping them is measured."""
 BUSY = 0.9
@@ -87,9 +105,13 @@ class Bench:
         if shutil.which(COMPILER) is None:
             _tell(f"there is no {COMPILER}: CoAP comes from a generator in Python, which limits rates")
             return
-        program = self._directory / "cload"
-        subprocess.run([COMPILER, "-O2", "-o", program, HERE / "cload.c"], check=True)
-        self._cload = (program,)
+        self._cload = (self._compile("cload"),)
+
+    def _compile(self, name: str, *flags: str) -> Path:
+        program = self._directory / name
+        if not program.exists():
+            subprocess.run([COMPILER, "-O2", "-o", program, HERE / "cload.c", *flags], check=True)
+        return program
 
     # --- the cases ---------------------------------------------------------------------------------
 
@@ -101,6 +123,18 @@ class Bench:
             clients = clients or self.options.clients
             with self._load(server, mode, links=links, clients=clients) as load:
                 return load.figures() if mode == "register" else self._measured(load)
+
+    def dtls(self, mode: str) -> Figures:
+        """Clients with pre-shared keys."""
+        clients = self.options.clients
+        program = self._compile("cload-dtls", "-DDTLS", "-lssl", "-lcrypto")
+        with self._server(lambda place: Server(place, coaps="127.0.0.1:0")) as server:
+            for number in range(clients):
+                server.create(API, 14, {"m2m:nod": {"rn": f"load-{number}", "ni": f"load-{number}"}})
+            server.let_in({f"load-{number}": KEY for number in range(clients)})
+            port = int(server.addresses["coaps"].rpartition(":")[2])
+            with self._load(server, mode, clients=clients, port=port, program=program) as load:
+                return load.figures() if mode == "handshake" else self._measured(load)
 
     def notify(self, message: str = OBSERVE, links: str = QUIET) -> Figures:
         options = self.options
@@ -159,6 +193,25 @@ class Bench:
                 server.create(OUTGOING.format(number), 4, MESSAGE)
             with self._http_load(server, path, body) as load:
                 return load.figures()
+
+    def bootstrap(self) -> Figures:
+        """From the first Bootstrap-Request to the last Bootstrap-Finish; NoSec, TLV."""
+        options = self.options
+        with self._server(lambda place: Server(place, bootstrap_coap="127.0.0.1:0")) as server:
+            if server.ask("PUT", f"{BOOTSTRAP}/load", PROVISIONED) != 201:
+                raise SystemExit(f"the configuration is refused: {server.log}")
+            before = server.cpu
+            port = server.addresses["bootstrap_coap"].rpartition(":")[2]
+            values = {"port": port, "devices": options.clients, "in-flight": options.in_flight}
+            arguments = [f"--{name}={value}" for name, value in values.items()]
+            with generator(sys.executable, HERE / "bootstrapload.py", *arguments) as load:
+                figures = load.figures()
+            used = server.cpu - before
+        return {
+            **figures,
+            "cpu_us": used / max(1, figures["done"]) * 1e6,
+            "server_busy": used / figures["seconds"],
+        }
 
     def memory(self) -> Figures:
         clients = self.options.many
@@ -271,11 +324,21 @@ class Bench:
         rate: float = 0,
         silent: int = 0,
         seconds: float | None = None,
+        port: int | None = None,
+        program: Path | None = None,
     ) -> Iterator[Generator]:
         options = self.options
-        values = {"p": server.coap_port, "P": server.pid, "m": mode, "l": links, "k": clients, "r": rate}
+        values = {
+            "p": port or server.coap_port,
+            "P": server.pid,
+            "m": mode,
+            "l": links,
+            "k": clients,
+            "r": rate,
+        }
         values |= {"n": options.in_flight, "s": seconds or options.seconds, "w": options.warm_up, "u": silent}
-        with generator(*self._cload, *(f"-{name}{value}" for name, value in values.items())) as load:
+        command = (program,) if program is not None else self._cload
+        with generator(*command, *(f"-{name}{value}" for name, value in values.items())) as load:
             yield load
 
     def _measured(self, load: Generator) -> Figures:
@@ -304,6 +367,8 @@ CASES: dict[str, Callable[[Bench], Figures]] = {
     "update": lambda bench: bench.coap("update"),
     "update-many": lambda bench: bench.coap("update", clients=bench.options.many),
     "update-power-safe": lambda bench: bench.coap("update", ledger_power_safe=True),
+    "update-dtls": lambda bench: bench.dtls("update"),
+    "handshake": lambda bench: bench.dtls("handshake"),
     "notify": lambda bench: bench.notify(),
     "notify-mapped": lambda bench: bench.notify("OBSERVE /3/0", READ),
     "register-new": lambda bench: bench.coap("register", clients=ADDRESSES),
@@ -317,6 +382,7 @@ CASES: dict[str, Callable[[Bench], Figures]] = {
     "http-latest": lambda bench: bench.http(f"{OUTGOING}/la"),
     "aiocoap-update": lambda bench: bench.stock_aiocoap("update"),
     "aiocoap-notify": lambda bench: bench.stock_aiocoap("notify", "--observe"),
+    "bootstrap": Bench.bootstrap,
     "memory": Bench.memory,
     "restart": Bench.restart,
     "soak": Bench.soak,

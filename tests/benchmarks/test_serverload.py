@@ -39,6 +39,11 @@ def test_devices():
     assert results["notify-mapped"]["reads"] == 0
 
 
+@pytest.mark.skipif(not Path("/usr/include/openssl/ssl.h").exists(), reason="needs OpenSSL's headers")
+def test_secure_devices():
+    went_well(run("update-dtls", "handshake"))
+
+
 def test_without_a_compiler():
     results = run("register-read", "notify", "read-unanswered", CC="no-compiler")
     went_well(results)
@@ -59,6 +64,12 @@ def test_soak():
     results = run("soak")
     went_well(results)
     assert results["soak"]["growth"] >= 0
+
+
+def test_bootstrap():
+    results = run("bootstrap")
+    went_well(results)
+    assert results["bootstrap"]["done"] == 10
 
 
 def test_stock_aiocoap():
