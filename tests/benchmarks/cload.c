@@ -1,6 +1,7 @@
 /* CoAP load generator: many simulated LwM2M clients in one thread. Built and run by serverload.py.
  *
  *     cc -O2 -o cload cload.c
+ *     cc -O2 -DDTLS -o cload-dtls cload.c -lssl -lcrypto
  *     ./cload -p 5683 -m update -k 1000 -n 64 -s 5 -w 1 -P $(pidof server)
  *
  *   -h HOST -p PORT   IPv4 address and port of the server (127.0.0.1, 5683)
@@ -9,6 +10,7 @@
  *                     notify: Confirmable notifications, on the last relation the server began
  *                     mixed: update and notify in turn
  *                     answer: asks nothing, answers the server until killed (or -s is over)
+ *                     handshake (with DTLS): a full one again and again, in place of the session before
  *   -k CLIENTS        simulated clients (1000), each with one request under way at most
  *   -n IN_FLIGHT      requests under way of all clients together (64): a closed loop
  *   -r RATE           no more than so many requests a second
@@ -17,6 +19,8 @@
  *   -w SECONDS        of the same load that is not measured (1)
  *   -l LINKS          the Object list of each Register
  *   -P PID            a process of the server, for its CPU time; may be given several times
+ *
+ * With DTLS, client i has the PSK identity load-i and KEY; all sessions are established first.
  *
  * All clients share one UDP socket. Client i sends from 127.1.0.0 + 1 + i, an address that IP_PKTINFO
  * sets on each datagram and reads from each answer, so that the server meets as many peers as there
@@ -46,6 +50,10 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef DTLS
+#include <openssl/ssl.h>
+#define KEY "sixteen letters!"
+#endif
 
 enum { BATCH = 64, DATAGRAM = 1600, MAX_TOKEN = 8, MAX_LOCATION = 32, MAX_PIDS = 16, SAMPLES = 1 << 22 };
 enum { CON, NON, ACK, RST };
@@ -54,7 +62,7 @@ enum { OBSERVE = 6, LOCATION_PATH = 8, URI_PATH = 11, CONTENT_FORMAT = 12, URI_Q
 enum { LINK_FORMAT = 40, SENML_CBOR = 112, TLV = 11542 };
 enum { FIRST_ADDRESS = 0x7f010001 }; /* 127.1.0.1 */
 
-typedef enum { REGISTER, UPDATE, NOTIFY, MIXED, ANSWER } Mode;
+typedef enum { REGISTER, UPDATE, NOTIFY, MIXED, ANSWER, SHAKE } Mode;
 
 static const uint64_t SECOND = 1000000000ull;
 static const uint64_t REPEAT_AFTER = 1000000000ull;
@@ -73,6 +81,9 @@ typedef struct {
     int token_length;
     int object;               /* that it is about */
     uint32_t sequence;        /* of its last notification */
+#ifdef DTLS
+    SSL *ssl;
+#endif
 } Client;
 
 static int clients = 1000, in_flight = 64, silent = 0, port = 5683;
@@ -129,6 +140,47 @@ static Cpu server_cpu(void) {
     return total;
 }
 
+/* --- DTLS -------------------------------------------------------------------------------------- */
+
+#ifdef DTLS
+static SSL_CTX *context;
+
+static unsigned int name_client(
+    SSL *ssl, const char *hint, char *identity, unsigned int room, unsigned char *key, unsigned int key_room
+) {
+    (void)hint;
+    snprintf(identity, room, "load-%d", (int)((Client *)SSL_get_app_data(ssl) - all));
+    if (key_room < sizeof KEY - 1) return 0;
+    memcpy(key, KEY, sizeof KEY - 1);
+    return sizeof KEY - 1;
+}
+
+static void prepare_dtls(void) {
+    context = SSL_CTX_new(DTLS_client_method());
+    if (!context || !SSL_CTX_set_cipher_list(context, "PSK-AES128-CCM8:@SECLEVEL=0")) {
+        fprintf(stderr, "OpenSSL has no PSK-AES128-CCM8\n");
+        exit(1);
+    }
+    SSL_CTX_set_options(context, SSL_OP_NO_QUERY_MTU | SSL_OP_NO_TICKET);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_psk_client_callback(context, name_client);
+}
+
+/* What is in a datagram for client i, in place of it; 0 if that is for DTLS alone. */
+static int unseal(int i, uint8_t *bytes, int size) {
+    SSL *ssl = all[i].ssl;
+    if (!ssl) return 0;
+    BIO_write(SSL_get_rbio(ssl), bytes, size);
+    int length = SSL_is_init_finished(ssl) ? SSL_read(ssl, bytes, DATAGRAM) : 0;
+    return length > 0 ? length : 0;
+}
+
+static int seal(int i, uint8_t *bytes, int size) {
+    SSL_write(all[i].ssl, bytes, size);
+    return BIO_read(SSL_get_wbio(all[i].ssl), bytes, DATAGRAM);
+}
+#endif
+
 /* --- datagrams out ----------------------------------------------------------------------------- */
 
 static struct mmsghdr out[BATCH];
@@ -172,10 +224,42 @@ static uint8_t *begin(int i) {
     return out_bytes[out_count];
 }
 
-static void commit(const uint8_t *end) {
-    out_data[out_count].iov_len = end - out_bytes[out_count];
+static void commit_bytes(int size) {
+    out_data[out_count].iov_len = size;
     if (++out_count == BATCH) flush();
 }
+
+/* A message of client i, up to its end. */
+static void commit(int i, const uint8_t *end) {
+    int size = end - out_bytes[out_count];
+#ifdef DTLS
+    size = seal(i, out_bytes[out_count], size);
+#else
+    (void)i;
+#endif
+    commit_bytes(size);
+}
+
+#ifdef DTLS
+/* Whatever client i has to say in its handshake. */
+static void commit_flight(int i) {
+    uint8_t *bytes = begin(i);
+    int size = BIO_read(SSL_get_wbio(all[i].ssl), bytes, DATAGRAM);
+    if (size > 0) commit_bytes(size);
+}
+
+static void shake(int i) {
+    Client *client = &all[i];
+    if (client->ssl) SSL_free(client->ssl);
+    client->ssl = SSL_new(context);
+    SSL_set_app_data(client->ssl, client);
+    SSL_set_mtu(client->ssl, 1400);
+    SSL_set_bio(client->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    BIO_set_mem_eof_return(SSL_get_rbio(client->ssl), -1);
+    SSL_connect(client->ssl);
+    commit_flight(i);
+}
+#endif
 
 /* --- CoAP messages (RFC 7252, section 3) ------------------------------------------------------- */
 
@@ -347,7 +431,11 @@ static void ask(int i) {
     client->sequence++;
     client->waiting = true;
     client->saying = asking != MIXED ? asking : client->saying == NOTIFY ? UPDATE : NOTIFY;
-    commit(compose(i, begin(i)));
+#ifdef DTLS
+    if (asking == SHAKE) shake(i);
+    else
+#endif
+        commit(i, compose(i, begin(i)));
     client->asked = client->sent = now();
     under_way++;
 }
@@ -357,7 +445,11 @@ static void repeat(void) {
     uint64_t at = now();
     for (int i = 0; i < clients; i++) {
         if (all[i].waiting && at - all[i].sent > REPEAT_AFTER) {
-            commit(compose(i, begin(i)));
+#ifdef DTLS
+            if (asking == SHAKE) shake(i);
+            else
+#endif
+                commit(i, compose(i, begin(i)));
             all[i].sent = at;
             counts.repeated++;
         }
@@ -395,14 +487,14 @@ static void answer_get(int i, const uint8_t *message, const uint8_t *end) {
         client->object = object;
         client->sequence = 1;
         put_report(&answer, client);
-        commit(answer.at);
+        commit(i, answer.at);
         return;
     }
     put_number(&answer, CONTENT_FORMAT, TLV);
     if (object == 3) put_payload(&answer, DEVICE, sizeof DEVICE - 1);
     else if (object == 6) put_payload(&answer, LOCATION, sizeof LOCATION);
     else put_payload(&answer, TEMPERATURE, sizeof TEMPERATURE);
-    commit(answer.at);
+    commit(i, answer.at);
 }
 
 static void take_location(Client *client, const uint8_t *at, const uint8_t *end) {
@@ -427,6 +519,14 @@ static bool is_answer(const Client *client, const uint8_t *message) {
     return mid == client->mid && (type == RST || code != EMPTY || client->saying == NOTIFY);
 }
 
+static void done(int i, uint64_t at) {
+    all[i].waiting = false;
+    under_way--;
+    counts.done++;
+    if (counts.samples < SAMPLES) counts.latency[counts.samples++] = at - all[i].asked;
+    rest(i);
+}
+
 static void hear(int i, const uint8_t *message, int size, uint64_t at) {
     const uint8_t *end = message + size;
     int type = message[0] >> 4 & 3, token_length = message[0] & 15, code = message[1];
@@ -436,16 +536,12 @@ static void hear(int i, const uint8_t *message, int size, uint64_t at) {
         return;
     }
     Client *client = &all[i];
-    if (type == CON) commit(put_head(begin(i), ACK, EMPTY, message[2] << 8 | message[3], message, 0).at);
+    if (type == CON) commit(i, put_head(begin(i), ACK, EMPTY, message[2] << 8 | message[3], message, 0).at);
     if (!is_answer(client, message)) return;
     if (type == RST) counts.reset++;
     if (code >= FIRST_ERROR) counts.refused++;
     if (code == CREATED) take_location(client, message + 4 + token_length, end);
-    client->waiting = false;
-    under_way--;
-    counts.done++;
-    if (counts.samples < SAMPLES) counts.latency[counts.samples++] = at - client->asked;
-    rest(i);
+    done(i, at);
 }
 
 static struct mmsghdr in[BATCH];
@@ -472,7 +568,17 @@ static void listen_once(void) {
     uint64_t at = now();
     for (int j = 0; j < received; j++) {
         int i = addressee(&in[j].msg_hdr);
-        if (i >= 0 && i < clients && in[j].msg_len >= 4) hear(i, in_bytes[j], in[j].msg_len, at);
+        int size = in[j].msg_len;
+        if (i < 0 || i >= clients) continue;
+#ifdef DTLS
+        size = unseal(i, in_bytes[j], size);
+        if (asking == SHAKE && all[i].ssl && !SSL_is_init_finished(all[i].ssl)) {
+            SSL_do_handshake(all[i].ssl);
+            commit_flight(i);
+            if (all[i].waiting && SSL_is_init_finished(all[i].ssl)) done(i, at);
+        }
+#endif
+        if (size >= 4) hear(i, in_bytes[j], size, at);
     }
     flush();
 }
@@ -518,6 +624,16 @@ static void register_all(void) {
     }
     tell("registered");
 }
+
+#ifdef DTLS
+static void shake_all(void) {
+    run(SHAKE, clients, REGISTER_WITHIN);
+    if (counts.done < clients) {
+        fprintf(stderr, "%ld of %d clients have a session\n", counts.done, clients);
+        exit(1);
+    }
+}
+#endif
 
 static void await_observations(void) {
     int observed = 0;
@@ -597,6 +713,9 @@ static Mode mode_named(const char *name) {
     if (!strcmp(name, "notify")) return NOTIFY;
     if (!strcmp(name, "mixed")) return MIXED;
     if (!strcmp(name, "answer")) return ANSWER;
+#ifdef DTLS
+    if (!strcmp(name, "handshake")) return SHAKE;
+#endif
     fprintf(stderr, "-m is register, update, notify, mixed or answer, not %s\n", name);
     exit(2);
 }
@@ -628,7 +747,11 @@ int main(int count, char **arguments) {
     srand(time(NULL) ^ getpid());
     for (int i = 0; i < clients; i++) all[i].mid = rand();
     open_socket();
-    if (mode != REGISTER) register_all();
+#ifdef DTLS
+    prepare_dtls();
+    if (mode != SHAKE) shake_all();
+#endif
+    if (mode != REGISTER && mode != SHAKE) register_all();
     if (mode == NOTIFY || mode == MIXED) await_observations();
     if (mode == ANSWER) answer();
     else measure(mode);

@@ -8,9 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
 from lwm2m_engine.coap import Peer
+from lwm2m_engine.errors import SettingsError
+from lwm2m_server.coap.dtls.certificates import Certificates
 from lwm2m_server.coap.dtls.engine import SessionOver
 from lwm2m_server.coap.dtls.identities import Secret
 from lwm2m_server.coap.dtls.limits import Limits
@@ -18,12 +23,17 @@ from lwm2m_server.coap.dtls.openssl import OpensslEngine
 from lwm2m_server.coap.dtls.sessions import Sessions
 from lwm2m_server.coap.sockets import Source
 from lwm2m_server.coap.wheel import Timer
-from lwm2m_server.simulator.dtls import DtlsClient, DtlsContext, PreSharedKey
+from lwm2m_server.simulator.dtls import Certificate, DtlsClient, DtlsContext, PreSharedKey
 
 SUITES = (
     "TLS_PSK_WITH_AES_128_CCM_8",
     "TLS_PSK_WITH_AES_128_GCM_SHA256",
     "TLS_PSK_WITH_AES_128_CBC_SHA256",
+)
+WITH_CERTIFICATES = (
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
 )
 MTU = 1232
 
@@ -33,6 +43,9 @@ class Keys:
 
     def __init__(self, **keys: bytes) -> None:
         self.keys = keys
+        self.names: set[str] = set()
+        """Whom certificates of the authority may name."""
+        self.pins: dict[bytes, str] = {}
 
     def psk(self, identity: bytes) -> Secret | None:
         name = identity.decode(errors="replace")
@@ -42,22 +55,31 @@ class Keys:
         return None
 
     def certificate(self, der: bytes) -> str | None:
-        return None
+        named = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        name = str(named[0].value)
+        return self.pinned(der) or (name if name in self.names else None)
 
     def pinned(self, der: bytes) -> str | None:
-        return None
+        return self.pins.get(der)
 
 
 class Network:
     """Around a port: datagrams lie here until somebody delivers them, and time passes when told."""
 
-    def __init__(self, keys: Keys, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        limits: Limits | None = None,
+        certificates: Certificates | None = None,
+        mtu: int = MTU,
+    ) -> None:
         self.now = 0.0
         self.timers: list[tuple[float, dict[Timer, None], Timer]] = []
         self.to_clients: list[tuple[bytes, Any]] = []
         self.heard_messages: list[tuple[bytes, Source]] = []
         self.lost_addresses: list[Any] = []
-        self.engine = OpensslEngine(keys, suites=SUITES, mtu=MTU)
+        suites = SUITES + WITH_CERTIFICATES
+        self.engine = OpensslEngine(keys, suites=suites, mtu=mtu, certificates=certificates)
         self.sessions = Sessions(self.engine, limits or Limits(), self)
 
     # --- Surroundings ---
@@ -246,6 +268,159 @@ def test_who_has_another_key_gets_nowhere(network: Network) -> None:
         pass
     network.pass_time(31)
     assert (network.sessions.counters.timed_out, len(network.sessions)) == (1, 0)
+
+
+# --- certificates ---
+
+
+@pytest.fixture
+def certificates(authority: Any) -> Certificates:
+    return Certificates(*authority.issue("localhost"), authority.trust)
+
+
+def certified(authority: Any, files: tuple[Any, Any], suites: str = "ALL") -> DtlsContext:
+    return DtlsContext(Certificate(*files, authority.trust), suites=suites)
+
+
+@pytest.mark.parametrize("suite", WITH_CERTIFICATES)
+def test_a_device_is_who_its_certificate_names(
+    keys: Keys, certificates: Certificates, authority: Any, suite: str
+) -> None:
+    network = Network(keys, certificates=certificates)
+    keys.names.add("dev3")
+    Client(network, certified(authority, authority.issue("dev3"), suite)).connect().say(b"x")
+    assert network.heard_messages[0][1].peer.identity == "dev3"
+
+
+def test_flights_with_certificates_are_cut_to_the_mtu(
+    keys: Keys, certificates: Certificates, authority: Any
+) -> None:
+    network = Network(keys, certificates=certificates, mtu=548)
+    keys.names.add("dev3")
+    context = certified(authority, authority.issue("dev3"), WITH_CERTIFICATES[0])
+    context.mtu = 300
+    client = Client(network, context)
+    client.begin()
+    client.answer()
+    flight = [datagram for datagram, _ in network.to_clients]
+    assert len(flight) > 1
+    assert max(map(len, flight)) <= 548
+    while client.answer():
+        pass
+    client.say(b"x" * 1000)
+    assert network.heard_messages[0][0] == b"x" * 1000
+
+
+@pytest.mark.parametrize("suite", [SUITES[0], WITH_CERTIFICATES[0]])
+def test_keys_and_certificates_are_taken_on_the_same_port(
+    keys: Keys, certificates: Certificates, authority: Any, suite: str
+) -> None:
+    network = Network(keys, certificates=certificates)
+    keys.names.add("dev3")
+    context = psk() if suite in SUITES else certified(authority, authority.issue("dev3"))
+    Client(network, context).connect()
+    assert len(network.sessions) == 1
+
+
+def test_a_session_with_a_certificate_is_resumed(
+    keys: Keys, certificates: Certificates, authority: Any
+) -> None:
+    network = Network(keys, certificates=certificates)
+    keys.names.add("dev3")
+    context = certified(authority, authority.issue("dev3"))
+    first = Client(network, context).connect()
+    session = first.dtls.connection.get_session()
+    first.put(first.dtls.close())
+    again = Client(network, context, 4001, session=session).connect()
+    again.say(b"x")
+    assert network.heard_messages[0][1].peer.identity == "dev3"
+    keys.names.clear()
+    refused = Client(network, context, 4002, session=session)
+    refused.begin()
+    while refused.answer():
+        pass
+    assert network.sessions.counters.failed == 1
+
+
+def test_a_pinned_certificate_needs_no_authority(
+    keys: Keys, certificates: Certificates, authority: Any
+) -> None:
+    network = Network(keys, certificates=certificates)
+    files = authority.self_signed("whoever")
+    der = x509.load_pem_x509_certificate(files[0].read_bytes()).public_bytes(Encoding.DER)
+    keys.pins[der] = "dev4"
+    Client(network, certified(authority, files)).connect().say(b"x")
+    assert network.heard_messages[0][1].peer.identity == "dev4"
+
+
+REFUSED = {
+    "of somebody nobody knows": lambda authority, other: authority.issue("stranger"),
+    "that is out of date": lambda authority, other: authority.issue("dev3", days=-1, file="old"),
+    "of another authority": lambda authority, other: other.issue("dev3"),
+    "signed by itself": lambda authority, other: authority.self_signed("dev3"),
+    "that was revoked": lambda authority, other: authority.issue("dev3", file="withdrawn"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_certificate_is_refused(keys: Keys, authority: Any, name: str) -> None:
+    keys.names.add("dev3")
+    other = type(authority)(authority.folder / "other", "Another CA")
+    files = REFUSED[name](authority, other)
+    revoked = authority.revoke(*[files[0]] if "revoked" in name else [])
+    server = Certificates(*authority.issue("localhost"), authority.trust, revoked)
+    network = Network(keys, certificates=server)
+    with pytest.raises(SSL.Error, match="alert"):
+        Client(network, certified(authority, files)).connect()
+    assert (network.sessions.counters.failed, len(network.sessions)) == (1, 0)
+
+
+def test_a_client_without_a_certificate_is_refused(
+    keys: Keys, certificates: Certificates, authority: Any
+) -> None:
+    network = Network(keys, certificates=certificates)
+    with pytest.raises(SSL.Error, match="alert"):
+        Client(network, psk(suites=WITH_CERTIFICATES[0])).connect()
+
+
+def test_files_are_read_anew_and_sessions_live_on(keys: Keys, authority: Any) -> None:
+    server = Certificates(*authority.issue("localhost"), authority.trust)
+    network = Network(keys, certificates=server)
+    keys.names.add("dev3")
+    client = Client(network, certified(authority, authority.issue("dev3"))).connect()
+    other = type(authority)(authority.folder / "other", "Another CA")
+    authority.trust.write_bytes(other.trust.read_bytes())
+    network.engine.reload()
+    client.say(b"still here")
+    assert len(network.heard_messages) == 1
+    new = DtlsContext(Certificate(*other.issue("dev3"), authority.folder / "localhost.pem"))
+    new.context.set_verify(SSL.VERIFY_NONE)
+    Client(network, new, 4001).connect()
+    authority.trust.write_text("nothing")
+    with pytest.raises(SettingsError, match=r"ca\.pem cannot be used as certificate"):
+        network.engine.reload()
+    Client(network, new, 4002).connect()
+
+
+@pytest.mark.parametrize("field", ["certificate", "key", "trust", "revoked"])
+@pytest.mark.parametrize("content", [None, "nonsense"])
+def test_a_file_that_cannot_be_used_is_named(
+    keys: Keys, authority: Any, field: str, content: str | None
+) -> None:
+    certificate, key = authority.issue("localhost")
+    bad = authority.folder / "bad.pem"
+    if content is not None:
+        bad.write_text(content)
+    files = {"certificate": certificate, "key": key, "trust": authority.trust, field: bad}
+    with pytest.raises(SettingsError, match=r"bad\.pem cannot be used as"):
+        Network(keys, certificates=Certificates(**files))
+
+
+def test_a_key_of_another_certificate_is_refused(keys: Keys, authority: Any) -> None:
+    certificate, _ = authority.issue("localhost")
+    _, key = authority.issue("other")
+    with pytest.raises(SettingsError, match=r"other\.key cannot be used as private key"):
+        Network(keys, certificates=Certificates(certificate, key))
 
 
 # --- one client after another ---
