@@ -62,6 +62,9 @@ class Uplink:
         else:
             answer(CoapReply(Code.CONTENT, repr(request).encode(), 0))
 
+    def is_device(self, peer: Peer) -> bool:
+        return False
+
     def knows(self, token: bytes) -> bool:
         return False
 
