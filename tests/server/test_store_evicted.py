@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from lwm2m_server.store import evicted, schema
+from lwm2m_server.store import arrivals, evicted, schema
 from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import Conflict, Counters, Message, Resource
@@ -54,6 +54,7 @@ def test_an_evicted_message_is_found_by_no_way(path):
 
 def test_what_was_evicted_is_deleted_before_long(path, monkeypatch):
     monkeypatch.setattr(evicted, "LONG", 20)
+    monkeypatch.setattr(arrivals, "LONG", 4)
     ledger = SqliteLedger(path)
     ledger.run(lambda tx: tx.put(box()))
     most = 0
@@ -68,6 +69,7 @@ def test_what_was_evicted_is_deleted_before_long(path, monkeypatch):
 
 def test_a_restart_goes_on_with_what_is_to_be_deleted(path, monkeypatch):
     monkeypatch.setattr(evicted, "LONG", 20)
+    monkeypatch.setattr(arrivals, "LONG", 4)
     ledger = SqliteLedger(path)
     ledger.run(lambda tx: tx.put(box()))
     fill(ledger, range(100, 118))
@@ -82,6 +84,7 @@ def test_a_restart_goes_on_with_what_is_to_be_deleted(path, monkeypatch):
 
 def test_an_eviction_that_was_undone_deletes_nothing(path, monkeypatch):
     monkeypatch.setattr(evicted, "LONG", 1)
+    monkeypatch.setattr(arrivals, "LONG", 1)
     ledger = SqliteLedger(path)
     ledger.run(lambda tx: tx.put(box()))
     fill(ledger, range(100, 103))

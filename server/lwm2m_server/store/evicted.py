@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
+from collections.abc import Sequence
 
 LONG = 16_384
 """Messages beyond which they are deleted."""
@@ -29,6 +30,11 @@ class Evicted:
             self._waiting.frombytes(ids)
             self._number = number
         self._pending = array("q")
+
+    @property
+    def waiting(self) -> Sequence[int]:
+        """What still lies in the table."""
+        return self._waiting
 
     def add(self, id: int) -> None:
         self._pending.append(id)

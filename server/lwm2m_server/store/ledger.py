@@ -13,7 +13,6 @@ from lwm2m_server.store.broods import REACH
 from lwm2m_server.store.checkpoints import Checkpoints
 from lwm2m_server.store.inline import InlineWriter
 from lwm2m_server.store.protocols import CommitFailed, Reader, Transaction
-from lwm2m_server.store.reading import LedgerReader
 from lwm2m_server.store.schema import Connect, connect, open_reader, open_writer, prepare
 from lwm2m_server.store.threaded import ThreadedWriter
 from lwm2m_server.store.transactions import Job, Transactions
@@ -34,14 +33,14 @@ class SqliteLedger:
         self.on_failure: Callable[[], object] = lambda: None
         self._transactions = Transactions(partial(open_writer, file, connect, power_safe=power_safe))
         self._reading = open_reader(file, connect)
-        self.reader: Reader = LedgerReader(self._reading, self._transactions.contacts.latest)
+        self.reader: Reader = self._transactions.reader(self._reading)
         self._checkpoints = Checkpoints(
             file, open_writer(file, connect, power_safe=power_safe), self._transactions.lock
         )
         writer = ThreadedWriter if power_safe else InlineWriter
         self._writer = writer(self._transactions, self._checkpoints, lambda: self.on_failure())
         self._reading_apart = open_reader(file, connect)
-        self._apart = LedgerReader(self._reading_apart, self._transactions.contacts.latest)
+        self._apart = self._transactions.reader(self._reading_apart)
         self._apart_thread = ThreadPoolExecutor(1, "ledger-reader")
         self._closed = False
 

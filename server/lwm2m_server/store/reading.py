@@ -12,6 +12,7 @@ from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Observation
 from lwm2m_server.store.broods import REACH, born, brood_from_json, children, named
 from lwm2m_server.store.contacts import Contact, contact
+from lwm2m_server.store.contents import CONTAINER, ContainerReader, limits, row_limit
 from lwm2m_server.store.credentials import CredentialReader
 from lwm2m_server.store.documents import (
     Announcement,
@@ -22,8 +23,7 @@ from lwm2m_server.store.documents import (
     power_from_json,
     registration_from_json,
 )
-from lwm2m_server.store.ids import id_of_name
-from lwm2m_server.store.protocols import Born, Brood, Counters, Device, Message, Resource, Unanswered
+from lwm2m_server.store.protocols import Born, Brood, Device, Resource, Unanswered
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -39,17 +39,6 @@ _RESOURCE = f"SELECT {', '.join(_COLUMNS)} FROM resource"  # noqa: S608
 _CHILD = f"""{_RESOURCE} WHERE parent = ?1 AND name = ?2
     UNION ALL {_RESOURCE} WHERE id = ?1 AND brood IS NOT NULL LIMIT 1"""
 """Or else the parent, if it has children without rows."""
-_MESSAGE = """SELECT m.id, m.container, m.name, m.creator, m.st, m.content, m.cnf, m.cs, m.lbl, m.et,
-    m.deadline, m.in_flight FROM"""
-_BY_ID = f"{_MESSAGE} message m JOIN entry e ON e.container = m.container AND e.id = m.id WHERE m.id = ?"
-# CROSS JOIN: the list of the container first, whatever the planner thinks.
-_LISTED = f"{_MESSAGE} entry e CROSS JOIN message m ON m.id = e.id WHERE e.container = ?"
-COUNTERS = """SELECT max(c.st, ifnull(e.st, 0)), iif(e.st > c.st, e.cni, c.cni),
-    iif(e.st > c.st, e.cbs, c.cbs), c.mni, c.mbs, c.evict, ifnull(e.id, 0)
-    FROM container c LEFT JOIN entry e ON e.container = c.id
-    AND e.id = (SELECT max(id) FROM entry WHERE container = c.id) WHERE c.id = ?"""
-"""``st``, ``cni``, ``cbs``, limits, ``evict`` and the newest message of a container that has a row."""
-_NEWEST = "SELECT st, cni, cbs, id FROM entry WHERE container = ? ORDER BY id DESC LIMIT 1"
 _QUEUES = """SELECT id FROM container WHERE evict = 0
     AND EXISTS (SELECT 1 FROM entry WHERE container = container.id)"""
 _DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.registration,
@@ -65,13 +54,15 @@ _OF_ENDPOINT = """d.node = coalesce(
     (SELECT node FROM device WHERE ni_key = ?2))"""
 
 
-class LedgerReader(CredentialReader):
+class LedgerReader(ContainerReader, CredentialReader):
     """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
 
-    def __init__(self, connection: sqlite3.Connection, latest: Mapping[int, bytes]) -> None:
-        """``latest`` is that of ``Contacts``."""
+    def __init__(
+        self, connection: sqlite3.Connection, latest: Mapping[int, bytes], waiting: Mapping[int, bytes]
+    ) -> None:
+        """``latest`` is that of ``Contacts``, ``waiting`` that of ``Arrivals``."""
         self._execute = connection.execute
-        self._latest = latest
+        self._latest, self._waiting = latest, waiting
         self._announcements: dict[bytes, Announcement] = {}
         self._broods: dict[int, Brood] = {}
 
@@ -125,11 +116,11 @@ class LedgerReader(CredentialReader):
         if after is not None:
             # SQLite finds a place by (type, id) only if the type is one value.
             query = f"{_RESOURCE} WHERE parent = ? AND ty = ? AND id > ? ORDER BY id LIMIT ?"
-            rows = self._execute(query, (parent, after.type, after.id, _limit(limit))).fetchall()
+            rows = self._execute(query, (parent, after.type, after.id, row_limit(limit))).fetchall()
         if limit is None or len(rows) < limit:
             behind = "" if after is None else f" AND ty > {after.type}"
             query = f"{_RESOURCE} WHERE parent = ?{behind}{_among(types)} ORDER BY ty, id LIMIT ? OFFSET ?"
-            rest = _limit(limit) if limit is None else limit - len(rows)
+            rest = row_limit(limit) if limit is None else limit - len(rows)
             rows += self._execute(query, (parent, *types, rest, offset)).fetchall()
         return [_resource(row) for row in rows]
 
@@ -182,51 +173,14 @@ class LedgerReader(CredentialReader):
             found = self._broods[number] = brood_from_json(row[0])
         return found
 
-    # --- containers and their messages ---------------------------------------------------------------
+    # --- containers ----------------------------------------------------------------------------------
 
-    def counters(self, container: int) -> Counters:
-        """All zero for what is no container."""
-        row = self._execute(COUNTERS, (container,)).fetchone() or self._newest(container)
-        return Counters(*row[:3])
-
-    def is_full(self, container: int) -> bool:
-        row = self._execute(COUNTERS, (container,)).fetchone()
-        return row is not None and row[1] >= row[3]
-
-    def _newest(self, container: int) -> Row:
-        """Counters and id of the newest message, as its entry tells them; zeros without one."""
-        row: Row | None = self._execute(_NEWEST, (container,)).fetchone()
-        return row or (0, 0, 0, 0)
-
-    def message(self, id: int) -> Message | None:
-        row = self._execute(_BY_ID, (id,)).fetchone()
-        return _message(row) if row else None
-
-    def message_named(self, container: int, name: str) -> Message | None:
-        """By primary key for a generated name; a client's own name is looked for in its container."""
-        id = id_of_name(name)
-        found = None if id is None else self.message(id)
-        if found is not None and found.container == container and found.name == name:
-            return found
-        row = self._execute(f"{_LISTED} AND m.name = ?", (container, name)).fetchone()
-        return _message(row) if row else None
-
-    def latest(self, container: int) -> Message | None:
-        row = self._execute(f"{_LISTED} ORDER BY e.id DESC LIMIT 1", (container,)).fetchone()
-        return _message(row) if row else None
-
-    def oldest(self, container: int) -> Message | None:
-        found = self.messages(container, limit=1)
-        return found[0] if found else None
-
-    def messages(
-        self, container: int, *, limit: int | None = None, offset: int = 0, after: int = 0
-    ) -> Sequence[Message]:
-        rows = self._execute(
-            f"{_LISTED} AND e.id > ? ORDER BY e.id LIMIT ? OFFSET ?",
-            (container, after, _limit(limit), offset),
-        )
-        return [_message(row) for row in rows.fetchall()]
+    def _without_row(self, id: int) -> tuple[int, int, bool] | None:
+        """All is as it was when it came to be, but for the messages."""
+        found, birth = self.resource(id), self._birth(id)
+        if found is None or found.type != CONTAINER:
+            return None
+        return *limits(found.attributes), birth is None or birth[1].evict
 
     # --- devices -------------------------------------------------------------------------------------
 
@@ -330,31 +284,9 @@ def _among(types: Collection[int]) -> str:
     return f" AND ty IN ({','.join('?' * len(types))})" if types else ""
 
 
-def _limit(limit: int | None) -> int:
-    return -1 if limit is None else limit
-
-
 def _resource(row: Row) -> Resource:
     id, tenant, parent, name, type, key, attributes, modified, _ = row
     return Resource(id, tenant, parent, name, type, key, loads(attributes), modified)
-
-
-def _message(row: Row) -> Message:
-    id, container, name, creator, state_tag, content, content_info, size, labels, expires, *waiting = row
-    return Message(
-        id=id,
-        container=container,
-        own_name=name,
-        creator=creator,
-        state_tag=state_tag,
-        content=content,
-        content_info=content_info,
-        size=size,
-        labels=None if labels is None else tuple(loads(labels)),
-        expires=expires,
-        deadline=waiting[0],
-        in_flight=bool(waiting[1]),
-    )
 
 
 def _device(row: Row, contact: Contact | None, announcement: Announcement | None) -> Device:

@@ -97,7 +97,9 @@ CREATE TABLE unanswered (
 CREATE INDEX unanswered_node ON unanswered (node);
 """
 
-_VERSION_6 = f"""
+# Messages up to the one ``listed`` are in ``entry``, or wait there no more.
+_LISTED = "INSERT INTO meta VALUES ('listed', (SELECT ifnull(max(id), 0) FROM message));"
+_VERSION_6 = f"""{_LISTED}
 ALTER TABLE device ADD COLUMN power TEXT;
 {credentials.VERSION_6}
 CREATE TABLE brood (number INTEGER PRIMARY KEY, document TEXT NOT NULL UNIQUE);

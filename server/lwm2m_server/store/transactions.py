@@ -12,9 +12,11 @@ from typing import Any
 
 import attrs
 
+from lwm2m_server.store.arrivals import Arrivals
 from lwm2m_server.store.contacts import Contacts
 from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.protocols import CommitFailed, Transaction
+from lwm2m_server.store.reading import LedgerReader
 from lwm2m_server.store.writing import LedgerTransaction
 
 BATCH = 512
@@ -67,8 +69,9 @@ class Transactions:
         self.lock = threading.Lock()
         self._open = open_connection
         self._connection: sqlite3.Connection | None = open_connection()
-        self.contacts = Contacts(self._connection)
+        self._contacts = Contacts(self._connection)
         self._evicted = Evicted(self._connection)
+        self._arrivals = Arrivals(self._connection, frozenset(self._evicted.waiting))
         self._use(self._connection)
 
     def write(self, jobs: Sequence[Job], seconds: float = math.inf) -> int:
@@ -83,6 +86,10 @@ class Transactions:
         except BaseException:
             self._give_up()
             raise
+
+    def reader(self, connection: sqlite3.Connection) -> LedgerReader:
+        """Reads what is committed."""
+        return LedgerReader(connection, self._contacts.latest, self._arrivals.waiting)
 
     @property
     def changes(self) -> int:
@@ -103,7 +110,7 @@ class Transactions:
 
     def _use(self, connection: sqlite3.Connection) -> None:
         self._execute = connection.execute
-        self._transaction = LedgerTransaction(connection, self.contacts, self._evicted)
+        self._transaction = LedgerTransaction(connection, self._contacts, self._arrivals, self._evicted)
 
     def _quickly(self, transaction: LedgerTransaction, jobs: Sequence[Job], seconds: float) -> int:
         """Without savepoints; 0, and nothing is stored, if any of the operations raises."""

@@ -12,9 +12,13 @@ import attrs
 from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
+from lwm2m_server.store.arrivals import Arrivals
+from lwm2m_server.store.arrivals import Mark as ArrivalMark
 from lwm2m_server.store.broods import born, brood_to_json, named
-from lwm2m_server.store.contacts import Contact, Contacts, Mark
-from lwm2m_server.store.containers import CONTAINER, ContainerWriter
+from lwm2m_server.store.contacts import Contact, Contacts
+from lwm2m_server.store.contacts import Mark as ContactMark
+from lwm2m_server.store.containers import ContainerWriter
+from lwm2m_server.store.contents import CONTAINER
 from lwm2m_server.store.credentials import CredentialWriter
 from lwm2m_server.store.documents import (
     announcement_to_json,
@@ -58,8 +62,10 @@ Announced: TypeAlias = tuple[Hashable, ...]
 class LedgerTransaction(ContainerWriter, CredentialWriter):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 
-    def __init__(self, connection: sqlite3.Connection, contacts: Contacts, evicted: Evicted) -> None:
-        super().__init__(connection, contacts.latest, evicted)
+    def __init__(
+        self, connection: sqlite3.Connection, contacts: Contacts, arrivals: Arrivals, evicted: Evicted
+    ) -> None:
+        super().__init__(connection, contacts.latest, arrivals, evicted)
         self._contacts = contacts
         self._numbers: dict[Brood, int] = {}
         self._families: dict[int, tuple[Resource, Brood]] = {}
@@ -68,28 +74,32 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
 
     # --- what is in memory ---------------------------------------------------------------------------
 
-    def mark(self) -> tuple[Mark, int]:
+    def mark(self) -> tuple[ContactMark, ArrivalMark, int]:
         """Where ``back_to`` leads when the writes since then were undone."""
-        return self._contacts.mark(), self._evicted.mark()
+        return self._contacts.mark(), self._arrivals.mark(), self._evicted.mark()
 
-    def back_to(self, mark: tuple[Mark, int]) -> None:
+    def back_to(self, mark: tuple[ContactMark, ArrivalMark, int]) -> None:
         self._contacts.back_to(mark[0])
-        self._evicted.back_to(mark[1])
+        self._arrivals.back_to(mark[1])
+        self._evicted.back_to(mark[2])
         self.forget()
 
     def finish(self) -> None:
         """The last writes, before the commit."""
         self._contacts.write(self._connection)
+        self._arrivals.write(self._connection, self._enlist)
         self._evicted.write(self._connection)
 
     def committed(self) -> None:
         self._contacts.committed()
+        self._arrivals.committed()
         self._evicted.committed()
         self._newborn.clear()
         self._families.clear()
 
     def rolled_back(self) -> None:
         self._contacts.rolled_back()
+        self._arrivals.rolled_back()
         self._evicted.rolled_back()
         self.forget()
 
