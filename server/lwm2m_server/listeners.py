@@ -68,7 +68,9 @@ async def listen(
         return tuple([await keep(name, start(name, address)) for name, address in _named(scheme, addresses)])
 
     identities = credentials.identities("management")
-    security = secured(settings.dtls, identities) if settings.coaps else None
+    security = (
+        secured(settings.dtls, identities, credentials.shelf(settings.data)) if settings.coaps else None
+    )
     over_tls = tls(settings.dtls, identities) if settings.coaps_tcp else None
 
     async def plain(name: str, address: Address) -> Listener:

@@ -168,6 +168,9 @@ class DtlsSettings:
     """What shakes hands with all others; only with OpenSSL there are Connection IDs."""
     compact: bool = False
     """Whether established sessions of AEAD suites leave the library and take 2 KB each."""
+    survive_restart: bool = False
+    """Whether established sessions of AEAD suites go on when the server was stopped and is started again.
+    Meanwhile their keys lie in the data folder, sealed with the key in ``credentials.key_file``."""
     connection_id: int = attrs.field(default=0, validator=and_(ge(0), le(20)))
     """Bytes of the Connection IDs for devices that ask for them (RFC 9146); 0 gives none. They need
     ``compact``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from click.testing import CliRunner
 
 from lwm2m_server.cli.main import lwm2m
 from lwm2m_server.coap import wire
+
+pytestmark = pytest.mark.native_stack("below DTLS there is no other")
 
 SOURCE = Path(__file__).parent / "dtls_cid_pion"
 KEY = bytes(range(16)).hex()
@@ -94,13 +97,22 @@ async def roam(program):
 
 @pytest.fixture
 def server(serve):
-    server = serve("--coaps", "127.0.0.1:0", LWM2M_DTLS_COMPACT="1", LWM2M_DTLS_CONNECTION_ID="8")
+    dtls = {"COMPACT": "1", "CONNECTION_ID": "8", "SURVIVE_RESTART": "1"}
+    port = free_port()
+    server = serve("--coaps", f"127.0.0.1:{port}", **{f"LWM2M_DTLS_{name}": dtls[name] for name in dtls})
     words = ["--mode", "psk", "--identity", "roamer", "--hex", "--key-file", "-", "--url", server.http]
     done = CliRunner().invoke(lwm2m, ["devices", "add", "roamer", "--url", server.http])
     assert done.exit_code == 0, done.output
     done = CliRunner().invoke(lwm2m, ["credentials", "add", "roamer", *words], input=KEY)
     assert done.exit_code == 0, done.output
     return server
+
+
+def free_port() -> int:
+    """The same one after a restart."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 async def register(roamer: Roamer) -> tuple[tuple[int, bytes], ...]:
@@ -119,3 +131,13 @@ async def test_a_device_stays_registered_from_another_port(server, roam, suite, 
         assert answer.code == 0x44, "2.04 Changed"
     assert (await roamer.ask(code=4, options=location)).code == 0x42, "2.02 Deleted"
     assert "handshake failed" not in server.errors()
+
+
+async def test_a_session_survives_a_restart(server, roam):
+    roamer = await roam(server, "PSK-AES128-CCM8", 6)
+    location = await register(roamer)
+    assert server.stop() == 0
+    server.restart()
+    await roamer.say("move")
+    answer = await roamer.ask(code=2, options=location)
+    assert answer.code == 0x44, "2.04 Changed"

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from lwm2m_server.cli.main import lwm2m
 from lwm2m_server.coap.dtls import gnutls_library
 
+pytestmark = pytest.mark.native_stack("below DTLS there is no other")
+
 KEY = "correct horse 16"
 
 try:

@@ -13,12 +13,16 @@ from lwm2m_server.coap.dtls.identities import Identities
 from lwm2m_server.coap.dtls.limits import Limits
 from lwm2m_server.coap.dtls.openssl import OpensslEngine
 from lwm2m_server.coap.dtls.secure import Security
+from lwm2m_server.coap.dtls.suspension import Shelf
 from lwm2m_server.coap.tls import ServerContext, Tls
 from lwm2m_server.settings import DtlsSettings
 
 
-def secured(settings: DtlsSettings, identities: Identities) -> Security:
-    """Raises ``SettingsError`` if DTLS cannot be had here, or a file cannot be used."""
+def secured(settings: DtlsSettings, identities: Identities, shelf: Shelf | None = None) -> Security:
+    """``shelf`` is where sessions survive a restart, if they may.
+
+    Raises ``SettingsError`` if DTLS cannot be had here, or a file cannot be used.
+    """
     engine = _engine(settings, identities, _certificates(settings))
     limits = Limits(
         sessions=settings.sessions,
@@ -27,7 +31,7 @@ def secured(settings: DtlsSettings, identities: Identities) -> Security:
         handshake_timeout=settings.handshake_timeout,
         idle=settings.idle,
     )
-    return Security(engine, limits, settings.connection_id)
+    return Security(engine, limits, settings.connection_id, shelf if settings.survive_restart else None)
 
 
 def _engine(settings: DtlsSettings, identities: Identities, certificates: Certificates | None) -> DtlsEngine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -26,6 +27,7 @@ from lwm2m_server.security.credentials import (
     secret_part,
 )
 from lwm2m_server.security.identities import Known, KnownIdentities
+from lwm2m_server.security.shelf import SessionShelf
 from lwm2m_server.security.vault import Vault
 from lwm2m_server.store.protocols import Conflict, Device, Ledger, Reader, SealedCredential, Transaction
 
@@ -54,6 +56,10 @@ class Credentials:
     def identities(self, side: Side) -> KnownIdentities:
         """What the DTLS and OSCORE layers of that server ask."""
         return self._known[side]
+
+    def shelf(self, folder: Path) -> SessionShelf:
+        """Where DTLS sessions of devices are kept, sealed with the same key."""
+        return SessionShelf(folder, self._vault, self._known["management"])
 
     def on_change(self, side: Side, close: Callable[[str], object]) -> None:
         """``close(endpoint)`` is called when the credentials of a device are others, or gone."""

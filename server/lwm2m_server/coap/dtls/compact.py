@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import attrs
 
+from lwm2m_server.coap.dtls.engine import Traffic
 from lwm2m_server.coap.dtls.records import (
     LAST_SEQUENCE,
     TLS12_CID,
+    WINDOW,
     Content,
     Exhausted,
     Protection,
@@ -60,6 +62,16 @@ class CompactSession:
         suite = SUITES[self.suite]
         self._reads = Protection.of(suite, self.keys.client_key, self.keys.client_salt)
         self._writes = Protection.of(suite, self.keys.server_key, self.keys.server_salt)
+
+    @classmethod
+    def of(cls, traffic: Traffic, cid: bytes) -> CompactSession:
+        """What goes on where a library stopped; nothing older than the newest record is taken."""
+        window = ReplayWindow(traffic.newest - FIRST, (1 << WINDOW) - 1)
+        return cls(traffic.suite, traffic.keys, cid, traffic.peer_cid, traffic.position, window)
+
+    def traffic(self) -> Traffic:
+        """All of it but the Connection ID of the client's records."""
+        return Traffic(self.suite, self.keys, self.position, FIRST + self.window.newest, self.peer_cid)
 
     def open(self, record: Record) -> Opened:
         """What the client sent; raises ``Refused``."""

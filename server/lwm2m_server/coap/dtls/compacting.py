@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from lwm2m_server.coap.dtls.compact import FIRST, CompactSession
+from lwm2m_server.coap.dtls.compact import CompactSession
 from lwm2m_server.coap.dtls.engine import DtlsEngine, Session, Traffic, Turn
 from lwm2m_server.coap.dtls.established import RETRANSMISSION, EstablishedSession, LastFlight
 from lwm2m_server.coap.dtls.flights import cut
-from lwm2m_server.coap.dtls.records import WINDOW, Content, ReplayWindow, cleave, split
-
-NOTHING_OLDER = (1 << WINDOW) - 1
-"""A replay window that takes only what is newer than the newest."""
+from lwm2m_server.coap.dtls.records import Content, cleave, split
 
 
 class CompactingEngine:
@@ -84,10 +81,7 @@ class CompactingSession:
         """The library has done its part: go on without it, beginning with what it wanted to send."""
         library, endpoint = self.session, self.session.endpoint
         assert endpoint is not None
-        window = ReplayWindow(traffic.newest - FIRST, NOTHING_OLDER)
-        compact = CompactSession(
-            traffic.suite, traffic.keys, library.cid, traffic.peer_cid, traffic.position, window
-        )
+        compact = CompactSession.of(traffic, library.cid)
         parts = [_in_clear(record, compact) for datagram in turn.datagrams for record in cut(datagram)]
         flight = LastFlight(tuple(parts), now + RETRANSMISSION, self._mtu)
         self.session = EstablishedSession(endpoint, compact, flight)

@@ -92,8 +92,7 @@ class EstablishedSession:
         return Turn(self._end("closed")) if self.over is None else NOTHING
 
     def traffic(self) -> Traffic | None:
-        """Whoever wants to go on with it takes ``compact``."""
-        return None
+        return self.compact.traffic() if self.over is None else None
 
     def _alerted(self, alert: bytes) -> tuple[bytes, ...]:
         if alert == CLOSE_NOTIFY:

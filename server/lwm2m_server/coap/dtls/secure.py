@@ -13,6 +13,7 @@ from lwm2m_engine.coap import Peer
 from lwm2m_server.coap.dtls.engine import DtlsEngine
 from lwm2m_server.coap.dtls.limits import Limits
 from lwm2m_server.coap.dtls.sessions import Sessions
+from lwm2m_server.coap.dtls.suspension import Shelf
 from lwm2m_server.coap.shedding import Shedder
 from lwm2m_server.coap.sockets import SocketAddress, Source, UdpSocket
 from lwm2m_server.coap.wheel import Timer, Wheel
@@ -28,6 +29,8 @@ class Security:
     limits: Limits = attrs.field(factory=Limits)
     cid_length: int = 0
     """Bytes of the Connection IDs given to clients; none are without."""
+    shelf: Shelf | None = None
+    """Where sessions survive a restart; without, clients are told that theirs are over."""
 
 
 class SecureSocket:
@@ -49,6 +52,9 @@ class SecureSocket:
         self._udp = UdpSocket(bound, self._received, self._unreachable, shedder, listener=listener)
         self.transmit = self._udp.send
         self.sessions = Sessions(security.engine, security.limits, self, cid_length=security.cid_length)
+        self._listener, self._shelf = listener, security.shelf
+        for one in self._shelf.take(listener) if self._shelf is not None else ():
+            self.sessions.resume(one, self._udp.source(Peer(one.host, one.port, listener)))
 
     @property
     def address(self) -> tuple[str, int]:
@@ -82,6 +88,8 @@ class SecureSocket:
         self._udp.stop_reading()
 
     def close(self) -> None:
+        if self._shelf is not None:
+            self._shelf.keep(self._listener, self.sessions.suspend())
         self.sessions.close_all()
         self._wheel.close()
         self._udp.close()

@@ -26,6 +26,7 @@ from lwm2m_server.coap.dtls.records import (
     LARGEST_FRAGMENT,
     TLS12_CID,
 )
+from lwm2m_server.coap.dtls.suspension import Suspended, resumed, suspended
 from lwm2m_server.coap.dtls.table import Table
 from lwm2m_server.coap.sockets import SocketAddress, Source
 from lwm2m_server.coap.wheel import Timer
@@ -285,3 +286,23 @@ class Sessions:
         """End all sessions; the clients are told."""
         for association in self._table.all():
             self._dismiss(association)
+
+    # --- between two lives of the server ---
+
+    def suspend(self) -> tuple[Suspended, ...]:
+        """End all, without a word to the clients of those that can go on after a restart."""
+        kept = []
+        for association in self._table.all():
+            one = suspended(association)
+            if one is None or association.inside is None:
+                self._dismiss(association)
+            else:
+                self._table.remove(association, association.inside)
+                kept.append(one)
+        return tuple(kept)
+
+    def resume(self, one: Suspended, outside: Source) -> None:
+        """Go on with one; raises ``ValueError`` if that is no session."""
+        association = Association(resumed(one), outside, b"", 0.0)
+        self._table.add(association, association.establish())
+        self._table.touch(association, self._around.time())
