@@ -138,6 +138,11 @@ def test_mistakes_in_settings_are_named(start: Start, tmp_path: Path) -> None:
     assert "lwm2m.toml: unknown setting 'devices.unkown'" in refusal(start(*FREE))
 
 
+def test_tls_needs_certificates(start: Start) -> None:
+    said = refusal(start(*FREE, "--coaps-tcp", "127.0.0.1:0"))
+    assert "coaps_tcp needs dtls.certificate, dtls.certificate_key_file and dtls.trust" in said
+
+
 def test_settings_come_from_file_and_environment(start: Start, tmp_path: Path) -> None:
     (tmp_path / "lwm2m.toml").write_text(
         'tenant = "acme"\ndata = "state"\n[log]\nformat = "json"\nlevel = "debug"\n'

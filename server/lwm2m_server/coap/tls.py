@@ -73,8 +73,7 @@ class _Handshake(asyncio.Protocol):
         self._early = b""
         self._lost = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         host, port, *_ = transport.get_extra_info("peername") or ("", 0)
         if not host:
             # Gone before it was accepted.
