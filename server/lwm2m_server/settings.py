@@ -60,7 +60,8 @@ class DeviceSettings:
     missing_version: Literal["reject", "1.0"] = "reject"
     """What a Register that does not name its LwM2M version gets: 4.00, or version 1.0."""
     awake_window: float = attrs.field(default=93.0, validator=gt(0.0))
-    """Seconds a queue-mode device is reachable after it was last heard (LwM2M Core 1.2, 6.5)."""
+    """Seconds a queue-mode device is reachable after it was last heard (LwM2M Core 1.2, 6.5), unless it has
+    its own (``lwm2m devices power``)."""
     registration_grace: float = attrs.field(default=0.0, validator=ge(0.0))
     """Seconds a registration outlives its lifetime."""
     log_updates_every: float = attrs.field(default=3600.0, validator=ge(0.0))
@@ -101,7 +102,8 @@ class TransmissionSettings:
     composite_timeout: float = attrs.field(default=30.0, validator=gt(0.0))
     """Seconds a device may take for a composite: some acknowledge one and never answer."""
     fair_share: float = attrs.field(default=0.1, validator=gt(0.0))
-    """Datagrams a second that each address may send however busy the server is."""
+    """Datagrams a second that each address, and each registered device, may send however busy the server
+    is."""
 
 
 @attrs.frozen
