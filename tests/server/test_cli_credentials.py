@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import json
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
 
 from lwm2m_server.cli.main import lwm2m
+from lwm2m_server.security.forms import from_json
 
 KEY = b"not to be seen!!"
 TEXT = base64.b64encode(KEY).decode()
@@ -111,6 +119,47 @@ def test_many_from_a_file(run, tmp_path):
     ]
     assert "none of" in run("credentials", "import", "-", stdin="device,mode,colour\n", code=1)
     assert "device and mode" in run("credentials", "import", "-", stdin="device\n", code=1)
+
+
+def test_the_commands_of_the_manual_work(server, tmp_path, monkeypatch):
+    """In the order of the page, with the files that it has."""
+    page = (Path(__file__).parents[2] / "docs/how-to/credentials.md").read_text()
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sensor7")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, now, now + datetime.timedelta(1))
+    spki = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    Path("sensor7.pem").write_bytes(spki)
+    Path("sensor7.crt").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    Path("sensor7.key").write_text(TEXT)
+    Path("sensor7.secret").write_text(KEY.hex())
+    (fleet,) = [text for language, text in blocks if language == "text"]
+    Path("fleet.csv").write_text(fleet)
+
+    def run(*words):
+        reach = () if words[:2] == ("credentials", "key") else ("--url", server.http)
+        result = CliRunner().invoke(lwm2m, [*words, *reach])
+        assert result.exit_code == 0, f"{words}: {result.output}"
+        return result.output
+
+    run("devices", "add", "meter1")
+    lines = [line for language, text in blocks if language == "sh" for line in text.splitlines()]
+    assert len(lines) == 12
+    for line in lines:
+        run(*shlex.split(line.replace("/etc/lwm2m/", ""))[1:])
+    assert Path("credentials.key").exists()
+    shown = json.loads(run("credentials", "list", "--json"))
+    assert [(row["device"], row["side"], row["mode"]) for row in shown] == [
+        ("meter1", "bootstrap", "psk"),
+        ("meter1", "management", "psk"),
+        ("sensor7", "management", "none"),
+    ]
+    (documents,) = [text for language, text in blocks if language == "json"]
+    for line in documents.splitlines():
+        if "…" not in line:
+            from_json(json.loads(line))
 
 
 def test_a_key_file_is_made_once(tmp_path):

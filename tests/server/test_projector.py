@@ -237,6 +237,34 @@ def test_what_cannot_be_decoded_is_an_error_too(world):
     assert error["requestID"] == world.resource_ids.ri(waiting.id, 4)
 
 
+@pytest.mark.parametrize(
+    ("operation", "path", "words"),
+    [
+        ("read", "/3/0/9", "the right R (bit 1 of /2/x/2) on /3/0;"),
+        ("observe", "/3", "the right R (bit 1 of /2/x/2) on /3;"),
+        ("write", "/3/0/14", "the right W (bit 2 of /2/x/2) on /3/0;"),
+        ("execute", "/3/0/4", "the right E (bit 4 of /2/x/2) on /3/0;"),
+        ("delete", "/3303/1", "the right D (bit 8 of /2/x/2) on /3303/1;"),
+        ("create", "/3303", "the right C (bit 16 of /2/x/2) on /3303;"),
+        ("read-composite", "/", "on what was asked for;"),
+        ("discover", "/3/0", "a right on /3/0;"),
+    ],
+)
+def test_a_right_that_is_missing_is_explained(world, operation, path, words):
+    waiting = world.wait()
+    world.tell(Received(ENDPOINT, AT, "response", Path(path), Code.UNAUTHORIZED, (), operation, waiting.id))
+    assert world.bodies(world.own.received)[0]["responseCode"] == "4.01"
+    (error,) = world.bodies(world.own.errors)
+    assert (error["reason"], error["operation"]) == ("unauthorized", operation)
+    assert words in error["detail"]
+    assert "Access Control Object (/2)" in error["detail"]
+
+
+def test_what_nobody_asked_for_is_not_explained(world):
+    world.tell(Received(ENDPOINT, AT, "response", Path("/3"), Code.UNAUTHORIZED, (), "read"))
+    assert not world.messages(world.own.errors)
+
+
 def test_an_undecodable_notification_is_nobodys_failed_request(world):
     world.tell(Received(ENDPOINT, AT, "notification", Path("/3"), Code.CONTENT, error="odd", payload=b"x"))
     assert not world.messages(world.own.errors)

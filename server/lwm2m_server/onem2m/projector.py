@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import structlog
 
+from lwm2m_engine.coap import Code
 from lwm2m_engine.engine.events import (
     Answered,
     Asleep,
@@ -41,6 +42,7 @@ from lwm2m_server.onem2m.behaviours.context import PLATFORM
 from lwm2m_server.onem2m.behaviours.nodes import ERRORS, RECEIVED, SENT, is_born_with
 from lwm2m_server.onem2m.names import UnknownName, managed
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, JSON_CONTENT, MGMT_OBJ
+from lwm2m_server.onem2m.rights import explain
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import SECOND, Ids, NodeIds, ResourceIds
 from lwm2m_server.store.protocols import ContainerFull, DeviceRef, Message, Resource, Transaction
@@ -128,9 +130,12 @@ class Projector:
         request_id = self._request_id(event.message)
         body = content.received(event, device.name, models, request_id, extras=self._extras)
         answer = self._add(device, event.at, RECEIVED, body)
-        if event.error is None or event.message is None:
+        if event.message is None or (event.error is None and event.code != Code.UNAUTHORIZED):
             return answer
-        problem = content.failed(event, device.name, request_id, reason="decode", detail=event.error)
+        reason, detail = "decode", event.error
+        if detail is None:
+            reason, detail = "unauthorized", explain(event.operation, event.path)
+        problem = content.failed(event, device.name, request_id, reason=reason, detail=detail)
         return _all(answer, self._add(device, event.at, ERRORS, problem))
 
     def _started(self, event: Started, device: DeviceRef) -> Write | None:
