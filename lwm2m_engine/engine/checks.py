@@ -17,6 +17,7 @@ from lwm2m_engine.messages.requests import (
     Observe,
     ObserveComposite,
     ObserveLinks,
+    Read,
     ReadAll,
     ReadComposite,
     Request,
@@ -123,6 +124,9 @@ def _attributes(request: Request) -> tuple[tuple[Path, Attributes], ...]:
 
 
 def _paths(request: Request) -> tuple[Path, ...]:
+    if isinstance(request, Read):
+        # The commonest; to look for attributes it does not have costs more than all the rest.
+        return (request.path,)
     if isinstance(request, (ReadAll, CancelLinks)):
         return ()
     if isinstance(request, ObserveLinks):

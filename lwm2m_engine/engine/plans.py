@@ -35,6 +35,8 @@ OBSERVE_LINKS, REPORT = 0, 1
 
 def steps(device: Device, request: Request, origin: str = "") -> deque[Single]:
     """The exchanges, in order; none when there is nothing to ask. ``origin`` numbers a set of links."""
+    if isinstance(request, Read):
+        return deque((request,))
     if isinstance(request, ReadAll):
         return deque(Read(path) for path in _announced_instances(device))
     if isinstance(request, WriteObject):

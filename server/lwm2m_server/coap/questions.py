@@ -51,6 +51,8 @@ MAX_CACHED = 12
 TUNING = TransportTuning()
 """Never looked at: ``Timing`` goes to ``Exchanges``."""
 
+_TYPES = tuple(Type)
+
 
 class Address(tuple[Any, ...], interfaces.EndpointAddress):
     """A remote endpoint to aiocoap: what our socket calls its source.
@@ -116,7 +118,7 @@ class Response(Message):
 
     def __init__(self, arrived: wire.Message, source: Source) -> None:
         super().__init__(code=arrived.code, payload=arrived.payload, transport_tuning=TUNING)
-        self.mtype, self.mid, self.token = Type(arrived.type), arrived.mid, arrived.token
+        self.mtype, self.mid, self.token = _TYPES[arrived.type], arrived.mid, arrived.token
         self._code = arrived.code
         self.remote, self.direction = Address(source), Direction.INCOMING
         self.opt, self._meaning = _translated(arrived.options)
