@@ -19,6 +19,7 @@ SECTIONS = {
         "demo": ("lwm2m_server.cli.demo:demo", "A server with simulated devices, to look around."),
         "serve": ("lwm2m_server.cli.serve:serve", "Run the Device-to-Cloud server."),
         "config": ("lwm2m_server.cli.config:config", "Show every setting and where it came from."),
+        "doctor": ("lwm2m_server.cli.doctor:doctor", "Try what a server needs on this machine."),
         "simulate": ("lwm2m_server.cli.simulate:simulate", "Simulated devices for a server under test."),
         "bench": ("lwm2m_server.cli.bench:bench", "Measure the server under load; needs a checkout."),
     },

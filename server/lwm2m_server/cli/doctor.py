@@ -1,0 +1,54 @@
+"""``lwm2m doctor``: whether what a server needs is there, on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import click
+from OpenSSL import SSL
+
+from lwm2m_server.cli.exits import Exit
+from lwm2m_server.coap.batches import Batches
+from lwm2m_server.coap.dtls import psk
+from lwm2m_server.coap.dtls.gnutls_library import LibraryMissing, library, version
+
+
+class Finding(NamedTuple):
+    """``trouble`` is ``None`` if all is well; what is not ``needed`` may be missing."""
+
+    subject: str
+    what: str
+    trouble: str | None = None
+    needed: bool = True
+
+
+@click.command()
+def doctor() -> None:
+    """Try what depends on libraries and the system. Exit code 1 if something that a server needs fails."""
+    found = list(findings())
+    width = max(len(one.subject) for one in found)
+    for one in found:
+        mark = "ok" if one.trouble is None else "BAD" if one.needed else "--"
+        click.echo(f"{mark:<4} {one.subject:<{width}}  {one.trouble or one.what}")
+    if any(one.trouble is not None and one.needed for one in found):
+        raise SystemExit(Exit.FAILED)
+
+
+def findings() -> Iterator[Finding]:
+    name = SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode()
+    yield Finding("DTLS by OpenSSL", f"{name}: a handshake with a pre-shared key", psk.problem())
+    yield _gnutls()
+    batches = "datagrams are read and sent many at a time"
+    trouble = None if Batches.available() else "datagrams are read and sent one by one, which takes longer"
+    yield Finding("sockets", batches, trouble, needed=False)
+
+
+def _gnutls() -> Finding:
+    """Only Raw Public Keys need it."""
+    subject = "DTLS by GnuTLS"
+    try:
+        found = version(library())
+    except LibraryMissing as error:
+        return Finding(subject, "", f"no Raw Public Keys: {error}", needed=False)
+    return Finding(subject, f"GnuTLS {found}: Raw Public Keys")
