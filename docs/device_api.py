@@ -11,6 +11,7 @@ from lwm2m_engine.coap import dotted
 from lwm2m_engine.engine.negotiation import PREFERRED
 from lwm2m_engine.engine.observations import SEND_FORMATS
 from lwm2m_engine.formats import PRE_IANA, ContentFormat
+from lwm2m_engine.messages.bootstrap import WRITE_FORMATS
 from lwm2m_engine.messages.parameters import MAX_NAME_BYTES, MAX_PARAMETERS
 from lwm2m_engine.messages.wire import (
     BINDINGS,
@@ -32,7 +33,8 @@ relative to the root of a listener. Every answer is sent when its facts are stor
 | `/rd` | POST | Register | 6.2.1 |
 | `/rd/<id>` | POST, DELETE | Update, De-register | 6.2.2, 6.2.3 |
 | `/dp` | POST | Send | 6.4.7 |
-| `/bs`, `/bspack` | | Bootstrap-Request, Bootstrap-Pack-Request: 4.04, part 4 brings them | 6.1 |
+| `/bs` | POST | Bootstrap-Request, on listeners for bootstrap | 6.1.7.1 |
+| `/bspack` | GET | Bootstrap-Pack-Request, on listeners for bootstrap | 6.1.7.7 |
 
 The location `/rd/<id>` holds 64 random bits. It belongs to the listener and the security association it was made
 through; the address may change (an Update from another address is answered there, and later requests go there).
@@ -57,6 +59,18 @@ is such a case.
 
 The payload is the object list, link-format; in an Update it may be missing. A `rt="oma.lwm2m"` link tells the
 alternate root path, its `ct` the content formats, `ver` of an Object its version.
+
+## Parameters of Bootstrap-Request and Bootstrap-Pack-Request
+
+| parameter | rules |
+|---|---|
+| `ep` | as in Register |
+| `pct` | Bootstrap-Request: the format the device wants to be written in, {written}; TLV if missing |
+| any other | kept in the journal of the session |
+
+What follows on a Bootstrap-Request: Discover, Delete, Write, Read and Finish (`POST /bs`), one exchange at a time; see
+[Client-initiated bootstrap](../explanation/bootstrap.md). A format that the device refuses (4.15, 4.06) is not tried
+again. A second Bootstrap-Request of a device ends its first session.
 
 ## Answers
 
@@ -125,6 +139,8 @@ TRANSPORTS = """\
 |---|---|---|
 | CoAP over UDP (RFC 7252) | `coap` | {coap} |
 | CoAP over TCP (RFC 8323) | `coap_tcp` | {tcp} |
+| CoAP over UDP, for bootstrap | `bootstrap.coap` | {bootstrap} |
+| CoAP over DTLS, for bootstrap | `bootstrap.coaps` | {bootstrap} |
 
 Each listener may be given several times; a registration belongs to the one it came through. `coap_stack` says what
 is below CoAP over UDP: `native`, or the transport of aiocoap as it comes. There is no DTLS and no TLS yet: part 4.
@@ -149,6 +165,7 @@ def device_api_page() -> str:
         lifetime=f"{DEFAULT_LIFETIME:,}",
         most=f"{MAX_LIFETIME:,}",
         warnings=MAX_WARNINGS,
+        written=", ".join(map(str, sorted(map(int, WRITE_FORMATS)))),
     )
     shown = {name: listeners(getattr(defaults, name)) for name in ("coap", "coap_tcp")}
     return "".join(
@@ -170,7 +187,9 @@ def device_api_page() -> str:
             LIMITS,
             *(f"| {what} | {limit} |\n" for what, limit in limits(defaults)),
             "\n",
-            TRANSPORTS.format(coap=shown["coap"], tcp=shown["coap_tcp"]),
+            TRANSPORTS.format(
+                coap=shown["coap"], tcp=shown["coap_tcp"], bootstrap=listeners(defaults.bootstrap.coap)
+            ),
         )
     )
 

@@ -36,6 +36,8 @@ class Case(NamedTuple):
     code: int
     cause: str
     examples: tuple[Example, ...]
+    listener: str = "coap"
+    """``bootstrap_coap`` for the bootstrap server, which has ``BOOTSTRAP_CONFIGS``."""
 
 
 def register(*query: str, payload: bytes = LINKS, **more: object) -> Example:
@@ -150,16 +152,69 @@ SEND = (
     ),
 )
 
+_SERVER = {"0": 1, "1": 300, "6": True, "7": "U"}
+_WRITE = {"/0/1": {"0": "coap://127.0.0.1", "1": False, "2": 3, "10": 1}, "/1/0": _SERVER}
+BOOTSTRAP_CONFIGS = {
+    "known": {"noSec": True, "write": _WRITE},
+    "talkative": {"noSec": True, "write": _WRITE, "read": ["/1"]},
+    "secure": {"write": _WRITE},
+}
+
+
+def begin(*query: str, method: int = Code.POST) -> tuple[Example, ...]:
+    """A Bootstrap-Request."""
+    return (Example(method, ("bs",), query),)
+
+
+def pack(*query: str, options: tuple[tuple[int, bytes], ...] = ()) -> tuple[Example, ...]:
+    """A Bootstrap-Pack-Request."""
+    return (Example(Code.GET, ("bspack",), query, options=options),)
+
+
+def bootstrap(code: int, what: str, *requests: tuple[Example, ...]) -> tuple[Case, ...]:
+    """A case for each request to the bootstrap server."""
+    return tuple(Case(code, what, request, "bootstrap_coap") for request in requests)
+
+
 BOOTSTRAP = (
-    Case(
+    *bootstrap(
+        Code.CHANGED, "`POST /bs`: what there is for the device follows", begin("ep=known", "pct=112")
+    ),
+    *bootstrap(Code.CONTENT, "`GET /bspack` (LwM2M 1.2): all of it at once", pack("ep=known")),
+    *bootstrap(
+        Code.BAD_REQUEST,
+        "there is nothing for this endpoint name, or no name and no identity to take it from",
+        begin("ep=nobody"),
+        begin(),
+        pack("ep=nobody"),
+    ),
+    *bootstrap(
+        Code.BAD_REQUEST, "the device has to come by `coaps`, with credentials of its own", begin("ep=secure")
+    ),
+    *bootstrap(Code.BAD_REQUEST, "`pct` is no number, or a parameter is wrong", begin("ep=known", "pct=x")),
+    *bootstrap(
         Code.NOT_FOUND,
-        "`POST /bs`: there is no bootstrap server yet",
-        (Example(Code.POST, ("bs",), ("ep=known",)),),
+        "on a listener for bootstrap any other path, on the others these",
+        (Example(Code.POST, ("rd",)),),
     ),
     Case(
-        Code.NOT_FOUND,
-        "`GET /bspack` (LwM2M 1.2): as above",
-        (Example(Code.GET, ("bspack",), ("ep=known",)),),
+        Code.NOT_FOUND, "on a listener for bootstrap any other path, on the others these", begin("ep=known")
+    ),
+    *bootstrap(Code.METHOD_NOT_ALLOWED, "another method", begin("ep=known", method=Code.PUT)),
+    *bootstrap(
+        Code.NOT_ACCEPTABLE,
+        "`GET /bspack`: Accept is none of 110, 112 and 11544",
+        pack("ep=known", options=((17, b"\x3c"),)),
+    ),
+    *bootstrap(
+        Code.UNSUPPORTED_CONTENT_FORMAT,
+        "`pct` is none of 110, 112, 11542 and 11544",
+        begin("ep=known", "pct=60"),
+    ),
+    *bootstrap(
+        Code.NOT_IMPLEMENTED,
+        "`GET /bspack`: what there is takes a conversation; `POST /bs` begins it",
+        pack("ep=talkative"),
     ),
 )
 

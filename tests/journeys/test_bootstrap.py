@@ -10,7 +10,7 @@ import pytest
 
 from lwm2m_engine import Catalog, Entry, Path, decode
 from lwm2m_engine.formats import ContentFormat
-from lwm2m_server.simulator.bootstrapping import BootstrapClient, BootstrapRefused, bootstrapped, over_dtls
+from lwm2m_server.simulator.bootstrapping import BootstrapClient, BootstrapRefused, FactoryDevice, over_dtls
 from lwm2m_server.simulator.dtls import PreSharedKey
 
 CATALOG = Catalog.bundled()
@@ -59,7 +59,7 @@ async def client(place):
 
 async def test_it_bootstraps_registers_and_is_read(server, api, place, eventually):
     await keep(api, config(server))
-    one = await bootstrapped("device001", place, CATALOG.types)
+    one = FactoryDevice("device001", place, CATALOG.types)
     await one.start()
     try:
         await asyncio.wait_for(one.registered(), 10)
@@ -145,21 +145,27 @@ async def test_a_large_pack_comes_in_blocks(server, api, place):
     assert Entry(Path("/11/199/0"), "x" * 200) in entries
 
 
-async def test_server_initiated(server, api, place, client):
+async def test_server_initiated(server, api, place, eventually):
     await keep(api, config(server))
-    one = await bootstrapped("device001", place, CATALOG.types, version="1.1")
+    one = FactoryDevice("device001", place, CATALOG.types, version="1.1")
     await one.start()
     try:
         await asyncio.wait_for(one.registered(), 10)
-        answer = await api.ask("device001", "POST /1/0/9")
-        assert answer["responseCode"] == "2.04"
-        assert one.executed == [(Path("/1/0/9"), "")]
+        write = config(server)["write"]
+        write["/1/0"] |= {"1": 120}
+        await keep(api, config(server, write=write))
+        assert (await api.ask("device001", "POST /1/0/9"))["responseCode"] == "2.04"
+
+        async def other_lifetime():
+            return (await api.get("/api/v1/devices/device001")).json()["lifetime"] == 120
+
+        await eventually(other_lifetime)
     finally:
         await one.stop()
-    again = await client()
-    await again.bootstrap()
     sessions = (await api.get(f"{SESSIONS}/device001")).json()["sessions"]
     assert [session["outcome"] for session in sessions] == ["finished", "finished"]
+    instances = [step["instances"] for step in sessions[0]["steps"] if step["operation"] == "discover"]
+    assert instances == [["/0/0", "/3/0"]]
 
 
 async def test_who_is_not_let_in(server, api, client):
@@ -181,7 +187,7 @@ async def test_configurations_survive_a_restart(server, api, client):
     assert shown.json()["endpoints"] == ["device*"]
 
 
-async def test_with_keys_from_the_first_datagram_on(serve, connect, eventually):
+async def test_with_keys_from_the_first_datagram_on(serve, connect):
     server = serve(
         "--coaps", "127.0.0.1:0", LWM2M_BOOTSTRAP_COAPS="127.0.0.1:0", LWM2M_DEVICES_AWAKE_WINDOW="1"
     )
@@ -197,25 +203,21 @@ async def test_with_keys_from_the_first_datagram_on(serve, connect, eventually):
     write = {"/0/1": account, "/1/0": {"0": 123, "1": 60, "6": True, "7": "U"}}
     await keep(api, {"endpoints": ["device*"], "write": write})
 
-    def knocks(endpoint):
+    def device(endpoint):
         host, _, port = server.addresses["bootstrap_coaps"].rpartition(":")
-        proof = over_dtls(PreSharedKey(b"factory-1", b"f" * 16))
-        return bootstrapped(endpoint, (host, int(port)), CATALOG.types, connect=proof)
+        factory = over_dtls(PreSharedKey(b"factory-1", b"f" * 16))
+        return FactoryDevice(endpoint, (host, int(port)), CATALOG.types, factory=factory)
 
     with pytest.raises(BootstrapRefused):
-        await knocks("device002")
-    one = await knocks("device001")
-
-    async def believed():
-        shown = (await api.client.get(f"{server.http}/api/v1/devices/device001/credentials")).json()
-        return shown["management"]["mode"] == "psk"
-
-    await eventually(believed)
+        await device("device002").open()
+    one = device("device001")
     await one.start()
     try:
         await asyncio.wait_for(one.registered(), 10)
         found = (await api.get("/api/v1/devices/device001")).json()
         assert found["address"].startswith("coaps://")
+        credentials = await api.client.get(f"{server.http}/api/v1/devices/device001/credentials")
+        assert credentials.json()["management"]["mode"] == "psk"
         assert (await api.ask("device001", "GET /1/0/0"))["dataValue"] == {"1/0/0": 123}
     finally:
         await one.stop()

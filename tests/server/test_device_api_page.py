@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -39,8 +40,8 @@ numbers = count(1)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    """With default settings; it knows the endpoint ``known``."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[str, int]]]:
+    """Where its listeners are. Default settings and a bootstrap server; it knows the endpoint ``known``."""
     command = [LWM2M, "serve", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0"]
     process = subprocess.Popen(
         command,
@@ -48,15 +49,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env={**os.environ, "LWM2M_BOOTSTRAP_COAP": "127.0.0.1:0"},
     )
     assert process.stdout is not None
     addresses = json.loads(process.stdout.readline())
-    subprocess.run([LWM2M, "devices", "add", "known", "--url", addresses["http"]], check=True)
-    host, _, port = addresses["coap"].rpartition(":")
-    yield host, int(port)
+    url = ("--url", addresses["http"])
+    subprocess.run([LWM2M, "devices", "add", "known", *url], check=True)
+    for name, config in cases.BOOTSTRAP_CONFIGS.items():
+        command = [LWM2M, "bootstrap", "put", name, "-", *url]
+        subprocess.run(command, check=True, input=json.dumps(config), text=True)
+    yield {name: place(addresses[name]) for name in ("coap", "bootstrap_coap")}
     process.terminate()
     process.wait(20)
     process.stdout.close()
+
+
+def place(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)
 
 
 class Device:
@@ -98,8 +108,9 @@ class Device:
 
 
 @pytest.fixture
-def device(server: tuple[str, int]) -> Iterator[Device]:
-    device = Device(server)
+def device(server: dict[str, tuple[str, int]], request: pytest.FixtureRequest) -> Iterator[Device]:
+    case = request.node.callspec.params["case"] if hasattr(request.node, "callspec") else None
+    device = Device(server[case.listener if case is not None else "coap"])
     yield device
     device.socket.close()
 
@@ -125,7 +136,9 @@ def test_no_answer_is_missing_on_the_page() -> None:
         ROOT / "server/lwm2m_server/hub.py",
         ROOT / "server/lwm2m_server/outcomes.py",
         ROOT / "lwm2m_engine/messages/wire.py",
+        ROOT / "lwm2m_engine/messages/bootstrap.py",
         *(ROOT / "lwm2m_engine/engine").glob("*.py"),
+        *(ROOT / "lwm2m_engine/bootstrap").glob("*.py"),
     ]
     text = "".join(source.read_text() for source in sources)
     used = {
@@ -139,7 +152,7 @@ def test_no_answer_is_missing_on_the_page() -> None:
     assert all(f"| {dotted(code)} |" in page for code in named)
 
 
-OTHERS = {Code.VALID, Code.CONTENT}
+OTHERS = {Code.VALID}
 
 
 def test_the_page_names_every_format_version_and_critical_option() -> None:

@@ -19,6 +19,12 @@ def _address(context: click.Context, parameter: click.Parameter, value: str) -> 
         raise click.BadParameter(str(error)) from error
 
 
+def _bootstrap_address(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> Address | None:
+    return None if value is None else _address(context, parameter, value)
+
+
 @click.command()
 @click.option(
     "--coap",
@@ -27,6 +33,12 @@ def _address(context: click.Context, parameter: click.Parameter, value: str) -> 
     show_default=True,
     callback=_address,
     help="The server's CoAP/UDP address.",
+)
+@click.option(
+    "--bootstrap",
+    metavar="HOST:PORT",
+    callback=_bootstrap_address,
+    help="A bootstrap server (CoAP/UDP) that tells the devices where to register, instead of --coap.",
 )
 @click.option("--devices", metavar="N", type=click.IntRange(1, 60000), default=1, show_default=True)
 @click.option("--version", type=click.Choice(["1.0", "1.1", "1.2"]), default="1.0", show_default=True)
@@ -37,6 +49,7 @@ def _address(context: click.Context, parameter: click.Parameter, value: str) -> 
 @click.option("--prefix", default="device", show_default=True, help="device gives device001, device002 …")
 def simulate(
     coap: Address,
+    bootstrap: Address | None,
     devices: int,
     version: str,
     lifetime: int,
@@ -48,8 +61,9 @@ def simulate(
     """Run simulated LwM2M devices against a server."""
 
     async def main(stop: asyncio.Event) -> None:
-        fleet = Fleet.of(
-            await _resolve(coap),
+        server, make = (coap, Fleet.of) if bootstrap is None else (bootstrap, Fleet.bootstrapped)
+        fleet = make(
+            await _resolve(server),
             devices,
             prefix=prefix,
             version=version,
@@ -59,7 +73,7 @@ def simulate(
             sleep=sleep,
         )
         async with fleet:
-            click.echo(f"{devices} devices -> coap://{coap}; Ctrl-C ends them", err=True)
+            click.echo(f"{devices} devices -> coap://{server}; Ctrl-C ends them", err=True)
             registered = asyncio.ensure_future(fleet.registered())
             registered.add_done_callback(_say_registered)
             await stop.wait()

@@ -23,11 +23,13 @@ from lwm2m_server.simulator.datagram import Connect, Endpoint, over_udp
 from lwm2m_server.simulator.device import SimulatedDevice
 from lwm2m_server.simulator.dtls import Certificate, DtlsClient, DtlsContext, PreSharedKey, connect
 from lwm2m_server.simulator.faults import Faults
-from lwm2m_server.simulator.objects import BOOTSTRAP_TRIGGER, device_object, location_object, server_object
+from lwm2m_server.simulator.objects import BOOTSTRAP_TRIGGER, server_object
 from lwm2m_server.simulator.tree import Resource
 
 PATIENCE = 300.0
 """Seconds from the Bootstrap-Request to Bootstrap-Finish."""
+ATTEMPTS = 4
+"""To be believed by the LwM2M server, at most."""
 DEVICE = Path((3, 0))
 """What no bootstrap server takes away (LwM2M Core 1.2, 6.1.7.5)."""
 
@@ -89,15 +91,16 @@ class BootstrapClient(Endpoint):
         }
         self.asked: list[str] = []
         """What the server asked, as ``PUT /1/0``."""
+        self._finished: asyncio.Future[None] | None = None
 
     async def bootstrap(self) -> None:
         """Raises ``BootstrapRefused``, ``TimeoutError`` or ``ResetReceived``."""
-        self._finished = asyncio.get_running_loop().create_future()
+        finished = self._finished = asyncio.get_running_loop().create_future()
         reply = await self.ask(CoapRequest(Code.POST, ("bs",), self._query))
         if not is_success(reply.code):
             raise BootstrapRefused(reply)
         async with asyncio.timeout(PATIENCE):
-            await self._finished
+            await finished
 
     async def fetch_pack(self, accept: int = ContentFormat.SENML_CBOR) -> None:
         """Bootstrap-Pack (LwM2M 1.2); raises as ``bootstrap``."""
@@ -157,7 +160,7 @@ class BootstrapClient(Endpoint):
         flags = [value for path, value in self.values.items() if _is_flag(path)]
         if flags.count(True) != 1 or False not in flags:
             return CoapReply(Code.NOT_ACCEPTABLE, b"one bootstrap server and an LwM2M server are due")
-        if not self._finished.done():
+        if self._finished is not None and not self._finished.done():
             self._finished.set_result(None)
         return CoapReply(Code.CHANGED)
 
@@ -203,39 +206,66 @@ class BootstrapClient(Endpoint):
         return Link(str(path), tuple(attributes))
 
 
-async def bootstrapped(
-    endpoint: str,
-    server: tuple[str, int],
-    types: Types,
-    *,
-    connect: Connect = over_udp,
-    timing: Timing | None = None,
-    **options: Any,
-) -> SimulatedDevice:
-    """A device as the bootstrap server wants it, ready to be started; ``options`` as of ``SimulatedDevice``.
+class FactoryDevice(SimulatedDevice):
+    """Comes with nothing but the account of a bootstrap server; ``options`` as of ``SimulatedDevice``.
 
-    ``connect`` is how it reaches the bootstrap server. Raises as ``BootstrapClient.bootstrap``, and
-    ``ConnectionError``.
+    ``factory`` is how it reaches that one. It asks for its accounts when it is opened, and again when a
+    server triggers that.
     """
-    timing = timing if timing is not None else Timing()
-    client = BootstrapClient(endpoint, server, types, timing=timing)
-    client.connect = connect
-    await client.open()
-    try:
-        await client.bootstrap()
-    finally:
-        client.close()
-    account = next(client.accounts())
-    server_account = server_object(account.lifetime, account.binding, account.short_id)
-    server_account.instances[0][BOOTSTRAP_TRIGGER[2]] = Resource(ResourceType.NONE, operations="E")
-    objects = [server_account, device_object(), location_object()]
-    place = (account.host, account.port)
-    device = SimulatedDevice(
-        endpoint, place, lifetime=account.lifetime, objects=objects, timing=timing, **options
-    )
-    if account.secure:
-        device.connect = over_dtls(PreSharedKey(account.identity, account.key))
-    return device
+
+    def __init__(
+        self,
+        endpoint: str,
+        server: tuple[str, int],
+        types: Types,
+        *,
+        factory: Connect = over_udp,
+        **options: Any,
+    ) -> None:
+        super().__init__(endpoint, server, **options)
+        self._bootstrap_server, self._types, self._factory = server, types, factory
+
+    async def open(self) -> None:
+        """Raises as ``BootstrapClient.bootstrap``, and ``ConnectionError``."""
+        await self._provision()
+        for _ in range(ATTEMPTS):
+            try:
+                await super().open()
+            except (ConnectionError, TimeoutError):
+                # Its key may not have got from the one server to the other.
+                await asyncio.sleep(self.timing.ack_timeout)
+            else:
+                return
+        await super().open()
+
+    async def _provision(self) -> None:
+        client = BootstrapClient(self.endpoint, self._bootstrap_server, self._types, timing=self.timing)
+        client.connect = self._factory
+        await client.open()
+        try:
+            await client.bootstrap()
+        finally:
+            client.close()
+        self._take(next(client.accounts()))
+
+    def _take(self, account: Account) -> None:
+        self.server, self.lifetime = (account.host, account.port), account.lifetime
+        server = server_object(account.lifetime, account.binding, account.short_id)
+        server.instances[0][BOOTSTRAP_TRIGGER[2]] = Resource(ResourceType.NONE, operations="E")
+        self.tree.objects[server.id] = server
+        self.connect = over_dtls(PreSharedKey(account.identity, account.key)) if account.secure else over_udp
+
+    def _changed(self, paths: Sequence[Path]) -> None:
+        super()._changed(paths)
+        if BOOTSTRAP_TRIGGER in paths:
+            self._spawn(self._begin_anew())
+
+    async def _begin_anew(self) -> None:
+        await self._provision()
+        self.close()
+        await self.connect(self)
+        self.location = None
+        self.wake()
 
 
 def over_dtls(proof: PreSharedKey | Certificate) -> Connect:

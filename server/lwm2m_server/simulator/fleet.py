@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
+from lwm2m_engine.model.catalog import Catalog
+from lwm2m_server.simulator.bootstrapping import FactoryDevice
 from lwm2m_server.simulator.device import SimulatedDevice
 
 PACE = 0.002
@@ -28,6 +30,16 @@ class Fleet:
     def of(cls, server: tuple[str, int], count: int, *, prefix: str = "device", **options: Any) -> Fleet:
         """``count`` alike: ``device001``, ``device002`` …; ``options`` as of ``SimulatedDevice``."""
         return cls(SimulatedDevice(_name(prefix, number), server, **options) for number in _numbers(count))
+
+    @classmethod
+    def bootstrapped(
+        cls, server: tuple[str, int], count: int, *, prefix: str = "device", **options: Any
+    ) -> Fleet:
+        """The same that ask the bootstrap server ``server`` where to register, and for how long."""
+        types = Catalog.bundled().types
+        return cls(
+            FactoryDevice(_name(prefix, number), server, types, **options) for number in _numbers(count)
+        )
 
     @classmethod
     def demo(cls, server: tuple[str, int], count: int, *, awake: float, sleep: float) -> Fleet:
