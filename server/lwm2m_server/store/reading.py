@@ -177,7 +177,8 @@ class LedgerReader(ContainerReader, CredentialReader):
 
     def _without_row(self, id: int) -> tuple[int, int, bool] | None:
         """All is as it was when it came to be, but for the messages."""
-        found, birth = self.resource(id), self._birth(id)
+        birth = self._birth(id)
+        found = self.resource(id) if birth is None else birth[1]
         if found is None or found.type != CONTAINER:
             return None
         return *limits(found.attributes), birth is None or birth[1].evict
