@@ -184,7 +184,7 @@ def test_messages_go_both_ways(suite: str, cid: bytes | None) -> None:
     pair = Pair(suite, cid)
     session = pair.shake()
     assert isinstance(session.session, EstablishedSession), "the library is not used any more"
-    assert (session.endpoint, session.over, session.deadline) == ("urn:dev:1", None, None)
+    assert (session.endpoint, session.over) == ("urn:dev:1", None)
     assert session.cid == pair.client.server_cid == (b"" if cid is None else OURS)
     for number in range(3):
         text = b"up %d" % number
@@ -248,6 +248,9 @@ def test_the_last_flight_is_repeated_for_who_repeats_the_finished(cid: bytes | N
     pair.client.hears(turn.datagrams)
     assert pair.client.receives(session.seal(b"down")) == b"down"
     assert session.receive(again, RETRANSMISSION - 1) == NOTHING, "once for each"
+    assert session.deadline == RETRANSMISSION
+    assert session.elapse(RETRANSMISSION) == NOTHING
+    assert session.deadline is None
     late = pair.client.seal(HANDSHAKE, finished, 2)
     assert session.receive(late, RETRANSMISSION + 1).datagrams == ()
 

@@ -42,14 +42,13 @@ class LastFlight:
 
 
 class EstablishedSession:
-    """See ``Session``. ``flight`` is kept until its time is over, and something happens."""
+    """See ``Session``. ``deadline`` is when ``flight`` need not be kept any more."""
 
-    __slots__ = ("_flight", "compact", "endpoint", "over")
-
-    deadline = None
+    __slots__ = ("_flight", "compact", "deadline", "endpoint", "over")
 
     def __init__(self, endpoint: str, compact: CompactSession, flight: LastFlight | None = None) -> None:
         self.endpoint, self.compact, self._flight = endpoint, compact, flight
+        self.deadline = None if flight is None else flight.until
         self.over: str | None = None
 
     @property
@@ -73,10 +72,12 @@ class EstablishedSession:
             elif kind == ALERT:
                 datagrams += self._alerted(data)
             elif kind == HANDSHAKE:
-                datagrams += self._asked(data, now)
+                datagrams += self._asked(data)
         return Turn(tuple(datagrams), tuple(messages), is_newest)
 
     def elapse(self, now: float) -> Turn:
+        if self.deadline is not None and now >= self.deadline:
+            self._flight = self.deadline = None
         return NOTHING
 
     def seal(self, message: bytes) -> bytes:
@@ -101,10 +102,8 @@ class EstablishedSession:
             self.over = f"alert {alert[-1]} by the device"
         return ()
 
-    def _asked(self, message: bytes, now: float) -> tuple[bytes, ...]:
+    def _asked(self, message: bytes) -> tuple[bytes, ...]:
         """A handshake message, where there is no handshake any more."""
-        if self._flight is not None and now > self._flight.until:
-            self._flight = None
         if message[:1] == bytes((CLIENT_HELLO,)):
             return (self.compact.seal(ALERT, NO_RENEGOTIATION),)
         if message[:1] == bytes((FINISHED,)) and self._flight is not None:

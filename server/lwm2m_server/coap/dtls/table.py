@@ -17,7 +17,7 @@ class Table:
         self.by_cid: dict[bytes, Association] = {}
         self.by_inside: dict[SocketAddress, Association] = {}
         """By the address the gateway knows them by."""
-        self._endpoints: dict[str, dict[Association, None]] = {}
+        self._endpoints: dict[str, tuple[Association, ...]] = {}
         self._order: OrderedDict[Association, None] = OrderedDict()
 
     def __len__(self) -> int:
@@ -30,7 +30,7 @@ class Table:
         self.by_address[address] = self.by_inside[inside.address] = association
         if association.session.cid:
             self.by_cid[association.session.cid] = association
-        self._endpoints.setdefault(endpoint, {})[association] = None
+        self._endpoints[endpoint] = (*self._endpoints.get(endpoint, ()), association)
         self._order[association] = None
         return old if old is not None and (not old.session.cid or old.session.endpoint == endpoint) else None
 
@@ -41,10 +41,9 @@ class Table:
         self.by_cid.pop(association.session.cid, None)
         del self.by_inside[inside.address], self._order[association]
         endpoint = association.session.endpoint or ""
-        there = self._endpoints[endpoint]
-        del there[association]
-        if not there:
-            del self._endpoints[endpoint]
+        others = tuple(other for other in self._endpoints.pop(endpoint) if other is not association)
+        if others:
+            self._endpoints[endpoint] = others
 
     def move(self, association: Association, outside: Source) -> None:
         """It has a Connection ID, and was heard from another address."""
@@ -66,7 +65,7 @@ class Table:
 
     def of(self, endpoint: str) -> tuple[Association, ...]:
         """The oldest first."""
-        return tuple(self._endpoints.get(endpoint, ()))
+        return self._endpoints.get(endpoint, ())
 
     def all(self) -> tuple[Association, ...]:
         return tuple(self._order)
