@@ -63,7 +63,7 @@ class Nodes:
         name = node_name(endpoint, lambda name: self._is_taken(owner, name, name == endpoint))
         if name != endpoint:
             self._reserve(owner, name)
-        new = provision_node(ids, owner, folder, name, endpoint, (), self._limits)
+        new = provision_node(ids, owner, folder, name, endpoint, (), self._limits, endpoint)
         device = DeviceRef(ids.node, tenant, name, endpoint)
         self._projector.admitted(device)
         return device, lambda write: put_node(write, new)

@@ -10,6 +10,7 @@ from lwm2m_server.store.arrivals import RECORD, Arrivals
 from lwm2m_server.store.contents import Contents, limits
 from lwm2m_server.store.documents import dumps
 from lwm2m_server.store.evicted import Evicted
+from lwm2m_server.store.names import Names
 from lwm2m_server.store.protocols import Born, Conflict, ContainerFull, Gone, Message, Resource
 from lwm2m_server.store.reading import LedgerReader
 
@@ -32,14 +33,15 @@ class ContainerWriter(LedgerReader):
         self,
         connection: sqlite3.Connection,
         latest: Mapping[int, bytes],
+        names: Names,
         arrivals: Arrivals,
         evicted: Evicted,
     ) -> None:
-        super().__init__(connection, latest, arrivals.waiting)
+        super().__init__(connection, latest, names, arrivals.waiting)
         self._connection, self._arrivals, self._evicted = connection, arrivals, evicted
         self._known: dict[int, Contents] = {}
-        self._newborn: dict[int, Contents] = {}
-        """Containers that came to be in this transaction."""
+        self._newborn: dict[int, Born] = {}
+        """Containers that came to be in this transaction and have had no message."""
 
     def add_message(self, message: Message, *, started: bool = False) -> int:
         size, name = message.size, message.own_name
@@ -198,7 +200,8 @@ class ContainerWriter(LedgerReader):
 
     def _container(self, id: int) -> Contents:
         """As it is stored, and from now on known."""
-        container = self._newborn.pop(id, None) or self._contents(id)
+        newborn = self._newborn.pop(id, None)
+        container = self._contents(id) if newborn is None else _empty(id, newborn)
         if container is None:
             raise Gone("the container was removed")
         if len(self._known) >= KNOWN:
@@ -208,9 +211,6 @@ class ContainerWriter(LedgerReader):
 
     def _arrived(self, container: int) -> bytes:
         return self._arrivals.of(container)
-
-    def _bear(self, id: int, container: Born) -> None:
-        self._newborn[id] = Contents(id, 0, 0, 0, 0, *limits(container.attributes), container.evict)
 
     def forget(self) -> None:
         """What is known of containers, because writes were undone."""
@@ -249,3 +249,8 @@ class ContainerWriter(LedgerReader):
             for id in container.evicted:
                 self._evicted.add(id)
             container.evicted = ()
+
+
+def _empty(id: int, container: Born) -> Contents:
+    """As it was born."""
+    return Contents(id, 0, 0, 0, 0, *limits(container.attributes), container.evict)

@@ -327,11 +327,19 @@ class Reader(Protocol):
 class Transaction(Reader, Protocol):
     """Writes, inside one commit. Every method is O(1) or O(log n) in what is stored."""
 
-    def put(self, resource: Resource, *, evict: bool = True, brood: Brood | None = None) -> None:
+    def put(
+        self,
+        resource: Resource,
+        *,
+        evict: bool = True,
+        brood: Brood | None = None,
+        endpoint: str | None = None,
+    ) -> None:
         """Insert; a node also gets its ``Device`` row. Raises ``Conflict`` for a taken name or ni.
 
         A container takes its limits from the attributes ``mni`` and ``mbs`` (100 and 1,000,000 where
         missing); ``evict`` says what it does when full. With a ``brood`` there are its children, too.
+        A node may be bound to an ``endpoint`` name from the beginning.
         That the parent exists is the caller's to know: it may lie in the other store.
         """
         ...

@@ -23,6 +23,7 @@ from lwm2m_server.store.documents import (
     power_from_json,
     registration_from_json,
 )
+from lwm2m_server.store.names import Names
 from lwm2m_server.store.protocols import Born, Brood, Device, Resource, Unanswered
 
 Row: TypeAlias = tuple[Any, ...]
@@ -45,7 +46,6 @@ _DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.registration,
     d.registered_at, l.updated_at, d.deregistered_at, d.expired_at, i.document,
     l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal, d.announcement, d.power
     FROM device d LEFT JOIN liveness l ON l.node = d.node LEFT JOIN inputs i ON i.node = d.node"""
-# Most of those who are looked for are nobody's: four look-ups are one query.
 _OF_ENDPOINT = """d.node = coalesce(
     (SELECT node FROM device WHERE endpoint = ?1),
     (SELECT c.node FROM credential c JOIN device o ON o.node = c.node
@@ -58,11 +58,15 @@ class LedgerReader(ContainerReader, CredentialReader):
     """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
 
     def __init__(
-        self, connection: sqlite3.Connection, latest: Mapping[int, bytes], waiting: Mapping[int, bytes]
+        self,
+        connection: sqlite3.Connection,
+        latest: Mapping[int, bytes],
+        names: Names,
+        waiting: Mapping[int, bytes],
     ) -> None:
         """``latest`` is that of ``Contacts``, ``waiting`` that of ``Arrivals``."""
         self._execute = connection.execute
-        self._latest, self._waiting = latest, waiting
+        self._latest, self._names, self._waiting = latest, names, waiting
         self._announcements: dict[bytes, Announcement] = {}
         self._broods: dict[int, Brood] = {}
 
@@ -193,7 +197,10 @@ class LedgerReader(ContainerReader, CredentialReader):
 
     def device_of_endpoint(self, endpoint: str) -> Device | None:
         """A name that nodes of several tenants have belongs to the oldest of them."""
-        return self._device(_OF_ENDPOINT, endpoint, node_id_key(endpoint))
+        key = node_id_key(endpoint)
+        if endpoint not in self._names and key not in self._names:
+            return None
+        return self._device(_OF_ENDPOINT, endpoint, key)
 
     def devices(self, tenant: str | None = None, *, after: int = -1, chunk: int = CHUNK) -> Iterator[Device]:
         among, arguments = ("", ()) if tenant is None else ("d.tenant = ? AND ", (tenant,))

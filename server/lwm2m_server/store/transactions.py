@@ -15,6 +15,7 @@ import attrs
 from lwm2m_server.store.arrivals import Arrivals
 from lwm2m_server.store.contacts import Contacts
 from lwm2m_server.store.evicted import Evicted
+from lwm2m_server.store.names import Names
 from lwm2m_server.store.protocols import CommitFailed, Transaction
 from lwm2m_server.store.reading import LedgerReader
 from lwm2m_server.store.writing import LedgerTransaction
@@ -70,6 +71,7 @@ class Transactions:
         self._open = open_connection
         self._connection: sqlite3.Connection | None = open_connection()
         self._contacts = Contacts(self._connection)
+        self._names = Names(self._connection)
         self._evicted = Evicted(self._connection)
         self._arrivals = Arrivals(self._connection, frozenset(self._evicted.waiting))
         self._use(self._connection)
@@ -89,7 +91,7 @@ class Transactions:
 
     def reader(self, connection: sqlite3.Connection) -> LedgerReader:
         """Reads what is committed."""
-        return LedgerReader(connection, self._contacts.latest, self._arrivals.waiting)
+        return LedgerReader(connection, self._contacts.latest, self._names, self._arrivals.waiting)
 
     @property
     def changes(self) -> int:
@@ -110,7 +112,9 @@ class Transactions:
 
     def _use(self, connection: sqlite3.Connection) -> None:
         self._execute = connection.execute
-        self._transaction = LedgerTransaction(connection, self._contacts, self._arrivals, self._evicted)
+        self._transaction = LedgerTransaction(
+            connection, self._contacts, self._names, self._arrivals, self._evicted
+        )
 
     def _quickly(self, transaction: LedgerTransaction, jobs: Sequence[Job], seconds: float) -> int:
         """Without savepoints; 0, and nothing is stored, if any of the operations raises."""

@@ -30,7 +30,8 @@ from lwm2m_server.store.documents import (
     registration_to_json,
 )
 from lwm2m_server.store.evicted import Evicted
-from lwm2m_server.store.protocols import Brood, Conflict, Gone, Resource
+from lwm2m_server.store.names import Names
+from lwm2m_server.store.protocols import Brood, Conflict, Gone, Resource, SealedCredential
 from lwm2m_server.store.reading import ANNOUNCEMENTS, node_id_key
 
 NODE = 14
@@ -50,6 +51,10 @@ _DELETE_DEVICE = (
     "DELETE FROM oscore_number WHERE node = ?",
 )
 
+# Nearly always under the name it had before, whose index is left alone then.
+_REGISTER_BOUND = """UPDATE device SET registration = ?, announcement = ?, registered_at = ?
+    WHERE node = ? AND endpoint = ?"""
+
 _UNREGISTER = "UPDATE device SET registration = NULL, announcement = NULL"
 
 _PUT = "INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -63,9 +68,14 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 
     def __init__(
-        self, connection: sqlite3.Connection, contacts: Contacts, arrivals: Arrivals, evicted: Evicted
+        self,
+        connection: sqlite3.Connection,
+        contacts: Contacts,
+        names: Names,
+        arrivals: Arrivals,
+        evicted: Evicted,
     ) -> None:
-        super().__init__(connection, contacts.latest, arrivals, evicted)
+        super().__init__(connection, contacts.latest, names, arrivals, evicted)
         self._contacts = contacts
         self._numbers: dict[Brood, int] = {}
         self._families: dict[int, tuple[Resource, Brood]] = {}
@@ -105,7 +115,14 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
 
     # --- oneM2M resources ----------------------------------------------------------------------------
 
-    def put(self, resource: Resource, *, evict: bool = True, brood: Brood | None = None) -> None:
+    def put(
+        self,
+        resource: Resource,
+        *,
+        evict: bool = True,
+        brood: Brood | None = None,
+        endpoint: str | None = None,
+    ) -> None:
         number = None if brood is None else self._number(brood)
         # Who has a brood is not born into one.
         if brood is None and self._born_child(resource.parent, resource.name) is not None:
@@ -117,12 +134,12 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
         if resource.type == CONTAINER and not evict:
             self._put_queue(resource)
         elif resource.type == NODE:
-            self._put_device(resource)
+            self._put_device(resource, endpoint)
         if brood is not None:
             self._families[resource.id] = resource, brood
             for child in brood.children:
                 if child.type == CONTAINER:
-                    self._bear(resource.id + child.offset, child)
+                    self._newborn[resource.id + child.offset] = child
 
     def _number(self, brood: Brood) -> int:
         number = self._numbers.get(brood)
@@ -157,12 +174,14 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
         self._execute("UPDATE resource SET brood = NULL WHERE id = ?", (parent.id,))
         self._families.pop(parent.id, None)
 
-    def _put_device(self, node: Resource) -> None:
+    def _put_device(self, node: Resource, endpoint: str | None) -> None:
         node_id = node.attributes.get("ni")
+        key = node_id and node_id_key(node_id)
+        self._names.add(node.name, key, endpoint)
         try:
             self._execute(
-                "INSERT INTO device (node, tenant, name, ni, ni_key) VALUES (?, ?, ?, ?, ?)",
-                (node.id, node.tenant, node.name, node_id, node_id and node_id_key(node_id)),
+                "INSERT INTO device (node, tenant, name, ni, ni_key, endpoint) VALUES (?, ?, ?, ?, ?, ?)",
+                (node.id, node.tenant, node.name, node_id, key, endpoint),
             )
         except sqlite3.IntegrityError:
             self._execute("DELETE FROM resource WHERE id = ?", (node.id,))
@@ -182,11 +201,10 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
         return attrs.evolve(before, attributes=attributes, modified=modified)
 
     def _change_node_id(self, node: int, node_id: str | None) -> None:
+        key = node_id and node_id_key(node_id)
+        self._names.add(key)
         try:
-            self._execute(
-                "UPDATE device SET ni = ?, ni_key = ? WHERE node = ?",
-                (node_id, node_id and node_id_key(node_id), node),
-            )
+            self._execute("UPDATE device SET ni = ?, ni_key = ? WHERE node = ?", (node_id, key, node))
         except sqlite3.IntegrityError:
             raise Conflict(f"the node id {node_id!r} is taken") from None
 
@@ -224,7 +242,12 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
 
     # --- devices -------------------------------------------------------------------------------------
 
+    def put_credential(self, row: SealedCredential) -> None:
+        self._names.add(row.endpoint)
+        super().put_credential(row)
+
     def bind_endpoint(self, node: int, endpoint: str) -> None:
+        self._names.add(endpoint)
         self._change_device("UPDATE device SET endpoint = ? WHERE node = ?", endpoint, node)
 
     def set_power(self, node: int, power: PowerSaving | None) -> None:
@@ -232,15 +255,11 @@ class LedgerTransaction(ContainerWriter, CredentialWriter):
         self._change_device("UPDATE device SET power = ? WHERE node = ?", document, node)
 
     def put_registration(self, node: int, registration: Registration, liveness: Liveness, at: float) -> None:
-        self._change_device(
-            """UPDATE device SET registration = ?, announcement = ?, endpoint = ?, registered_at = ?
-            WHERE node = ?""",
-            registration_to_json(registration),
-            self._announce(registration),
-            registration.endpoint,
-            at,
-            node,
-        )
+        what = registration_to_json(registration), self._announce(registration), at
+        bound = self._execute(_REGISTER_BOUND, (*what, node, registration.endpoint))
+        if bound.rowcount == 0:
+            self.bind_endpoint(node, registration.endpoint)
+            self._execute(_REGISTER_BOUND, (*what, node, registration.endpoint))
         updated_at = self._updated_at(node)
         self._execute(
             """INSERT INTO liveness VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (node) DO UPDATE SET

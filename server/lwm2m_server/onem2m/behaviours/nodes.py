@@ -28,6 +28,8 @@ class NewNode:
     node: Resource
     communication: Resource
     boxes: Brood
+    endpoint: str | None = None
+    """The Endpoint Client Name it is made for."""
 
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.:-]")
@@ -57,6 +59,7 @@ def provision_node(
     node_id: str,
     labels: Iterable[str],
     limits: MessageSettings,
+    endpoint: str | None = None,
 ) -> NewNode:
     """A new node and its container; ``communication`` is ``device-communication``."""
     attributes: dict[str, object] = {"ni": node_id}
@@ -68,12 +71,13 @@ def provision_node(
         Resource(id, tenant.name, tenant.id, name, NODE, "m2m:nod", attributes, id),
         Resource(folder, tenant.name, communication, name, CONTAINER, "m2m:cnt", {"cr": PLATFORM}, folder),
         _boxes(limits),
+        endpoint,
     )
 
 
 def put_node(transaction: Transaction, new: NewNode) -> None:
     """Store what ``provision_node`` made. Raises ``Conflict`` for a name or ``ni`` that is taken."""
-    transaction.put(new.node, brood=_MANAGEMENT)
+    transaction.put(new.node, brood=_MANAGEMENT, endpoint=new.endpoint)
     transaction.put(new.communication, brood=new.boxes)
 
 
