@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from pathlib import Path
 
 import click
 
+from lwm2m_engine.errors import SettingsError
 from lwm2m_server.cli.serve import run_until_stopped
 from lwm2m_server.settings import COAP, Address
 from lwm2m_server.simulator.fleet import Fleet
@@ -19,9 +21,7 @@ def _address(context: click.Context, parameter: click.Parameter, value: str) -> 
         raise click.BadParameter(str(error)) from error
 
 
-def _bootstrap_address(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> Address | None:
+def _other_address(context: click.Context, parameter: click.Parameter, value: str | None) -> Address | None:
     return None if value is None else _address(context, parameter, value)
 
 
@@ -37,8 +37,20 @@ def _bootstrap_address(
 @click.option(
     "--bootstrap",
     metavar="HOST:PORT",
-    callback=_bootstrap_address,
+    callback=_other_address,
     help="A bootstrap server (CoAP/UDP) that tells the devices where to register, instead of --coap.",
+)
+@click.option(
+    "--coaps",
+    metavar="HOST:PORT",
+    callback=_other_address,
+    help="The server's CoAPS/UDP address (DTLS), instead of --coap.",
+)
+@click.option(
+    "--key-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --coaps: hexadecimal of the pre-shared key of every device. Its name is its identity.",
 )
 @click.option("--devices", metavar="N", type=click.IntRange(1, 60000), default=1, show_default=True)
 @click.option("--version", type=click.Choice(["1.0", "1.1", "1.2"]), default="1.0", show_default=True)
@@ -50,6 +62,8 @@ def _bootstrap_address(
 def simulate(
     coap: Address,
     bootstrap: Address | None,
+    coaps: Address | None,
+    key_file: Path | None,
     devices: int,
     version: str,
     lifetime: int,
@@ -60,8 +74,14 @@ def simulate(
 ) -> None:
     """Run simulated LwM2M devices against a server."""
 
+    if (coaps is None) != (key_file is None):
+        raise click.UsageError("--coaps and --key-file belong together")
+    if coaps is not None and bootstrap is not None:
+        raise click.UsageError("--bootstrap tells the devices where to register, not --coaps")
+    key = None if key_file is None else _key(key_file)
+
     async def main(stop: asyncio.Event) -> None:
-        server, make = (coap, Fleet.of) if bootstrap is None else (bootstrap, Fleet.bootstrapped)
+        server, make = (coaps or coap, Fleet.of) if bootstrap is None else (bootstrap, Fleet.bootstrapped)
         fleet = make(
             await _resolve(server),
             devices,
@@ -72,8 +92,11 @@ def simulate(
             awake=awake,
             sleep=sleep,
         )
+        if key is not None:
+            fleet.secure(key)
         async with fleet:
-            click.echo(f"{devices} devices -> coap://{server}; Ctrl-C ends them", err=True)
+            scheme = "coap" if key is None else "coaps"
+            click.echo(f"{devices} devices -> {scheme}://{server}; Ctrl-C ends them", err=True)
             registered = asyncio.ensure_future(fleet.registered())
             registered.add_done_callback(_say_registered)
             await stop.wait()
@@ -81,6 +104,13 @@ def simulate(
             await fleet.stop(deregister=True)
 
     run_until_stopped(main)
+
+
+def _key(file: Path) -> bytes:
+    try:
+        return bytes.fromhex(file.read_text(encoding="ascii"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--key-file: {file}: {error}") from error
 
 
 def _say_registered(registered: asyncio.Future[None]) -> None:

@@ -63,7 +63,7 @@ class DtlsContext:
 
 
 class DtlsClient:
-    """A device's end of one session, without a socket. What OpenSSL finds wrong is raised as ``SSL.Error``."""
+    """A device's end of one session, without a socket. Raises ``SSL.Error`` for what OpenSSL finds wrong."""
 
     def __init__(self, context: DtlsContext, session: SSL.Session | None = None) -> None:
         """``session`` is to be resumed."""

@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from lwm2m_engine.model.catalog import Catalog
-from lwm2m_server.simulator.bootstrapping import FactoryDevice
+from lwm2m_server.simulator.bootstrapping import FactoryDevice, over_dtls
 from lwm2m_server.simulator.device import SimulatedDevice
+from lwm2m_server.simulator.dtls import PreSharedKey
 
 PACE = 0.002
 """Seconds between two devices that start, so that a thousand of them are no flood."""
@@ -58,6 +59,11 @@ class Fleet:
             )
             for number in _numbers(count)
         )
+
+    def secure(self, key: bytes) -> None:
+        """By DTLS: each with its endpoint name for an identity, and this pre-shared key."""
+        for device in self.devices:
+            device.connect = over_dtls(PreSharedKey(device.endpoint.encode(), key))
 
     async def start(self) -> None:
         """Open all sockets; the devices register on their own."""

@@ -9,6 +9,7 @@ from OpenSSL import SSL
 from lwm2m_server.coap.dtls.engine import NOTHING, SessionOver, Traffic, Turn
 from lwm2m_server.coap.dtls.flights import HEAD, cut, packed
 from lwm2m_server.coap.dtls.identities import Secret
+from lwm2m_server.coap.dtls.openssl_records import ROOM, Records
 from lwm2m_server.coap.dtls.records import APPLICATION_DATA
 from lwm2m_server.coap.dtls.suites import SUITES, KeyBlock, key_block
 
@@ -19,8 +20,6 @@ NUMBERS = {
     "ECDHE-ECDSA-AES128-GCM-SHA256": 0xC02B,
 }
 """What OpenSSL calls the suites whose sessions can go on without it, and their numbers at IANA."""
-ROOM = 65536
-"""Bytes that may be read at once: more than a flight or a record has."""
 POSITION = slice(3, 11)
 """Epoch and sequence number in a record."""
 FINISHED = bytes((0, 1, 0, 0, 0, 0, 0, 0))
@@ -37,14 +36,25 @@ class OpensslSession:
     """See ``Session``."""
 
     __slots__ = (
-        "_is_listening", "_mtu", "_newest", "_sent", "_shaker", "connection", "deadline", "endpoint",
-        "offered", "over", "refusal",
-    )  # fmt: skip
+        "_is_listening",
+        "_mtu",
+        "_newest",
+        "_records",
+        "_sent",
+        "_shaker",
+        "connection",
+        "deadline",
+        "endpoint",
+        "offered",
+        "over",
+        "refusal",
+    )
 
     cid = b""
 
     def __init__(self, shaker: Shaker, connection: SSL.Connection, mtu: int) -> None:
         self._shaker, self.connection, self._mtu = shaker, connection, mtu
+        self._records = Records(connection)
         self.endpoint: str | None = None
         self.over: str | None = None
         self.deadline: float | None = None
@@ -59,13 +69,13 @@ class OpensslSession:
     def receive(self, datagram: bytes, now: float) -> Turn:
         if self.over is not None:
             return NOTHING
+        if self.endpoint is not None and datagram[0] == APPLICATION_DATA and _is_one_record(datagram):
+            # What nearly always comes: nothing is to be sent because of it.
+            return Turn((), self._read_one(datagram))
         self.connection.bio_write(datagram)
         if self.endpoint is None:
             messages = self._read() if self._shake(datagram) else ()
             self._arm(now)
-        elif datagram[0] == APPLICATION_DATA and _is_one_record(datagram):
-            # What nearly always comes: nothing is to be sent because of it.
-            return Turn((), self._read_one(datagram))
         else:
             messages = self._read()
         return Turn(self._flight(), messages)
@@ -82,10 +92,9 @@ class OpensslSession:
         if self.endpoint is None or self.over is not None:
             raise SessionOver(self.over or "the handshake is not complete")
         try:
-            self.connection.send(message)
+            self._sent = self._records.seal(message)
         except SSL.Error as problem:
             raise SessionOver(reason_of(problem)) from problem
-        self._sent = self.connection.bio_read(ROOM)
         return self._sent
 
     def close(self) -> Turn:
@@ -145,12 +154,11 @@ class OpensslSession:
 
     def _read_one(self, datagram: bytes) -> tuple[bytes, ...]:
         try:
-            message = self.connection.recv(ROOM)
-        except SSL.WantReadError:
-            # Not authentic, or here for the second time.
-            return ()
+            message = self._records.open(datagram)
         except SSL.Error as problem:
             self.over = reason_of(problem)
+            return ()
+        if not message:
             return ()
         self._newest = max(self._newest, datagram[POSITION])
         return (message,)
