@@ -10,6 +10,8 @@ from lwm2m_engine.bootstrap.config import BootstrapConfig, Command, accounts
 from lwm2m_engine.bootstrap.discovery import Inventory
 from lwm2m_engine.bootstrap.pack import why_no_pack
 from lwm2m_engine.bootstrap.plan import plan
+from lwm2m_engine.bootstrap.secrets import is_secret
+from lwm2m_engine.entries import Entry
 from lwm2m_engine.messages.requests import Discover
 
 
@@ -28,12 +30,19 @@ def preview(config: BootstrapConfig, inventory: Inventory | None = None) -> Prev
     return Preview(steps, (*config.notes, *_notes(config)))
 
 
+def written(config: BootstrapConfig) -> Iterator[Entry]:
+    """Every value that is written."""
+    return (entry for write in config.writes for entry in write.entries)
+
+
 def _notes(config: BootstrapConfig) -> Iterator[str]:
     if config.automatic_ids and config.discovers and any(accounts(config.writes)):
         yield (
             "Instances of Security may get other ids: those the client has for the same servers; "
             "the account of the bootstrap server keeps its own"
         )
+    if config.nosec and any(is_secret(entry.path) and entry.value for entry in written(config)):
+        yield "keys are sent in clear, to whoever says that it is this client (noSec)"
     obstacle = why_no_pack(config)
     if obstacle:
         yield f"a client that asks for a Bootstrap-Pack is sent to /bs: {obstacle}"

@@ -60,6 +60,13 @@ def config_of(document: Mapping[str, Any], endpoint: str, keys: Keys, models: Mo
     return config
 
 
+def is_personal(value: Any) -> bool:
+    """Whether anything in a configuration may be another for each client."""
+    if isinstance(value, Mapping):
+        return set(value) == {"key"} or any(is_personal(member) for member in value.values())
+    return isinstance(value, str) and "{" in value
+
+
 class _Reader:
     """Collects what is wrong, so that people see it all at once."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from lwm2m_engine import Entry, Path
 from lwm2m_engine.bootstrap.preview import preview
-from lwm2m_engine.bootstrap.template import config_of
+from lwm2m_engine.bootstrap.template import config_of, is_personal
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.values import ObjLink
 
@@ -144,3 +144,21 @@ def test_the_preview_is_the_session(read):
 
 def test_the_preview_says_why_there_is_no_pack(read):
     assert "sent to /bs" in " ".join(preview(read(SECURE | {"read": ["/1"]})).notes)
+
+
+def test_the_preview_warns_of_keys_in_clear(read):
+    assert not any("in clear" in note for note in preview(read(SECURE)).notes)
+    assert any("in clear" in note for note in preview(read(SECURE | {"noSec": True})).notes)
+
+
+@pytest.mark.parametrize(
+    ("document", "personal"),
+    [
+        (SECURE, True),
+        ({"write": {"/0/1": {"5": {"key": "management"}}}}, True),
+        ({"write": {"/0/1": {"3": {"text": "{endpoint}"}}}}, True),
+        ({"write": {"/0/1": {"3": {"text": "same"}, "10": 1}}, "delete": ["/"]}, False),
+    ],
+)
+def test_what_may_be_another_for_each_client(document, personal):
+    assert is_personal(document) is personal

@@ -179,6 +179,18 @@ async def test_who_is_not_let_in(server, api, client):
     assert found["sessions"] == []
 
 
+async def test_who_has_a_key_uses_it_though_others_need_none(server, api, client):
+    await keep(api, config(server))
+    answer = await api.post("", 14, {"m2m:nod": {"rn": "device001", "ni": "device001"}})
+    assert answer.status_code == 201, answer.text
+    factory = {"mode": "psk", "identity": "factory-1", "key": b64encode(b"f" * 16).decode()}
+    place = f"{server.http}/api/v1/devices/device001/credentials/bootstrap"
+    assert (await api.client.put(place, json=factory)).status_code == 200
+    with pytest.raises(BootstrapRefused, match=r"4\.00 this device has a pre-shared key"):
+        await (await client()).bootstrap()
+    await (await client("device002")).bootstrap()
+
+
 async def test_configurations_survive_a_restart(server, api, client):
     await keep(api, config(server))
     server.kill()

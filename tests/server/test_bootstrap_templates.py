@@ -88,6 +88,20 @@ async def test_each_client_has_its_own_key_for_ever(opened):
     assert len(key("a")) == 16
 
 
+async def test_what_is_the_same_for_all_is_worked_out_once_and_anew_when_it_changes(tmp_path):
+    catalogs = [CATALOG]
+    keys = Keys(tmp_path / "key")
+    templates = Templates(TinyInventory(tmp_path / "inventory.json"), keys.key, lambda: catalogs[-1])
+    same = {"write": {"/1/0": {"0": 1, "1": 300, "6": True, "7": "U"}}}
+    await templates.put("main", "all", ["*"], same)
+    first = templates.config(BootstrapRequest("a"), PEER)
+    assert templates.config(BootstrapRequest("b"), PEER) is first
+    catalogs.append(Catalog.bundled())
+    assert templates.config(BootstrapRequest("b"), PEER) is not first
+    await templates.put("main", "all", ["*"], same | {"retries": 1})
+    assert templates.config(BootstrapRequest("b"), PEER).retries == 1
+
+
 async def test_a_secret_that_is_not_shown_stays(opened):
     templates = opened()
     written = document()

@@ -47,7 +47,7 @@ def open_bootstrap(
 ) -> BootstrapServer:
     """``catalog`` gives the models in force. Raises ``SettingsError`` for a key file that cannot be used."""
     provisioning = Provisioning(Keys(settings.data / KEY_FILE), credentials, reader, change)
-    templates = Templates(inventory, provisioning.key, catalog)
+    templates = Templates(inventory, provisioning.key, catalog, provisioning.admit)
     limits = BootstrapSettings(
         session_timeout=settings.bootstrap.session_timeout,
         retry_after=settings.bootstrap.retry_after,

@@ -12,8 +12,10 @@ import structlog
 from lwm2m_engine.bootstrap import BootstrapConfig
 from lwm2m_engine.bootstrap.checks import PSK
 from lwm2m_engine.bootstrap.config import accounts, values_of
-from lwm2m_engine.errors import LwM2MError
+from lwm2m_engine.coap import Code, Peer
+from lwm2m_engine.errors import LwM2MError, RequestError
 from lwm2m_server.bootstrap.keys import Keys
+from lwm2m_server.security.admission import Admission
 from lwm2m_server.security.credentials import SIDES, Psk
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.store.protocols import Device, Reader, Transaction
@@ -36,6 +38,7 @@ class Provisioning:
 
     def __init__(self, keys: Keys, credentials: Credentials, reader: Reader, change: Change) -> None:
         self._keys, self._credentials = keys, credentials
+        self._admission = Admission(credentials.identities("bootstrap"))
         self._reader, self._change = reader, change
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -48,6 +51,18 @@ class Provisioning:
                 if isinstance(found, Psk) and found.key is not None:
                     return found.key
         return self._keys.key(endpoint, name)
+
+    def admit(self, endpoint: str, peer: Peer) -> None:
+        """Whether the client proved what its credentials for bootstrap ask for.
+
+        Raises ``RequestError``: 4.00, whatever is wrong (6.1.7.1); 5.03 in the moment they change.
+        """
+        device = self._reader.device_of_endpoint(endpoint)
+        try:
+            self._admission.check(endpoint, device.node if device is not None else None, peer)
+        except RequestError as refusal:
+            code = Code.BAD_REQUEST if refusal.code == Code.FORBIDDEN else refusal.code
+            raise RequestError(code, refusal.reason) from refusal
 
     def __call__(self, endpoint: str, config: BootstrapConfig) -> None:
         """The client has been given ``config``: what was made for it is to be believed from now on."""

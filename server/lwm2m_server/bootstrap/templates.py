@@ -10,7 +10,7 @@ from typing import Any
 from lwm2m_engine.bootstrap import BootstrapConfig
 from lwm2m_engine.bootstrap.checks import check
 from lwm2m_engine.bootstrap.secrets import restored
-from lwm2m_engine.bootstrap.template import config_of
+from lwm2m_engine.bootstrap.template import config_of, is_personal
 from lwm2m_engine.coap import Code, Peer
 from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages.bootstrap import BootstrapRequest
@@ -29,10 +29,17 @@ class Templates:
     """
 
     def __init__(
-        self, inventory: Inventory, key: Callable[[str, str], bytes], models: Callable[[], ModelView]
+        self,
+        inventory: Inventory,
+        key: Callable[[str, str], bytes],
+        models: Callable[[], ModelView],
+        admit: Callable[[str, Peer], None] = lambda endpoint, peer: None,
     ) -> None:
-        """``key`` gives that of a client by its name in templates, ``models`` those in force."""
-        self._inventory, self._key, self._models = inventory, key, models
+        """``key`` gives that of a client by its name in templates, ``models`` those in force.
+
+        ``admit`` raises ``RequestError`` for who is not the client it says it is.
+        """
+        self._inventory, self._key, self._models, self._admit = inventory, key, models, admit
         self._read()
 
     def _read(self) -> None:
@@ -41,6 +48,7 @@ class Templates:
         self._named = {name: one for one in found for name in one.endpoints if not _is_pattern(name)}
         patterns = [(name, one) for one in found for name in one.endpoints if _is_pattern(name)]
         self._patterns = sorted(patterns, key=lambda row: (-len(row[0]), row[0]))
+        self._shared: dict[tuple[str, str], tuple[ModelView, BootstrapConfig]] = {}
 
     # --- for clients -------------------------------------------------------------------------------
 
@@ -53,14 +61,26 @@ class Templates:
 
     def config(self, request: BootstrapRequest, peer: Peer) -> BootstrapConfig:
         """Raises ``RequestError``."""
+        self._admit(request.endpoint, peer)
         template = self.template(request.endpoint)
         if template is None:
             raise RequestError(Code.BAD_REQUEST, "there is no bootstrap configuration for this client")
         try:
-            return self.filled(template.document, request.endpoint)
+            return self._config(template, request.endpoint)
         except ExceptionGroup as group:
             # It was checked when it was kept; the models may be others since.
             raise RequestError(Code.INTERNAL_SERVER_ERROR, str(group.exceptions[0])) from group
+
+    def _config(self, template: BootstrapTemplate, endpoint: str) -> BootstrapConfig:
+        """Worked out once for all clients, if it is the same for all of them."""
+        key, models = (template.tenant, template.name), self._models()
+        shared = self._shared.get(key)
+        if shared is not None and shared[0] is models:
+            return shared[1]
+        config = self.filled(template.document, endpoint)
+        if not is_personal(template.document):
+            self._shared[key] = models, config
+        return config
 
     # --- for people --------------------------------------------------------------------------------
 
