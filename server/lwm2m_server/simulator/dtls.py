@@ -27,9 +27,8 @@ class PreSharedKey:
     identity: bytes
     key: bytes = attrs.field(repr=False)
 
-    def prepare(self, context: SSL.Context) -> object:
-        """The result has to live as long as the context is used."""
-        return psk.offer(context, self.identity, self.key)
+    def prepare(self, context: SSL.Context) -> None:
+        psk.offer(context, self.identity, self.key)
 
 
 @attrs.frozen
@@ -41,12 +40,11 @@ class Certificate:
     trust: Path
     """Certificates that the server's must lead to."""
 
-    def prepare(self, context: SSL.Context) -> object:
+    def prepare(self, context: SSL.Context) -> None:
         context.use_certificate_chain_file(self.certificate)
         context.use_privatekey_file(self.key)
         context.load_verify_locations(str(self.trust))
         context.set_verify(SSL.VERIFY_PEER)
-        return None
 
 
 class DtlsContext:
@@ -59,7 +57,7 @@ class DtlsContext:
         context.set_options(SSL.OP_NO_QUERY_MTU)
         # A tag of 8 bytes counts as 64 bits of security, less than OpenSSL allows by default.
         context.set_cipher_list(f"{suites}:@SECLEVEL=0".encode())
-        self._kept = proof.prepare(context)
+        proof.prepare(context)
 
 
 class DtlsClient:

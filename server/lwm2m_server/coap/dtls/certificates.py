@@ -29,6 +29,10 @@ class Certificates:
     revoked: Path | None = None
     """Revocation lists of the authorities in ``trust``: one of each whose certificates devices have."""
 
+    @property
+    def files(self) -> tuple[Path | None, ...]:
+        return self.certificate, self.key, self.trust, self.revoked
+
     def load(self, context: SSL.Context) -> None:
         """Raises ``SettingsError`` that names the file."""
         with _naming(self.certificate, "certificate"):

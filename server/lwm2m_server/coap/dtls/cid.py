@@ -12,8 +12,10 @@ from lwm2m_server.coap.dtls.extension import ConnectionIds, Offer
 from lwm2m_server.coap.dtls.hello import HEAD
 from lwm2m_server.coap.dtls.identities import Identities
 from lwm2m_server.coap.dtls.openssl import OpensslEngine
-from lwm2m_server.coap.dtls.records import TLS12_CID, Protection, Refused, split
+from lwm2m_server.coap.dtls.records import HANDSHAKE, TLS12_CID, Protection, Refused, split
 from lwm2m_server.coap.dtls.suites import SUITES
+
+SERVER_HELLO = 2
 
 
 class CidEngine:
@@ -38,10 +40,6 @@ class CidEngine:
     @property
     def name(self) -> str:
         return self._engine.name
-
-    def reload(self) -> None:
-        """See ``OpensslEngine``."""
-        self._engine.reload()
 
     def accept(self, cid: bytes = b"") -> CidHandshake:
         return CidHandshake(self._engine, self._ids, cid)
@@ -82,7 +80,7 @@ class CidHandshake:
                 return NOTHING
             datagram = translated
         turn = self._hand(datagram, now)
-        if self.cid and not had and _suite(turn) not in SUITES:
+        if self.cid and not had and (suite := _suite(turn)) is not None and suite not in SUITES:
             # Only now it shows that records cannot carry one. Nobody has seen the answer yet: once more.
             self._session, self._offer = self._engine.accept(), Offer(b"")
             turn = self._hand(datagram, now)
@@ -125,8 +123,10 @@ class CidHandshake:
         return protection.seal(content, record.position)
 
 
-def _suite(turn: Turn) -> int:
+def _suite(turn: Turn) -> int | None:
     """The suite in the ServerHello that a flight begins with: after version, random and session id."""
-    hello = turn.datagrams[0][HEAD:]
-    at = 2 + 32 + 1 + hello[2 + 32]
-    return int.from_bytes(hello[at : at + 2], "big")
+    flight = b"".join(turn.datagrams)
+    if flight[:1] != bytes((HANDSHAKE,)) or flight[HEAD - 12 : HEAD - 11] != bytes((SERVER_HELLO,)):
+        return None
+    at = HEAD + 2 + 32 + 1 + flight[HEAD + 2 + 32]
+    return int.from_bytes(flight[at : at + 2], "big")

@@ -13,6 +13,7 @@ from lwm2m_server.coap.dtls.gnutls_library import C, LibraryMissing, check, ffi,
 from lwm2m_server.coap.dtls.gnutls_wire import HAS_ARRIVED, NOBODY, PULL, PUSH, Refusal, Wire
 from lwm2m_server.coap.dtls.identities import Identities
 from lwm2m_server.coap.dtls.records import LARGEST_CONTENT
+from lwm2m_server.coap.dtls.renewal import Renewed
 from lwm2m_server.coap.dtls.suites import SALT, KeyBlock
 
 NUMBERS = {"AES-128-CCM-8": 0xC0A8, "AES-128-CCM": 0xC0A4, "AES-128-GCM": 0x00A8}
@@ -54,8 +55,10 @@ class GnutlsEngine:
         except LibraryMissing as error:
             raise SettingsError(f"dtls: {error}") from error
         self.identities, self.mtu = identities, mtu
-        self._certificates, self._raw_key = certificates, raw_key
-        self.credentials = Credentials.load(certificates, raw_key)
+        self._raw_key = raw_key
+        files = certificates.files if certificates is not None else ()
+        self._renewed = Renewed((*files, raw_key), lambda: Credentials.load(certificates, raw_key))
+        self.credentials = self._renewed()
         self.room = ffi.new("unsigned char[]", LARGEST_CONTENT)
 
     @property
@@ -66,16 +69,13 @@ class GnutlsEngine:
         """``cid`` is not used: GnuTLS does not know RFC 9146."""
         return GnutlsSession(self)
 
-    def reload(self) -> None:
-        """Read the files anew, for handshakes from now on; raises ``SettingsError`` and goes on as before."""
-        self.credentials = Credentials.load(self._certificates, self._raw_key)
-
     def open(self, handle: C) -> C:
         """A new session of the library, on a handle of its wire."""
         session = ffi.new("session_t *")
         flags = SERVER | DATAGRAM | NONBLOCK | NO_TICKETS | (ENABLE_RAWPK if self._raw_key else 0)
         check(self._library.gnutls_init(session, flags))
         opened = ffi.gc(session[0], self._library.gnutls_deinit)
+        self.credentials = self._renewed()
         self.credentials.use(opened)
         self._library.gnutls_session_set_ptr(opened, handle)
         self._library.gnutls_transport_set_ptr(opened, handle)

@@ -13,6 +13,7 @@ from lwm2m_server.coap.dtls import psk
 from lwm2m_server.coap.dtls.certificates import Certificates
 from lwm2m_server.coap.dtls.identities import Identities
 from lwm2m_server.coap.dtls.openssl_session import OpensslSession
+from lwm2m_server.coap.dtls.renewal import Renewed
 from lwm2m_server.coap.dtls.resumption import Resumable
 
 OPTIONS = SSL.OP_NO_QUERY_MTU | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
@@ -46,7 +47,7 @@ class OpensslEngine:
         self._certificates, self._extend = certificates, extend
         self._resumable = Resumable(identities)
         self._asking: OpensslSession | None = None
-        self._context, self._callback = self._make_context()
+        self._context = Renewed(certificates.files if certificates is not None else (), self._make_context)
 
     @property
     def name(self) -> str:
@@ -54,15 +55,11 @@ class OpensslEngine:
 
     def accept(self, cid: bytes = b"") -> OpensslSession:
         """``cid`` is not used: OpenSSL does not know RFC 9146."""
-        connection = SSL.Connection(self._context, None)
+        connection = SSL.Connection(self._context(), None)
         connection.set_ciphertext_mtu(self._mtu)
         return OpensslSession(self, connection, self._mtu)
 
-    def reload(self) -> None:
-        """Read the files anew, for handshakes from now on; raises ``SettingsError`` and stays as it is."""
-        self._context, self._callback = self._make_context()
-
-    def _make_context(self) -> tuple[SSL.Context, object]:
+    def _make_context(self) -> SSL.Context:
         context = SSL.Context(SSL.DTLS_SERVER_METHOD)
         context.set_min_proto_version(psk.DTLS_1_2)
         # A tag of 8 bytes counts as 64 bits of security, less than OpenSSL allows by default.
@@ -78,7 +75,8 @@ class OpensslEngine:
             context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         if self._extend is not None:
             self._extend(context)
-        return context, psk.answer(context, self._key_of)
+        psk.answer(context, self._key_of)
+        return context
 
     # --- what a handshake asks ---
 

@@ -21,11 +21,8 @@ REMEDY = "install the versions of pyOpenSSL and cryptography that lwm2m-engine[s
 _lib, _ffi = Binding.lib, Binding.ffi
 
 
-def answer(context: SSL.Context, key_of: Callable[[bytes], bytes | None]) -> object:
-    """Let a server's handshakes ask ``key_of`` for the key of an identity; ``None`` refuses it (alert 115).
-
-    The result has to live as long as the context is used.
-    """
+def answer(context: SSL.Context, key_of: Callable[[bytes], bytes | None]) -> None:
+    """Let a server's handshakes ask for the key of an identity; ``None`` refuses it (alert 115)."""
 
     def psk_of(_ssl: object, identity: object, key: object, room: int) -> int:
         found = None if identity == _ffi.NULL else key_of(_ffi.string(identity))
@@ -34,13 +31,14 @@ def answer(context: SSL.Context, key_of: Callable[[bytes], bytes | None]) -> obj
         _ffi.memmove(key, found, len(found))
         return len(found)
 
-    callback: object = _ffi.callback(SERVER_CALLBACK, psk_of)
+    callback = _ffi.callback(SERVER_CALLBACK, psk_of)
     _lib.SSL_CTX_set_psk_server_callback(context._context, callback)
-    return callback
+    # It has to live as long as the context.
+    context.set_app_data(callback)
 
 
-def offer(context: SSL.Context, identity: bytes, key: bytes) -> object:
-    """Let a client's handshakes use this key; the result has to live as long as the context is used."""
+def offer(context: SSL.Context, identity: bytes, key: bytes) -> None:
+    """Let a client's handshakes use this key."""
 
     def psk(_ssl: object, _hint: object, name: object, name_room: int, secret: object, room: int) -> int:
         if len(identity) >= name_room or len(key) > room:
@@ -49,9 +47,9 @@ def offer(context: SSL.Context, identity: bytes, key: bytes) -> object:
         _ffi.memmove(secret, key, len(key))
         return len(key)
 
-    callback: object = _ffi.callback(CLIENT_CALLBACK, psk)
+    callback = _ffi.callback(CLIENT_CALLBACK, psk)
     _lib.SSL_CTX_set_psk_client_callback(context._context, callback)
-    return callback
+    context.set_app_data(callback)
 
 
 def problem() -> str | None:
@@ -69,12 +67,12 @@ def _shake_hands() -> bool:
     for context in contexts:
         context.set_min_proto_version(DTLS_1_2)
         context.set_cipher_list(SUITES)
-    callbacks = answer(contexts[0], {identity: key}.get), offer(contexts[1], identity, key)
+    answer(contexts[0], {identity: key}.get)
+    offer(contexts[1], identity, key)
     server, client = (SSL.Connection(context, None) for context in contexts)
     server.set_accept_state()
     client.set_connect_state()
     done = [_goes_on(turn, other) for _ in range(4) for turn, other in ((client, server), (server, client))]
-    del callbacks
     return done[-2:] == [True, True]
 
 
