@@ -112,7 +112,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     )
     stack.push_async_callback(bootstrap.close)
     bound = await listen(settings, hub, credentials, ledger, stack)
-    bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, stack)
+    bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, ledger, stack)
     hub.resume(waiting)
     routes = health_routes(lambda: {"ledger": hub.problem})
     finder = DeviceFinder(inventory, ledger.reader, settings)

@@ -292,6 +292,9 @@ class Hub:
 
     async def end(self, device: Device, store: Callable[[Transaction], T]) -> T:
         """End its registration, committed together with ``store``; messages go on waiting."""
+        if key_of(device) not in self._directory:
+            # It has none, and nothing waits for it.
+            return await self.change(store)
         ref = self._introduce(device)
         step = self._engines[device.tenant].end(ref.endpoint, self._clock())
         return await self._settled(device.tenant, step, last=store, about=ref.endpoint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -17,7 +18,8 @@ from lwm2m_server.coap.timing import Timing
 from lwm2m_server.hub import Hub
 from lwm2m_server.ports import Transport
 from lwm2m_server.security.contexts import OscoreContexts
-from lwm2m_server.security.ports import secured, tls
+from lwm2m_server.security.ports import secured, tls, watched_files
+from lwm2m_server.security.reloading import Reloading
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Address, Settings
 from lwm2m_server.store.protocols import Ledger
@@ -68,9 +70,10 @@ async def listen(
         return tuple([await keep(name, start(name, address)) for name, address in _named(scheme, addresses)])
 
     identities = credentials.identities("management")
-    security = (
-        secured(settings.dtls, identities, credentials.shelf(settings.data)) if settings.coaps else None
-    )
+    security = None
+    if settings.coaps:
+        shelf = credentials.shelf(settings.data)
+        security = secured(settings.dtls, identities, _watched(settings, stack), shelf)
     over_tls = tls(settings.dtls, identities) if settings.coaps_tcp else None
 
     async def plain(name: str, address: Address) -> Listener:
@@ -101,19 +104,28 @@ async def listen(
 
 
 async def listen_for_bootstrap(
-    settings: Settings, service: BootstrapService, credentials: Credentials, stack: AsyncExitStack
+    settings: Settings,
+    service: BootstrapService,
+    credentials: Credentials,
+    ledger: Ledger,
+    stack: AsyncExitStack,
 ) -> Bound:
     """Where devices bootstrap, without and with DTLS; as ``listen``."""
     wanted, timing = settings.bootstrap, _timing(settings)
     identities = credentials.identities("bootstrap")
-    security = secured(settings.dtls, identities) if wanted.coaps else None
+    security = secured(settings.dtls, identities, _watched(settings, stack)) if wanted.coaps else None
+
+    contexts = OscoreContexts(identities, ledger)
+    credentials.on_change("bootstrap", contexts.forget)
 
     async def open_all(
         scheme: str, addresses: Sequence[Address], security: Security | None
     ) -> tuple[str, ...]:
         bound = []
         for name, address in _named(scheme, addresses):
-            gateway = await Gateway.start(service, *address, listener=name, timing=timing, security=security)
+            gateway = await Gateway.start(
+                service, *address, listener=name, timing=timing, security=security, contexts=contexts
+            )
             stack.push_async_callback(gateway.close)
             if gateway.sessions is not None:
                 credentials.on_change("bootstrap", gateway.sessions.close)
@@ -125,6 +137,15 @@ async def listen_for_bootstrap(
         "bootstrap_coap": await open_all("coap-bs", wanted.coap, None),
         "bootstrap_coaps": await open_all("coaps-bs", wanted.coaps, security),
     }
+
+
+def _watched(settings: Settings, stack: AsyncExitStack) -> Reloading:
+    """Certificates may be renewed while the server runs."""
+    reloading = watched_files(settings.dtls)
+
+    task = asyncio.get_running_loop().create_task(reloading.watch(), name="certificates")
+    stack.callback(task.cancel)
+    return reloading
 
 
 def _named(scheme: str, addresses: Sequence[Address]) -> Iterator[tuple[str, Address]]:

@@ -161,6 +161,9 @@ class DtlsSettings:
     trust: Path | None = None
     """PEM file with the authorities that issue certificates of devices; without, only certificates that
     credentials name are taken."""
+    names: tuple[str, ...] = ("CN={endpoint}", "URI={endpoint}", "DNS={endpoint}")
+    """Where in a certificate the endpoint name is: Common Name, URI or DNS name of the SubjectAltName, e.g.
+    ``URI=urn:dev:ops:{endpoint}``. The first that leads to a device counts."""
     revoked: Path | None = None
     """PEM file with a revocation list of each authority in ``trust``."""
     raw_public_key_file: Path | None = None

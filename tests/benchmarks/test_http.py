@@ -19,7 +19,7 @@ from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.security.admission import Admission
-from lwm2m_server.security.certificates import names_of
+from lwm2m_server.security.certificates import CertificateNames
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.security.vault import Vault
 from lwm2m_server.settings import MessageSettings, Settings
@@ -94,7 +94,7 @@ async def compose(directory):
     await inventory.add_tenant(Tenant(ids.next(), settings.tenant))
     projector = Projector(ids, ResourceIds(ledger.installation), settings)
     nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
-    credentials = Credentials(ledger, Vault(bytes(32)), names_of)
+    credentials = Credentials(ledger, Vault(bytes(32)), CertificateNames())
     admission = Admission(credentials.identities("management"))
     hub = Hub(ledger, nodes, Bus(), default_tenant=settings.tenant, admission=admission)
     hub.add_tenant(settings.tenant, Engine(catalog, plugins, table=plugins.table(catalog)))

@@ -69,6 +69,8 @@ class OscoreDevice:
         )
         self.uri = f"coap://{server[0]}:{server[1]}"
         self.level, self.firmware = Level(), Firmware()
+        self.everything = None
+        """In place of the rest."""
 
     async def start(self):
         self.security = oscore.FilesystemSecurityContext(str(self.folder))
@@ -78,6 +80,8 @@ class OscoreDevice:
         site.add_resource(("3", "0", "0"), Name())
         site.add_resource(("3", "0", "9"), self.level)
         site.add_resource(("5", "0", "0"), self.firmware)
+        if self.everything is not None:
+            site = self.everything
         self.context = await aiocoap.Context.create_server_context(
             OscoreSiteWrapper(site, credentials), bind=("127.0.0.1", None), transports=["oscore", "udp6"]
         )
@@ -125,7 +129,7 @@ async def osc(server, api, tmp_path):
     await device.stop()
 
 
-async def set_context(api, secret=SECRET):
+async def set_context(api, secret=SECRET, side="management"):
     body = {
         "mode": "oscore",
         "recipientId": RECIPIENT.hex(),
@@ -133,7 +137,7 @@ async def set_context(api, secret=SECRET):
         "masterSecret": secret.hex(),
         "masterSalt": SALT.hex(),
     }
-    answer = await api.put("/api/v1/devices/osc/credentials/management", body)
+    answer = await api.put(f"/api/v1/devices/osc/credentials/{side}", body)
     assert answer.status_code == 200, answer.text
 
 
@@ -198,6 +202,7 @@ async def test_osc_the_server_restarts(osc, api, server, eventually):
     await api.ask("osc", "OBSERVE /3/0/9")
     server.kill()
     server.restart()
+    assert await osc.update() == aiocoap.CHANGED
     osc.level.set(33)
 
     async def notified():
@@ -219,3 +224,49 @@ async def test_osc_5_the_device_restarts(osc, api, server):
     assert (await api.ask("osc", "GET /3/0/0"))["dataValue"] == {"3/0/0": "maker"}
     await osc.register()
     assert (await api.ask("osc", "GET /3/0/0"))["dataValue"] == {"3/0/0": "maker"}
+
+
+class Bootstrapped(resource.Resource, resource.PathCapable):
+    """Takes what a bootstrap server writes, and remembers what it was."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    async def needs_blockwise_assembly(self, request):
+        return True
+
+    async def render(self, request):
+        self.asked.append((str(request.code), "/".join(request.opt.uri_path)))
+        if request.code == aiocoap.GET:
+            return aiocoap.Message(code=aiocoap.CONTENT, payload=b"</>;lwm2m=1.1,</0/0>", content_format=40)
+        return aiocoap.Message(code=aiocoap.DELETED if request.code == aiocoap.DELETE else aiocoap.CHANGED)
+
+
+async def test_osb_2_bootstrap_with_oscore_and_not_without(serve, connect, tmp_path, eventually):
+    server = serve("--unknown-devices", "create", LWM2M_BOOTSTRAP_COAP="127.0.0.1:0")
+    api = connect(server)
+    await api.post("", 14, {"m2m:nod": {"rn": "osc", "ni": "urn:dev:osc"}})
+    await set_context(api, side="bootstrap")
+    account = {"0": "coap://127.0.0.1:5683", "1": False, "2": 3, "10": 123}
+    document = {"noSec": True, "endpoints": ["*"], "write": {"/0/1": account}}
+    configs = f"{server.http}/api/v1/bootstrap/configs/all"
+    assert (await api.client.put(configs, json=document)).is_success
+    host, _, port = server.addresses["bootstrap_coap"].rpartition(":")
+    device = OscoreDevice(tmp_path / "device", (host, int(port)))
+    written = device.everything = Bootstrapped()
+    await device.start()
+    try:
+        # The configuration may be had in clear, but not in place of a device that has credentials.
+        plain = await device.ask(aiocoap.POST, "/bs?ep=osc", protected=False)
+        assert plain.code == aiocoap.BAD_REQUEST
+        assert (await device.ask(aiocoap.POST, "/bs?ep=osc")).code == aiocoap.CHANGED
+
+        async def finished():
+            return written.asked[-1:] == [("POST", "bs")]
+
+        await eventually(finished)
+        assert ("PUT", "0/1") in written.asked
+    finally:
+        await device.stop()
+        server.close()

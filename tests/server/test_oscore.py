@@ -130,11 +130,35 @@ def test_an_answer_is_protected_and_repeated_as_it_was(world):
     assert b"fine" not in first
     inner, _ = world.unprotect(first, world.request_id)
     assert (inner.code, inner.payload) == (Code.CHANGED, b"fine")
-    # The request again: to the message layer it is the same again, and so is what it is answered with.
+    # The request again: the message layer does not hear of it, its answer is there.
     world.heard(data)
-    assert world.got[0] == world.got[1]
+    assert len(world.got) == 1
+    assert [one[0] for one in world.sent] == [first, first]
     world.layer.send(answer, PROVEN)
     assert world.sent[-1][0] == first
+
+
+def test_answers_that_look_alike_are_to_different_requests(world):
+    """A device that has started anew counts tokens and Message IDs from the same number again."""
+    world.trusted()
+    answer = wire.encode(wire.Message(wire.ACK, Code.CHANGED, 1, b"t"))
+    for _ in range(2):
+        world.heard(world.protect(Code.POST, uri_path=["rd", "x"]))
+        world.layer.send(answer, PROVEN)
+        inner, _ = world.unprotect(world.sent.pop()[0], world.request_id)
+        assert inner.code == Code.CHANGED
+    assert len(world.got) == 2
+
+
+def test_a_copy_of_what_is_worked_on_has_to_wait(world):
+    world.trusted()
+    data = world.protect(Code.POST, uri_path=["rd", "x"])
+    world.heard(data)
+    world.heard(data)
+    assert (len(world.got), world.sent) == (1, [])
+    world.layer.send(wire.acknowledgement(1), PROVEN)
+    world.heard(data)
+    assert [one[0] for one in world.sent] == [wire.acknowledgement(1)] * 2
 
 
 def test_a_replay_is_refused(world):
@@ -145,9 +169,11 @@ def test_a_replay_is_refused(world):
     replayed = wire.decode(data)._replace(mid=77, token=b"other")
     world.heard(wire.encode(replayed))
     assert world.refusal() == Code.UNAUTHORIZED
-    # From another address too.
+    # From another address too, and however late.
     world.heard(data, PLAIN._replace(address=("10.6.6.6", 1), peer=Peer("10.6.6.6", 1)))
     assert wire.decode(world.sent[0][0]).code == Code.UNAUTHORIZED
+    world.layer._clock = lambda: 1e9
+    world.heard(data)
     assert world.got == []
 
 
@@ -254,25 +280,50 @@ def seen(world):
 
 def test_notifications_are_in_the_order_of_their_numbers(world):
     request_id = observe(world)
+    notify(world, request_id, 1, b"first")
     late = world.protect(
-        Code.CONTENT, mid=1, token=b"ask", kind=wire.CON, request_id=request_id, payload=b"late", observe=1
+        Code.CONTENT, mid=2, token=b"ask", kind=wire.CON, request_id=request_id, payload=b"late", observe=1
     )
-    notify(world, request_id, 2, b"two")
-    newest = notify(world, request_id, 3, b"three")
+    notify(world, request_id, 3, b"three")
+    notify(world, request_id, 4, b"four")
     world.heard(late)
-    world.heard(newest)
-    assert seen(world) == [(1, b"two"), (2, b"three"), (2, b"late"), (2, b"three")]
+    assert seen(world) == [(0, b"first"), (1, b"three"), (2, b"four")]
+    assert world.sent == [(wire.acknowledgement(2), PLAIN)], "it need not be repeated"
     assert all(source == PROVEN for _, source in world.got)
 
 
+def test_a_notification_counts_again_only_while_it_may_be_repeated(world):
+    request_id = observe(world)
+    first = notify(world, request_id, 1, b"first")
+    newest = notify(world, request_id, 2, b"two")
+    world.heard(newest)
+    assert seen(world)[1:] == [(1, b"two")] * 2, "the message layer knows whether it could be kept"
+    later = world.layer._clock() + 101
+    world.layer._clock = lambda: later
+    for data in (first, newest):
+        world.heard(data)
+        world.heard(data, PLAIN._replace(address=("10.6.6.6", 1), peer=Peer("10.6.6.6", 1)))
+    assert len(world.got) == 3
+
+
 def test_relations_outlive_the_layer(world):
+    world.trusted()
     request_id = observe(world)
     assert world.contexts.bindings == {b"ask": Binding("dev1", request_id.partial_iv, Code.FETCH)}
-    notify(world, request_id, 8, b"first")
+    first = notify(world, request_id, 7, b"first")
+    old = notify(world, request_id, 8, b"old")
     world.contexts.forget()
     after = World(world.contexts)
     after.device = world.device
-    notify(after, request_id, 9, b"still")
+    # Nobody knows what of it was there before: neither taken nor acknowledged.
+    early = notify(after, request_id, 9, b"early")
+    assert (after.got, after.sent) == ([], [])
+    assert not world.contexts.context.recipient_replay_window.is_initialized()
+    after.trusted()
+    for recorded in (first, old, early):
+        after.heard(recorded)
+    assert after.got == []
+    notify(after, request_id, 10, b"still")
     assert seen(after) == [(1, b"still")]
 
 

@@ -10,7 +10,7 @@ from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.security.admission import Admission
-from lwm2m_server.security.certificates import names_of
+from lwm2m_server.security.certificates import CertificateNames
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.security.vault import Vault
 from lwm2m_server.settings import Settings
@@ -26,7 +26,7 @@ async def test_a_waiting_message_that_cannot_be_read_any_more_ends_in_error_msg(
     await inventory.add_tenant(Tenant(ids.next(), "main"))
     projector = Projector(ids, ResourceIds(ledger.installation), settings)
     nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
-    credentials = Credentials(ledger, Vault(bytes(32)), names_of)
+    credentials = Credentials(ledger, Vault(bytes(32)), CertificateNames())
     admission = Admission(credentials.identities("management"))
     hub = Hub(ledger, nodes, Bus(), default_tenant="main", admission=admission)
     plugins = PluginManager.default()

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from lwm2m_server.security.certificates import names_of
+from lwm2m_engine.errors import SettingsError
+from lwm2m_server.security.certificates import CertificateNames
 from lwm2m_server.security.credentials import (
     X509,
     BadCredentials,
@@ -183,6 +184,7 @@ def test_what_is_shown_says_that_a_secret_is_set_and_not_which(credential):
 
 
 def test_the_names_in_a_certificate():
+    names_of = CertificateNames()
     both = certificate(
         x509.UniformResourceIdentifier("urn:dev:ops:32473-Refrigerator-5002"),
         x509.DNSName("dev1.example.org"),
@@ -196,6 +198,32 @@ def test_the_names_in_a_certificate():
     assert list(names_of(CERTIFICATE)) == ["dev1"]
     nameless = certificate(x509.UniformResourceIdentifier("urn:dev:7"), name="")
     assert list(names_of(nameless.public_bytes(Encoding.DER))) == ["urn:dev:7"]
+
+
+def test_patterns_say_where_the_name_is():
+    both = certificate(
+        x509.UniformResourceIdentifier("urn:dev:ops:32473-7"),
+        x509.UniformResourceIdentifier("urn:other:9"),
+        x509.DNSName("m7.devices.example.org"),
+        name="meter m7 of example",
+    ).public_bytes(Encoding.DER)
+
+    def names(*patterns):
+        return list(CertificateNames(patterns)(both))
+
+    assert names("URI=urn:dev:ops:{endpoint}") == ["32473-7"]
+    assert names("DNS={endpoint}.devices.example.org", "CN=meter {endpoint} of example") == ["m7", "m7"]
+    assert names("DNS={endpoint}.devices.example") == []
+    assert names("CN=meter m7 of example{endpoint}") == []
+    assert names("URI=urn:other:{endpoint}", "CN={endpoint}") == ["9", "meter m7 of example"]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["", "CN", "O={endpoint}", "CN=x", "URI={endpoint}{endpoint}", "{endpoint}"]
+)
+def test_what_is_no_pattern_is_told(pattern):
+    with pytest.raises(SettingsError, match=r"dtls\.names.*is no pattern"):
+        CertificateNames([pattern])
 
 
 def test_credentials_cannot_be_changed():

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from lwm2m_engine.coap import Code, Peer
 from lwm2m_engine.errors import RequestError, SettingsError
 from lwm2m_server.security.admission import Admission
-from lwm2m_server.security.certificates import names_of
+from lwm2m_server.security.certificates import CertificateNames
 from lwm2m_server.security.credentials import X509, BadCredentials, NoSec, Oscore, Psk, Removed, Rpk
 from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.security.store import Credentials
@@ -58,7 +58,7 @@ class Site:
 
     def open(self, vault=VAULT):
         self.ledger = SqliteLedger(self.path)
-        self.credentials = Credentials(self.ledger, vault, names_of)
+        self.credentials = Credentials(self.ledger, vault, CertificateNames())
         self.closed = []
         for side in ("management", "bootstrap"):
             self.credentials.on_change(side, lambda endpoint, side=side: self.closed.append((side, endpoint)))

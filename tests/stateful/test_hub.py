@@ -28,7 +28,7 @@ from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.security.admission import Admission
-from lwm2m_server.security.certificates import names_of
+from lwm2m_server.security.certificates import CertificateNames
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.security.vault import Vault
 from lwm2m_server.settings import Settings
@@ -103,7 +103,7 @@ class HubMachine(RuleBasedStateMachine):
         nodes = Nodes(projector, self.inventory, reader, self.ids, configuration.messages)
         bus = Bus()
         bus.subscribe(lambda tenant, event: self.published.append(event))
-        credentials = Credentials(self.ledger, Vault(bytes(32)), names_of)
+        credentials = Credentials(self.ledger, Vault(bytes(32)), CertificateNames())
         admission = Admission(credentials.identities("management"))
         self.hub = Hub(
             self.ledger, nodes, bus, default_tenant="main", admission=admission, clock=lambda: self.now

@@ -8,6 +8,7 @@ identity is protected. The message layer knows nothing of it. The protocol itsel
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -31,6 +32,8 @@ V = TypeVar("V")
 OSCORE: Final = 9
 REMEMBERED: Final = 20_000
 """Messages, requests under way and relations that are kept, of each kind; the oldest are forgotten."""
+REPEATED: Final = 100.0
+"""Seconds in which a device repeats what is not acknowledged (RFC 7252, 4.8.2: MAX_TRANSMIT_WAIT is 93)."""
 MIDWAY: Final = 0x8000
 """Between the Message ID of a request and that of the same with the Echo a device asked for."""
 
@@ -60,7 +63,14 @@ class Context(oscore.CanProtect, oscore.CanUnprotect, oscore.SecurityContextUtil
         self.derive_keys(*keys)
         self.recipient_replay_window = oscore.ReplayWindow(oscore.DEFAULT_WINDOWSIZE, lambda: None)
         self.echo_recovery = echo
+        self.fresh_since: int | None = None
+        """Number of the first request that the device is known to have sent since the context was made."""
         self._next_number = next_number
+
+    def heard(self, number: int) -> None:
+        """A request of the device was no replay."""
+        if self.fresh_since is None:
+            self.fresh_since = number
 
     def new_sequence_number(self) -> int:
         return self._next_number()
@@ -110,20 +120,28 @@ class _Asked:
     mid: int = 0
     observes: bool = False
     echoed: bool = False
+    begun: bool = False
+    """The first answer of a relation, which may have no number of its own, was there."""
     newest: int = -1
-    """Partial IV of the newest notification."""
+    """Number of the newest notification."""
     count: int = 0
-    """Its number as the message layer gets it."""
+    """The same as the message layer gets it."""
 
 
 class ProtectedDatagrams:
     """``Datagrams`` above others; ``received`` is to be called with what they receive."""
 
-    def __init__(self, contexts: Contexts, up: Callable[[bytes, Source], None]) -> None:
-        self._contexts, self._up = contexts, up
+    def __init__(
+        self,
+        contexts: Contexts,
+        up: Callable[[bytes, Source], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._contexts, self._up, self._clock = contexts, up, clock
         self._below: Datagrams
-        self._heard: Remembered[tuple[SocketAddress, bytes], tuple[bytes, Source]] = Remembered()
-        self._said: Remembered[tuple[SocketAddress, bytes], bytes] = Remembered()
+        self._heard: Remembered[tuple[SocketAddress, bytes], tuple[float, bytes, Source]] = Remembered()
+        self._replied: Remembered[tuple[SocketAddress, int], bytes] = Remembered()
+        self._said: Remembered[tuple[SocketAddress, bytes, Any], bytes] = Remembered()
         self._asking: Remembered[bytes, _Asked] = Remembered()
         self._answering: Remembered[tuple[SocketAddress, bytes], tuple[Context, Any]] = Remembered()
 
@@ -147,14 +165,10 @@ class ProtectedDatagrams:
         if option is None:
             self._unprotected(message, data, source)
             return
-        key = (source.address, data)
-        # A repeated message is opened once; what it is answered with, the message layer knows.
-        inner = self._heard.get(key)
-        if inner is None:
-            inner = self._opened(message, option, source)
-        if inner is not None:
-            self._heard[key] = inner
-            self._up(*inner)
+        if message.is_response:
+            self._answered(message, option, data, source)
+        elif message.is_request:
+            self._asked(message, option, source)
 
     def _unprotected(self, message: wire.Message, data: bytes, source: Source) -> None:
         """Of what was asked with protection, errors may be answered without (8.2), values may not."""
@@ -163,18 +177,33 @@ class ProtectedDatagrams:
             return
         self._up(data, source)
 
-    def _opened(self, message: wire.Message, option: bytes, source: Source) -> tuple[bytes, Source] | None:
-        # Nobody has vouched for the other options.
-        outer = Message(code=message.code, payload=message.payload)
-        outer.direction = Direction.INCOMING
-        outer.opt.oscore, outer.opt.observe = option, value_of(message.options, OBSERVE)
+    def _asked(self, message: wire.Message, option: bytes, source: Source) -> None:
+        """A request: handed up once and never again. Its copies get the answer, or nothing yet."""
         try:
-            if message.is_request:
-                return self._request(message, outer, source)
-            return self._response(message, outer, source) if message.is_response else None
+            inner = self._request(message, _outer(message, option), source)
         except oscore.ContextUnavailable as problem:
-            log.error("OSCORE: no number to send with", peer=str(source.peer), reason=str(problem))
-            return None
+            log.error("OSCORE: no number to answer with", peer=str(source.peer), reason=str(problem))
+        else:
+            if inner is not None:
+                self._replied.pop((source.address, message.mid), None)
+                self._up(*inner)
+
+    def _answered(self, message: wire.Message, option: bytes, data: bytes, source: Source) -> None:
+        """An answer or a notification. Its copies are handed up too while a device may repeat it: what
+        could not be kept gets another chance, and the message layer knows the others."""
+        key = (source.address, data)
+        heard = self._heard.get(key)
+        if heard is not None and self._clock() < heard[0] + REPEATED:
+            self._up(*heard[1:])
+            return
+        try:
+            inner = self._response(message, _outer(message, option), source)
+        except oscore.ContextUnavailable as problem:
+            log.error("OSCORE: no number to ask again with", peer=str(source.peer), reason=str(problem))
+        else:
+            if inner is not None:
+                self._heard[key] = self._clock(), *inner
+                self._up(*inner)
 
     def _request(self, message: wire.Message, outer: Any, source: Source) -> tuple[bytes, Source] | None:
         try:
@@ -189,21 +218,31 @@ class ProtectedDatagrams:
         except oscore.ReplayErrorWithEcho as challenge:
             self._answer(message, challenge.to_message(), source)
         except oscore.ReplayError:
-            self._refuse(message, source, Code.UNAUTHORIZED, b"Replay detected")
+            replied = self._replied.get((source.address, message.mid))
+            if replied is not None:
+                self._below.send(replied, source)
+            elif (source.address, message.token) not in self._answering:
+                self._refuse(message, source, Code.UNAUTHORIZED, b"Replay detected")
         except (oscore.DecodeError, IndexError):
             self._refuse(message, source, Code.BAD_OPTION, b"Failed to decode COSE")
         except (oscore.ProtectionInvalid, InvalidTag, ValueError):
             self._refuse(message, source, Code.BAD_REQUEST, b"Decryption failed")
         else:
+            context.heard(int.from_bytes(request_id.partial_iv, "big"))
             self._answering[source.address, message.token] = context, request_id
             return _datagram(message.type, message.mid, inner, message.token), _proven(source, context)
         return None
 
     def _response(self, message: wire.Message, outer: Any, source: Source) -> tuple[bytes, Source] | None:
-        asked = self._asking.get(message.token) or self._relation(message.token)
+        asked = self._asking.get(message.token)
         if asked is None:
-            # Nobody waits for it; the message layer says so.
-            return wire.encode(message), source
+            binding = self._contexts.kept(message.token)
+            if binding is None:
+                # Nobody waits for it; the message layer says so.
+                return wire.encode(message), source
+            asked = self._relation(message.token, binding)
+            if asked is None:
+                return None
         try:
             inner, _ = asked.context.unprotect(outer, asked.request_id)
         except (oscore.ProtectionInvalid, InvalidTag, ValueError, IndexError) as problem:
@@ -212,21 +251,28 @@ class ProtectedDatagrams:
         if inner.code == Code.UNAUTHORIZED and inner.opt.echo is not None and not asked.echoed:
             return self._ask_again(message, asked, inner.opt.echo, source)
         if inner.opt.observe is not None:
-            inner.opt.observe = _count(asked, inner.opt.observe)
+            if not _is_next(asked, inner.opt.observe):
+                # Late, or recorded by somebody; the device need not repeat it.
+                if message.type == wire.CON:
+                    self._below.send(wire.acknowledgement(message.mid), source)
+                return None
+            inner.opt.observe = asked.count
         elif not asked.observes:
             self._asking.pop(message.token, None)
         # The answer to what was asked again has a Message ID that the message layer does not know.
         kind = wire.NON if asked.echoed and message.type == wire.ACK else message.type
         return _datagram(kind, message.mid, inner, message.token), _proven(source, asked.context)
 
-    def _relation(self, token: bytes) -> _Asked | None:
-        """One from before a restart."""
-        binding = self._contexts.kept(token)
-        context = self._contexts.of_endpoint(binding.endpoint) if binding is not None else None
-        if binding is None or context is None:
+    def _relation(self, token: bytes, binding: Binding) -> _Asked | None:
+        """One from before a restart. Which notifications were there before is not known: those count that
+        are newer than what the device has said since, with an Echo of ours. Until then it is not answered."""
+        context = self._contexts.of_endpoint(binding.endpoint)
+        if context is None or context.fresh_since is None:
             return None
         request_id = oscore.RequestIdentifiers(context.sender_id, binding.number, None, binding.code)
-        asked = self._asking[token] = _Asked(context, None, request_id, observes=True)
+        asked = self._asking[token] = _Asked(
+            context, None, request_id, observes=True, begun=True, newest=context.fresh_since
+        )
         return asked
 
     def _ask_again(
@@ -247,25 +293,33 @@ class ProtectedDatagrams:
     # --- what is sent --------------------------------------------------------------------------------
 
     def send(self, data: bytes, to: Source) -> None:
-        if to.peer.identity is None or data[1] == wire.EMPTY:
+        if to.peer.identity is None:
             self._below.send(data, to)
             return
-        key = (to.address, data)
+        if data[1] == wire.EMPTY:
+            self._send(data, to)
+            return
+        message = Message.decode(data)
+        message.direction = Direction.OUTGOING
+        _, request_id = self._answering.get((to.address, message.token), (None, None))
+        # What is repeated must be the same datagram: its number is the message's, not the copy's. An answer
+        # may look like that to another request.
+        key = (to.address, data, request_id if message.code.is_response() else None)
         if key not in self._said:
             try:
-                sealed = self._sealed(data, to)
+                sealed = self._sealed_request if message.code.is_request() else self._sealed_answer
+                self._said[key] = sealed(message, to)
             except oscore.ContextUnavailable as problem:
                 log.error("OSCORE: not sent", peer=str(to.peer), reason=str(problem))
                 return
-            self._said[key] = sealed
-        # What is repeated must be the same datagram: its number is the message's, not the copy's.
-        self._below.send(self._said[key], to)
+        self._send(self._said[key], to)
 
-    def _sealed(self, data: bytes, to: Source) -> bytes:
-        message = Message.decode(data)
-        message.direction = Direction.OUTGOING
-        if message.code.is_request():
-            return self._sealed_request(message, to)
+    def _send(self, data: bytes, to: Source) -> None:
+        if data[0] >> 4 & 3 == wire.ACK:
+            self._replied[to.address, int.from_bytes(data[2:4], "big")] = data
+        self._below.send(data, to)
+
+    def _sealed_answer(self, message: Any, to: Source) -> bytes:
         found = self._answering.get((to.address, message.token))
         if found is None:
             raise oscore.ContextUnavailable("the request that is answered is forgotten")
@@ -332,10 +386,20 @@ def _proven(source: Source, context: Context) -> Source:
     return source._replace(peer=source.peer._replace(identity=context.endpoint))
 
 
-def _count(asked: _Asked, number: int) -> int:
-    """The order of notifications follows from their numbers, of up to 40 bits (4.1.3.5.2); the message
-    layer gets 24, and an old one as the copy of the newest."""
-    if number > asked.newest:
-        asked.newest = number
+def _outer(message: wire.Message, option: bytes) -> Any:
+    """Nobody has vouched for other options than these."""
+    outer = Message(code=message.code, payload=message.payload)
+    outer.direction = Direction.INCOMING
+    outer.opt.oscore, outer.opt.observe = option, value_of(message.options, OBSERVE)
+    return outer
+
+
+def _is_next(asked: _Asked, number: int) -> bool:
+    """Whether a notification is newer than all before it (7.4.1); its number has up to 40 bits, and is -1
+    for a first answer without one."""
+    if number <= asked.newest and (number >= 0 or asked.begun):
+        return False
+    if asked.begun or number >= 0:
         asked.count = asked.count + 1 & 0xFFFFFF
-    return asked.count
+    asked.begun, asked.newest = True, max(number, asked.newest)
+    return True

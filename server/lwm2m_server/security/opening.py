@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from lwm2m_engine.errors import SettingsError
-from lwm2m_server.security.certificates import names_of
+from lwm2m_server.security.certificates import CertificateNames
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.security.vault import Vault, make_key_file
 from lwm2m_server.settings import Settings
@@ -26,7 +26,7 @@ def open_credentials(settings: Settings, ledger: Ledger) -> Credentials:
         file = settings.data / KEY_FILE
         if not file.exists():
             _make(file, ledger)
-    return Credentials(ledger, Vault.load(file), names_of)
+    return Credentials(ledger, Vault.load(file), CertificateNames(settings.dtls.names))
 
 
 def _make(file: Path, ledger: Ledger) -> None:

@@ -15,15 +15,18 @@ from lwm2m_server.coap.dtls.openssl import OpensslEngine
 from lwm2m_server.coap.dtls.secure import Security
 from lwm2m_server.coap.dtls.suspension import Shelf
 from lwm2m_server.coap.tls import ServerContext, Tls
+from lwm2m_server.security.reloading import Reloading
 from lwm2m_server.settings import DtlsSettings
 
 
-def secured(settings: DtlsSettings, identities: Identities, shelf: Shelf | None = None) -> Security:
-    """``shelf`` is where sessions survive a restart, if they may.
+def secured(
+    settings: DtlsSettings, identities: Identities, reloading: Reloading, shelf: Shelf | None = None
+) -> Security:
+    """``reloading`` tells engines of other files; ``shelf`` is where sessions survive a restart, if they may.
 
     Raises ``SettingsError`` if DTLS cannot be had here, or a file cannot be used.
     """
-    engine = _engine(settings, identities, _certificates(settings))
+    engine = _engine(settings, identities, _certificates(settings), reloading)
     limits = Limits(
         sessions=settings.sessions,
         handshakes=settings.handshakes,
@@ -34,24 +37,36 @@ def secured(settings: DtlsSettings, identities: Identities, shelf: Shelf | None 
     return Security(engine, limits, settings.connection_id, shelf if settings.survive_restart else None)
 
 
-def _engine(settings: DtlsSettings, identities: Identities, certificates: Certificates | None) -> DtlsEngine:
-    engine = _usual(settings, identities, certificates)
+def watched_files(settings: DtlsSettings) -> Reloading:
+    """To be given to ``secured``, and to be run."""
+    files = (settings.certificate, settings.certificate_key_file, settings.trust, settings.revoked)
+    return Reloading((*files, settings.raw_public_key_file))
+
+
+def _engine(
+    settings: DtlsSettings, identities: Identities, certificates: Certificates | None, reloading: Reloading
+) -> DtlsEngine:
+    engine = _usual(settings, identities, certificates, reloading)
     if settings.raw_public_key_file is not None:
         raw = GnutlsEngine(
             identities, mtu=settings.mtu, certificates=certificates, raw_key=settings.raw_public_key_file
         )
-        engine = ChoosingEngine(engine, raw)
+        engine = ChoosingEngine(engine, reloading.add(raw))
     return CompactingEngine(engine, settings.mtu) if settings.compact else engine
 
 
-def _usual(settings: DtlsSettings, identities: Identities, certificates: Certificates | None) -> DtlsEngine:
+def _usual(
+    settings: DtlsSettings, identities: Identities, certificates: Certificates | None, reloading: Reloading
+) -> DtlsEngine:
     """For those who do not ask for Raw Public Keys."""
     if settings.connection_id and not (settings.compact and settings.engine == "openssl"):
         raise SettingsError('dtls.connection_id needs dtls.compact, and "openssl" as dtls.engine')
     if settings.engine == "gnutls":
-        return GnutlsEngine(identities, mtu=settings.mtu, certificates=certificates)
+        return reloading.add(GnutlsEngine(identities, mtu=settings.mtu, certificates=certificates))
     engine = CidEngine if settings.connection_id else OpensslEngine
-    return engine(identities, suites=settings.suites, mtu=settings.mtu, certificates=certificates)
+    return reloading.add(
+        engine(identities, suites=settings.suites, mtu=settings.mtu, certificates=certificates)
+    )
 
 
 def tls(settings: DtlsSettings, identities: Identities) -> Tls:
