@@ -78,6 +78,16 @@ def test_values_are_exact(value, kind, expected):
     assert content.dumps({"v": content.plain(value, kind)}) == f'{{"v":{expected}}}'
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(2**63 - 1, 9.223372036854776e21), (-(2**63), -9.223372036854776e21), (1e300, 1e303), (1e308, "1e+308")],
+)
+def test_times_of_broken_clocks_stay_readable(catalog, value, expected):
+    assert body(answer(("/3/0/13", value)), catalog)["dataValue"] == {"3/0/13": expected}
+    sample = answer(("/3303/0/5700", 21.5, float(value)), path="/3303/0/5700")
+    assert body(sample, catalog)["dataValue"] == {"3303/0/5700": 21.5}
+
+
 def test_answers_without_a_value_have_an_empty_one(catalog):
     event = Received("e", AT, "response", Path("/3/0/4"), Code.CHANGED, operation="execute", message=7)
     found = body(event, catalog)

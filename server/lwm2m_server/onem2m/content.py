@@ -100,14 +100,20 @@ def _values(event: Received, models: ModelView) -> dict[str, Any]:
     }
 
 
-def milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
+def milliseconds(seconds: float) -> float:
+    """An integer, unless there are more digits than JSON integers have here: devices with a broken clock."""
+    exact = seconds * 1000
+    return round(exact) if abs(exact) < _LARGEST else float(exact)
+
+
+_LARGEST = 2**63
 
 
 def plain(value: Value, kind: ResourceType | None) -> Any:
     """A value as JSON has it. JSON knows no infinity: these are texts, as in JavaScript."""
     if kind is ResourceType.TIME and isinstance(value, (int, float)) and math.isfinite(value):
-        return milliseconds(value) if isinstance(value, float) else value * 1000
+        found = milliseconds(value)
+        return found if math.isfinite(found) else str(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, ObjLink):
