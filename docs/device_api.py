@@ -138,12 +138,14 @@ TRANSPORTS = """\
 | transport | setting | default |
 |---|---|---|
 | CoAP over UDP (RFC 7252) | `coap` | {coap} |
-| CoAP over TCP (RFC 8323) | `coap_tcp` | {tcp} |
+| CoAP over TCP (RFC 8323) | `coap_tcp` | {coap_tcp} |
+| CoAP over DTLS 1.2 (RFC 7252, 9) | `coaps` | {coaps} |
+| CoAP over TLS (RFC 8323) | `coaps_tcp` | {coaps_tcp} |
 | CoAP over UDP, for bootstrap | `bootstrap.coap` | {bootstrap} |
 | CoAP over DTLS, for bootstrap | `bootstrap.coaps` | {bootstrap} |
 
 Each listener may be given several times; a registration belongs to the one it came through. `coap_stack` says what
-is below CoAP over UDP: `native`, or the transport of aiocoap as it comes. There is no DTLS and no TLS yet: part 4.
+is below CoAP over UDP without DTLS: `native`, or the transport of aiocoap as it comes.
 
 A device that registers over TCP is asked over the connection it has open.
 
@@ -167,7 +169,7 @@ def device_api_page() -> str:
         warnings=MAX_WARNINGS,
         written=", ".join(map(str, sorted(map(int, WRITE_FORMATS)))),
     )
-    shown = {name: listeners(getattr(defaults, name)) for name in ("coap", "coap_tcp")}
+    shown = {name: listeners(getattr(defaults, name)) for name in ("coap", "coap_tcp", "coaps", "coaps_tcp")}
     return "".join(
         (
             head,
@@ -187,9 +189,7 @@ def device_api_page() -> str:
             LIMITS,
             *(f"| {what} | {limit} |\n" for what, limit in limits(defaults)),
             "\n",
-            TRANSPORTS.format(
-                coap=shown["coap"], tcp=shown["coap_tcp"], bootstrap=listeners(defaults.bootstrap.coap)
-            ),
+            TRANSPORTS.format(**shown, bootstrap=listeners(defaults.bootstrap.coap)),
         )
     )
 
