@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import Iterable
 
 import pytest
@@ -20,6 +21,7 @@ from lwm2m_server.coap.dtls.extension import CONNECTION_ID
 from lwm2m_server.coap.dtls.flights import cut
 from lwm2m_server.coap.dtls.identities import Secret
 from lwm2m_server.coap.dtls.openssl import OpensslEngine
+from lwm2m_server.coap.dtls.openssl_session import reason_of
 from lwm2m_server.coap.dtls.records import (
     ALERT,
     APPLICATION_DATA,
@@ -28,6 +30,7 @@ from lwm2m_server.coap.dtls.records import (
     TLS12_CID,
     Content,
     Protection,
+    Refused,
     cleave,
     split,
 )
@@ -330,3 +333,42 @@ def test_an_extension_that_is_none_ends_the_handshake(
         pair.shake()
     assert pair.session is not None
     assert pair.session.over is not None
+
+
+def changed(datagram: bytes, luck: random.Random) -> bytes:
+    """Something like it. The first record is whole: others do not get past ``Sessions``."""
+    data = bytearray(datagram)
+    way = luck.randrange(4)
+    if way == 0:
+        data[luck.randrange(13, len(data))] ^= 1 << luck.randrange(8)
+    elif way == 1:
+        data[3:11] = luck.randbytes(8)
+    elif way == 2:
+        data[0] = luck.choice((0, ALERT, HANDSHAKE, APPLICATION_DATA))
+    else:
+        data += data[: luck.randrange(len(data))]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_strangers_add_nothing_worse_than_a_failed_handshake_comes_of_it(seed: int) -> None:
+    luck = random.Random(seed)
+    pair = Pair(luck.choice((CCM_8, GCM, CBC)), luck.choice((None, b"", b"client's")))
+    for _ in range(4):
+        with contextlib.suppress(SSL.Error, Refused):
+            for datagram in pair.client.says():
+                pair.said.append(datagram)
+                if pair.session is not None:
+                    pair.session.receive(changed(luck.choice(pair.said), luck), 0.0)
+                pair.client.hears(pair._answers(datagram))
+    session = pair.session
+    assert session is not None
+    for _ in range(20):
+        assert session.receive(changed(luck.choice(pair.said), luck), 0.0).messages == ()
+    assert session.endpoint in (None, "urn:dev:1")
+
+
+def test_an_error_without_words_is_an_error_of_openssl() -> None:
+    assert reason_of(SSL.SysCallError(-1, "Unexpected EOF")) == "an error of OpenSSL"
+    assert reason_of(SSL.Error([("SSL routines", "", "no shared cipher")])) == "no shared cipher"
+    assert reason_of(SSL.Error()) == "an error of OpenSSL"

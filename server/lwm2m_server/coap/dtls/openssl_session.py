@@ -204,4 +204,6 @@ def _number(position: bytes) -> int:
 
 def reason_of(problem: SSL.Error) -> str:
     """What OpenSSL says, for people."""
-    return str(problem.args[0][-1][-1]) if problem.args and problem.args[0] else "an error of OpenSSL"
+    # A ``SysCallError`` has a number and a text instead.
+    errors = problem.args[0] if problem.args else None
+    return str(errors[-1][-1]) if isinstance(errors, list) and errors else "an error of OpenSSL"
