@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 import structlog
 from aiocoap import error
@@ -17,16 +16,9 @@ from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap.background import Background
 from lwm2m_server.coap.packets import Packet, reply_from
 from lwm2m_server.coap.progress import LONG, Progress, watched
+from lwm2m_server.coap.uplink import Asker
 
 log = structlog.get_logger(__name__)
-
-
-class Asker(Protocol):
-    """Who waits for answers."""
-
-    def answered(self, exchange: int, reply: CoapReply) -> None: ...
-
-    def failed(self, exchange: int, reason: str) -> None: ...
 
 
 class Asking:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol
 
 import attrs
 import structlog
@@ -29,6 +28,7 @@ from lwm2m_server.coap.questions import Question, Response, reason_of
 from lwm2m_server.coap.sockets import SocketAddress, Source
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.coap.transfer import Answer, Part, Transfer, TransferBroken
+from lwm2m_server.coap.uplink import Asker
 from lwm2m_server.coap.wheel import Timer, Wheel
 from lwm2m_server.coap.wire import Option
 
@@ -37,23 +37,6 @@ NO_EXCHANGE = -1
 """For requests that are no exchange of the engine."""
 
 log = structlog.get_logger(__name__)
-
-
-class Asker(Protocol):
-    """Who hears what becomes of a request, by the number of its exchange.
-
-    ``answered`` or ``failed`` ends it, unless it is aborted before.
-    """
-
-    def answered(self, exchange: int, reply: CoapReply) -> object: ...
-
-    def acknowledged(self, exchange: int) -> object:
-        """The device has the whole request; the response is still to come."""
-        ...
-
-    def failed(self, exchange: int, reason: str) -> object:
-        """``timeout``, ``reset``, ``unreachable`` or ``undecodable``."""
-        ...
 
 
 class ExchangeFailed(Exception):

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 import structlog
 
-from lwm2m_engine.coap import CoapReply, CoapRequest, Peer
 from lwm2m_engine.engine.step import Perform
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
@@ -28,56 +25,14 @@ from lwm2m_server.coap.replies import Replies
 from lwm2m_server.coap.shedding import Shedder, queue_of
 from lwm2m_server.coap.sockets import SocketAddress, Source, UdpSocket, bind
 from lwm2m_server.coap.timing import Timing
+from lwm2m_server.coap.uplink import Uplink
 
 log = structlog.get_logger(__name__)
 
-__all__ = ["Gateway", "Timing", "Uplink"]
+__all__ = ["Gateway", "Timing"]
 
 GRACE = 1.0
 """Seconds that requests being answered get when the gateway closes."""
-
-
-class Uplink(Protocol):
-    """What devices' messages are handed to. What it has to say comes back after the commit."""
-
-    def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
-        """A device's request, complete after block-wise transfer. ``answer`` is called once."""
-        ...
-
-    def notified(
-        self, token: bytes, reply: CoapReply, peer: Peer, settled: Callable[[bool | None], None]
-    ) -> None:
-        """A notification. ``settled`` is called once: with true to acknowledge it, with false if nobody
-        observes (it is then answered with a Reset), with ``None`` if it could not be kept, so that the
-        device is to send it again."""
-        ...
-
-    def is_device(self, peer: Peer) -> bool:
-        """True for the address a registered device was last heard from."""
-        ...
-
-    def knows(self, token: bytes) -> bool:
-        """True for the token of an observe relation."""
-        ...
-
-    def observed(self, token: bytes) -> CoapRequest | None:
-        """The request that began a relation (GET, or FETCH with its payload), to fetch the rest of a
-        block-wise notification with; ``None`` passes the first block on as it came."""
-        ...
-
-    def answered(
-        self, exchange: int, reply: CoapReply, settled: Callable[[bool | None], None] | None = None
-    ) -> None:
-        """The response to a ``Perform``, complete after block-wise transfer; ``settled`` as above."""
-        ...
-
-    def acknowledged(self, exchange: int) -> None:
-        """The device has the request; its response is still to come."""
-        ...
-
-    def failed(self, exchange: int, reason: str) -> None:
-        """No response: ``timeout``, ``reset``, ``unreachable`` or ``undecodable``."""
-        ...
 
 
 class Gateway:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
 
 import attrs
 import structlog
 
-from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
 from lwm2m_server.coap.blockwise import NONE, Blocks, Blockwise
@@ -23,19 +21,12 @@ from lwm2m_server.coap.options import BLOCK2, reply_options, request_of
 from lwm2m_server.coap.replies import Replies
 from lwm2m_server.coap.representations import LARGEST
 from lwm2m_server.coap.sockets import Source
+from lwm2m_server.coap.uplink import Receiver
 from lwm2m_server.coap.wire import Option
 
 log = structlog.get_logger(__name__)
 
 LARGEST_SIZE = LARGEST.size
-
-
-class Receiver(Protocol):
-    """Who answers requests."""
-
-    def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
-        """``answer`` is called once, now or later."""
-        ...
 
 
 class Inbound:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import attrs
 import structlog
@@ -15,6 +14,7 @@ from lwm2m_server.coap.blocks import Block
 from lwm2m_server.coap.blockwise import NONE, Blocks, Blockwise
 from lwm2m_server.coap.options import BLOCK1, BLOCK2, number, request_of, uint
 from lwm2m_server.coap.representations import LARGEST
+from lwm2m_server.coap.uplink import Receiver
 from lwm2m_server.coap.wire import Option
 
 log = structlog.get_logger(__name__)
@@ -24,14 +24,6 @@ BERT = 7
 
 Respond = Callable[[CoapReply, tuple[Option, ...]], None]
 """Sends the response to one request, with options on top of those of the reply."""
-
-
-class Receiver(Protocol):
-    """Who answers requests."""
-
-    def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
-        """``answer`` is called once, now or later."""
-        ...
 
 
 class Intake:

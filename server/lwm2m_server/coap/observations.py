@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 import attrs
 import structlog
 
-from lwm2m_engine.coap import CoapReply, CoapRequest, Peer
+from lwm2m_engine.coap import CoapReply
 from lwm2m_engine.engine.step import Perform
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
@@ -24,29 +23,12 @@ from lwm2m_server.coap.channel import Channel, ExchangeFailed
 from lwm2m_server.coap.options import BLOCK2, OBSERVE, number, reply_of
 from lwm2m_server.coap.replies import Replies
 from lwm2m_server.coap.sockets import SocketAddress, Source
+from lwm2m_server.coap.uplink import Observer
 
 log = structlog.get_logger(__name__)
 
 CANCEL = 1
 """The value of the Observe option that ends a relation."""
-
-
-class Observer(Protocol):
-    """Who knows the relations."""
-
-    def knows(self, token: bytes) -> bool: ...
-
-    def observed(self, token: bytes) -> CoapRequest | None: ...
-
-    def notified(
-        self, token: bytes, reply: CoapReply, peer: Peer, settled: Callable[[bool | None], None]
-    ) -> None: ...
-
-    def answered(self, exchange: int, reply: CoapReply, settled: Callable[[bool | None], None]) -> None: ...
-
-    def acknowledged(self, exchange: int) -> None: ...
-
-    def failed(self, exchange: int, reason: str) -> None: ...
 
 
 @attrs.define(slots=True)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Protocol
 
 import attrs
 import structlog
 
-from lwm2m_engine.coap import CoapReply, CoapRequest, Peer
+from lwm2m_engine.coap import CoapReply, CoapRequest
 from lwm2m_engine.engine.step import Perform
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
-from lwm2m_server.coap.asking import Asker, Asking
+from lwm2m_server.coap.asking import Asking
 from lwm2m_server.coap.background import Background
 from lwm2m_server.coap.connection import Connection
 from lwm2m_server.coap.options import BLOCK2, OBSERVE, number, reply_of, request_options
 from lwm2m_server.coap.packets import arrived, request_packet
+from lwm2m_server.coap.uplink import Observer
 
 log = structlog.get_logger(__name__)
 
@@ -29,18 +28,6 @@ SERIAL = 1 << 24
 """Observe numbers are modulo this."""
 MORE = 8
 """The bit of a Block option that says that this was not all."""
-
-
-class Observer(Asker, Protocol):
-    """Who knows the relations."""
-
-    def knows(self, token: bytes) -> bool: ...
-
-    def observed(self, token: bytes) -> CoapRequest | None: ...
-
-    def notified(
-        self, token: bytes, reply: CoapReply, peer: Peer, settled: Callable[[bool | None], None]
-    ) -> None: ...
 
 
 @attrs.define(slots=True, eq=False)

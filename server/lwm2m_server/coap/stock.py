@@ -11,7 +11,7 @@ import asyncio
 import errno
 import ipaddress
 import logging
-from typing import Any, Protocol
+from typing import Any
 
 from aiocoap import error
 from aiocoap.numbers.constants import TransportTuning
@@ -24,21 +24,17 @@ from lwm2m_engine.engine.step import Perform
 from lwm2m_server.coap.asking import Asking
 from lwm2m_server.coap.background import Background
 from lwm2m_server.coap.connections import LOGGER
-from lwm2m_server.coap.intake import Intake, Receiver
+from lwm2m_server.coap.intake import Intake
 from lwm2m_server.coap.packets import Packet, plain, reply_packet, request_packet
 from lwm2m_server.coap.progress import Progress
-from lwm2m_server.coap.relations import Observer
 from lwm2m_server.coap.sockets import MAPPED
 from lwm2m_server.coap.stock_relations import StockRelations
 from lwm2m_server.coap.timing import Timing
+from lwm2m_server.coap.uplink import Receiver, Uplink
 from lwm2m_server.coap.wire import Option
 
 GRACE = 1.0
 """Seconds that requests being answered get when the gateway closes."""
-
-
-class Uplink(Observer, Receiver, Protocol):
-    """What devices' messages are handed to."""
 
 
 class StockGateway:

@@ -20,7 +20,8 @@ from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap.asking import Asking, reason_of
 from lwm2m_server.coap.background import Background
 from lwm2m_server.coap.packets import Packet, reply_from
-from lwm2m_server.coap.relations import CANCEL, Observer
+from lwm2m_server.coap.relations import CANCEL
+from lwm2m_server.coap.uplink import Observer
 
 log = structlog.get_logger(__name__)
 

@@ -11,13 +11,11 @@ import asyncio
 import contextlib
 import secrets
 from functools import partial
-from typing import Protocol
 
 import structlog
 from aiocoap.protocol import Context
 from aiocoap.tokenmanager import TokenManager
 
-from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.step import Perform
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
@@ -25,14 +23,15 @@ from lwm2m_server.coap.asking import Asking
 from lwm2m_server.coap.background import Background
 from lwm2m_server.coap.connection import Connection, Limits
 from lwm2m_server.coap.connections import LOGGER, Connections
-from lwm2m_server.coap.intake import Intake, Receiver
+from lwm2m_server.coap.intake import Intake
 from lwm2m_server.coap.options import BLOCK2, number, reply_of
 from lwm2m_server.coap.packets import arrived, request_packet
 from lwm2m_server.coap.progress import Progress
-from lwm2m_server.coap.relations import Observer, Relations
+from lwm2m_server.coap.relations import Relations
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.coap.tls import Tls
 from lwm2m_server.coap.transfer import MAX_ANSWER, MAX_EXPONENT
+from lwm2m_server.coap.uplink import ConnectionUplink
 
 log = structlog.get_logger(__name__)
 
@@ -40,20 +39,12 @@ GRACE = 1.0
 """Seconds that requests being answered get when the gateway closes."""
 
 
-class Uplink(Observer, Receiver, Protocol):
-    """What devices' messages are handed to."""
-
-    def disconnected(self, peer: Peer) -> None:
-        """A connection is closed; what waited for answers over it has failed."""
-        ...
-
-
 class TcpGateway:
     """A CoAP endpoint on TCP. Make it with ``TcpGateway.start``, end it with ``close``."""
 
     def __init__(
         self,
-        uplink: Uplink,
+        uplink: ConnectionUplink,
         timing: Timing,
         limits: Limits,
         listener: str,
@@ -75,7 +66,7 @@ class TcpGateway:
     @classmethod
     async def start(
         cls,
-        uplink: Uplink,
+        uplink: ConnectionUplink,
         host: str,
         port: int,
         *,
