@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -18,8 +17,7 @@ from lwm2m_server.coap.timing import Timing
 from lwm2m_server.hub import Hub
 from lwm2m_server.ports import Transport
 from lwm2m_server.security.contexts import OscoreContexts
-from lwm2m_server.security.ports import secured, tls, watched_files
-from lwm2m_server.security.reloading import Reloading
+from lwm2m_server.security.ports import secured, tls
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Address, Settings
 from lwm2m_server.store.protocols import Ledger
@@ -70,10 +68,9 @@ async def listen(
         return tuple([await keep(name, start(name, address)) for name, address in _named(scheme, addresses)])
 
     identities = credentials.identities("management")
-    security = None
-    if settings.coaps:
-        shelf = credentials.shelf(settings.data)
-        security = secured(settings.dtls, identities, _watched(settings, stack), shelf)
+    security = (
+        secured(settings.dtls, identities, credentials.shelf(settings.data)) if settings.coaps else None
+    )
     over_tls = tls(settings.dtls, identities) if settings.coaps_tcp else None
 
     async def plain(name: str, address: Address) -> Listener:
@@ -113,7 +110,7 @@ async def listen_for_bootstrap(
     """Where devices bootstrap, without and with DTLS; as ``listen``."""
     wanted, timing = settings.bootstrap, _timing(settings)
     identities = credentials.identities("bootstrap")
-    security = secured(settings.dtls, identities, _watched(settings, stack)) if wanted.coaps else None
+    security = secured(settings.dtls, identities) if wanted.coaps else None
 
     contexts = OscoreContexts(identities, ledger)
     credentials.on_change("bootstrap", contexts.forget)
@@ -137,15 +134,6 @@ async def listen_for_bootstrap(
         "bootstrap_coap": await open_all("coap-bs", wanted.coap, None),
         "bootstrap_coaps": await open_all("coaps-bs", wanted.coaps, security),
     }
-
-
-def _watched(settings: Settings, stack: AsyncExitStack) -> Reloading:
-    """Certificates may be renewed while the server runs."""
-    reloading = watched_files(settings.dtls)
-
-    task = asyncio.get_running_loop().create_task(reloading.watch(), name="certificates")
-    stack.callback(task.cancel)
-    return reloading
 
 
 def _named(scheme: str, addresses: Sequence[Address]) -> Iterator[tuple[str, Address]]:

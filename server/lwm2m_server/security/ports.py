@@ -15,18 +15,15 @@ from lwm2m_server.coap.dtls.openssl import OpensslEngine
 from lwm2m_server.coap.dtls.secure import Security
 from lwm2m_server.coap.dtls.suspension import Shelf
 from lwm2m_server.coap.tls import ServerContext, Tls
-from lwm2m_server.security.reloading import Reloading
 from lwm2m_server.settings import DtlsSettings
 
 
-def secured(
-    settings: DtlsSettings, identities: Identities, reloading: Reloading, shelf: Shelf | None = None
-) -> Security:
-    """``reloading`` tells engines of other files; ``shelf`` is where sessions survive a restart, if they may.
+def secured(settings: DtlsSettings, identities: Identities, shelf: Shelf | None = None) -> Security:
+    """``shelf`` is where sessions survive a restart, if they may.
 
     Raises ``SettingsError`` if DTLS cannot be had here, or a file cannot be used.
     """
-    engine = _engine(settings, identities, _certificates(settings), reloading)
+    engine = _engine(settings, identities, _certificates(settings))
     limits = Limits(
         sessions=settings.sessions,
         handshakes=settings.handshakes,
@@ -37,36 +34,24 @@ def secured(
     return Security(engine, limits, settings.connection_id, shelf if settings.survive_restart else None)
 
 
-def watched_files(settings: DtlsSettings) -> Reloading:
-    """To be given to ``secured``, and to be run."""
-    files = (settings.certificate, settings.certificate_key_file, settings.trust, settings.revoked)
-    return Reloading((*files, settings.raw_public_key_file))
-
-
-def _engine(
-    settings: DtlsSettings, identities: Identities, certificates: Certificates | None, reloading: Reloading
-) -> DtlsEngine:
-    engine = _usual(settings, identities, certificates, reloading)
+def _engine(settings: DtlsSettings, identities: Identities, certificates: Certificates | None) -> DtlsEngine:
+    engine = _usual(settings, identities, certificates)
     if settings.raw_public_key_file is not None:
         raw = GnutlsEngine(
             identities, mtu=settings.mtu, certificates=certificates, raw_key=settings.raw_public_key_file
         )
-        engine = ChoosingEngine(engine, reloading.add(raw))
+        engine = ChoosingEngine(engine, raw)
     return CompactingEngine(engine, settings.mtu) if settings.compact else engine
 
 
-def _usual(
-    settings: DtlsSettings, identities: Identities, certificates: Certificates | None, reloading: Reloading
-) -> DtlsEngine:
+def _usual(settings: DtlsSettings, identities: Identities, certificates: Certificates | None) -> DtlsEngine:
     """For those who do not ask for Raw Public Keys."""
     if settings.connection_id and not (settings.compact and settings.engine == "openssl"):
         raise SettingsError('dtls.connection_id needs dtls.compact, and "openssl" as dtls.engine')
     if settings.engine == "gnutls":
-        return reloading.add(GnutlsEngine(identities, mtu=settings.mtu, certificates=certificates))
+        return GnutlsEngine(identities, mtu=settings.mtu, certificates=certificates)
     engine = CidEngine if settings.connection_id else OpensslEngine
-    return reloading.add(
-        engine(identities, suites=settings.suites, mtu=settings.mtu, certificates=certificates)
-    )
+    return engine(identities, suites=settings.suites, mtu=settings.mtu, certificates=certificates)
 
 
 def tls(settings: DtlsSettings, identities: Identities) -> Tls:
