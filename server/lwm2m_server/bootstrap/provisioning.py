@@ -13,12 +13,12 @@ from lwm2m_engine.bootstrap import BootstrapConfig
 from lwm2m_engine.bootstrap.checks import PSK
 from lwm2m_engine.bootstrap.config import accounts, values_of
 from lwm2m_engine.coap import Code, Peer
-from lwm2m_engine.errors import LwM2MError, RequestError
+from lwm2m_engine.errors import RequestError
 from lwm2m_server.bootstrap.keys import Keys
 from lwm2m_server.security.admission import Admission
-from lwm2m_server.security.credentials import SIDES, Psk
+from lwm2m_server.security.credentials import SIDES, BadCredentials, Psk
 from lwm2m_server.security.store import Credentials
-from lwm2m_server.store.protocols import Device, Reader, Transaction
+from lwm2m_server.store.protocols import CommitFailed, Conflict, Device, Gone, Reader, Transaction
 
 T = TypeVar("T")
 
@@ -66,13 +66,21 @@ class Provisioning:
 
     def __call__(self, endpoint: str, config: BootstrapConfig) -> None:
         """The client has been given ``config``: what was made for it is to be believed from now on."""
-        device = self._reader.device_of_endpoint(endpoint)
-        if device is None or self._credentials.row(device.node, "management") is not None:
-            return
+        given = {key: identity for identity, key in _pre_shared(config)}
         made = self._keys.key(endpoint, "management")
-        identity = next((identity for identity, key in _pre_shared(config) if key == made), None)
-        if identity is not None:
-            task = asyncio.ensure_future(self._store(endpoint, device, Psk(identity, _base64(made))))
+        device = self._reader.device_of_endpoint(endpoint)
+        if device is None:
+            if made in given:
+                hint = "lwm2m devices add NAME, and have it bootstrap again"
+                _log.warning(
+                    "a key was given to a device that is not known here", endpoint=endpoint, hint=hint
+                )
+            return
+        found = self._credentials.find(device.node, "management")
+        if isinstance(found, Psk) and given.get(found.key or b"", found.psk_identity) != found.psk_identity:
+            _log.warning("a device was given its key with another PSK identity", endpoint=endpoint)
+        elif made in given and self._credentials.row(device.node, "management") is None:
+            task = asyncio.ensure_future(self._store(endpoint, device, Psk(given[made], _base64(made))))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -85,7 +93,7 @@ class Provisioning:
 
         try:
             await self._credentials.kept(device.node, commit())
-        except LwM2MError as error:
+        except (BadCredentials, CommitFailed, Conflict, Gone) as error:
             _log.error("the key a device was given is not stored", endpoint=endpoint, reason=str(error))
 
     async def finish(self) -> None:
