@@ -49,7 +49,14 @@ class SecureSocket:
         loop = asyncio.get_running_loop()
         self._wheel, self.time = Wheel(loop), loop.time
         self.heard, self.lost = received, failed
-        self._udp = UdpSocket(bound, self._received, self._unreachable, shedder, listener=listener)
+        self._udp = UdpSocket(
+            bound,
+            self._received,
+            self._unreachable,
+            shedder,
+            listener=listener,
+            is_device=self._has_session,
+        )
         self.transmit = self._udp.send
         self.sessions = Sessions(security.engine, security.limits, self, cid_length=security.cid_length)
         self._listener, self._shelf = listener, security.shelf
@@ -71,6 +78,9 @@ class SecureSocket:
         source = self.sessions.at(address)
         if source is not None:
             self.lost(problem, source.address)
+
+    def _has_session(self, peer: Peer) -> bool:
+        return self.sessions.at(self._udp.source(peer).address) is not None
 
     def call_later(self, delay: float, call: Callable[[], object]) -> Timer:
         return self._wheel.call_later(delay, call)

@@ -137,6 +137,7 @@ class Sessions:
             handshakes.remove(under_way)
         if not handshakes.have_room(source.peer.host):
             self.counters.refused += 1
+            self._warn("too many DTLS handshakes are under way: one is not begun", source, now)
             return None
         self.counters.begun += 1
         session = self._engine.accept(secrets.token_bytes(self._cid_length))
@@ -189,6 +190,7 @@ class Sessions:
             self._end(old)
         if len(self._table) > self._limits.sessions and (silent := self._table.most_silent()) is not None:
             self.counters.displaced += 1
+            self._warn("too many DTLS sessions: the most silent one is closed", silent.outside, now)
             self._dismiss(silent)
 
     def _over(self, association: Association, reason: str, now: float) -> None:
@@ -200,13 +202,12 @@ class Sessions:
             return
         self.counters.failed += 1
         self._handshakes.remove(association)
-        self._complain(association, reason, now)
+        self._warn("DTLS handshake failed", association.outside, now, reason=reason)
 
-    def _complain(self, association: Association, reason: str, now: float) -> None:
+    def _warn(self, text: str, source: Source, now: float, **more: str) -> None:
         left_out = self._ration.take(now)
         if left_out is not None:
-            peer = str(association.outside.peer)
-            log.warning("DTLS handshake failed", peer=peer, reason=reason, left_out=left_out)
+            log.warning(text, peer=str(source.peer), **more, left_out=left_out)
 
     def _dismiss(self, association: Association) -> None:
         """End it, and tell the client."""
@@ -236,7 +237,8 @@ class Sessions:
         if association.inside is None and now >= association.expires:
             self.counters.timed_out += 1
             self._handshakes.remove(association)
-            self._complain(association, "time is up; a client with another key goes on trying, too", now)
+            reason = "time is up; a client with another key goes on trying, too"
+            self._warn("DTLS handshake failed", association.outside, now, reason=reason)
             return
         self._take(association, association.session.elapse(now), association.outside, now)
 
