@@ -41,9 +41,11 @@ OPENSSL, GNUTLS = _tool("openssl"), _tool("gnutls-cli")
 @pytest.fixture
 def server(serve: Any, authority: Any) -> Any:
     certificate, key = authority.issue("localhost")
+    # Nothing is repeated: what comes twice could not be told from what is asked next.
     return serve(
         "--coaps",
         "127.0.0.1:0",
+        fast=False,
         LWM2M_DTLS_CERTIFICATE=str(certificate),
         LWM2M_DTLS_CERTIFICATE_KEY_FILE=str(key),
         LWM2M_DTLS_TRUST=str(authority.trust),
@@ -167,6 +169,19 @@ async def whole_life(device: ScriptedDevice, api: Any, eventually: Any) -> None:
     await eventually(gone)
 
 
+async def with_gnutls(tunnel: Any, command: list[str], api: Any, eventually: Any) -> None:
+    """On a busy machine gnutls-cli now and then passes nothing on any more: it gets three attempts."""
+    for attempt in range(3):
+        device = await tunnel(*command)
+        try:
+            await whole_life(device, api, eventually)
+        except TimeoutError:
+            if attempt == 2:
+                raise
+        else:
+            return
+
+
 @OPENSSL
 @pytest.mark.parametrize("suite", ["PSK-AES128-CCM8", "PSK-AES128-CBC-SHA256", "PSK-AES128-GCM-SHA256"])
 @pytest.mark.usefixtures("psk")
@@ -185,7 +200,7 @@ async def test_gnutls_with_a_pre_shared_key(
 ) -> None:
     key = ["--pskusername", NAME, "--pskkey", KEY.hex()]
     command = gnutls_cli(server, tmp_path / "gnutls", f"-CIPHER-ALL:-MAC-ALL:+AEAD:{suite}", *key)
-    await whole_life(await tunnel(*command), api, eventually)
+    await with_gnutls(tunnel, command, api, eventually)
 
 
 @OPENSSL
@@ -214,7 +229,7 @@ async def test_gnutls_with_a_certificate(
     trust = ["--x509cafile", str(authority.trust), "--verify-hostname", "localhost"]
     priority = f"-CIPHER-ALL:+ECDHE-ECDSA:+{cipher}"
     command = gnutls_cli(server, tmp_path / "gnutls", priority, *files, *trust)
-    await whole_life(await tunnel(*command), api, eventually)
+    await with_gnutls(tunnel, command, api, eventually)
 
 
 # --- libcoap ---
