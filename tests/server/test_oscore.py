@@ -8,7 +8,8 @@ from aiocoap.oscore import ReplayErrorWithEcho
 
 from lwm2m_engine.coap import Code, Peer
 from lwm2m_server.coap import wire
-from lwm2m_server.coap.oscore import Binding, Context, ProtectedDatagrams
+from lwm2m_server.coap.oscore import ProtectedDatagrams
+from lwm2m_server.coap.oscore_contexts import Binding, Context
 from lwm2m_server.coap.sockets import Source
 
 DEVICE, SERVER = b"\xfe\xdc", b"\x01"

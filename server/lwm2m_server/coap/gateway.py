@@ -18,7 +18,8 @@ from lwm2m_server.coap.dtls.sessions import Sessions
 from lwm2m_server.coap.inbound import Inbound
 from lwm2m_server.coap.observations import Observations
 from lwm2m_server.coap.options import OBSERVE, number, reply_of
-from lwm2m_server.coap.oscore import Contexts, ProtectedDatagrams
+from lwm2m_server.coap.oscore import ProtectedDatagrams
+from lwm2m_server.coap.oscore_contexts import Contexts
 from lwm2m_server.coap.progress import Progress
 from lwm2m_server.coap.recent import Recent
 from lwm2m_server.coap.replies import Replies

@@ -9,7 +9,7 @@ from typing import Final
 
 from aiocoap.oscore import ContextUnavailable
 
-from lwm2m_server.coap.oscore import Binding, Context
+from lwm2m_server.coap.oscore_contexts import Binding, Context
 from lwm2m_server.security.identities import KnownIdentities
 from lwm2m_server.store.protocols import CommitFailed, Ledger
 
