@@ -19,7 +19,7 @@ from lwm2m_engine.errors import SettingsError
 from lwm2m_server.coap.connection import Limits
 from lwm2m_server.coap.dtls.certificates import Certificates
 from lwm2m_server.coap.tcp import TcpGateway
-from lwm2m_server.coap.tls import ServerContext, Tls, server_context
+from lwm2m_server.coap.tls import Tls, server_context, server_contexts
 from lwm2m_server.simulator.scripted_stream import ScriptedStream
 
 
@@ -92,7 +92,7 @@ async def start(authority: Any) -> AsyncIterator[Any]:
         certificate, key = authority.issue("server")
         revoked = authority.revoke(authority.issue("withdrawn")[0])
         files = Certificates(certificate, key, authority.trust, revoked)
-        uplink, tls = Uplink(), Tls(ServerContext(files), common_name)
+        uplink, tls = Uplink(), Tls(server_contexts(files), common_name)
         gateways.append(
             await TcpGateway.start(uplink, "127.0.0.1", 0, listener="coaps+tcp", limits=limits, tls=tls)
         )
@@ -178,7 +178,7 @@ async def test_renewed_certificates_count_from_the_next_handshake_on(setup: Setu
     setup.files.certificate.write_text("spoilt")
     with capture_logs() as logs:
         async with await ScriptedStream.open(setup.gateway.address, tls=setup.device("dev1")):
-            assert [entry["event"] for entry in logs] == ["the files before go on to be used"]
+            assert [entry["event"] for entry in logs] == ["changed files are not used"]
 
 
 async def test_connections_end_with_the_credentials(setup: Setup) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 import attrs
@@ -14,6 +13,7 @@ import structlog
 from lwm2m_engine.errors import SettingsError
 from lwm2m_server.coap.connection import Connection, Limits
 from lwm2m_server.coap.dtls.certificates import Certificates
+from lwm2m_server.coap.dtls.renewal import Renewed
 
 log = structlog.get_logger(__name__)
 
@@ -134,39 +134,9 @@ class _Handshake(asyncio.Protocol):
         return endpoint, secured
 
 
-class ServerContext:
-    """The context for each handshake: what is in the files now, as long as that can be used."""
-
-    def __init__(self, files: Certificates) -> None:
-        """Raises ``SettingsError`` that names a file."""
-        self._files = files
-        self._known = self._look()
-        self._context = server_context(files)
-
-    def __call__(self) -> ssl.SSLContext:
-        found = self._look()
-        if found != self._known:
-            self._known = found
-            try:
-                self._context = server_context(self._files)
-            except SettingsError as problem:
-                log.warning("the files before go on to be used", reason=str(problem))
-        return self._context
-
-    def _look(self) -> tuple[tuple[int, int] | None, ...]:
-        """What tells the files from others of the same names."""
-        files = self._files
-        return tuple(map(_mark, (files.certificate, files.key, files.trust, files.revoked)))
-
-
-def _mark(file: Path | None) -> tuple[int, int] | None:
-    if file is None:
-        return None
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
+def server_contexts(files: Certificates) -> Callable[[], ssl.SSLContext]:
+    """The context for each handshake: of what is in the files now. Raises ``SettingsError``."""
+    return Renewed((files.certificate, files.key, files.trust, files.revoked), lambda: server_context(files))
 
 
 def server_context(files: Certificates) -> ssl.SSLContext:

@@ -14,7 +14,7 @@ from lwm2m_server.coap.dtls.limits import Limits
 from lwm2m_server.coap.dtls.openssl import OpensslEngine
 from lwm2m_server.coap.dtls.secure import Security
 from lwm2m_server.coap.dtls.suspension import Shelf
-from lwm2m_server.coap.tls import ServerContext, Tls
+from lwm2m_server.coap.tls import Tls, server_contexts
 from lwm2m_server.settings import DtlsSettings
 
 
@@ -59,7 +59,7 @@ def tls(settings: DtlsSettings, identities: Identities) -> Tls:
     files = _certificates(settings)
     if files is None or files.trust is None:
         raise SettingsError("coaps_tcp needs dtls.certificate, dtls.certificate_key_file and dtls.trust")
-    return Tls(ServerContext(files), identities.certificate)
+    return Tls(server_contexts(files), identities.certificate)
 
 
 def _certificates(settings: DtlsSettings) -> Certificates | None:
