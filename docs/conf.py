@@ -2,6 +2,6 @@
 
 project = "lwm2m-engine"
 extensions = ["myst_parser"]
-exclude_patterns = ["_build", "explanation/bootstrap-exchange.md"]
+exclude_patterns = ["_build", "explanation/*-exchange.md"]
 html_theme = "alabaster"
 myst_heading_anchors = 3
