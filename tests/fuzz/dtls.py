@@ -1,13 +1,13 @@
-"""Fuzzing of what strangers reach, with atheris (``pip install lwm2m-engine[fuzz]``)::
+"""Fuzzing of DTLS sessions with atheris (``pip install lwm2m-engine[fuzz]``)::
 
-    python tests/fuzz/doors.py --seconds 600                  # all doors, one after the other
-    python tests/fuzz/doors.py --seconds 60 --door openssl
-    python tests/fuzz/doors.py --door openssl --replay crash-…
+    python tests/fuzz/dtls.py --seconds 600                  # all engines, one after the other
+    python tests/fuzz/dtls.py --seconds 60 --engine openssl
+    python tests/fuzz/dtls.py --engine openssl --replay crash-…
 
-Doors are the DTLS sessions of a port with each engine, and the bootstrap server. An input is a script: what a
-genuine client says is passed on, damaged, repeated, held back or sent from somewhere else, bytes of nobody's
-making come between, time passes. Nothing may be raised; nothing may be heard that no client said, nor under
-another name, nor twice; and afterwards a genuine client must still get in.
+The engines are those a port may have. An input is a script: what a genuine client says is passed on, damaged,
+repeated, held back or cut short, bytes of nobody's making come between, time passes. Nothing may be raised;
+nothing may be heard that no client said, nor under another name, nor twice; and afterwards a genuine client
+must still get in.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ from pathlib import Path as File
 
 import atheris
 
-with atheris.instrument_imports(include=["lwm2m_server.coap.dtls", "lwm2m_engine.bootstrap"]):
-    from lwm2m_engine.bootstrap import Bootstrap, BootstrapConfig
-    from lwm2m_engine.messages.bootstrap import BootstrapRequest
+with atheris.instrument_imports(include=["lwm2m_server.coap.dtls"]):
     from lwm2m_server.coap.dtls import psk
     from lwm2m_server.coap.dtls.compacting import CompactingEngine
     from lwm2m_server.coap.dtls.engine import DtlsEngine
@@ -40,11 +38,7 @@ with atheris.instrument_imports(include=["lwm2m_server.coap.dtls", "lwm2m_engine
 import structlog
 from OpenSSL import SSL
 
-from lwm2m_engine import Catalog, Entry, Path
-from lwm2m_engine.coap import CoapReply, CoapRequest, Peer
-from lwm2m_engine.effects import Perform
-from lwm2m_engine.errors import RequestError
-from lwm2m_engine.messages.requests import Write
+from lwm2m_engine.coap import Peer
 from lwm2m_server.coap.sockets import SocketAddress, Source
 
 SECONDS_PER_INPUT = 10
@@ -262,68 +256,6 @@ def finally_gets_in(port: Port) -> None:
         raise AssertionError("a genuine client does not get in any more")
 
 
-# --- bootstrap ----------------------------------------------------------------------------------------
-
-
-class Configs:
-    """One client has something to be written."""
-
-    def config(self, request: BootstrapRequest, peer: Peer) -> BootstrapConfig:
-        if not request.endpoint.startswith("d"):
-            raise RequestError(0x80, "there is nothing for this client")
-        entries = (Entry(Path("/1/0/0"), 1), Entry(Path("/1/0/1"), 300))
-        write = Write(Path("/1/0"), entries)
-        return BootstrapConfig((write,), reads=(Path("/1"),), nosec=True, retries=1)
-
-
-def check_bootstrap(catalog: Catalog, data: bytes) -> None:
-    script, now = Script(data), 1000.0
-    bootstrap = Bootstrap(Configs(), catalog)
-    asked: dict[int, Perform] = {}
-    while script:
-        choice = script.byte()
-        exchange = next(iter(asked), 0)
-        if choice < 96:
-            path = ("bs",) if choice & 1 else ("bspack",)
-            query = tuple(text(script) for _ in range(choice >> 1 & 3))
-            query += ("ep=dev1",) if choice & 8 else ()
-            payload, formats = script.bytes(script.byte() & 31), (None, 40, script.byte())
-            request = CoapRequest(
-                2 if choice & 1 else 1, path, query, payload, formats[choice % 3], formats[choice % 2]
-            )
-            step = bootstrap.receive(request, Peer("10.0.0.1", 1, "coap-bs"), now)
-            if step.reply is None:
-                raise AssertionError("a request without an answer")
-        elif choice < 224:
-            payload, spoken = script.bytes(script.byte()), (None, 0, 40, 110, 112, 11542, 11544, 60)
-            codes = (0x41, 0x42, 0x44, 0x45, 0x80, 0x84, 0x85, 0x8F, 0xA0, script.byte())
-            reply = CoapReply(codes[choice % 10], payload, spoken[choice % 8])
-            asked.pop(exchange, None)
-            step = bootstrap.answered(exchange, reply, now)
-        elif choice < 240:
-            asked.pop(exchange, None)
-            step = bootstrap.failed(
-                exchange, ("timeout", "reset", "unreachable", "undecodable")[choice & 3], now
-            )
-        else:
-            now += 4.0 ** (choice & 7)
-            step = bootstrap.tick(now)
-        for effect in step.effects:
-            if isinstance(effect, Perform):
-                asked[effect.exchange] = effect
-            else:
-                asked.pop(effect.exchange, None)
-        if len(asked) > bootstrap.under_way:
-            raise AssertionError("more than one request under way in a session")
-    step = bootstrap.tick(now + 10_000.0)
-    if bootstrap.under_way:
-        raise AssertionError("a session that never ends")
-
-
-def text(script: Script) -> str:
-    return script.bytes(script.byte() & 15).decode("latin-1")
-
-
 # --- the command --------------------------------------------------------------------------------------
 
 
@@ -331,11 +263,10 @@ def openssl() -> DtlsEngine:
     return OpensslEngine(Identities(), suites=SUITES, mtu=MTU)
 
 
-DOORS: dict[str, Callable[[], Callable[[bytes], None]]] = {
+ENGINES: dict[str, Callable[[], Callable[[bytes], None]]] = {
     "openssl": lambda: sessions_check(openssl()),
     "compact": lambda: sessions_check(CompactingEngine(openssl(), MTU)),
     "gnutls": lambda: sessions_check(GnutlsEngine(Identities(), mtu=MTU)),
-    "bootstrap": lambda: bootstrap_check(Catalog.bundled()),
 }
 
 
@@ -343,23 +274,15 @@ def sessions_check(engine: DtlsEngine) -> Callable[[bytes], None]:
     return lambda data: check_sessions(engine, data)
 
 
-def bootstrap_check(catalog: Catalog) -> Callable[[bytes], None]:
-    return lambda data: check_bootstrap(catalog, data)
-
-
-def seeds(door: str) -> Iterator[bytes]:
+def seeds() -> Iterator[bytes]:
     """Scripts in which all goes well, so that what is damaged is not only the beginning."""
-    if door == "bootstrap":
-        yield bytes((9, 0, 0)) + bytes((99, 0)) * 12
-        yield bytes((8, 0, 0)) * 2
-        return
     handshakes = bytes((0x00, 0x10, 0x20)) * 6
     yield handshakes
     yield handshakes + bytes((0x06, 0x16, 0x26, 0x00, 0x10, 0x20)) * 4
     yield handshakes + bytes((0x06, 0x08, 40, 1, 0x09, 3, 0x0C, 80, 0x0E, 0x0F)) * 4 + handshakes
 
 
-def fuzz(door: str, seconds: int, corpus: str) -> None:
+def fuzz(engine: str, seconds: int, corpus: str) -> None:
     """Does not return: libFuzzer ends the process."""
     flags = [
         f"-max_total_time={seconds}",
@@ -369,41 +292,50 @@ def fuzz(door: str, seconds: int, corpus: str) -> None:
         "-print_final_stats=1",
         "-verbosity=0",
     ]
-    atheris.Setup([sys.argv[0], *flags, corpus], DOORS[door]())
+    atheris.Setup([sys.argv[0], *flags, corpus], ENGINES[engine]())
     atheris.Fuzz()
 
 
-def run(door: str, seconds: int) -> int:
-    """Fuzz one door in a process of its own and say how it went; its exit code."""
+def run(engine: str, seconds: int) -> int:
+    """Fuzz one engine in a process of its own and say how it went; its exit code."""
     with tempfile.TemporaryDirectory() as corpus:
-        for index, seed in enumerate(seeds(door)):
+        for index, seed in enumerate(seeds()):
             (File(corpus) / f"{index}").write_bytes(seed)
-        command = [sys.executable, __file__, "--door", door, "--seconds", str(seconds), "--corpus", corpus]
+        command = [
+            sys.executable,
+            __file__,
+            "--engine",
+            engine,
+            "--seconds",
+            str(seconds),
+            "--corpus",
+            corpus,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        print(f"{door}: a finding\n{done.stdout}\n{done.stderr}")
+        print(f"{engine}: a finding\n{done.stdout}\n{done.stderr}")
     else:
         (executed,) = re.findall(r"number_of_executed_units: (\d+)", done.stderr)
-        print(f"{door}: {executed} inputs in {seconds} s, nothing found", flush=True)
+        print(f"{engine}: {executed} inputs in {seconds} s, nothing found", flush=True)
     return done.returncode
 
 
 def main() -> int:
     structlog.configure(wrapper_class=QUIET)
-    parser = argparse.ArgumentParser(description="fuzz what strangers reach")
+    parser = argparse.ArgumentParser(description="fuzz DTLS sessions")
     parser.add_argument("--seconds", type=int, default=60, help="in all (default 60)")
-    parser.add_argument("--door", choices=DOORS, help="one of them (default: each in turn)")
+    parser.add_argument("--engine", choices=ENGINES, help="one of them (default: each in turn)")
     parser.add_argument("--replay", type=File, help="a file with the bytes of a finding")
     parser.add_argument("--corpus", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    chosen = list(DOORS) if options.door is None else [options.door]
+    chosen = list(ENGINES) if options.engine is None else [options.engine]
     if options.replay is not None:
-        for door in chosen:
-            DOORS[door]()(options.replay.read_bytes())
+        for engine in chosen:
+            ENGINES[engine]()(options.replay.read_bytes())
         return 0
     if options.corpus is not None:
         fuzz(chosen[0], options.seconds, options.corpus)
-    return max([run(door, max(1, options.seconds // len(chosen))) for door in chosen])
+    return max([run(engine, max(1, options.seconds // len(chosen))) for engine in chosen])
 
 
 if __name__ == "__main__":
