@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
@@ -36,16 +35,6 @@ def tls(authority: Any, files: tuple[Path, Path]) -> ssl.SSLContext:
     return context
 
 
-async def connected(address: Any, context: ssl.SSLContext) -> ScriptedStream:
-    """As devices do, it tries again: on uvloop a ClientHello can come before the server listens for it."""
-    for _ in range(5):
-        try:
-            return await ScriptedStream.open(address, tls=context)
-        except OSError:
-            await asyncio.sleep(0.2)
-    return await ScriptedStream.open(address, tls=context)
-
-
 async def test_a_device_with_a_certificate_is_managed_until_its_credentials_go(
     server: Any, api: Any, authority: Any, eventually: Any
 ) -> None:
@@ -56,7 +45,7 @@ async def test_a_device_with_a_certificate_is_managed_until_its_credentials_go(
     assert there.status_code < 300, there.text
     address = tuple(Address.parse(server.addresses["coaps_tcp"]))
     context = tls(authority, authority.issue("tls1"))
-    async with await connected(address, context) as device:
+    async with await ScriptedStream.open(address, tls=context) as device:
         other = await device.send(Code.POST, "/rd", "ep=other&lt=300&lwm2m=1.1&b=T", 40, b"</1/0>,</3/0>")
         assert other.code == Code.FORBIDDEN
         answer = await device.send(Code.POST, "/rd", "lt=300&lwm2m=1.1&b=T", 40, b"</1/0>,</5/0>")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Protocol
@@ -66,72 +68,59 @@ class Handshakes:
 
 
 class _Handshake(asyncio.Protocol):
-    """One of them. What comes with the end of the handshake is kept for whom it is for."""
+    """One of them."""
 
     def __init__(self, host: Host, tls: Tls, under_way: set[asyncio.Task[None]]) -> None:
         self._host, self._tls, self._under_way = host, tls, under_way
-        self._early = b""
-        self._lost = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         host, port, *_ = transport.get_extra_info("peername") or ("", 0)
-        if not host:
-            # Gone before it was accepted.
-            transport.abort()
-            return
-        refusal = self._host.reserve(host)
-        if refusal:
+        refusal = self._host.reserve(host) if host else ""
+        if host and not refusal:
+            # uvloop reads once this method is over, whatever it says, and TLS must get the first byte: it
+            # gets the socket from a transport that ends here.
+            accepted = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+            accepted.setblocking(False)
+            task = asyncio.get_running_loop().create_task(self._shake(accepted, host, port))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+        elif host:
             log.info("connection refused", peer=f"{host}:{port}", reason=refusal)
             self._host.release(host)
-            transport.abort()
-            return
-        # The ClientHello is for the protocol that ``start_tls`` puts in this one's place.
-        transport.pause_reading()
-        task = asyncio.get_running_loop().create_task(self._shake(transport, host, port))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        transport.abort()
 
-    def data_received(self, data: bytes) -> None:
-        self._early += data
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._lost = True
-
-    async def _shake(self, transport: asyncio.Transport, host: str, port: int) -> None:
+    async def _shake(self, accepted: socket.socket, host: str, port: int) -> None:
         try:
-            endpoint, secured = await self._proved(transport)
-        except (OSError, ValueError) as problem:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: _Proof(self._host, self._tls),
+                accepted,
+                ssl=self._tls.context(),
+                ssl_handshake_timeout=self._host.limits.hello,
+            )
+        except OSError as problem:
             reason = str(problem) or type(problem).__name__
             log.info("TLS handshake failed", peer=f"{host}:{port}", reason=reason)
-            transport.abort()
-            return
         finally:
             self._host.release(host)
-        connection = self._host.begin(endpoint)
-        secured.set_protocol(connection)
-        connection.connection_made(secured)
-        if self._early:
-            connection.data_received(self._early)
-        if self._lost:
-            connection.connection_lost(None)
 
-    async def _proved(self, transport: asyncio.Transport) -> tuple[str, asyncio.Transport]:
-        """Raises ``OSError`` (also for what TLS refuses) or ``ValueError``."""
-        secured = await asyncio.get_running_loop().start_tls(
-            transport,
-            self,
-            self._tls.context(),
-            server_side=True,
-            ssl_handshake_timeout=self._host.limits.hello,
-        )
-        if secured is None:
-            raise ConnectionAbortedError("gone during the handshake")
-        certificate = secured.get_extra_info("ssl_object").getpeercert(binary_form=True)
+
+class _Proof(asyncio.Protocol):
+    """Gets a connection whose handshake is complete, and hands it on to what speaks CoAP."""
+
+    def __init__(self, host: Host, tls: Tls) -> None:
+        self._host, self._tls = host, tls
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        certificate = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
         endpoint = self._tls.endpoint(certificate) if certificate else None
         if endpoint is None:
-            secured.abort()
-            raise ValueError("the certificate is no device's")
-        return endpoint, secured
+            peer = "{}:{}".format(*transport.get_extra_info("peername")[:2])
+            log.info("TLS handshake failed", peer=peer, reason="the certificate is no device's")
+            transport.abort()
+            return
+        connection = self._host.begin(endpoint)
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
 
 
 def server_contexts(files: Certificates) -> Callable[[], ssl.SSLContext]:
