@@ -91,6 +91,14 @@ class CoapReply:
     observe: int | None = None
 
 
+def diagnostic(code: int, text: str) -> CoapReply:
+    """A refusal with its reason as Diagnostic Payload (RFC 7252, 5.5.2).
+
+    ``text`` may quote what a device sent, so what UTF-8 has no place for is escaped.
+    """
+    return CoapReply(code, text.encode(errors="backslashreplace"))
+
+
 class Peer(NamedTuple):
     """One end of a CoAP association.
 

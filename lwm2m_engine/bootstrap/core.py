@@ -19,7 +19,7 @@ from lwm2m_engine.bootstrap.session import Session
 from lwm2m_engine.bootstrap.sessions import Sessions
 from lwm2m_engine.bootstrap.settings import BootstrapSettings
 from lwm2m_engine.bootstrap.step import Step, Turn
-from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer, diagnostic
 from lwm2m_engine.codecs import Codecs
 from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages.bootstrap import BootstrapRequest, parse_bootstrap_request, parse_pack_request
@@ -72,7 +72,7 @@ class Bootstrap:
         try:
             reply = self._route(request, peer, turn)
         except RequestError as error:
-            reply = CoapReply(error.code, error.reason.encode())
+            reply = diagnostic(error.code, error.reason)
         return turn.step(reply)
 
     def answered(self, exchange: int, reply: CoapReply, now: float) -> Step:

@@ -12,7 +12,7 @@ from itertools import count
 
 import attrs
 
-from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer, diagnostic
 from lwm2m_engine.codecs import Codecs
 from lwm2m_engine.engine import (
     answers,
@@ -79,7 +79,7 @@ class Engine:
         try:
             reply = self._route(request, peer, turn)
         except RequestError as error:
-            reply = CoapReply(error.code, error.reason.encode())
+            reply = diagnostic(error.code, error.reason)
         return self._done(turn, reply)
 
     def notified(self, token: bytes, reply: CoapReply, peer: Peer, now: float) -> Step | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer, is_server_error, is_success
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer, diagnostic, is_server_error, is_success
 from lwm2m_engine.engine import outbox, relations
 from lwm2m_engine.engine.devices import Device
 from lwm2m_engine.engine.events import Received
@@ -87,7 +87,7 @@ def _refuse_format(device: Device, request: CoapRequest, turn: Turn) -> CoapRepl
         error=reason,
     )
     turn.tell(received)
-    return CoapReply(code, reason.encode())
+    return diagnostic(code, reason)
 
 
 _PREFIXED = re.compile(rb"/([A-Za-z][A-Za-z0-9._~-]{0,63})/[0-9]")

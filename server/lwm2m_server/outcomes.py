@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from lwm2m_engine.coap import CoapReply, Code
+from lwm2m_engine.coap import CoapReply, Code, diagnostic
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.commits import Settled
 from lwm2m_server.store.protocols import CommitFailed, Conflict, Gone
@@ -17,14 +17,14 @@ _log = structlog.get_logger(__name__)
 def refusal(error: BaseException) -> CoapReply:
     """What a device is answered when its request could not be kept."""
     if isinstance(error, RequestError):
-        return CoapReply(error.code, error.reason.encode())
+        return diagnostic(error.code, error.reason)
     if isinstance(error, CommitFailed):
         return CoapReply(Code.SERVICE_UNAVAILABLE)
     if isinstance(error, Gone):
         # Its node was deleted meanwhile, and the registration with it.
         return CoapReply(Code.NOT_FOUND)
     if isinstance(error, Conflict):
-        return CoapReply(Code.FORBIDDEN, str(error).encode())
+        return diagnostic(Code.FORBIDDEN, str(error))
     _log.error("a request could not be kept", error=repr(error), exc_info=error)
     return CoapReply(Code.INTERNAL_SERVER_ERROR)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lwm2m_engine import Catalog
@@ -49,6 +49,7 @@ class Configs:
 
 
 @given(st.lists(requests, max_size=5))
+@example([CoapRequest(Code.POST, ("bs",), ("\ud800", "\ud800"))])
 def test_every_request_is_answered(asked):
     bootstrap = Bootstrap(Configs(), CATALOG)
     for now, request in enumerate(asked):

@@ -12,7 +12,7 @@ from contextlib import suppress
 import attrs
 import structlog
 
-from lwm2m_engine.coap import CoapReply, CoapRequest, Code
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code, diagnostic
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
 from lwm2m_server.coap.blockwise import NONE, Blocks, Blockwise
@@ -55,7 +55,7 @@ class Inbound:
             else:
                 self._receiver.receive(whole, source.peer, pending)
         except RequestError as refusal:
-            pending(CoapReply(refusal.code, str(refusal).encode()))
+            pending(diagnostic(refusal.code, str(refusal)))
         except Exception as problem:
             # The last stop: whatever went wrong, the device gets an answer and the server goes on.
             log.exception("request failed", peer=str(source.peer), error=repr(problem))
@@ -134,7 +134,7 @@ class Inbound:
         try:
             more, payload = self._blockwise.give(request, pending.blocks, reply, pending.source.address)
         except RequestError as refusal:
-            return CoapReply(refusal.code, str(refusal).encode()), ()
+            return diagnostic(refusal.code, str(refusal)), ()
         return attrs.evolve(reply, payload=payload), options + more
 
 

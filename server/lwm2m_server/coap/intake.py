@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 import structlog
 
-from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer, diagnostic
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
 from lwm2m_server.coap.blocks import Block
@@ -44,7 +44,7 @@ class Intake:
             else:
                 self._receiver.receive(whole, peer, answer)
         except RequestError as refusal:
-            answer(CoapReply(refusal.code, str(refusal).encode()))
+            answer(diagnostic(refusal.code, str(refusal)))
         except Exception as problem:
             # The last stop: whatever went wrong, the device gets an answer and the server goes on.
             log.exception("request failed", peer=str(peer), error=repr(problem))
@@ -101,7 +101,7 @@ class _Answer:
                 options, payload = self.blockwise.give(self.request, self.blocks, reply, self.peer)
                 reply = attrs.evolve(reply, payload=payload)
             except RequestError as refusal:
-                reply = CoapReply(refusal.code, str(refusal).encode())
+                reply = diagnostic(refusal.code, str(refusal))
         if self.bert is not None:
             options += ((BLOCK1, uint(self.bert)),)
         self.respond(reply, options)
