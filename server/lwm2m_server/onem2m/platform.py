@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 
 from lwm2m_engine.errors import RequestError
-from lwm2m_server.onem2m.behaviours.applications import create_application, update_application
 from lwm2m_server.onem2m.behaviours.context import ADMIN, Context
-from lwm2m_server.onem2m.behaviours.management import create_management, delete_credentials
-from lwm2m_server.onem2m.behaviours.messages import create_message, delete_message
-from lwm2m_server.onem2m.behaviours.nodes import communication_root, create_node, delete_node
-from lwm2m_server.onem2m.behaviours.updates import update_resource
-from lwm2m_server.onem2m.checks import Draft, read_creation, read_update
+from lwm2m_server.onem2m.behaviours.nodes import communication_root
+from lwm2m_server.onem2m.behaviours.table import Behaviour, behaviour_of
+from lwm2m_server.onem2m.checks import read_creation, read_update
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.errors import (
     BadRequest,
@@ -34,7 +31,6 @@ from lwm2m_server.onem2m.queries import Content
 from lwm2m_server.onem2m.rendering import (
     CONTENT_INSTANCE,
     MGMT_OBJ,
-    NODE,
     Renderer,
     Style,
     named,
@@ -58,16 +54,6 @@ from lwm2m_server.store.protocols import (
     Tenant,
     Transaction,
 )
-
-Create: TypeAlias = Callable[[Context, Target, Draft, Any], Awaitable[Resource | Message]]
-
-_CREATE: Final[dict[int, Create]] = {
-    AE: create_application,
-    CONTENT_INSTANCE: create_message,
-    MGMT_OBJ: create_management,
-    NODE: create_node,
-}
-
 
 _AE_ID: Final = re.compile(r"C[!-~]{0,254}")
 
@@ -131,11 +117,14 @@ class Onem2m:
             raise BadRequest(f"ty={ty} is no resource type that can be created")
         if ty not in kind.children:
             raise InvalidChildType(f"a {kind.long} has no children of ty {ty}")
-        if ty not in _CREATE:
+        if ty not in BY_TY and ty != MGMT_OBJ:
             raise NotImplementedYet(f"resources of ty {ty} cannot be created yet")
         draft = read_creation(request.body, ty)
+        create = behaviour_of(ty, draft.type.key).create
+        if create is None:
+            raise NotImplementedYet(f"a {draft.type.long} cannot be created yet")
         sent = dict(draft.attributes)
-        created = await _CREATE[ty](self._context, target, draft, originator)
+        created = await create(self._context, target, draft, originator)
         made = Target(target.tenant, created, target.root)
         location = f"{target.root}/~/{target.tenant.name}/{self._renderer.ri(created, target.tenant)}"
         return Answer(CREATED, self._written(made, request, sent), location)
@@ -150,46 +139,28 @@ class Onem2m:
         _originator(request)
         target = self.tree.locate(request.address)
         what = target.what
-        if isinstance(what, Message) or what.type not in (AE, NODE, MGMT_OBJ):
+        update = _behaviour(what).update
+        if isinstance(what, Message) or update is None:
             raise NotAllowed(f"{what.name} cannot be updated")
         kind = type_of_key(what.key)
         if kind is None:
             raise NotAllowed(f"{what.name} is of a type of its own ({what.key}) and cannot be updated")
         draft = read_update(request.body, kind)
         sent = dict(draft.attributes)
-        if what.type == AE:
-            changed = await update_application(self._context, target, draft.attributes)
-        else:
-            changed = await update_resource(self._context, what, draft)
+        changed = await update(self._context, target, draft)
         return Answer(UPDATED, self._written(attrs.evolve(target, what=changed), request, sent))
 
     async def _delete(self, request: Primitive) -> Answer:
         _originator(request)
         target = self.tree.locate(request.address)
+        delete = _behaviour(target.what).delete
+        if delete is None:
+            raise NotAllowed(f"{target.what.name} belongs to the platform and cannot be deleted")
         wants_body = request.query.content is Content.ATTRIBUTES
         style = self._style(request, target.tenant)
         body = self._retrieval.attributes(target, style) if wants_body else None
-        await self._remove(target)
+        await delete(self._context, target)
         return Answer(DELETED, body)
-
-    async def _remove(self, target: Target) -> None:
-        context, what = self._context, target.what
-        if isinstance(what, Message):
-            await delete_message(context, target, what)
-        elif what.type == AE:
-            await self.inventory.remove_application(what.id)
-        elif what.type == NODE:
-            device = context.reader.device(what.id)
-            if device is None:
-                raise NotFound(f"{what.name} was removed meanwhile")
-            await delete_node(context, device)
-            self.tree.forget(target.tenant, device.name)
-        elif what.key == "m2m:crds":
-            await delete_credentials(context, what)
-        elif what.type == MGMT_OBJ:
-            await context.devices.change(lambda transaction: transaction.remove(what.id))
-        else:
-            raise NotAllowed(f"{what.name} belongs to the platform and cannot be deleted")
 
     def _style(self, request: Primitive, tenant: Tenant) -> Style:
         long = request.long_names
@@ -223,6 +194,12 @@ def _type(resource: Resource) -> Type:
     kind = type_of_key(resource.key)
     # A self-defined management object is a management object all the same.
     return kind if kind is not None else BY_MGD[1007]
+
+
+def _behaviour(what: Resource | Message) -> Behaviour:
+    if isinstance(what, Message):
+        return behaviour_of(CONTENT_INSTANCE, BY_TY[CONTENT_INSTANCE].key)
+    return behaviour_of(what.type, what.key)
 
 
 def _originator(request: Primitive) -> str:

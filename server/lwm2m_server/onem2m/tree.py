@@ -34,6 +34,18 @@ class Target:
     way: tuple[Resource, ...] = ()
     """The resources passed on the way from the CSEBase (without it), if the address begins there."""
 
+    @property
+    def resource(self) -> Resource:
+        """What was found, where it can be no contentInstance."""
+        assert isinstance(self.what, Resource)
+        return self.what
+
+    @property
+    def message(self) -> Message:
+        """What was found, where it can only be a contentInstance."""
+        assert isinstance(self.what, Message)
+        return self.what
+
 
 @attrs.frozen(slots=True)
 class Box:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 
 from lwm2m_server.onem2m.behaviours.context import ADMIN, PLATFORM, Context, now
@@ -40,11 +38,11 @@ async def create_application(
     return as_resource(application, tenant)
 
 
-async def update_application(context: Context, target: Target, changes: dict[str, Any]) -> Resource:
+async def update_application(context: Context, target: Target, draft: Draft) -> Resource:
     application = context.inventory.application_by_id(target.what.id)
     if application is None:
         raise NotFound(f"{target.what.name} was removed meanwhile")
-    attributes = {**application.attributes, **changes}
+    attributes = {**application.attributes, **draft.attributes}
     changed = attrs.evolve(
         application,
         attributes={name: value for name, value in attributes.items() if value is not None},
@@ -52,3 +50,7 @@ async def update_application(context: Context, target: Target, changes: dict[str
     )
     await context.inventory.put_application(changed)
     return as_resource(changed, target.tenant)
+
+
+async def delete_application(context: Context, target: Target) -> None:
+    await context.inventory.remove_application(target.what.id)

@@ -45,9 +45,13 @@ async def create_management(context: Context, target: Target, draft: Draft, orig
     return resource
 
 
-async def delete_credentials(context: Context, credentials: Resource) -> None:
-    """The device they belong to is unknown to the security layer from now on: its registration ends."""
+async def delete_management(context: Context, target: Target) -> None:
+    await context.devices.change(lambda transaction: transaction.remove(target.what.id))
 
+
+async def delete_credentials(context: Context, target: Target) -> None:
+    """The device they belong to is unknown to the security layer from now on: its registration ends."""
+    credentials = target.resource
     device = context.reader.device(credentials.parent)
     if device is None:
         raise NotFound(f"the node of these {CREDENTIALS} was removed meanwhile")

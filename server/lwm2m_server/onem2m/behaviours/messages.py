@@ -54,8 +54,9 @@ async def create_message(context: Context, target: Target, draft: Draft, origina
     return message.tagged(state_tag)
 
 
-async def delete_message(context: Context, target: Target, message: Message) -> None:
+async def delete_message(context: Context, target: Target) -> None:
     """A message that waits is cancelled with it."""
+    message = target.message
     box = context.tree.box_of(target, message)
     if box is not None and box.container.name == OUTGOING:
         device = context.device(target, box.device)

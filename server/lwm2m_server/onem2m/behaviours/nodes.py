@@ -15,7 +15,7 @@ from lwm2m_server.onem2m.rendering import CONTAINER, MGMT_OBJ, NODE, without_lif
 from lwm2m_server.onem2m.tree import COMMUNICATION, Target
 from lwm2m_server.settings import MessageSettings
 from lwm2m_server.store.ids import NodeIds
-from lwm2m_server.store.protocols import Born, Brood, Device, Resource, Tenant, Transaction
+from lwm2m_server.store.protocols import Born, Brood, Resource, Tenant, Transaction
 
 OUTGOING, SENT, RECEIVED, ERRORS, LOGS = "outgoing-msg", "sent-msg", "received-msg", "error-msg", "logs"
 CREDENTIALS, DEVICE_INFO = "credentials", "device-info"
@@ -147,8 +147,11 @@ async def create_node(context: Context, target: Target, draft: Draft, originator
     return node
 
 
-async def delete_node(context: Context, device: Device) -> None:
+async def delete_node(context: Context, target: Target) -> None:
     """With its containers, registration, waiting messages and observations."""
+    device = context.reader.device(target.what.id)
+    if device is None:
+        raise NotFound(f"{target.what.name} was removed meanwhile")
     folder = NodeIds(device.node).communication
 
     def remove(transaction: Transaction) -> None:
@@ -156,6 +159,7 @@ async def delete_node(context: Context, device: Device) -> None:
         transaction.remove(folder)
 
     await context.credentials.kept(device.node, context.devices.forget(device, remove))
+    context.tree.forget(target.tenant, device.name)
 
 
 def _is_taken(context: Context, tenant: Tenant, name: str) -> bool:

@@ -10,15 +10,16 @@ from lwm2m_server.onem2m.behaviours.management import NAMES, take_secrets, write
 from lwm2m_server.onem2m.checks import Draft
 from lwm2m_server.onem2m.errors import NotFound, NotImplementedYet
 from lwm2m_server.onem2m.rendering import MGMT_OBJ, without_lifecycle
+from lwm2m_server.onem2m.tree import Target
 from lwm2m_server.store.protocols import Resource, Transaction
 
 
-async def update_resource(context: Context, resource: Resource, draft: Draft) -> Resource:
+async def update_resource(context: Context, target: Target, draft: Draft) -> Resource:
     """Given attributes replace stored ones, ``null`` removes.
 
     Raises ``Conflict``, ``NotFound``, ``NotImplementedYet``.
     """
-    changes = draft.attributes
+    resource, changes = target.resource, draft.attributes
     if resource.type == MGMT_OBJ and resource.key not in NAMES and changes.keys() - {"lbl"}:
         # Stored only, it would look as if the device had been told.
         raise NotImplementedYet(f"a device's {draft.type.long} cannot be written yet, its labels can")
