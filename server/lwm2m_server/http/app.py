@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lwm2m_server.access.callers import OPEN
 from lwm2m_server.http.problems import answer_problem
 from lwm2m_server.onem2m.binding import Binding
 
@@ -25,8 +26,18 @@ def create_http(
     # A path with a slash too many is the tree's to judge, not a redirect.
     app.router.redirect_slashes = False
     if tree is None or not tree.prefix:
-        return app
-    return _shortcut(f"{tree.prefix}/", tree, app)
+        return _open(app)
+    return _open(_shortcut(f"{tree.prefix}/", tree, app))
+
+
+def _open(app: ASGIApp) -> ASGIApp:
+    """Whoever can connect may administer."""
+
+    def serve(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        scope["caller"] = OPEN
+        return app(scope, receive, send)
+
+    return serve
 
 
 def _shortcut(prefix: str, inner: ASGIApp, outer: ASGIApp) -> ASGIApp:

@@ -106,7 +106,14 @@ class Binding:
                 )
             body = parse_body(await _read(receive, headers))
         return Primitive(
-            operation, address, headers.get("x-m2m-origin"), query, _wants_long_names(headers), ty, body
+            operation,
+            address,
+            headers.get("x-m2m-origin"),
+            query,
+            scope["caller"],
+            _wants_long_names(headers),
+            ty,
+            body,
         )
 
     def _check_envelope(self, headers: Headers) -> None:

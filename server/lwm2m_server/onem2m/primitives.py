@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import attrs
 
+from lwm2m_server.access.callers import Caller
 from lwm2m_server.onem2m.addresses import Address
 from lwm2m_server.onem2m.queries import Query
 
@@ -21,6 +22,8 @@ class Primitive:
     originator: str | None
     """``None`` if the client sent none."""
     query: Query
+    caller: Caller
+    """Who sent it, whatever they say they are."""
     long_names: bool | None = None
     """What the client wants; ``None`` leaves it to the tenant."""
     ty: int | None = None
