@@ -145,12 +145,13 @@ class Client:
 
 
 class Pair:
-    """A client, and the session that answers it."""
+    """A client, and the session that answers it; one ``with_cids`` gives Connection IDs to who asks."""
 
-    def __init__(self, suite: str = CCM_8, cid: bytes | None = None) -> None:
-        arguments = {"suites": (CCM_8, GCM, CBC), "mtu": MTU}
-        engine = OpensslEngine(Known(), **arguments) if cid is None else CidEngine(Known(), **arguments)
-        self.engine = CompactingEngine(engine, MTU)
+    def __init__(
+        self, suite: str = CCM_8, cid: bytes | None = None, *, with_cids: bool | None = None
+    ) -> None:
+        kind = CidEngine if (cid is not None if with_cids is None else with_cids) else OpensslEngine
+        self.engine = CompactingEngine(kind(Known(), suites=(CCM_8, GCM, CBC), mtu=MTU), MTU)
         self.client = Client(suite, cid)
         self.session: CompactingSession | None = None
         self.said: list[bytes] = []
@@ -195,6 +196,18 @@ def test_messages_go_both_ways(suite: str, cid: bytes | None) -> None:
         down = session.seal(b"down %d" % number)
         assert next(split(down, len(cid or b""))).cid == (cid or b"")
         assert pair.client.receives(down) == b"down %d" % number
+
+
+@pytest.mark.parametrize("suite", [CCM_8, GCM])
+def test_who_does_not_ask_for_a_connection_id_gets_none(suite: str) -> None:
+    pair = Pair(suite, with_cids=True)
+    session = pair.shake()
+    assert isinstance(session.session, EstablishedSession), "the library is not used any more"
+    assert session.cid == pair.client.server_cid == b""
+    assert session.receive(pair.client.send(b"up"), 0.0) == Turn((), (b"up",), True)
+    down = session.seal(b"down")
+    assert down[0] == APPLICATION_DATA
+    assert pair.client.receives(down) == b"down"
 
 
 def test_with_cbc_the_library_goes_on_and_there_is_no_connection_id() -> None:
