@@ -13,7 +13,7 @@ from lwm2m_engine.errors import SettingsError
 from lwm2m_server.store import inventory as module
 from lwm2m_server.store import jsonfile
 from lwm2m_server.store.inventory import TinyInventory
-from lwm2m_server.store.protocols import Application, CommitFailed, Conflict, Model, Tenant
+from lwm2m_server.store.protocols import ApiClient, Application, CommitFailed, Conflict, Model, Tenant
 
 MAIN = Tenant(1000, "main")
 APP = Application(2000, "main", "app", "N.test", "CAdmin", {"rr": True, "poa": ["http://x"]}, 2000)
@@ -237,3 +237,33 @@ async def test_an_older_file_is_copied_and_migrated(inventory, path):
     assert json.loads(path.read_text())["meta"] == {"1": {"schema": 2}}
     with pytest.raises(SettingsError, match="version 2"):
         TinyInventory(path)
+
+
+async def test_clients(tmp_path):
+    file = tmp_path / "inventory.json"
+    inventory = TinyInventory(file)
+    await inventory.add_tenant(Tenant(1, "main"))
+    app = ApiClient("app", "main", "operate", "a hash", 5, ("CApp",))
+    await inventory.add_client(app)
+    await inventory.add_client(ApiClient("root", None, "system", "a hash", 6))
+    with pytest.raises(Conflict, match="'app'"):
+        await inventory.add_client(ApiClient("app", None, "system", "another", 7))
+    again = TinyInventory(file)
+    assert again.client("app") == app
+    assert [client.id for client in again.clients()] == ["app", "root"]
+    await again.remove_client("root")
+    assert again.client("root") is None
+
+
+async def test_a_tenant_goes_with_its_clients_but_not_with_its_applications(tmp_path):
+    inventory = TinyInventory(tmp_path / "inventory.json")
+    await inventory.add_tenant(Tenant(1, "main"))
+    await inventory.add_tenant(Tenant(2, "other"))
+    await inventory.add_client(ApiClient("app", "other", "read", "a hash", 5))
+    await inventory.put_application(Application(3, "other", "app", "Napp", "Capp", {}, 3))
+    with pytest.raises(Conflict, match="has applications"):
+        await inventory.remove_tenant("other")
+    await inventory.remove_application(3)
+    await inventory.remove_tenant("other")
+    assert [tenant.name for tenant in inventory.tenants()] == ["main"]
+    assert inventory.clients() == []

@@ -16,6 +16,7 @@ from tinydb.table import Document
 from lwm2m_engine.errors import SettingsError
 from lwm2m_server.store.jsonfile import Migration, Snapshot, Tables, load, replace
 from lwm2m_server.store.protocols import (
+    ApiClient,
     Application,
     BootstrapTemplate,
     CommitFailed,
@@ -30,13 +31,15 @@ MIGRATIONS: tuple[Migration, ...] = ()
 """``MIGRATIONS[n]`` turns tables of version n + 1 into those of version n + 2. Append, never edit."""
 
 TENANTS, APPLICATIONS, MODELS, BOOTSTRAP = "tenants", "applications", "models", "bootstrap"
+CLIENTS = "clients"
 _CLASSES: dict[str, type] = {
     TENANTS: Tenant,
     APPLICATIONS: Application,
     MODELS: Model,
     BOOTSTRAP: BootstrapTemplate,
+    CLIENTS: ApiClient,
 }
-_WITHOUT_ID = (Model, BootstrapTemplate)
+_WITHOUT_ID = (Model, BootstrapTemplate, ApiClient)
 
 
 class TinyInventory:
@@ -72,6 +75,38 @@ class TinyInventory:
             draft.table(TENANTS).insert(_document(tenant, tenant.id))
 
         await self._change(add)
+
+    async def remove_tenant(self, name: str) -> None:
+        def remove(draft: TinyDB) -> None:
+            if draft.table(APPLICATIONS).contains(where("tenant") == name):
+                raise Conflict(f"the tenant {name!r} has applications")
+            draft.table(TENANTS).remove(where("name") == name)
+            for table in (CLIENTS, BOOTSTRAP):
+                draft.table(table).remove(where("tenant") == name)
+
+        await self._change(remove)
+
+    # --- clients -------------------------------------------------------------------------------------
+
+    def clients(self) -> Sequence[ApiClient]:
+        return list(self._clients.values())
+
+    def client(self, id: str) -> ApiClient | None:
+        return self._clients.get(id)
+
+    async def add_client(self, client: ApiClient) -> None:
+        def add(draft: TinyDB) -> None:
+            if draft.table(CLIENTS).contains(where("id") == client.id):
+                raise Conflict(f"there is a client {client.id!r}")
+            draft.table(CLIENTS).insert(_converter.unstructure(client))
+
+        await self._change(add)
+
+    async def remove_client(self, id: str) -> None:
+        def remove(draft: TinyDB) -> None:
+            draft.table(CLIENTS).remove(where("id") == id)
+
+        await self._change(remove)
 
     # --- applications --------------------------------------------------------------------------------
 
@@ -168,6 +203,8 @@ class TinyInventory:
         found = [_structure(document, Application) for document in tables(APPLICATIONS).all()]
         self._applications = {application.id: application for application in found}
         self._by_name = {(application.tenant, application.name): application for application in found}
+        clients = (_structure(document, ApiClient) for document in tables(CLIENTS).all())
+        self._clients = {client.id: client for client in clients}
         templates = tables(BOOTSTRAP).all()
         self._templates = [_structure(document, BootstrapTemplate) for document in templates]
         self._by_aei = {(application.tenant, application.aei): application for application in found}

@@ -176,6 +176,26 @@ class SealedCredential:
 
 
 @attrs.frozen(slots=True)
+class AuditEntry:
+    """One line of the audit log."""
+
+    at: int
+    """Microseconds since 1970-01-01 UTC."""
+    tenant: str | None
+    client: str
+    origin: str | None
+    """``X-M2M-Origin``"""
+    action: str
+    """``create``, ``update``, ``delete``, or what was done otherwise."""
+    target: str
+    result: int
+    """HTTP status of the answer."""
+    facts: Mapping[str, Any] = {}
+    number: int = 0
+    """Its place in the log; given by the store."""
+
+
+@attrs.frozen(slots=True)
 class Tenant:
     """An organization: one oneM2M CSEBase, one engine."""
 
@@ -183,6 +203,22 @@ class Tenant:
     name: str
     names: Literal["long", "short"] | None = None
     """Attribute names in answers; ``None`` leaves it to the server's setting."""
+
+
+@attrs.frozen(slots=True)
+class ApiClient:
+    """A program that may call the HTTP API."""
+
+    id: str
+    tenant: str | None
+    """``None`` of one with the role ``system``."""
+    role: str
+    secret: str
+    """Hash of its secret, with how it was made."""
+    created: int
+    """Microseconds since 1970-01-01 UTC."""
+    origins: tuple[str, ...] | None = None
+    """AE-IDs it may send; ``None`` for any of its tenant."""
 
 
 @attrs.frozen(slots=True)
@@ -323,6 +359,13 @@ class Reader(Protocol):
         """Those of all nodes above ``after``, in order of creation; they may come and go meanwhile."""
         ...
 
+    def audit(
+        self, tenants: Sequence[str | None] | None, *, limit: int, before: int | None = None
+    ) -> Sequence[AuditEntry]:
+        """The newest first, of these tenants (``None`` among them: what is no tenant's) or of all; with a
+        number below ``before``. May touch every row."""
+        ...
+
 
 class Transaction(Reader, Protocol):
     """Writes, inside one commit. Every method is O(1) or O(log n) in what is stored."""
@@ -391,6 +434,11 @@ class Transaction(Reader, Protocol):
     def put_oscore_request(self, token: bytes, endpoint: str, number: bytes, code: int) -> None: ...
     def tidy_oscore_requests(self) -> None:
         """Forget those of relations that are no more."""
+        ...
+
+    def add_audit(self, entries: Iterable[AuditEntry]) -> None: ...
+    def prune_audit(self, *, keep: int, since: int) -> None:
+        """Forget all but so many lines, and those of before ``since`` (microseconds)."""
         ...
 
     def take_unsealed(self) -> Sequence[tuple[int, str]]:
@@ -519,6 +567,17 @@ class Inventory(Protocol):
         ...
 
     async def remove_application(self, id: int) -> None: ...
+    def clients(self) -> Sequence[ApiClient]: ...
+    def client(self, id: str) -> ApiClient | None: ...
+    async def add_client(self, client: ApiClient) -> None:
+        """Raises ``Conflict`` for a taken id."""
+        ...
+
+    async def remove_client(self, id: str) -> None: ...
+    async def remove_tenant(self, name: str) -> None:
+        """With its clients and bootstrap templates. Raises ``Conflict`` while it has applications."""
+        ...
+
     def models(self) -> Sequence[Model]: ...
     async def set_models(self, models: Sequence[Model]) -> None:
         """Replace the model index."""

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Observation
+from lwm2m_server.store.audit import AuditReader
 from lwm2m_server.store.broods import REACH, born, brood_from_json, children, named
 from lwm2m_server.store.contacts import Contact, contact
 from lwm2m_server.store.contents import CONTAINER, ContainerReader, limits, row_limit
@@ -54,7 +55,7 @@ _OF_ENDPOINT = """d.node = coalesce(
     (SELECT node FROM device WHERE ni_key = ?2))"""
 
 
-class LedgerReader(ContainerReader, CredentialReader):
+class LedgerReader(ContainerReader, CredentialReader, AuditReader):
     """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
 
     def __init__(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lwm2m_engine.errors import SettingsError
-from lwm2m_server.store import credentials
+from lwm2m_server.store import audit, credentials
 
 Connect: TypeAlias = Callable[[Path], sqlite3.Connection]
 
@@ -106,10 +106,13 @@ CREATE TABLE brood (number INTEGER PRIMARY KEY, document TEXT NOT NULL UNIQUE);
 ALTER TABLE resource ADD COLUMN brood INTEGER;
 """
 
+_VERSION_7 = f"""{audit.VERSION_7}
+"""
+
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN
     (SELECT announcement FROM device WHERE announcement IS NOT NULL)"""
 
-STEPS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
+STEPS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6, _VERSION_7)
 """``STEPS[n]`` turns version n into n + 1; an empty file has version 0. Append, never edit."""
 
 

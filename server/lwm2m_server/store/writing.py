@@ -14,6 +14,7 @@ from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
 from lwm2m_server.store.arrivals import Arrivals
 from lwm2m_server.store.arrivals import Mark as ArrivalMark
+from lwm2m_server.store.audit import AuditWriter
 from lwm2m_server.store.broods import born, brood_to_json, named
 from lwm2m_server.store.contacts import Contact, Contacts
 from lwm2m_server.store.contacts import Mark as ContactMark
@@ -64,7 +65,7 @@ Announced: TypeAlias = tuple[Hashable, ...]
 """All that ``announcement_to_json`` writes of a registration."""
 
 
-class LedgerTransaction(ContainerWriter, CredentialWriter):
+class LedgerTransaction(ContainerWriter, CredentialWriter, AuditWriter):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 
     def __init__(
