@@ -10,6 +10,8 @@
 
 ``{endpoint}`` in a text is the name of the client. Opaque values are base64, or ``{"text": …}``,
 ``{"hex": …}``, or ``{"key": NAME}``: random bytes made for this client and kept under that name.
+
+Keys and identity that an Instance of Security does not name are written empty.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from lwm2m_engine.bootstrap.config import BootstrapConfig
+from lwm2m_engine.bootstrap.config import SECURITY, BootstrapConfig
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import PathError, UnsupportedFormat, ValueRejected
 from lwm2m_engine.formats import ContentFormat
@@ -32,6 +34,9 @@ from lwm2m_engine.paths import Path
 Keys: TypeAlias = Callable[[str], bytes]
 """The key of a client by the name that a template gives it; made when it is first asked for."""
 
+KEYS = (3, 4, 5)
+"""Public key or identity, the server's public key, and secret key: mandatory in every Instance of Security,
+whatever its mode (LwM2M Core 1.2, Appendix E.1), and some clients insist."""
 MAX_RETRIES = 10
 MAX_WRITES = 256
 MEMBERS = frozenset(
@@ -119,7 +124,8 @@ class _Reader:
         if len(path) == 2:
             if not isinstance(body, Mapping):
                 raise ValueRejected('a JSON object is due: {"0": 123}')
-            return instance_entries(path, body, self._models, None)
+            entries = instance_entries(path, body, self._models, None)
+            return _with_keys(path, entries) if path[0] == SECURITY else entries
         if len(path) > 2:
             return resource_entries(path, body, self._models, None)
         raise ValueRejected("an Object Instance or a Resource is written", path=path)
@@ -218,6 +224,13 @@ class _Reader:
 
     def _fault(self, place: str, reason: str) -> None:
         self.faults.append(ValueRejected(reason, path=place))
+
+
+def _with_keys(path: Path, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """The values of an Instance of Security, in the order of its Resources."""
+    given = {entry.path[2] for entry in entries}
+    empty = (Entry(path / number, b"") for number in KEYS if number not in given)
+    return tuple(sorted((*entries, *empty), key=lambda entry: entry.path))
 
 
 def _placed(error: ValueRejected | PathError, key: str) -> ValueRejected:

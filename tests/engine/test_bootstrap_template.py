@@ -62,6 +62,21 @@ def test_ways_to_write_bytes(read, written, expected):
     assert values(read(document), "/0/1")[3,] == expected
 
 
+def test_keys_that_are_not_named_are_written_empty(read):
+    """Object 0 calls them mandatory in every mode, and some clients insist."""
+    assert values(read({"write": {"/0/1": {"0": "coap://h:1", "2": 3, "10": 1}}}), "/0/1") == {
+        (0,): "coap://h:1",
+        (2,): 3,
+        (3,): b"",
+        (4,): b"",
+        (5,): b"",
+        (10,): 1,
+    }
+    assert values(read(SECURE), "/0/1")[4,] == b""
+    assert [entry.path[2] for entry in read(SECURE).writes[0].entries] == [0, 1, 2, 3, 4, 5, 10]
+    assert (4,) not in values(read({"write": {"/1/0": {"0": 1}}}), "/1/0"), "of object 0 only"
+
+
 def test_whole_objects_and_single_resources(read):
     config = read(
         {"write": {"/1": {"0": {"0": 1}, "1": {"0": 2}}, "/1/0/10": "11:0", "/1/0/24": {"0": "11:1"}}}

@@ -137,7 +137,15 @@ def test_bs_4_the_format_the_client_prefers(world, number):
     world.ask(f"ep=dev1&pct={number}")
     asked = world.wire[0].request
     assert asked.content_format == number
-    assert len(decode(asked.payload, number, at=Path("/0/0"), types=world.catalog.types)) == 3
+    entries = decode(asked.payload, number, at=Path("/0/0"), types=world.catalog.types)
+    assert {entry.path[2]: entry.value for entry in entries} == {
+        0: "coap://bs.example.com:5687",
+        1: True,
+        2: 3,
+        3: b"",
+        4: b"",
+        5: b"",
+    }
 
 
 def test_bs_5_the_format_of_the_configuration_goes_first(catalog):

@@ -215,7 +215,7 @@ async def test_bootstrapped_without_security(serve, connect, leshan, eventually)
     server = serve("--unknown-devices", "create", LWM2M_BOOTSTRAP_COAP="127.0.0.1:0")
     api = connect(server)
     account = {"0": f"coap://{server.addresses['coap']}", "1": False, "2": 3, "10": 123}
-    await keep(api, account | {"3": "", "4": "", "5": ""}, noSec=True)
+    await keep(api, account, noSec=True)
     device = await leshan(f"coap://{server.addresses['bootstrap_coap']}", "nosec", role="bootstrap")
     await device.says("bootstrapped")
     await whole_life(device, api, eventually)
@@ -229,7 +229,7 @@ async def test_bootstrapped_with_a_pre_shared_key(serve, connect, leshan, eventu
     factory = ("--bootstrap", "--mode", "psk", "--identity", "factory-1", "--hex", "--key-file", "-")
     let_in(server, *factory, given=KEY.hex())
     account = {"0": f"coaps://{server.addresses['coaps']}", "1": False, "2": 0, "10": 123}
-    await keep(api, account | {"3": {"text": "{endpoint}"}, "4": "", "5": {"key": "management"}})
+    await keep(api, account | {"3": {"text": "{endpoint}"}, "5": {"key": "management"}})
     uri = f"coaps://{server.addresses['bootstrap_coaps']}"
     device = await leshan(uri, "psk", b"factory-1", KEY, role="bootstrap")
     await device.says("bootstrapped")
@@ -239,8 +239,7 @@ async def test_bootstrapped_with_a_pre_shared_key(serve, connect, leshan, eventu
 async def keep(api, account, **more) -> None:
     """A bootstrap configuration with this instance of object 0.
 
-    With all of its keys, if empty ones: Leshan reads 3, 4 and 5, which object 0 says are mandatory, in every
-    mode (eclipse-leshan/leshan#1316).
+    Leshan reads 3, 4 and 5 in every mode (eclipse-leshan/leshan#1316): those not named are written empty.
     """
     write = {"/0/1": account, "/1/0": {"0": 123, "1": 300, "6": True, "7": "U"}}
     document = {"endpoints": [NAME], "write": write, **more}

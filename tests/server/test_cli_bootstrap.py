@@ -64,6 +64,7 @@ def test_from_beginning_to_end(lwm2m):
     assert lwm2m("put", "sensors", "-", given=shown).returncode == 0
     preview = lwm2m("preview", "sensors", "--device", "sensor-7").stdout
     assert "Public Key or Identity" in preview
+    assert "Server Public Key" in preview, "empty, as it is not named"
     assert '"sensor-7"' in preview
     assert '"***"' in preview
     assert "finish" in preview
@@ -76,6 +77,8 @@ def test_from_beginning_to_end(lwm2m):
 def test_a_device_profile(lwm2m):
     preview = lwm2m("preview", "dev1", "-", given=PROFILE).stdout
     assert "note: the short identifier 111 of the bootstrap server is not written" in preview
+    assert "Secret Key" in preview
+    assert "***" not in preview, "nothing is hidden where nothing is"
     assert lwm2m("put", "dev1", "-", given=PROFILE).stdout == "dev1 kept, for dev1\n"
     assert json.loads(lwm2m("show", "dev1").stdout)["noSec"] is True
 

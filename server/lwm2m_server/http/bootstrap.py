@@ -216,7 +216,7 @@ def _step(step: Command, models: ModelView) -> dict[str, Any]:
 
 def _value(entry: Entry, models: ModelView) -> dict[str, Any]:
     spec = models.resource(entry.path)
-    value = HIDDEN if is_secret(entry.path) else _plain(entry.value)
+    value = HIDDEN if is_secret(entry.path) and entry.value else _plain(entry.value)
     return {"path": str(entry.path), "name": spec.name if spec is not None else None, "value": value}
 
 
