@@ -77,6 +77,18 @@ def log(device: str, at: float, name: str, text: str) -> str:
     return dumps(content | ({"text": text} if text else {}))
 
 
+def sent(device: str, at: float, request_id: str | None) -> str:
+    """A message has left ``outgoing-msg`` for ``sent-msg``."""
+    content = {"nodeResourceName": device, "time": milliseconds(at), "messageType": "sent"}
+    return dumps(content | {"requestID": request_id})
+
+
+def managed(device: str, at: float, name: str, key: str, attributes: Mapping[str, Any]) -> str:
+    """Attributes of a management object are others now."""
+    content = {"nodeResourceName": device, "time": milliseconds(at), "messageType": "managed"}
+    return dumps(content | {"resourceName": name, "resourceType": key, "attributes": attributes})
+
+
 def _place(event: Received | Failed) -> str:
     """What stands before the paths of an end device behind a LwM2M Gateway."""
     return f"{event.prefix}/" if event.prefix else ""

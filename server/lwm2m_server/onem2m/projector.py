@@ -40,6 +40,7 @@ from lwm2m_engine.values import Value
 from lwm2m_server.onem2m import content
 from lwm2m_server.onem2m.behaviours.context import PLATFORM
 from lwm2m_server.onem2m.behaviours.nodes import ERRORS, RECEIVED, SENT, is_born_with
+from lwm2m_server.onem2m.happenings import record
 from lwm2m_server.onem2m.names import UnknownName, managed
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, JSON_CONTENT, MGMT_OBJ
 from lwm2m_server.onem2m.rights import explain
@@ -129,14 +130,14 @@ class Projector:
     def _received(self, event: Received, device: DeviceRef, models: ModelView) -> Write:
         request_id = self._request_id(event.message)
         body = content.received(event, device.name, models, request_id, extras=self._extras)
-        answer = self._add(device, event.at, RECEIVED, body)
+        answer = self._add(device, event.at, RECEIVED, event.kind, body)
         if event.message is None or (event.error is None and event.code != Code.UNAUTHORIZED):
             return answer
         reason, detail = "decode", event.error
         if detail is None:
             reason, detail = "unauthorized", explain(event.operation, event.path)
         problem = content.failed(event, device.name, request_id, reason=reason, detail=detail)
-        return _all(answer, self._add(device, event.at, ERRORS, problem))
+        return _all(answer, self._add(device, event.at, ERRORS, "error", problem))
 
     def _started(self, event: Started, device: DeviceRef) -> Write | None:
         if event.at_once:
@@ -150,8 +151,10 @@ class Projector:
     def _sent(self, event: Sent, device: DeviceRef) -> Write:
         id, own = self._ids.next(), NodeIds(device.node)
         message, outgoing, sent = event.message, own.outgoing, own.sent
+        note = record(device, "sent", content.sent(device.name, event.at, self._request_id(message)))
 
         def move(write: Transaction) -> None:
+            write.note_event(note)
             if not event.answered:
                 write.await_answer(device.node, message)
             try:
@@ -167,7 +170,7 @@ class Projector:
     def _failed(self, event: Failed, device: DeviceRef) -> Write:
         request_id = self._request_id(event.message)
         body = content.failed(event, device.name, request_id, reason=event.reason, detail=event.detail)
-        problem = self._add(device, event.at, ERRORS, body)
+        problem = self._add(device, event.at, ERRORS, "error", body)
 
         def remove(write: Transaction) -> None:
             write.remove_message(event.message)
@@ -211,6 +214,9 @@ class Projector:
             id, device.tenant, device.node, change.name, MGMT_OBJ, whole.key, new, max(modified, id)
         )
 
+        body = content.managed(device.name, event.at, change.name, whole.key, changed)
+        note = record(device, "managed", body)
+
         def clash(write: Transaction) -> None:
             text = f"{change.name} is no {whole.key}; {change.kind} is not kept"
             self._line(device, event.at, "warning", text)(write)
@@ -219,10 +225,12 @@ class Projector:
             known = write.child(device.node, change.name)
             if known is None:
                 write.put(created)
+                write.note_event(note)
             elif known.key != whole.key:
                 clash(write)
             elif not changed.items() <= known.attributes.items():
                 write.change(known.id, {**known.attributes, **changed}, modified)
+                write.note_event(note)
 
         return manage
 
@@ -239,14 +247,17 @@ class Projector:
     def _line(self, device: DeviceRef, at: float, name: str, text: str = "") -> Write:
         body = content.log(device.name, at, name, content.clean(text))
         message = self._message(NodeIds(device.node).logs, body)
-        return lambda write: _keep(write, message, device)
+        note = record(device, name, body)
+        return lambda write: _keep(write, message, device, note)
 
-    def _add(self, device: DeviceRef, at: float, box: str, body: str) -> Write:
+    def _add(self, device: DeviceRef, at: float, box: str, kind: str, body: str) -> Write:
         """Into ``received-msg`` or ``error-msg``; what its limits do not allow leaves a line in ``logs``."""
         own = NodeIds(device.node)
         message = self._message(own.received if box == RECEIVED else own.errors, body)
+        note = record(device, kind, body)
 
         def add(write: Transaction) -> None:
+            write.note_event(note)
             try:
                 write.add_message(message)
             except ContainerFull as error:
@@ -259,7 +270,8 @@ class Projector:
     ) -> None:
         """Hardly ever called: the line has its id when it is."""
         body = content.log(device.name, at, "warning", f"{box} takes no more: {error}")
-        _keep(write, self._message(NodeIds(device.node).logs, body), device)
+        message = self._message(NodeIds(device.node).logs, body)
+        _keep(write, message, device, record(device, "warning", body))
 
     def _message(self, container: int, body: str) -> Message:
         return _json_message(self._ids.next(), container, body)
@@ -292,8 +304,9 @@ def _json_message(id: int, container: int, body: str) -> Message:
     return Message(id, container, None, PLATFORM, 0, body, JSON_CONTENT, size)
 
 
-def _keep(write: Transaction, message: Message, device: DeviceRef) -> None:
+def _keep(write: Transaction, message: Message, device: DeviceRef, note: str) -> None:
     """A line into ``logs``; where that is full the server's own log is what is left."""
+    write.note_event(note)
     try:
         write.add_message(message)
     except ContainerFull as error:

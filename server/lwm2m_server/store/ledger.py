@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from lwm2m_server.store.broods import REACH
 from lwm2m_server.store.checkpoints import Checkpoints
+from lwm2m_server.store.events import USUAL, Keep
 from lwm2m_server.store.inline import InlineWriter
 from lwm2m_server.store.protocols import CommitFailed, Reader, Transaction
 from lwm2m_server.store.schema import Connect, connect, open_reader, open_writer, prepare
@@ -28,10 +29,12 @@ class SqliteLedger:
     connections. Raises ``SettingsError`` for an unusable file.
     """
 
-    def __init__(self, file: Path, *, power_safe: bool = False, connect: Connect = connect) -> None:
+    def __init__(
+        self, file: Path, *, power_safe: bool = False, keep: Keep = USUAL, connect: Connect = connect
+    ) -> None:
         prepare(file, connect)
         self.on_failure: Callable[[], object] = lambda: None
-        self._transactions = Transactions(partial(open_writer, file, connect, power_safe=power_safe))
+        self._transactions = Transactions(partial(open_writer, file, connect, power_safe=power_safe), keep)
         self._reading = open_reader(file, connect)
         self.reader: Reader = self._transactions.reader(self._reading)
         self._checkpoints = Checkpoints(

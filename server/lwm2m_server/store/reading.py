@@ -24,6 +24,7 @@ from lwm2m_server.store.documents import (
     power_from_json,
     registration_from_json,
 )
+from lwm2m_server.store.events import EventReader
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.protocols import Born, Brood, Device, Resource, Unanswered
 
@@ -55,7 +56,7 @@ _OF_ENDPOINT = """d.node = coalesce(
     (SELECT node FROM device WHERE ni_key = ?2))"""
 
 
-class LedgerReader(ContainerReader, CredentialReader, AuditReader):
+class LedgerReader(ContainerReader, CredentialReader, AuditReader, EventReader):
     """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
 
     def __init__(

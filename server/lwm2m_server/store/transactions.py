@@ -14,6 +14,7 @@ import attrs
 
 from lwm2m_server.store.arrivals import Arrivals
 from lwm2m_server.store.contacts import Contacts
+from lwm2m_server.store.events import USUAL, Events, Keep
 from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.protocols import CommitFailed, Transaction
@@ -66,7 +67,7 @@ def refuse(jobs: Sequence[Job], reason: object) -> None:
 class Transactions:
     """Writes jobs. ``lock`` is held while it writes; whoever else holds it keeps it from writing."""
 
-    def __init__(self, open_connection: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, open_connection: Callable[[], sqlite3.Connection], keep: Keep = USUAL) -> None:
         self.lock = threading.Lock()
         self._open = open_connection
         self._connection: sqlite3.Connection | None = open_connection()
@@ -74,6 +75,7 @@ class Transactions:
         self._names = Names(self._connection)
         self._evicted = Evicted(self._connection)
         self._arrivals = Arrivals(self._connection, frozenset(self._evicted.waiting))
+        self._events = Events(self._connection, keep)
         self._use(self._connection)
 
     def write(self, jobs: Sequence[Job], seconds: float = math.inf) -> int:
@@ -113,7 +115,7 @@ class Transactions:
     def _use(self, connection: sqlite3.Connection) -> None:
         self._execute = connection.execute
         self._transaction = LedgerTransaction(
-            connection, self._contacts, self._names, self._arrivals, self._evicted
+            connection, self._contacts, self._names, self._arrivals, self._evicted, self._events
         )
 
     def _quickly(self, transaction: LedgerTransaction, jobs: Sequence[Job], seconds: float) -> int:

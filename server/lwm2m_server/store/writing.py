@@ -30,6 +30,7 @@ from lwm2m_server.store.documents import (
     power_to_json,
     registration_to_json,
 )
+from lwm2m_server.store.events import Events
 from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.protocols import Brood, Conflict, Gone, Resource, SealedCredential
@@ -61,6 +62,7 @@ _UNREGISTER = "UPDATE device SET registration = NULL, announcement = NULL"
 _PUT = "INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
+Mark: TypeAlias = tuple[ContactMark, ArrivalMark, int, int]
 Announced: TypeAlias = tuple[Hashable, ...]
 """All that ``announcement_to_json`` writes of a registration."""
 
@@ -75,9 +77,11 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, AuditWriter):
         names: Names,
         arrivals: Arrivals,
         evicted: Evicted,
+        events: Events,
     ) -> None:
         super().__init__(connection, contacts.latest, names, arrivals, evicted)
-        self._contacts = contacts
+        self._contacts, self._events = contacts, events
+        self.note_event = events.add
         self._numbers: dict[Brood, int] = {}
         self._families: dict[int, tuple[Resource, Brood]] = {}
         """Parents with broods that came to be in this transaction."""
@@ -85,14 +89,15 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, AuditWriter):
 
     # --- what is in memory ---------------------------------------------------------------------------
 
-    def mark(self) -> tuple[ContactMark, ArrivalMark, int]:
+    def mark(self) -> Mark:
         """Where ``back_to`` leads when the writes since then were undone."""
-        return self._contacts.mark(), self._arrivals.mark(), self._evicted.mark()
+        return self._contacts.mark(), self._arrivals.mark(), self._evicted.mark(), self._events.mark()
 
-    def back_to(self, mark: tuple[ContactMark, ArrivalMark, int]) -> None:
+    def back_to(self, mark: Mark) -> None:
         self._contacts.back_to(mark[0])
         self._arrivals.back_to(mark[1])
         self._evicted.back_to(mark[2])
+        self._events.back_to(mark[3])
         self.forget()
 
     def finish(self) -> None:
@@ -100,11 +105,13 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, AuditWriter):
         self._contacts.write(self._connection)
         self._arrivals.write(self._connection, self._enlist)
         self._evicted.write(self._connection)
+        self._events.write(self._connection)
 
     def committed(self) -> None:
         self._contacts.committed()
         self._arrivals.committed()
         self._evicted.committed()
+        self._events.committed()
         self._newborn.clear()
         self._families.clear()
 
@@ -112,6 +119,7 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, AuditWriter):
         self._contacts.rolled_back()
         self._arrivals.rolled_back()
         self._evicted.rolled_back()
+        self._events.rolled_back()
         self.forget()
 
     # --- oneM2M resources ----------------------------------------------------------------------------

@@ -1,0 +1,60 @@
+"""What happened to a device, as a line in the ledger's journal, and read from there again."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+import orjson
+
+from lwm2m_server.store.protocols import DeviceRef
+
+KINDS: Final = (
+    "registered",
+    "updated",
+    "deregistered",
+    "expired",
+    "awake",
+    "sleeping",
+    "sent",
+    "response",
+    "notification",
+    "send",
+    "error",
+    "managed",
+    "warning",
+)
+"""What may happen; the message of the first six and of ``warning`` is a line of ``logs``."""
+
+
+@attrs.frozen(slots=True)
+class Happening:
+    """``message`` is what stands in ``received-msg``, ``error-msg`` or ``logs``, or looks like it."""
+
+    number: int
+    """Of the events of an installation, in the order they were stored."""
+    kind: str
+    tenant: str
+    node: int
+    endpoint: str
+    message: dict[str, Any]
+
+    @property
+    def device(self) -> str:
+        """``rn`` of the node."""
+        name: str = self.message["nodeResourceName"]
+        return name
+
+
+def record(device: DeviceRef, kind: str, message: str) -> str:
+    """A line; ``message`` is JSON text."""
+    return f'[{_quoted(device.tenant)},{device.node},{_quoted(device.endpoint)},"{kind}",{message}]'
+
+
+def happening(number: int, line: bytes) -> Happening:
+    tenant, node, endpoint, kind, message = orjson.loads(line)
+    return Happening(number, kind, tenant, node, endpoint, message)
+
+
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode()
