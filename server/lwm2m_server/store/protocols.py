@@ -196,6 +196,21 @@ class AuditEntry:
 
 
 @attrs.frozen(slots=True)
+class OnboardingItem:
+    """A device of an onboarding request. The texts are JSON without secrets, in short and in long names."""
+
+    request: int
+    place: int
+    """In the request, from 0."""
+    short: str
+    long: str
+    sealed: bytes | None = None
+    """The pre-shared key, until the item is settled."""
+    outcome: str | None = None
+    """Why nothing was done, empty if all was; ``None`` until it is settled."""
+
+
+@attrs.frozen(slots=True)
 class Tenant:
     """An organization: one oneM2M CSEBase, one engine."""
 
@@ -374,6 +389,32 @@ class Reader(Protocol):
         number below ``before``. May touch every row."""
         ...
 
+    def open_onboardings(self) -> Collection[int]:
+        """Onboarding requests that are not answered yet, oldest first."""
+        ...
+
+    def onboarding_items(self, request: int, *, after: int = -1, limit: int) -> Sequence[OnboardingItem]:
+        """In order, with a place above ``after``."""
+        ...
+
+    def onboarding_text(self, request: int, *, long: bool) -> str:
+        """JSON of all items, with commas between."""
+        ...
+
+    def routes(
+        self, group: int, *, after: tuple[int, int] = (-1, -1), limit: int
+    ) -> Sequence[tuple[int, int]]:
+        """Nodes and applications that a device group connects, in order."""
+        ...
+
+    def routes_between(self, group: int, first: int, last: int) -> Collection[tuple[int, int]]:
+        """The same of nodes from ``first`` to ``last``."""
+        ...
+
+    def routed_groups(self) -> Collection[int]:
+        """The device groups that connect any, whether they still exist or not."""
+        ...
+
 
 class Transaction(Reader, Protocol):
     """Writes, inside one commit. Every method is O(1) or O(log n) in what is stored."""
@@ -453,6 +494,25 @@ class Transaction(Reader, Protocol):
         """Forget all but so many lines, and those of before ``since`` (microseconds)."""
         ...
 
+    def open_onboarding(self, request: int) -> None:
+        """Items may be put from now on, before the resource or with it."""
+        ...
+
+    def close_onboarding(self, request: int) -> None:
+        """It is answered."""
+        ...
+
+    def put_onboarding_items(self, items: Iterable[OnboardingItem]) -> None: ...
+    def settle_onboarding_item(self, item: OnboardingItem, outcome: str) -> None:
+        """Remember what came of it and forget its secret."""
+        ...
+
+    def remove_onboarding_items(self, request: int, count: int) -> bool:
+        """Up to so many of them; False if there were none."""
+        ...
+
+    def put_route(self, group: int, node: int, application: int) -> None: ...
+    def remove_route(self, group: int, node: int, application: int) -> None: ...
     def take_unsealed(self) -> Sequence[tuple[int, str]]:
         """Nodes and secrets of a ledger that had them in clear; they are there no more."""
         ...

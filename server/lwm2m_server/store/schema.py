@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lwm2m_engine.errors import SettingsError
-from lwm2m_server.store import audit, credentials, events
+from lwm2m_server.store import audit, credentials, events, onboarding
 
 Connect: TypeAlias = Callable[[Path], sqlite3.Connection]
 
@@ -108,6 +108,7 @@ ALTER TABLE resource ADD COLUMN brood INTEGER;
 
 _VERSION_7 = f"""{audit.VERSION_7}
 {events.VERSION_7}
+{onboarding.VERSION_7}
 """
 
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN

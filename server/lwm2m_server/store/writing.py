@@ -33,6 +33,7 @@ from lwm2m_server.store.documents import (
 from lwm2m_server.store.events import Events
 from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.names import Names
+from lwm2m_server.store.onboarding import OnboardingWriter
 from lwm2m_server.store.protocols import Brood, Conflict, Gone, Resource, SealedCredential
 from lwm2m_server.store.reading import ANNOUNCEMENTS, node_id_key
 
@@ -51,6 +52,7 @@ _DELETE_DEVICE = (
     "DELETE FROM unanswered WHERE node = ?",
     "DELETE FROM credential WHERE node = ?",
     "DELETE FROM oscore_number WHERE node = ?",
+    "DELETE FROM route WHERE node = ?",
 )
 
 # Nearly always under the name it had before, whose index is left alone then.
@@ -67,7 +69,7 @@ Announced: TypeAlias = tuple[Hashable, ...]
 """All that ``announcement_to_json`` writes of a registration."""
 
 
-class LedgerTransaction(ContainerWriter, CredentialWriter, AuditWriter):
+class LedgerTransaction(ContainerWriter, CredentialWriter, OnboardingWriter, AuditWriter):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 
     def __init__(
@@ -223,13 +225,19 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, AuditWriter):
             self._execute("DELETE FROM resource WHERE id = ?", (child,))
             self._families.pop(child, None)
             for one in self._brood(brood).children if brood is not None else ():
-                if one.type == CONTAINER:
-                    self._remove_container(child + one.offset)
+                self._remove_born(child + one.offset, one.type)
             if type == CONTAINER:
                 self._remove_container(child)
             elif type == NODE:
                 for statement in _DELETE_DEVICE:
                     self._execute(statement, (child,))
+
+    def _remove_born(self, id: int, type: int) -> None:
+        """One without a row, which may have children with rows all the same."""
+        for (child,) in self._execute("SELECT id FROM resource WHERE parent = ?", (id,)).fetchall():
+            self.remove(child)
+        if type == CONTAINER:
+            self._remove_container(id)
 
     def _with_row(self, id: int) -> Resource | None:
         """A resource that is about to change."""
