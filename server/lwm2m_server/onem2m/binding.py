@@ -28,7 +28,14 @@ from lwm2m_server.onem2m.errors import (
 )
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.primitives import CREATED, Answer, Primitive
-from lwm2m_server.onem2m.queries import CREATE_CONTENT, DELETE_CONTENT, RETRIEVE_CONTENT, Content, parse_query
+from lwm2m_server.onem2m.queries import (
+    CREATE_CONTENT,
+    DELETE_CONTENT,
+    RETRIEVE_CONTENT,
+    UPDATE_CONTENT,
+    Content,
+    parse_query,
+)
 from lwm2m_server.onem2m.tree import RELEASES
 from lwm2m_server.store.ids import timestamp
 
@@ -41,7 +48,7 @@ _OPERATIONS: Final[dict[str, tuple[Any, frozenset[Content]]]] = {
     "POST": ("create", CREATE_CONTENT),
     "GET": ("retrieve", RETRIEVE_CONTENT),
     "HEAD": ("retrieve", RETRIEVE_CONTENT),
-    "PUT": ("update", CREATE_CONTENT),
+    "PUT": ("update", UPDATE_CONTENT),
     "DELETE": ("delete", DELETE_CONTENT),
 }
 _PLAIN_JSON, _ONEM2M_JSON = "application/json", "application/vnd.onem2m-res+json"

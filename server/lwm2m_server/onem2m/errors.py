@@ -52,6 +52,12 @@ class AlreadyRegistered(OneM2MError):
     rsc, status = 4117, 403
 
 
+class TooMuch(OneM2MError):
+    """Discovery limit exceeded."""
+
+    rsc, status = 4137, 400
+
+
 class InternalError(OneM2MError):
     rsc, status = 5000, 500
 

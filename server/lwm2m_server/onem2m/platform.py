@@ -156,9 +156,10 @@ class Onem2m:
         delete = _behaviour(target.what).delete
         if delete is None:
             raise NotAllowed(f"{target.what.name} belongs to the platform and cannot be deleted")
-        wants_body = request.query.content is Content.ATTRIBUTES
-        style = self._style(request, target.tenant)
-        body = self._retrieval.attributes(target, style) if wants_body else None
+        body = None
+        if request.query.content is not None:
+            style = self._style(request, target.tenant)
+            body = (await self._retrieval.retrieve(target, request.query, style)).body
         await delete(self._context, target)
         return Answer(DELETED, body)
 
@@ -172,8 +173,13 @@ class Onem2m:
         """The body after a CREATE or UPDATE, as ``rcn`` wants it."""
         if request.query.content is Content.NOTHING:
             return None
-        style = self._style(request, target.tenant)
-        if request.query.content is not Content.MODIFIED:
+        style, content = self._style(request, target.tenant), request.query.content
+        if content is Content.ADDRESS:
+            return {"URI" if style.long else "m2m:uri": self._retrieval.address(target)}
+        if content is Content.ADDRESS_AND_ATTRIBUTES:
+            found = {**self._retrieval.attributes(target, style), "uri": self._retrieval.address(target)}
+            return {"resourceWrapper" if style.long else "m2m:rce": found}
+        if content is not Content.MODIFIED:
             return self._retrieval.attributes(target, style)
         representation = self._renderer.represent(target.what, target.tenant, secrets=style.secrets)
         news = {name: value for name, value in representation.items() if name not in sent}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -48,6 +49,12 @@ class Renderer:
     ) -> None:
         self._ids, self._reader, self._credentials = resource_ids, reader, credentials
         self._per_second = 1000 if settings.timestamp_unit == "ms" else 1
+
+    def reading(self, reader: Reader) -> Renderer:
+        """The same on another thread, with its reader. Secrets it can only mask."""
+        other = copy.copy(self)
+        other._reader = reader
+        return other
 
     def ri(self, what: Resource | Message, tenant: Tenant) -> str:
         """The resource id; of a CSEBase the tenant's name."""
@@ -111,7 +118,7 @@ class Renderer:
 
     def _psk(self, node: int, secrets: bool) -> dict[str, str]:
         """``crid`` and ``crse`` are always there; they live in the credentials store."""
-        row = self._credentials.row(node, "management")
+        row = self._reader.credential(node, "management")
         if row is None or row.mode != "psk":
             return {"crid": UNDEFINED, "crse": UNDEFINED}
         secret: str | None = None if row.sealed is None else MASK

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
 import attrs
 
+from lwm2m_server.onem2m.discovery import Discovery
 from lwm2m_server.onem2m.errors import BadRequest
 from lwm2m_server.onem2m.queries import Content, Query
 from lwm2m_server.onem2m.rendering import (
@@ -63,18 +64,23 @@ class Retrieval:
     def __init__(self, inventory: Inventory, ledger: Ledger, renderer: Renderer) -> None:
         self._inventory, self._ledger, self._renderer = inventory, ledger, renderer
         self._reader = ledger.reader
+        self._discovery = Discovery(inventory, ledger, renderer)
 
-    def attributes(self, target: Target, style: Style) -> dict[str, Any]:
-        """``{root key: representation}``."""
+    def attributes(self, target: Target, style: Style, only: Collection[str] = ()) -> dict[str, Any]:
+        """``{root key: representation}``, of which ``only`` some attributes may be wanted (``atrl``)."""
         representation = self._renderer.represent(target.what, target.tenant, secrets=style.secrets)
+        if only:
+            representation = {name: value for name, value in representation.items() if name in only}
         return {root_key(target.what, style.long): named(representation, style.long)}
 
     async def retrieve(self, target: Target, query: Query, style: Style) -> Result:
+        if query.discovery:
+            return await self._discover(target, query, style)
         content = Content.ATTRIBUTES if query.content is None else query.content
         if content is Content.NOTHING:
             return Result(None)
         if content is Content.ATTRIBUTES:
-            return Result(self.attributes(target, style))
+            return Result(self.attributes(target, style, query.attributes))
         children, more = await self._children(target, query, style)
         if content is Content.REFERENCES:
             return Result(_references(await self._linked(target, children, query, style), style), more)
@@ -87,6 +93,25 @@ class Retrieval:
             own |= await self._grouped(target, children, query, style, Budget())
         return Result(body, more)
 
+    async def _discover(self, target: Target, query: Query, style: Style) -> Result:
+        """References to all that was found, as a list of addresses unless ``rcn=6`` asks for more."""
+        found, more = await self._discovery.find(target, query)
+        start = self._names(target)
+        if query.content is Content.REFERENCES:
+            references = [
+                self._reference(target, [*start, *one.way], one.what, query, style) for one in found
+            ]
+            return Result(_references(references, style), more)
+        if query.by_id:
+            addresses = [self._renderer.ri(one.what, target.tenant) for one in found]
+        else:
+            addresses = ["/".join([*start, *one.way]) for one in found]
+        return Result({"URIList" if style.long else "m2m:uril": addresses}, more)
+
+    def address(self, target: Target) -> str:
+        """CSE-relative, by names: ``main/dev1/device-info``."""
+        return "/".join(self._names(target))
+
     async def _grouped(
         self, target: Target, children: list[Child], query: Query, style: Style, budget: Budget
     ) -> dict[str, list[dict[str, Any]]]:
@@ -97,7 +122,7 @@ class Retrieval:
             if count % TURN == TURN - 1:
                 await asyncio.sleep(0)
             own = named(representation, style.long)
-            if query.level > 1:
+            if query.level is not None and query.level > 1:
                 below = attrs.evolve(target, what=child)
                 narrower = attrs.evolve(query, level=query.level - 1, offset=0)
                 grandchildren, _ = await self._children(below, narrower, style)
@@ -107,13 +132,13 @@ class Retrieval:
 
     async def _children(self, target: Target, query: Query, style: Style) -> tuple[list[Child], int | None]:
         found: list[Child] = []
-        skip = query.offset if query.filters else 0
+        skip = query.offset if query.conditions else 0
         walk = await self._walk(target, query.types, query.offset - skip)
         for count, child in enumerate(walk):
             if count % TURN == TURN - 1:
                 await asyncio.sleep(0)
             representation = self._renderer.represent(child, target.tenant, secrets=style.secrets)
-            if not query.accepts(representation):
+            if query.conditions and not query.conditions.accept(representation):
                 continue
             if skip:
                 skip -= 1
@@ -170,14 +195,14 @@ class Retrieval:
         for count, (child, _) in enumerate(children):
             if count % TURN == TURN - 1:
                 await asyncio.sleep(0)
-            references.append(self._reference(target, names, child, query, style))
+            references.append(self._reference(target, [*names, child.name], child, query, style))
         return references
 
     def _reference(
         self, target: Target, names: list[str], child: Resource | Message, query: Query, style: Style
     ) -> dict[str, Any]:
         ri = self._renderer.ri(child, target.tenant)
-        value = ri if query.by_id else "/".join([*names, child.name])
+        value = ri if query.by_id else "/".join(names)
         type = CONTENT_INSTANCE if isinstance(child, Message) else child.type
         reference = {"nm": child.name, "typ": type, "val": f"/{target.tenant.name}/{value}"}
         if isinstance(child, Resource) and "mgd" in child.attributes:
@@ -187,13 +212,19 @@ class Retrieval:
     def _names(self, target: Target) -> list[str]:
         """Names from the CSEBase down to the target."""
         names: list[str] = []
-        what: Resource | None = target.what if isinstance(target.what, Resource) else None
-        while what is not None and what.type != CSE_BASE and what.parent != target.tenant.id:
+        what: Resource | Message | None = target.what
+        while what is not None and not (isinstance(what, Resource) and what.type == CSE_BASE):
             names.append(what.name)
-            what = self._reader.resource(what.parent)
-        if what is not None and what.type != CSE_BASE:
-            names.append(what.name)
+            above = what.container if isinstance(what, Message) else what.parent
+            what = self._above(above) if above != target.tenant.id else None
         return [target.tenant.name, *reversed(names)]
+
+    def _above(self, id: int) -> Resource | None:
+        application = self._inventory.application_by_id(id)
+        if application is None:
+            return self._reader.resource(id)
+        tenant = self._inventory.tenant(application.tenant)
+        return as_resource(application, tenant) if tenant is not None else None
 
 
 def _references(references: list[dict[str, Any]], style: Style) -> dict[str, Any]:
