@@ -1,11 +1,9 @@
 """The reference page says what the tables say."""
 
-import re
 from pathlib import Path
 
 from lwm2m_server.onem2m import errors
 from lwm2m_server.onem2m.checks import PLATFORM_NAMES
-from lwm2m_server.onem2m.names import LONG, TYPES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "onem2m.md").read_text(encoding="utf-8")
 ROWS = [
@@ -13,17 +11,6 @@ ROWS = [
     for line in PAGE.splitlines()
     if line.startswith("|")
 ]
-
-
-def test_every_type_with_all_its_attributes():
-    rows = {row[0].strip("`"): row[1:] for row in ROWS if len(row) == 5}
-    for type in TYPES:
-        long, ty, mgd, attributes = rows[type.key]
-        assert (long.strip("`"), ty, mgd) == (type.long, str(type.ty), str(type.mgd or ""))
-        listed = dict(re.findall(r"`(\w+)` ?([\w-]*)", attributes))
-        common = {"mgd", "obis", "obps", "dc", "mgs", "cmlk"} if type.mgd else set()
-        assert listed.keys() == type.attributes.keys() - common
-        assert all(long in ("", LONG[short]) for short, long in listed.items())
 
 
 def test_every_error():

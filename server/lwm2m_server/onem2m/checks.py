@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, Final
 
 import attrs
 
-from lwm2m_server.onem2m.errors import BadRequest
-from lwm2m_server.onem2m.names import ATTRIBUTES, LONG, TYPES, Access, Kind, Type, short_name, type_of_key
+from lwm2m_server.onem2m.errors import BadRequest, NotImplementedYet
+from lwm2m_server.onem2m.names import (
+    ATTRIBUTES,
+    COMMON,
+    LONG,
+    TYPES,
+    Access,
+    Kind,
+    Type,
+    short_name,
+    type_of_key,
+)
 from lwm2m_server.store.ids import parse_timestamp
 
-_COMMON: Final = {
-    "ty": Access.READ_ONLY,
-    "ri": Access.READ_ONLY,
-    "pi": Access.READ_ONLY,
-    "ct": Access.READ_ONLY,
-    "lt": Access.READ_ONLY,
-    "cr": Access.READ_ONLY,
-    "rn": Access.ONCE,
-    "lbl": Access.OPTIONAL,
-}
-_LEGAL: Final = {type.key: type.attributes.keys() | _COMMON.keys() for type in TYPES}
+_LEGAL: Final = {type.key: type.attributes.keys() | COMMON.keys() for type in TYPES}
 """By root key: short names of all attributes."""
+_NOT_AT_CREATE: Final = frozenset({Access.READ_ONLY})
+_NOT_AT_UPDATE: Final = _NOT_AT_CREATE | {Access.ONCE, Access.REQUIRED_ONCE}
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+MAX_UINT: Final = 2**63 - 1
+"""What the store can hold."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 PLATFORM_NAMES: Final = frozenset(
     {"device-communication", "device-provisioning", "device-group", "la", "ol", "fopt", "pcu", "~", "_", "-"}
@@ -58,7 +63,7 @@ def read_creation(body: object, ty: int) -> Draft:
     if attributes.get("cr", ...) is None:
         # The one attribute for which null is meant: "tell who created it" (TS-0004, 7.4). It always is told.
         del attributes["cr"]
-    _check_access(type, attributes, {Access.READ_ONLY})
+    _check_access(type, attributes, _NOT_AT_CREATE)
     _check_values(type, attributes)
     return Draft(type, attributes)
 
@@ -69,7 +74,7 @@ def read_update(body: object, type: Type) -> Draft:
     if found is not type:
         raise BadRequest(f"the body is a {found.long}, the resource a {type.long}")
     attributes = _short_names(type, given)
-    _check_access(type, attributes, {Access.READ_ONLY, Access.ONCE, Access.REQUIRED_ONCE})
+    _check_access(type, attributes, _NOT_AT_UPDATE)
     for name, value in attributes.items():
         if value is None and type.attributes.get(name) is Access.REQUIRED:
             raise BadRequest(f"{_both(name)} cannot be removed from a {type.long}")
@@ -124,9 +129,12 @@ def _short_names(type: Type, given: Mapping[str, Any]) -> dict[str, Any]:
     return attributes
 
 
-def _check_access(type: Type, attributes: Iterable[str], refused: set[Access]) -> None:
+def _check_access(type: Type, attributes: Iterable[str], refused: Set[Access]) -> None:
     for name in attributes:
-        if type.attributes.get(name, _COMMON.get(name)) in refused:
+        access = type.attributes.get(name) or COMMON.get(name)
+        if access is Access.UNSUPPORTED:
+            raise NotImplementedYet(f"{_both(name)} of a {type.long} is not supported")
+        if access in refused:
             raise BadRequest(f"{_both(name)} of a {type.long} is not the client's to set here")
 
 
@@ -140,7 +148,7 @@ def _check_values(type: Type, attributes: Mapping[str, Any]) -> None:
 
 
 def _hint(type: Type, name: str) -> str:
-    known = [*type.attributes, *_COMMON]
+    known = [*type.attributes, *COMMON]
     nearest = difflib.get_close_matches(name, [*known, *(LONG[short] for short in known)], n=1)
     return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
@@ -162,8 +170,12 @@ def _is_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
+def _is_labels(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) and not _CONTROL.search(one) for one in value)
+
+
 def _is_uint(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_UINT
 
 
 def _is_time(value: object) -> bool:
@@ -177,21 +189,25 @@ _FITS: Final[dict[Kind, Callable[[object], bool]]] = {
     Kind.TEXT: _is_text,
     Kind.TEXTS: _is_texts,
     Kind.TEXT_OR_TEXTS: lambda value: _is_text(value) or _is_texts(value),
+    Kind.LABELS: _is_labels,
     Kind.UINT: _is_uint,
     Kind.UINTS: lambda value: isinstance(value, list) and all(map(_is_uint, value)),
     Kind.NUMBER: lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
     Kind.BOOLEAN: lambda value: isinstance(value, bool),
     Kind.TIME: _is_time,
+    Kind.OBJECT: lambda value: isinstance(value, dict),
     Kind.ANY: lambda value: value is not None,
 }
 _MEANS: Final = {
     Kind.TEXT: "a string",
     Kind.TEXTS: "a list of strings",
     Kind.TEXT_OR_TEXTS: "a string or a list of strings",
+    Kind.LABELS: "a list of strings without control characters",
     Kind.UINT: "an integer from 0",
     Kind.UINTS: "a list of integers from 0",
     Kind.NUMBER: "a number",
     Kind.BOOLEAN: "true or false",
     Kind.TIME: "a time such as 20251231T235959,000000",
+    Kind.OBJECT: "an object",
     Kind.ANY: "a value",
 }

@@ -25,12 +25,11 @@ from lwm2m_server.onem2m.errors import (
     NotImplementedYet,
     Unavailable,
 )
-from lwm2m_server.onem2m.names import BY_MGD, BY_TY, KNOWN_TYPES, Type, type_of_key
+from lwm2m_server.onem2m.names import BY_MGD, BY_TY, CREATABLE, UNSUPPORTED, Type, type_of_key
 from lwm2m_server.onem2m.primitives import CREATED, DELETED, OK, UPDATED, Answer, Primitive
 from lwm2m_server.onem2m.queries import Content
 from lwm2m_server.onem2m.rendering import (
     CONTENT_INSTANCE,
-    MGMT_OBJ,
     Renderer,
     Style,
     named,
@@ -113,12 +112,12 @@ class Onem2m:
         target = self.tree.locate(request.address)
         what = target.what
         kind = BY_TY[CONTENT_INSTANCE] if isinstance(what, Message) else _type(what)
-        if ty not in KNOWN_TYPES:
+        if ty in UNSUPPORTED:
+            raise NotImplementedYet(f"this server has no {UNSUPPORTED[ty]} (ty {ty})")
+        if ty not in CREATABLE:
             raise BadRequest(f"ty={ty} is no resource type that can be created")
         if ty not in kind.children:
             raise InvalidChildType(f"a {kind.long} has no children of ty {ty}")
-        if ty not in BY_TY and ty != MGMT_OBJ:
-            raise NotImplementedYet(f"resources of ty {ty} cannot be created yet")
         draft = read_creation(request.body, ty)
         create = behaviour_of(ty, draft.type.key).create
         if create is None:
