@@ -20,6 +20,8 @@ from lwm2m_server.http.app import create_http
 from lwm2m_server.http.bootstrap import BootstrapApi
 from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
+from lwm2m_server.http.events import EventApi
+from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.hosts import only_for
 from lwm2m_server.http.serving import serve_http
@@ -34,6 +36,7 @@ from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.security.admission import Admission
 from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.settings import Settings
+from lwm2m_server.store.events import Keep
 from lwm2m_server.store.ids import Ids, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
@@ -116,18 +119,21 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     hub.resume(waiting)
     routes = health_routes(lambda: {"ledger": hub.problem})
     finder = DeviceFinder(inventory, ledger.reader, settings)
+    feed = Feed(ledger, bus)
     api = [
         *DeviceApi(inventory, ledger, hub, settings).routes(),
         *CredentialApi(finder, ledger.reader, hub, credentials).routes(),
         *TraceApi(finder, hub, hub.traces).routes(),
         *BootstrapApi(bootstrap, models, finder).routes(),
+        *EventApi(finder, ledger.reader, feed).routes(),
     ]
     served = create_http(routes, api=api, tree=Binding(onem2m))
     guarded = only_for((settings.http.host, *settings.http_hosts), served)
     http = await serve_http(guarded, settings.http.host, settings.http.port)
     stack.push_async_callback(http.close)
-    # Whoever follows a trace is told that it is over: the HTTP server waits for open requests.
+    # Whoever follows something is told that it is over: the HTTP server waits for open requests.
     stack.callback(hub.traces.close)
+    stack.callback(feed.close)
     _watch(models, engines, bootstrap, inventory, stack)
     addresses = Addresses(http.url, bound)
     return Running(addresses, bus, models, plugins, hub, ledger, ids)
@@ -135,7 +141,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
 
 def _open_stores(settings: Settings, stack: AsyncExitStack) -> tuple[SqliteLedger, TinyInventory]:
     directory = stack.enter_context(DataDirectory(settings.data))
-    ledger = SqliteLedger(directory.ledger, power_safe=settings.ledger.power_safe)
+    keep = Keep(settings.events.keep, settings.events.keep_for)
+    ledger = SqliteLedger(directory.ledger, power_safe=settings.ledger.power_safe, keep=keep)
     stack.callback(ledger.close)
     return ledger, TinyInventory(directory.inventory)
 

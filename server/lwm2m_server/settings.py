@@ -224,6 +224,16 @@ class LedgerSettings:
 
 
 @attrs.frozen
+class EventSettings:
+    """What happened to devices, as it can be read again (`/api/v1/events`)."""
+
+    keep: int = attrs.field(default=100_000, validator=gt(0))
+    """Events that are kept."""
+    keep_for: float = attrs.field(default=86400.0, validator=gt(0.0))
+    """Seconds they are kept at most."""
+
+
+@attrs.frozen
 class CredentialSettings:
     """Secrets of devices."""
 
@@ -287,6 +297,7 @@ class Settings:
     models: ModelSettings = ModelSettings()
     plugins: PluginSettings = PluginSettings()
     ledger: LedgerSettings = LedgerSettings()
+    events: EventSettings = EventSettings()
     credentials: CredentialSettings = CredentialSettings()
     log: LogSettings = LogSettings()
 

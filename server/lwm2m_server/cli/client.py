@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
@@ -172,6 +172,37 @@ class Client:
                 if line.strip():
                     yield json.loads(line)
 
+    def events(self, after: int | None, **wanted: Sequence[str]) -> dict[str, Any]:
+        """A page of what happened behind ``after``, or lately; ``wanted`` are filters."""
+        place = {} if after is None else {"after": str(after), "limit": "1000"}
+        found: dict[str, Any] = self.get(f"/api/v1/events?{self._filters(**place, **wanted)}")
+        return found
+
+    def follow_events(self, after: int | None, **wanted: Sequence[str]) -> Iterator[tuple[int, str, Any]]:
+        """Number, kind and message of what happens from now on, or happened behind ``after``.
+
+        Ends with the connection, or raises ``ServerError``.
+        """
+        path = f"/api/v1/events?{self._filters(**wanted)}"
+        headers = {"Accept": "text/event-stream"}
+        if after is not None:
+            headers["Last-Event-ID"] = str(after)
+        with self._response("GET", path, more=headers) as response:
+            fields: dict[str, str] = {}
+            for line in response:
+                name, _, value = line.decode("utf-8").rstrip("\n").partition(": ")
+                if name:
+                    fields[name] = value
+                    continue
+                if "id" in fields:
+                    data = json.loads(fields["data"]) if "data" in fields else None
+                    yield int(fields["id"]), fields.get("event", ""), data
+                fields = {}
+
+    def _filters(self, **wanted: str | Sequence[str]) -> str:
+        given = {name: value for name, value in wanted.items() if value}
+        return urlencode(given | ({"tenant": self.tenant} if self.tenant else {}), doseq=True)
+
     def _trace(self, name: str) -> str:
         return f"/api/v1/devices/{segment(name)}/trace"
 
@@ -201,7 +232,12 @@ class Client:
 
     @contextmanager
     def _response(
-        self, method: str, path: str, body: Any = None, media_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        media_type: str = "application/json",
+        more: Mapping[str, str] | None = None,
     ) -> Iterator[IO[bytes]]:
         headers = {
             "Accept": "application/json",
@@ -209,6 +245,7 @@ class Client:
             "X-M2M-RI": uuid.uuid4().hex,
             # Attribute names as the server spells them by default would depend on its settings.
             "fullName": "true",
+            **(more or {}),
         }
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"

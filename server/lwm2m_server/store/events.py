@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -95,13 +95,16 @@ class EventReader:
 
     _execute: Callable[..., sqlite3.Cursor]
 
-    def events(self, after: int, rows: int) -> Sequence[tuple[int, bytes]]:
-        """Numbers and records behind ``after``, of so many transactions."""
-        found: list[tuple[int, Any]] = []
-        for last, blob in self._execute(_AFTER, (after, rows)):
+    def events(self, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        """Numbers and records behind ``after``, at most so many."""
+        found: list[tuple[int, bytes]] = []
+        for last, blob in self._execute(_AFTER, (after, limit)):
             records = blob.split(b"\n")
-            found += enumerate(records, last - len(records) + 1)
-        return [event for event in found if event[0] > after]
+            first = last - len(records) + 1
+            found += enumerate(records[max(after + 1 - first, 0) :], max(first, after + 1))
+            if len(found) >= limit:
+                break
+        return found[:limit]
 
     def event_numbers(self) -> tuple[int, int]:
         """Those of the first and the last event that are kept; the first is one more if there are none."""

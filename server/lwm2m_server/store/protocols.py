@@ -364,8 +364,8 @@ class Reader(Protocol):
         """The nodes that have some of it."""
         ...
 
-    def events(self, after: int, rows: int) -> Sequence[tuple[int, bytes]]:
-        """Numbers and records of what happened behind ``after``, in so many transactions."""
+    def events(self, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        """Numbers and records of what happened behind ``after``, at most so many."""
         ...
 
     def event_numbers(self) -> tuple[int, int]:
