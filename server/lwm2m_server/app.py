@@ -30,6 +30,7 @@ from lwm2m_server.hub import Hub
 from lwm2m_server.listeners import listen, listen_for_bootstrap
 from lwm2m_server.models import Models
 from lwm2m_server.onem2m.binding import Binding
+from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
@@ -99,7 +100,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     await inventory.set_models(models.index)
     credentials = open_credentials(settings, ledger)
     bus = _bus(settings, plugins)
-    projector = Projector(ids, ResourceIds(ledger.installation), settings)
+    notices = open_notices(ledger, inventory, settings, credentials)
+    projector = Projector(ids, ResourceIds(ledger.installation), settings, notices)
     nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
     admission = Admission(credentials.identities("management"))
     hub = Hub(ledger, nodes, bus, default_tenant=settings.tenant, admission=admission)
@@ -107,7 +109,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     engines = _engines(settings, plugins, models, [tenant.name for tenant in inventory.tenants()])
     for name, engine in engines.items():
         hub.add_tenant(name, engine)
-    onem2m = Onem2m(inventory, ledger, hub, ids, settings, credentials)
+    onem2m = Onem2m(inventory, ledger, hub, ids, settings, credentials, notices)
     await onem2m.prepare()
     waiting = hub.restore()
     bootstrap = open_bootstrap(

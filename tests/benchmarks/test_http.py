@@ -15,6 +15,7 @@ from lwm2m_server.bus import Bus
 from lwm2m_server.http.app import create_http
 from lwm2m_server.hub import Hub
 from lwm2m_server.onem2m.binding import Binding
+from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
@@ -92,13 +93,14 @@ async def compose(directory):
     catalog, plugins = Catalog.bundled(), PluginManager.default()
     ledger, inventory, ids = SqliteLedger(directory / "l.db"), TinyInventory(directory / "i.json"), Ids()
     await inventory.add_tenant(Tenant(ids.next(), settings.tenant))
-    projector = Projector(ids, ResourceIds(ledger.installation), settings)
-    nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
     credentials = Credentials(ledger, Vault(bytes(32)), CertificateNames())
+    notices = open_notices(ledger, inventory, settings, credentials)
+    projector = Projector(ids, ResourceIds(ledger.installation), settings, notices)
+    nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
     admission = Admission(credentials.identities("management"))
     hub = Hub(ledger, nodes, Bus(), default_tenant=settings.tenant, admission=admission)
     hub.add_tenant(settings.tenant, Engine(catalog, plugins, table=plugins.table(catalog)))
-    platform = Onem2m(inventory, ledger, hub, ids, settings, credentials)
+    platform = Onem2m(inventory, ledger, hub, ids, settings, credentials, notices)
     await platform.prepare()
     application = Application(create_http(tree=Binding(platform)))
     for number in range(DEVICES):

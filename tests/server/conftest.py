@@ -10,6 +10,7 @@ from lwm2m_server.http.app import create_http
 from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.onem2m.binding import Binding
+from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.security.store import Credentials
@@ -134,7 +135,8 @@ async def start(tmp_path, catalog):
             await inventory.add_tenant(Tenant(ids.next(), settings.tenant))
         devices = QueueingDevices(ledger, catalog)
         credentials = open_credentials(settings, ledger)
-        platform = Onem2m(inventory, ledger, devices, ids, settings, credentials)
+        notices = open_notices(ledger, inventory, settings, credentials)
+        platform = Onem2m(inventory, ledger, devices, ids, settings, credentials, notices)
         await platform.prepare()
         operators = DeviceApi(inventory, ledger, devices, settings)
         finder = DeviceFinder(inventory, ledger.reader, settings)

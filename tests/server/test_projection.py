@@ -6,6 +6,7 @@ from lwm2m_engine import Engine
 from lwm2m_engine.plugins.manager import PluginManager
 from lwm2m_server.bus import Bus
 from lwm2m_server.hub import Hub
+from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
@@ -24,15 +25,16 @@ async def test_a_waiting_message_that_cannot_be_read_any_more_ends_in_error_msg(
     ledger, inventory = SqliteLedger(tmp_path / "ledger.db"), TinyInventory(tmp_path / "inventory.json")
     ids, settings = Ids(), Settings()
     await inventory.add_tenant(Tenant(ids.next(), "main"))
-    projector = Projector(ids, ResourceIds(ledger.installation), settings)
-    nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
     credentials = Credentials(ledger, Vault(bytes(32)), CertificateNames())
+    notices = open_notices(ledger, inventory, settings, credentials)
+    projector = Projector(ids, ResourceIds(ledger.installation), settings, notices)
+    nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
     admission = Admission(credentials.identities("management"))
     hub = Hub(ledger, nodes, Bus(), default_tenant="main", admission=admission)
     plugins = PluginManager.default()
     engine = Engine(catalog, plugins, table=plugins.table(catalog))
     hub.add_tenant("main", engine)
-    await Onem2m(inventory, ledger, hub, ids, settings, credentials).prepare()
+    await Onem2m(inventory, ledger, hub, ids, settings, credentials, notices).prepare()
     ref, write = nodes.admit("main", "device001")
     await ledger.commit(write)
     own = NodeIds(ref.node)

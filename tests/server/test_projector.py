@@ -34,9 +34,12 @@ from lwm2m_engine.messages import Read
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink
 from lwm2m_server.onem2m.behaviours.nodes import communication_root, provision_node, put_node
+from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.projector import Projector
+from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.settings import DeviceSettings, MessageSettings, Settings
 from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds, uuid_name
+from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import DeviceRef, Gone, Message, Tenant
 
@@ -105,7 +108,10 @@ def world(tmp_path, catalog):
     rows = provision_node(own, tenant, root.id, "device001", ENDPOINT, (), MessageSettings())
     ledger.run(lambda write: (write.put(root), put_node(write, rows)))
     resource_ids = ResourceIds(ledger.installation)
-    projector = Projector(ids, resource_ids, Settings(data=tmp_path))
+    settings = Settings(data=tmp_path)
+    inventory = TinyInventory(tmp_path / "inventory.json")
+    notices = open_notices(ledger, inventory, settings, open_credentials(settings, ledger))
+    projector = Projector(ids, resource_ids, settings, notices)
     yield World(
         ledger, projector, ids, resource_ids, DeviceRef(own.node, "main", "device001", ENDPOINT), catalog
     )
@@ -164,7 +170,7 @@ def test_the_first_update_after_another_line_of_life_leaves_one(world):
 
 def test_every_update_leaves_a_line_if_that_is_wanted(world):
     settings = Settings(devices=DeviceSettings(log_updates_every=0.0))
-    world.projector = Projector(world.ids, world.resource_ids, settings)
+    world.projector = Projector(world.ids, world.resource_ids, settings, world.projector._notices)
     world.tell(registered(), *[updated(AT + second) for second in range(3)])
     assert [name for name, _ in world.lines()] == ["registered", "updated", "updated", "updated"]
 

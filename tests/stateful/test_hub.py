@@ -24,6 +24,7 @@ from lwm2m_engine.messages import parse
 from lwm2m_engine.plugins.manager import PluginManager
 from lwm2m_server.bus import Bus
 from lwm2m_server.hub import Hub
+from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
@@ -98,12 +99,14 @@ class HubMachine(RuleBasedStateMachine):
         if self.inventory.tenant("main") is None:
             await self.inventory.add_tenant(Tenant(self.ids.next(), "main"))
         configuration = Settings()
-        projector = Projector(self.ids, ResourceIds(self.ledger.installation), configuration)
+        credentials = Credentials(self.ledger, Vault(bytes(32)), CertificateNames())
+        notices = open_notices(self.ledger, self.inventory, configuration, credentials)
+        resource_ids = ResourceIds(self.ledger.installation)
+        projector = Projector(self.ids, resource_ids, configuration, notices)
         reader = self.ledger.reader
         nodes = Nodes(projector, self.inventory, reader, self.ids, configuration.messages)
         bus = Bus()
         bus.subscribe(lambda tenant, event: self.published.append(event))
-        credentials = Credentials(self.ledger, Vault(bytes(32)), CertificateNames())
         admission = Admission(credentials.identities("management"))
         self.hub = Hub(
             self.ledger, nodes, bus, default_tenant="main", admission=admission, clock=lambda: self.now
@@ -112,7 +115,9 @@ class HubMachine(RuleBasedStateMachine):
         self.hub.add_tenant("main", self.engine)
         self.wire = Wire(self)
         self.hub.add_transport("coap", self.wire)
-        platform = Onem2m(self.inventory, self.ledger, self.hub, self.ids, configuration, credentials)
+        platform = Onem2m(
+            self.inventory, self.ledger, self.hub, self.ids, configuration, credentials, notices
+        )
         await platform.prepare()
         self.hub.resume(self.hub.restore())
 

@@ -26,6 +26,7 @@ from lwm2m_server.onem2m.errors import (
     Unavailable,
 )
 from lwm2m_server.onem2m.names import BY_MGD, BY_TY, CREATABLE, UNSUPPORTED, Type, type_of_key
+from lwm2m_server.onem2m.notify.notices import Notices
 from lwm2m_server.onem2m.primitives import CREATED, DELETED, OK, UPDATED, Answer, Primitive
 from lwm2m_server.onem2m.queries import Content
 from lwm2m_server.onem2m.rendering import (
@@ -68,6 +69,7 @@ class Onem2m:
         ids: Ids,
         settings: Settings,
         credentials: Credentials,
+        notices: Notices,
     ) -> None:
         self.settings = settings
         self.inventory = inventory
@@ -76,7 +78,9 @@ class Onem2m:
         self._renderer = Renderer(resource_ids, ledger.reader, settings, credentials)
         self.tree = Tree(inventory, ledger.reader, resource_ids)
         self._retrieval = Retrieval(inventory, ledger, self._renderer)
-        self._context = Context(inventory, ledger.reader, self.tree, devices, ids, settings, credentials)
+        self._context = Context(
+            inventory, ledger.reader, self.tree, devices, ids, settings, credentials, notices
+        )
 
     async def prepare(self) -> None:
         """Give every tenant the resources it must have; to be called at start, and again at will."""

@@ -66,7 +66,12 @@ class Nodes:
         new = provision_node(ids, owner, folder, name, endpoint, (), self._limits, endpoint)
         device = DeviceRef(ids.node, tenant, name, endpoint)
         self._projector.admitted(device)
-        return device, lambda write: put_node(write, new)
+
+        def store(write: Transaction) -> None:
+            put_node(write, new)
+            self._projector.made(write, new.node)
+
+        return device, store
 
     def _folder(self, owner: Tenant) -> int | None:
         """Nobody can remove it."""

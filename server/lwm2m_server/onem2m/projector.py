@@ -42,6 +42,7 @@ from lwm2m_server.onem2m.behaviours.context import PLATFORM
 from lwm2m_server.onem2m.behaviours.nodes import ERRORS, RECEIVED, SENT, is_born_with
 from lwm2m_server.onem2m.happenings import record
 from lwm2m_server.onem2m.names import UnknownName, managed
+from lwm2m_server.onem2m.notify.notices import Notices
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, JSON_CONTENT, MGMT_OBJ
 from lwm2m_server.onem2m.rights import explain
 from lwm2m_server.settings import Settings
@@ -56,8 +57,8 @@ _log = structlog.get_logger(__name__)
 class Projector:
     """Plans what each event changes in the ledger. Called on the loop, in order of the events."""
 
-    def __init__(self, ids: Ids, resource_ids: ResourceIds, settings: Settings) -> None:
-        self._ids, self._resource_ids = ids, resource_ids
+    def __init__(self, ids: Ids, resource_ids: ResourceIds, settings: Settings, notices: Notices) -> None:
+        self._ids, self._resource_ids, self._notices = ids, resource_ids, notices
         self._extras = settings.message_extras
         self._log_updates_every = settings.devices.log_updates_every
         self._logged: dict[int, float] = {}
@@ -68,6 +69,10 @@ class Projector:
     def admitted(self, device: DeviceRef) -> None:
         """A node is made for the device, in the step whose events are planned next."""
         self._newborn, self._born_at = device, None
+
+    def made(self, write: Transaction, node: Resource) -> None:
+        """A node was stored for a device."""
+        self._notices.created(write, node.parent, node)
 
     def plan(self, event: Event, device: DeviceRef, models: Callable[[str], ModelView]) -> Write | None:
         """The write an event asks for; ``None`` if there is nothing to keep. ``models`` gives those of an
@@ -158,7 +163,7 @@ class Projector:
             if not event.answered:
                 write.await_answer(device.node, message)
             try:
-                write.move_message(message, outgoing, sent, id)
+                self._notices.move(write, message, outgoing, sent, id)
             except ContainerFull as error:
                 self._refuse(write, error, device, event.at, SENT)
 
@@ -172,8 +177,10 @@ class Projector:
         body = content.failed(event, device.name, request_id, reason=event.reason, detail=event.detail)
         problem = self._add(device, event.at, ERRORS, "error", body)
 
+        outgoing = NodeIds(device.node).outgoing
+
         def remove(write: Transaction) -> None:
-            write.remove_message(event.message)
+            self._notices.remove(write, outgoing, event.message)
             write.end_awaiting(event.message)
 
         return _all(remove, problem)
@@ -225,11 +232,14 @@ class Projector:
             known = write.child(device.node, change.name)
             if known is None:
                 write.put(created)
+                self._notices.created(write, device.node, created)
                 write.note_event(note)
             elif known.key != whole.key:
                 clash(write)
             elif not changed.items() <= known.attributes.items():
-                write.change(known.id, {**known.attributes, **changed}, modified)
+                after = write.change(known.id, {**known.attributes, **changed}, modified)
+                if after is not None:
+                    self._notices.updated(write, known, after)
                 write.note_event(note)
 
         return manage
@@ -248,7 +258,7 @@ class Projector:
         body = content.log(device.name, at, name, content.clean(text))
         message = self._message(NodeIds(device.node).logs, body)
         note = record(device, name, body)
-        return lambda write: _keep(write, message, device, note)
+        return lambda write: self._keep(write, message, device, note)
 
     def _add(self, device: DeviceRef, at: float, box: str, kind: str, body: str) -> Write:
         """Into ``received-msg`` or ``error-msg``; what its limits do not allow leaves a line in ``logs``."""
@@ -259,7 +269,7 @@ class Projector:
         def add(write: Transaction) -> None:
             write.note_event(note)
             try:
-                write.add_message(message)
+                self._notices.add(write, message)
             except ContainerFull as error:
                 self._refuse(write, error, device, at, box)
 
@@ -271,7 +281,20 @@ class Projector:
         """Hardly ever called: the line has its id when it is."""
         body = content.log(device.name, at, "warning", f"{box} takes no more: {error}")
         message = self._message(NodeIds(device.node).logs, body)
-        _keep(write, message, device, record(device, "warning", body))
+        self._keep(write, message, device, record(device, "warning", body))
+
+    def _keep(self, write: Transaction, message: Message, device: DeviceRef, note: str) -> None:
+        """A line into ``logs``; where that is full the server's own log is what is left."""
+        write.note_event(note)
+        try:
+            self._notices.add(write, message)
+        except ContainerFull as error:
+            _log.warning(
+                "the container logs takes no more",
+                device=device.name,
+                reason=str(error),
+                line=message.content,
+            )
 
     def _message(self, container: int, body: str) -> Message:
         return _json_message(self._ids.next(), container, body)
@@ -302,17 +325,6 @@ _PLANS: Mapping[type, Callable[[Projector, Any, DeviceRef], Write | None]] = {
 def _json_message(id: int, container: int, body: str) -> Message:
     size = len(body) if body.isascii() else len(body.encode("utf-8"))
     return Message(id, container, None, PLATFORM, 0, body, JSON_CONTENT, size)
-
-
-def _keep(write: Transaction, message: Message, device: DeviceRef, note: str) -> None:
-    """A line into ``logs``; where that is full the server's own log is what is left."""
-    write.note_event(note)
-    try:
-        write.add_message(message)
-    except ContainerFull as error:
-        _log.warning(
-            "the container logs takes no more", device=device.name, reason=str(error), line=message.content
-        )
 
 
 def _all(*writes: Write) -> Write:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,8 @@ from lwm2m_server.store.broods import REACH
 from lwm2m_server.store.checkpoints import Checkpoints
 from lwm2m_server.store.events import USUAL, Keep
 from lwm2m_server.store.inline import InlineWriter
-from lwm2m_server.store.protocols import CommitFailed, Reader, Transaction
+from lwm2m_server.store.outbox import BOUNDS, Bounds, Outbox
+from lwm2m_server.store.protocols import CommitFailed, Reader, Subscriber, Transaction
 from lwm2m_server.store.schema import Connect, connect, open_reader, open_writer, prepare
 from lwm2m_server.store.threaded import ThreadedWriter
 from lwm2m_server.store.transactions import Job, Transactions
@@ -30,11 +31,18 @@ class SqliteLedger:
     """
 
     def __init__(
-        self, file: Path, *, power_safe: bool = False, keep: Keep = USUAL, connect: Connect = connect
+        self,
+        file: Path,
+        *,
+        power_safe: bool = False,
+        keep: Keep = USUAL,
+        bounds: Bounds = BOUNDS,
+        connect: Connect = connect,
     ) -> None:
         prepare(file, connect)
         self.on_failure: Callable[[], object] = lambda: None
-        self._transactions = Transactions(partial(open_writer, file, connect, power_safe=power_safe), keep)
+        opening = partial(open_writer, file, connect, power_safe=power_safe)
+        self._transactions = Transactions(opening, keep, bounds)
         self._reading = open_reader(file, connect)
         self.reader: Reader = self._transactions.reader(self._reading)
         self._checkpoints = Checkpoints(
@@ -49,6 +57,14 @@ class SqliteLedger:
 
     def apart(self, read: Callable[[Reader], T]) -> asyncio.Future[T]:
         return asyncio.get_running_loop().run_in_executor(self._apart_thread, read, self._apart)
+
+    @property
+    def outbox(self) -> Outbox:
+        return self._transactions.outbox
+
+    @property
+    def watched(self) -> Mapping[int, Sequence[Subscriber]]:
+        return self._transactions.subscribers.watched
 
     @property
     def installation(self) -> str:

@@ -211,6 +211,65 @@ class OnboardingItem:
 
 
 @attrs.frozen(slots=True)
+class Subscriber:
+    """A subscription, as whoever looks for those to be told needs it."""
+
+    id: int
+    tenant: str
+    document: str
+    """Its attributes as JSON; one and the same text for all that have the same."""
+
+
+@attrs.frozen(slots=True)
+class Lane:
+    """A queue of notices: they leave in the order they came."""
+
+    tenant: str
+    target: str
+    """As the subscription names it: a URL, or an AE of the tenant."""
+    own: int = 0
+    """The subscription that has the lane to itself, if one has."""
+
+
+@attrs.frozen(slots=True)
+class Load:
+    """How much there is in a lane."""
+
+    number: int
+    """Of the lane."""
+    notices: int
+    bytes: int
+
+
+@attrs.frozen(slots=True)
+class Notice:
+    """A oneM2M notification for one target. ``body`` are the members of ``m2m:sgn``, as a JSON object."""
+
+    id: int
+    """Microseconds since 1970, unique, and higher than that of any before it."""
+    lane: Lane
+    subscription: int
+    device: str | None
+    """``rn`` of the node it is about, if it is about one."""
+    body: str
+
+    @property
+    def size(self) -> int:
+        """About so many bytes."""
+        return len(self.body)
+
+
+@attrs.frozen(slots=True)
+class DeadLetter:
+    """A notice that is not tried any more."""
+
+    notice: Notice
+    reason: str
+    died_at: float
+    """Seconds since 1970."""
+
+
+@attrs.frozen(slots=True)
 class Tenant:
     """An organization: one oneM2M CSEBase, one engine."""
 
@@ -372,6 +431,13 @@ class Reader(Protocol):
         """Those of the first and the last event that are kept; the first is one more if there are none."""
         ...
 
+    def notices(self, lane: Lane, number: int, *, after: int, limit: int, size: int) -> Sequence[Notice]:
+        """Those of a lane, and of its ``Load``'s number, with an id above ``after``; the last is the one
+        with which they have more than so many bytes."""
+        ...
+
+    def dead_letters(self, tenant: str, *, after: int = 0, limit: int) -> Sequence[DeadLetter]: ...
+    def dead_letter(self, id: int) -> DeadLetter | None: ...
     def credential(self, node: int, side: str) -> SealedCredential | None: ...
     def credentials_of(self, node: int) -> Sequence[SealedCredential]: ...
     def oscore_request(self, token: bytes) -> tuple[str, bytes, int] | None:
@@ -463,6 +529,16 @@ class Transaction(Reader, Protocol):
         """Append a line to the journal of events."""
         ...
 
+    def add_notice(self, lane: Lane, subscription: int, device: str | None, body: str) -> None:
+        """To be delivered once this is committed; a dead letter at once if there is no room."""
+        ...
+
+    def remove_notices(self, notices: Iterable[Notice]) -> None: ...
+    def bury_notices(self, notices: Iterable[Notice], reason: str) -> None:
+        """They become dead letters."""
+        ...
+
+    def remove_dead_letters(self, ids: Iterable[int]) -> None: ...
     def await_answer(self, node: int, id: int) -> None:
         """A message is about to leave ``outgoing-msg``, and the device will answer it later."""
         ...
@@ -569,6 +645,11 @@ class Ledger(Protocol):
     def reader(self) -> Reader: ...
     def apart(self, read: Callable[[Reader], T]) -> Awaitable[T]:
         """A read that may touch more than a thousand rows: on a thread, with a connection of its own."""
+        ...
+
+    @property
+    def watched(self) -> Mapping[int, Sequence[Subscriber]]:
+        """Who subscribed, by resource; no others are in it. Changes when subscriptions do."""
         ...
 
     @property

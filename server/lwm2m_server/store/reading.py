@@ -27,6 +27,7 @@ from lwm2m_server.store.documents import (
 from lwm2m_server.store.events import EventReader
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.onboarding import OnboardingReader
+from lwm2m_server.store.outbox import OutboxReader
 from lwm2m_server.store.protocols import Born, Brood, Device, Resource, Unanswered
 
 Row: TypeAlias = tuple[Any, ...]
@@ -57,7 +58,9 @@ _OF_ENDPOINT = """d.node = coalesce(
     (SELECT node FROM device WHERE ni_key = ?2))"""
 
 
-class LedgerReader(ContainerReader, CredentialReader, OnboardingReader, AuditReader, EventReader):
+class LedgerReader(
+    ContainerReader, CredentialReader, OnboardingReader, AuditReader, EventReader, OutboxReader
+):
     """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
 
     def __init__(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lwm2m_engine.errors import SettingsError
-from lwm2m_server.store import audit, credentials, events, onboarding
+from lwm2m_server.store import audit, credentials, events, onboarding, outbox, subscribers
 
 Connect: TypeAlias = Callable[[Path], sqlite3.Connection]
 
@@ -109,6 +109,8 @@ ALTER TABLE resource ADD COLUMN brood INTEGER;
 _VERSION_7 = f"""{audit.VERSION_7}
 {events.VERSION_7}
 {onboarding.VERSION_7}
+{outbox.VERSION_7}
+{subscribers.VERSION_7}
 """
 
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN

@@ -17,8 +17,10 @@ from lwm2m_server.store.contacts import Contacts
 from lwm2m_server.store.events import USUAL, Events, Keep
 from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.names import Names
+from lwm2m_server.store.outbox import BOUNDS, Bounds, Outbox
 from lwm2m_server.store.protocols import CommitFailed, Transaction
 from lwm2m_server.store.reading import LedgerReader
+from lwm2m_server.store.subscribers import Subscribers
 from lwm2m_server.store.writing import LedgerTransaction
 
 BATCH = 512
@@ -67,7 +69,12 @@ def refuse(jobs: Sequence[Job], reason: object) -> None:
 class Transactions:
     """Writes jobs. ``lock`` is held while it writes; whoever else holds it keeps it from writing."""
 
-    def __init__(self, open_connection: Callable[[], sqlite3.Connection], keep: Keep = USUAL) -> None:
+    def __init__(
+        self,
+        open_connection: Callable[[], sqlite3.Connection],
+        keep: Keep = USUAL,
+        bounds: Bounds = BOUNDS,
+    ) -> None:
         self.lock = threading.Lock()
         self._open = open_connection
         self._connection: sqlite3.Connection | None = open_connection()
@@ -76,6 +83,8 @@ class Transactions:
         self._evicted = Evicted(self._connection)
         self._arrivals = Arrivals(self._connection, frozenset(self._evicted.waiting))
         self._events = Events(self._connection, keep)
+        self.outbox = Outbox(self._connection, bounds)
+        self.subscribers = Subscribers(self._connection)
         self._use(self._connection)
 
     def write(self, jobs: Sequence[Job], seconds: float = math.inf) -> int:
@@ -115,7 +124,14 @@ class Transactions:
     def _use(self, connection: sqlite3.Connection) -> None:
         self._execute = connection.execute
         self._transaction = LedgerTransaction(
-            connection, self._contacts, self._names, self._arrivals, self._evicted, self._events
+            connection,
+            self._contacts,
+            self._names,
+            self._arrivals,
+            self._evicted,
+            self._events,
+            self.outbox,
+            self.subscribers,
         )
 
     def _quickly(self, transaction: LedgerTransaction, jobs: Sequence[Job], seconds: float) -> int:

@@ -34,15 +34,19 @@ from lwm2m_server.store.events import Events
 from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.onboarding import OnboardingWriter
+from lwm2m_server.store.outbox import Mark as OutboxMark
+from lwm2m_server.store.outbox import Outbox
 from lwm2m_server.store.protocols import Brood, Conflict, Gone, Resource, SealedCredential
 from lwm2m_server.store.reading import ANNOUNCEMENTS, node_id_key
+from lwm2m_server.store.subscribers import SUBSCRIPTION, Subscribers
 
 NODE = 14
 """``ty``"""
 
 _SUBTREE = """WITH RECURSIVE tree(id) AS (
     VALUES (?) UNION ALL SELECT resource.id FROM tree JOIN resource ON resource.parent = tree.id
-) SELECT tree.id, resource.ty, resource.brood FROM tree JOIN resource ON resource.id = tree.id"""
+) SELECT tree.id, resource.ty, resource.parent, resource.brood
+    FROM tree JOIN resource ON resource.id = tree.id"""
 
 _DELETE_DEVICE = (
     "DELETE FROM device WHERE node = ?",
@@ -64,7 +68,7 @@ _UNREGISTER = "UPDATE device SET registration = NULL, announcement = NULL"
 _PUT = "INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-Mark: TypeAlias = tuple[ContactMark, ArrivalMark, int, int]
+Mark: TypeAlias = tuple[ContactMark, ArrivalMark, int, int, OutboxMark, int]
 Announced: TypeAlias = tuple[Hashable, ...]
 """All that ``announcement_to_json`` writes of a registration."""
 
@@ -80,10 +84,15 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, OnboardingWriter, Aud
         arrivals: Arrivals,
         evicted: Evicted,
         events: Events,
+        outbox: Outbox,
+        subscribers: Subscribers,
     ) -> None:
         super().__init__(connection, contacts.latest, names, arrivals, evicted)
         self._contacts, self._events = contacts, events
+        self._outbox, self._subscribers = outbox, subscribers
         self.note_event = events.add
+        self.add_notice, self.remove_notices = outbox.add, outbox.remove
+        self.bury_notices, self.remove_dead_letters = outbox.bury, outbox.unbury
         self._numbers: dict[Brood, int] = {}
         self._families: dict[int, tuple[Resource, Brood]] = {}
         """Parents with broods that came to be in this transaction."""
@@ -93,13 +102,22 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, OnboardingWriter, Aud
 
     def mark(self) -> Mark:
         """Where ``back_to`` leads when the writes since then were undone."""
-        return self._contacts.mark(), self._arrivals.mark(), self._evicted.mark(), self._events.mark()
+        return (
+            self._contacts.mark(),
+            self._arrivals.mark(),
+            self._evicted.mark(),
+            self._events.mark(),
+            self._outbox.mark(),
+            self._subscribers.mark(),
+        )
 
     def back_to(self, mark: Mark) -> None:
         self._contacts.back_to(mark[0])
         self._arrivals.back_to(mark[1])
         self._evicted.back_to(mark[2])
         self._events.back_to(mark[3])
+        self._outbox.back_to(mark[4])
+        self._subscribers.back_to(mark[5])
         self.forget()
 
     def finish(self) -> None:
@@ -108,12 +126,15 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, OnboardingWriter, Aud
         self._arrivals.write(self._connection, self._enlist)
         self._evicted.write(self._connection)
         self._events.write(self._connection)
+        self._outbox.write(self._connection)
 
     def committed(self) -> None:
         self._contacts.committed()
         self._arrivals.committed()
         self._evicted.committed()
         self._events.committed()
+        self._subscribers.committed()
+        self._outbox.committed()
         self._newborn.clear()
         self._families.clear()
 
@@ -122,6 +143,8 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, OnboardingWriter, Aud
         self._arrivals.rolled_back()
         self._evicted.rolled_back()
         self._events.rolled_back()
+        self._outbox.rolled_back()
+        self._subscribers.rolled_back()
         self.forget()
 
     # --- oneM2M resources ----------------------------------------------------------------------------
@@ -146,6 +169,8 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, OnboardingWriter, Aud
             self._put_queue(resource)
         elif resource.type == NODE:
             self._put_device(resource, endpoint)
+        elif resource.type == SUBSCRIPTION:
+            self._subscribers.put(resource, resource.attributes)
         if brood is not None:
             self._families[resource.id] = resource, brood
             for child in brood.children:
@@ -206,6 +231,8 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, OnboardingWriter, Aud
             self._change_node_id(id, attributes.get("ni"))
         elif before.type == CONTAINER:
             self._change_container(id, attributes)
+        elif before.type == SUBSCRIPTION:
+            self._subscribers.put(before, attributes)
         self._execute(
             "UPDATE resource SET attributes = ?, modified = ? WHERE id = ?", (dumps(attributes), modified, id)
         )
@@ -221,7 +248,7 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, OnboardingWriter, Aud
 
     def remove(self, id: int) -> None:
         self._with_row(id)
-        for child, type, brood in self._execute(_SUBTREE, (id,)).fetchall():
+        for child, type, parent, brood in self._execute(_SUBTREE, (id,)).fetchall():
             self._execute("DELETE FROM resource WHERE id = ?", (child,))
             self._families.pop(child, None)
             for one in self._brood(brood).children if brood is not None else ():
@@ -231,6 +258,8 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, OnboardingWriter, Aud
             elif type == NODE:
                 for statement in _DELETE_DEVICE:
                     self._execute(statement, (child,))
+            elif type == SUBSCRIPTION:
+                self._subscribers.remove(parent, child)
 
     def _remove_born(self, id: int, type: int) -> None:
         """One without a row, which may have children with rows all the same."""

@@ -10,6 +10,7 @@ import attrs
 
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.errors import NameTaken
+from lwm2m_server.onem2m.notify.notices import Notices
 from lwm2m_server.onem2m.tree import Target, Tree
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
@@ -31,6 +32,7 @@ class Context:
     ids: Ids
     settings: Settings
     credentials: Credentials
+    notices: Notices
     _reserved: set[tuple[str, str]] = attrs.field(factory=set)
 
     @contextmanager

@@ -38,6 +38,7 @@ async def create_management(context: Context, target: Target, draft: Draft, orig
 
     def store(transaction: Transaction) -> None:
         transaction.put(resource)
+        context.notices.created(transaction, node, resource)
         if key == "m2m:crds":
             begin_secrets(context, transaction, node, secrets)
 
@@ -46,7 +47,13 @@ async def create_management(context: Context, target: Target, draft: Draft, orig
 
 
 async def delete_management(context: Context, target: Target) -> None:
-    await context.devices.change(lambda transaction: transaction.remove(target.what.id))
+    managed = target.resource
+
+    def remove(transaction: Transaction) -> None:
+        context.notices.deleted(transaction, managed)
+        transaction.remove(managed.id)
+
+    await context.devices.change(remove)
 
 
 async def delete_credentials(context: Context, target: Target) -> None:
@@ -57,6 +64,7 @@ async def delete_credentials(context: Context, target: Target) -> None:
         raise NotFound(f"the node of these {CREDENTIALS} was removed meanwhile")
 
     def remove(transaction: Transaction) -> None:
+        context.notices.deleted(transaction, credentials)
         transaction.remove(credentials.id)
         context.credentials.write(transaction, device, "management", Removed())
 

@@ -19,7 +19,7 @@ from lwm2m_server.onem2m.errors import BadRequest, InvalidChildType, NotFound
 from lwm2m_server.onem2m.rendering import JSON_CONTENT
 from lwm2m_server.onem2m.tree import Box, Target
 from lwm2m_server.store.ids import SECOND, parse_timestamp
-from lwm2m_server.store.protocols import Conflict, Message
+from lwm2m_server.store.protocols import Conflict, Message, Transaction
 
 TEXT_CONTENT = "text/plain:0"
 _CONTENT_INFO = re.compile(r"[\w.+-]+/[\w.+-]+:\d{1,4}(:\d)?")
@@ -35,7 +35,7 @@ async def create_message(context: Context, target: Target, draft: Draft, origina
     is_named = "rn" in draft.attributes
     message = _message(context, box, draft, originator)
     if box.container.name != OUTGOING:
-        state_tag = await context.devices.change(lambda transaction: transaction.add_message(message))
+        state_tag = await context.devices.change(lambda write: context.notices.add(write, message))
         return message.tagged(state_tag)
     device = context.device(target, box.device)
     if device is None:
@@ -49,7 +49,7 @@ async def create_message(context: Context, target: Target, draft: Draft, origina
         request,
         id=message.id,
         expires_at=message.deadline,
-        store=lambda transaction, starts: transaction.add_message(message, started=starts),
+        store=lambda write, starts: context.notices.add(write, message, started=starts),
     )
     return message.tagged(state_tag)
 
@@ -57,15 +57,17 @@ async def create_message(context: Context, target: Target, draft: Draft, origina
 async def delete_message(context: Context, target: Target) -> None:
     """A message that waits is cancelled with it."""
     message = target.message
+
+    def remove(transaction: Transaction) -> None:
+        context.notices.remove(transaction, message.container, message.id)
+
     box = context.tree.box_of(target, message)
     if box is not None and box.container.name == OUTGOING:
         device = context.device(target, box.device)
         if device is not None:
-            await context.devices.cancel(
-                device, message.id, lambda transaction: transaction.remove_message(message.id)
-            )
+            await context.devices.cancel(device, message.id, remove)
             return
-    await context.devices.change(lambda transaction: transaction.remove_message(message.id))
+    await context.devices.change(remove)
 
 
 def _message(context: Context, box: Box, draft: Draft, originator: str) -> Message:

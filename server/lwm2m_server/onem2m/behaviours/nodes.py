@@ -142,8 +142,13 @@ async def create_node(context: Context, target: Target, draft: Draft, originator
     new = provision_node(ids, tenant, root.id, name, node_id, labels, context.settings.messages)
     node = attrs.evolve(new.node, attributes={**new.node.attributes, **draft.attributes})
     new = attrs.evolve(new, node=node)
+
+    def store(transaction: Transaction) -> None:
+        put_node(transaction, new)
+        context.notices.created(transaction, tenant.id, node)
+
     with context.reserve(tenant.name, name):
-        await context.devices.change(lambda transaction: put_node(transaction, new))
+        await context.devices.change(store)
     return node
 
 
@@ -155,8 +160,11 @@ async def delete_node(context: Context, target: Target) -> None:
     folder = NodeIds(device.node).communication
 
     def remove(transaction: Transaction) -> None:
-        transaction.remove(device.node)
-        transaction.remove(folder)
+        for id in (device.node, folder):
+            stored = transaction.resource(id)
+            if stored is not None:
+                context.notices.deleted(transaction, stored)
+                transaction.remove(id)
 
     await context.credentials.kept(device.node, context.devices.forget(device, remove))
     context.tree.forget(target.tenant, device.name)

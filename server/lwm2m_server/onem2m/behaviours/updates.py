@@ -35,7 +35,10 @@ async def update_resource(context: Context, target: Target, draft: Draft) -> Res
             return None
         attributes = _merge(stored, changes)
         write_secrets(context, transaction, stored.parent, secrets)
-        return transaction.change(stored.id, attributes, modified)
+        changed = transaction.change(stored.id, attributes, modified)
+        if changed is not None:
+            context.notices.updated(transaction, stored, changed)
+        return changed
 
     changed = await _commit(context, resource, store, ends=bool(secrets))
     if changed is None:

@@ -1,0 +1,266 @@
+"""The outbox: notices on their way to targets, each with a copy of its own of what it tells.
+
+Notices stand in *lanes*, one behind the other: one for each target of a tenant, and one for each
+subscription that has ideas of its own about when. A notice is stored in the transaction of the change it
+tells of, and leaves when it is delivered; or it becomes a *dead letter* for somebody to look into.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from lwm2m_server.store.ids import SECOND
+from lwm2m_server.store.protocols import DeadLetter, Lane, Load, Notice
+
+VERSION_7: Final = """
+CREATE TABLE lane (
+    number INTEGER PRIMARY KEY, tenant TEXT NOT NULL, target TEXT NOT NULL, own INTEGER NOT NULL,
+    notices INTEGER NOT NULL, bytes INTEGER NOT NULL
+);
+CREATE TABLE notice (
+    id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, subscription INTEGER NOT NULL, size INTEGER NOT NULL,
+    device TEXT, body TEXT NOT NULL
+);
+CREATE INDEX notice_lane ON notice (lane);
+CREATE TABLE dead_letter (
+    id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, target TEXT NOT NULL, own INTEGER NOT NULL,
+    subscription INTEGER NOT NULL, size INTEGER NOT NULL, device TEXT, body TEXT NOT NULL,
+    reason TEXT NOT NULL, died_at REAL NOT NULL
+);
+CREATE INDEX dead_letter_size ON dead_letter (size);
+"""
+
+FULL: Final = "too much waits for this target already"
+"""Why a notice is dead from the beginning."""
+
+_LANES = "SELECT tenant, target, own, number, notices, bytes FROM lane"
+_TIDY = "DELETE FROM lane WHERE notices = 0"
+_PUT_LANE = "INSERT OR REPLACE INTO lane VALUES (?, ?, ?, ?, ?, ?)"
+_RECOUNT = "SELECT count(*), ifnull(sum(size), 0) FROM notice WHERE lane = ?"
+_ADD = "INSERT INTO notice VALUES (?, ?, ?, ?, ?, ?)"
+_REMOVE = "DELETE FROM notice WHERE id = ?"
+_BURY = "INSERT INTO dead_letter VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COUNT_DEAD = "SELECT count(*), ifnull(sum(size), 0) FROM dead_letter"
+_UNBURY = "DELETE FROM dead_letter WHERE id = ? RETURNING size"
+_OLDEST_DEAD = "SELECT id, size FROM dead_letter ORDER BY id LIMIT ?"
+_NOTICES = "SELECT id, subscription, device, body FROM notice WHERE lane = ? AND id > ? ORDER BY id LIMIT ?"
+_DEAD = """SELECT tenant, target, own, id, subscription, device, body, reason, died_at FROM dead_letter
+    WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?"""
+_DEAD_ONE = """SELECT tenant, target, own, id, subscription, device, body, reason, died_at FROM dead_letter
+    WHERE id = ?"""
+
+log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class Bounds:
+    """What the outbox may hold. ``bytes`` are those of notices' contents."""
+
+    notices: int = 1_000_000
+    """That wait in one lane."""
+    bytes: int = 2_000_000_000
+    """Of all that waits."""
+    dead_letters: int = 100_000
+    dead_bytes: int = 500_000_000
+
+
+BOUNDS: Final = Bounds()
+Mark: TypeAlias = tuple[int, int, int, int]
+
+
+class Outbox:
+    """As the one writer has it. ``lanes`` is what is committed."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, bounds: Bounds, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._bounds, self._clock = bounds, clock
+        self.on_new: Callable[[Collection[Lane]], object] = lambda lanes: None
+        """Called when notices for these lanes are durable; on the writer's thread, if it has one."""
+        self.dropped = 0
+        """Dead letters there was no room for, since the start."""
+        connection.execute(_TIDY)
+        self.lanes: dict[Lane, Load] = {
+            Lane(*row[:3]): Load(*row[3:]) for row in connection.execute(_LANES).fetchall()
+        }
+        self.dead = Load(0, *connection.execute(_COUNT_DEAD).fetchone())
+        self._bytes = sum(load.bytes for load in self.lanes.values())
+        self._number = max((load.number for load in self.lanes.values()), default=0)
+        self._last = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self._added: list[Notice] = []
+        self._removed: list[Notice] = []
+        self._buried: list[DeadLetter] = []
+        self._unburied: list[int] = []
+        self._loads: dict[Lane, Load] = {}
+        self._dead = self.dead
+        self._lost = 0
+
+    # --- during a transaction ------------------------------------------------------------------------
+
+    def add(self, lane: Lane, subscription: int, device: str | None, body: str) -> None:
+        """Store a notice, or a dead letter if there is no room."""
+        # Ids grow over restarts, too: whoever is told twice knows it by them.
+        self._last = max(self._last + 1, int(self._clock() * SECOND))
+        notice = Notice(self._last, lane, subscription, device, body)
+        load = self.lanes.get(lane)
+        if self._bytes >= self._bounds.bytes or (load and load.notices >= self._bounds.notices):
+            self._buried.append(DeadLetter(notice, FULL, self._clock()))
+        else:
+            self._added.append(notice)
+
+    def remove(self, notices: Iterable[Notice]) -> None:
+        self._removed += notices
+
+    def bury(self, notices: Iterable[Notice], reason: str) -> None:
+        """They are no longer tried."""
+        now = self._clock()
+        for notice in notices:
+            self._removed.append(notice)
+            self._buried.append(DeadLetter(notice, reason, now))
+
+    def unbury(self, ids: Iterable[int]) -> None:
+        """Strike dead letters off."""
+        self._unburied += ids
+
+    def mark(self) -> Mark:
+        """For ``back_to``."""
+        return len(self._added), len(self._removed), len(self._buried), len(self._unburied)
+
+    def back_to(self, mark: Mark) -> None:
+        """What came after ``mark`` was undone."""
+        del (
+            self._added[mark[0] :],
+            self._removed[mark[1] :],
+            self._buried[mark[2] :],
+            self._unburied[mark[3] :],
+        )
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Among the last writes of a transaction."""
+        if self._added or self._removed:
+            self._write_notices(connection)
+        if self._buried or self._unburied:
+            self._write_dead(connection)
+
+    def _write_notices(self, connection: sqlite3.Connection) -> None:
+        loads = self._loads
+        for notice in self._added:
+            load = loads.get(notice.lane) or self._load(notice.lane)
+            loads[notice.lane] = Load(load.number, load.notices + 1, load.bytes + notice.size)
+        rows = [
+            (one.id, loads[one.lane].number, one.subscription, one.size, one.device, one.body)
+            for one in self._added
+        ]
+        connection.executemany(_ADD, rows)
+        for notice in self._removed:
+            load = loads.get(notice.lane) or self._load(notice.lane)
+            loads[notice.lane] = Load(load.number, load.notices - 1, load.bytes - notice.size)
+        gone = connection.executemany(_REMOVE, [(one.id,) for one in self._removed]).rowcount
+        if self._removed and gone != len(self._removed):
+            # Somebody else was quicker with some of them.
+            for lane in {one.lane for one in self._removed}:
+                number = loads[lane].number
+                loads[lane] = Load(number, *connection.execute(_RECOUNT, (number,)).fetchone())
+        connection.executemany(
+            _PUT_LANE,
+            [
+                (one.number, lane.tenant, lane.target, lane.own, one.notices, one.bytes)
+                for lane, one in loads.items()
+            ],
+        )
+
+    def _load(self, lane: Lane) -> Load:
+        known = self.lanes.get(lane)
+        if known is None:
+            self._number += 1
+            known = Load(self._number, 0, 0)
+        return known
+
+    def _write_dead(self, connection: sqlite3.Connection) -> None:
+        count, size = self.dead.notices, self.dead.bytes
+        for letter in self._buried:
+            connection.execute(_BURY, _dead_row(letter))
+            count, size = count + 1, size + letter.notice.size
+        for id in self._unburied:
+            for (freed,) in connection.execute(_UNBURY, (id,)).fetchall():
+                count, size = count - 1, size - freed
+        while count > self._bounds.dead_letters or size > self._bounds.dead_bytes:
+            for id, freed in connection.execute(_OLDEST_DEAD, (max(count - self._bounds.dead_letters, 1),)):
+                self._lost += 1
+                count, size = count - 1, size - freed
+                connection.execute("DELETE FROM dead_letter WHERE id = ?", (id,))
+        self._dead = Load(0, count, size)
+
+    # --- after it ------------------------------------------------------------------------------------
+
+    def committed(self) -> None:
+        if not (self._added or self._removed or self._buried or self._unburied):
+            return
+        for lane, load in self._loads.items():
+            before = self.lanes.get(lane)
+            self._bytes += load.bytes - (before.bytes if before is not None else 0)
+            self.lanes[lane] = load
+        self.dead = self._dead
+        if self._lost:
+            self.dropped += self._lost
+            log.warning("outbox: %d dead letters dropped, for there were too many", self._lost)
+        new = {notice.lane for notice in self._added}
+        self._clear()
+        if new:
+            self.on_new(new)
+
+    def rolled_back(self) -> None:
+        self._clear()
+
+
+class OutboxReader:
+    """The part of a ``Reader`` that is about notices."""
+
+    _execute: Callable[..., sqlite3.Cursor]
+
+    def notices(self, lane: Lane, number: int, *, after: int, limit: int, size: int) -> Sequence[Notice]:
+        found: list[Notice] = []
+        for row in self._execute(_NOTICES, (number, after, limit)):
+            found.append(Notice(row[0], lane, *row[1:]))
+            size -= found[-1].size
+            if size < 0:
+                break
+        return found
+
+    def dead_letters(self, tenant: str, *, after: int = 0, limit: int) -> Sequence[DeadLetter]:
+        return [_dead_letter(row) for row in self._execute(_DEAD, (tenant, after, limit))]
+
+    def dead_letter(self, id: int) -> DeadLetter | None:
+        row = self._execute(_DEAD_ONE, (id,)).fetchone()
+        return None if row is None else _dead_letter(row)
+
+
+def _dead_row(letter: DeadLetter) -> tuple[object, ...]:
+    one, lane = letter.notice, letter.notice.lane
+    return (
+        one.id,
+        lane.tenant,
+        lane.target,
+        lane.own,
+        one.subscription,
+        one.size,
+        one.device,
+        one.body,
+        letter.reason,
+        letter.died_at,
+    )
+
+
+def _dead_letter(row: tuple[Any, ...]) -> DeadLetter:
+    tenant, target, own, id, subscription, device, body, reason, died_at = row
+    notice = Notice(id, Lane(tenant, target, own), subscription, device, body)
+    return DeadLetter(notice, reason, died_at)
