@@ -116,7 +116,8 @@ def cpu(pid: int) -> float:
 async def run(options: argparse.Namespace) -> dict[str, float]:
     body = options.body.encode()
     method = "POST" if body else "GET"
-    paths = [options.path.replace("{}", str(number)) for number in range(options.paths)]
+    numbers = range(0, options.paths, options.step)
+    paths = [options.path.replace("{}", str(number)) for number in numbers]
     load = Load([request(method, path, body, options.content_type) for path in paths], options.rate)
     loop = asyncio.get_running_loop()
     for _ in range(options.connections):
@@ -148,6 +149,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--path", required=True, help="with {} for a number")
     parser.add_argument("--paths", type=int, default=1, help="so many numbers take turns, from 0")
+    parser.add_argument("--step", type=int, default=1, help="leaving out all between multiples of this")
     parser.add_argument("--pid", type=int, required=True, help="the server's process")
     parser.add_argument("--body", default="", help="POST this; GET without")
     parser.add_argument("--content-type", default="application/json")

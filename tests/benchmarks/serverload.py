@@ -28,7 +28,9 @@ Linux. Without a C compiler CoAP is generated in Python, which says so: rates an
                          three quarters of that (--http-share), with latencies of POST and until the answer
     http-read-unanswered
     http-create          POST to outgoing-msg of devices that never registered
+    http-create-full     the same, with 1,000,000 messages stored (--containers x --messages)
     http-latest          GET .../outgoing-msg/la
+    http-list            1,000 of 100,000 nodes, each request from another place on
     bootstrap            devices (--clients) that are written 12 Object Instances each, seconds for them all
     memory               resident bytes a device, after 100,000 Registers and 2 observations of each
     restart              seconds until ready, with 100,000 registrations and 200,000 observations
@@ -194,6 +196,23 @@ class Bench:
             with self._http_load(server, path, body) as load:
                 return load.figures()
 
+    def http_full(self, path: str, body: str) -> Figures:
+        """Each device in turn; all have messages from a long life."""
+        stored = self._stored(devices=self.options.containers, messages=self.options.messages)
+        with self._server(Server, stored) as server, self._http_load(server, path, body) as load:
+            return load.figures()
+
+    def http_list(self) -> Figures:
+        """One request at a time."""
+        many = self.options.many
+        stored = self._stored(devices=many, observations=2)
+        path = f"{API}?rcn=4&ty=14&limit=1000&offset={{}}"
+        with (
+            self._server(Server, stored) as server,
+            self._http_load(server, path, connections=1, paths=max(many - 1000, 1), step=7919) as load,
+        ):
+            return load.figures()
+
     def bootstrap(self) -> Figures:
         """From the first Bootstrap-Request to the last Bootstrap-Finish; NoSec, TLV."""
         options = self.options
@@ -353,11 +372,15 @@ class Bench:
             return load.figures()
 
     @contextmanager
-    def _http_load(self, server: Server, path: str, body: str, rate: float = 0) -> Iterator[Generator]:
+    def _http_load(
+        self, server: Server, path: str, body: str = "", *, rate: float = 0, **more: int
+    ) -> Iterator[Generator]:
+        """``more`` are options of ``httpload.py`` that are not as ever."""
         options = self.options
         values = {"port": server.http_port, "pid": server.pid, "connections": options.connections}
         values |= {"seconds": options.seconds, "warm-up": options.warm_up, "paths": options.clients}
         values |= {"path": path, "body": body, "content-type": "application/json;ty=4", "rate": rate}
+        values |= more
         arguments = [f"--{name}={value}" for name, value in values.items()]
         with generator(sys.executable, HERE / "httpload.py", *arguments) as load:
             yield load
@@ -379,6 +402,8 @@ CASES: dict[str, Callable[[Bench], Figures]] = {
     "http-read": lambda bench: bench.http_read(),
     "http-read-unanswered": lambda bench: bench.http_read(unanswered=bench.options.unanswered),
     "http-create": lambda bench: bench.http(OUTGOING, json.dumps(MESSAGE)),
+    "http-create-full": lambda bench: bench.http_full(OUTGOING, json.dumps(MESSAGE)),
+    "http-list": Bench.http_list,
     "http-latest": lambda bench: bench.http(f"{OUTGOING}/la"),
     "aiocoap-update": lambda bench: bench.stock_aiocoap("update"),
     "aiocoap-notify": lambda bench: bench.stock_aiocoap("notify", "--observe"),

@@ -77,7 +77,7 @@ def test_stock_aiocoap():
 
 
 def test_applications():
-    went_well(run("http-create", "http-latest"))
+    went_well(run("http-create", "http-create-full", "http-list", "http-latest"))
 
 
 def test_an_unknown_case_is_refused():

@@ -14,7 +14,7 @@ from lwm2m_server.security.credentials import Psk
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import ResourceIds, timestamp
-from lwm2m_server.store.protocols import Device, Message, Reader, Resource, Tenant
+from lwm2m_server.store.protocols import Message, Reader, Resource, Tenant
 
 JSON_CONTENT: Final = "application/json:0"
 MASK: Final = "***"
@@ -129,13 +129,14 @@ class Renderer:
 
     def _label(self, own: dict[str, Any], node: int) -> None:
         """Lifecycle labels come from the registration record and are stored nowhere else."""
-        device = self._reader.device(node)
-        labels = [*own.get("lbl", ()), *(self._lifecycle(device) if device else ())]
+        labels = [*own.get("lbl", ()), *self._lifecycle(node)]
         if labels:
             own["lbl"] = labels
 
-    def _lifecycle(self, device: Device) -> list[str]:
-        moments = (device.updated_at, device.registered_at, device.deregistered_at, device.expired_at)
+    def _lifecycle(self, node: int) -> list[str]:
+        moments = self._reader.moments(node)
+        if moments is None:
+            return []
         return [
             f"{name}: {int(moment * self._per_second)}"
             for name, moment in zip(LIFECYCLE_LABELS, moments, strict=True)

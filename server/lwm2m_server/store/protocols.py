@@ -8,7 +8,7 @@ installation, so an id is also a creation time (see ``ids``).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import attrs
 
@@ -158,6 +158,15 @@ class Device:
     inputs: Mapping[Path, Value]
     power: PowerSaving | None
     """What was set for it; ``None`` for what it says itself."""
+
+
+class Moments(NamedTuple):
+    """Seconds since 1970-01-01 UTC of the latest Update, Register, De-register and expiry of a device."""
+
+    updated: float | None
+    registered: float | None
+    deregistered: float | None
+    expired: float | None
 
 
 @attrs.frozen(slots=True)
@@ -391,6 +400,10 @@ class Reader(Protocol):
         ...
 
     def device(self, node: int) -> Device | None: ...
+    def moments(self, node: int) -> Moments | None:
+        """When a device was last heard; a part of what ``device`` tells, for less."""
+        ...
+
     def device_named(self, tenant: str, name: str) -> Device | None: ...
     def device_of_endpoint(self, endpoint: str) -> Device | None:
         """The node an endpoint name belongs to, by the rules in decisions: bound endpoint, the name its

@@ -28,7 +28,7 @@ from lwm2m_server.store.events import EventReader
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.onboarding import OnboardingReader
 from lwm2m_server.store.outbox import OutboxReader
-from lwm2m_server.store.protocols import Born, Brood, Device, Resource, Unanswered
+from lwm2m_server.store.protocols import Born, Brood, Device, Moments, Resource, Unanswered
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -50,6 +50,8 @@ _DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.registration,
     d.registered_at, l.updated_at, d.deregistered_at, d.expired_at, i.document,
     l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal, d.announcement, d.power
     FROM device d LEFT JOIN liveness l ON l.node = d.node LEFT JOIN inputs i ON i.node = d.node"""
+_MOMENTS = """SELECT l.journal, l.updated_at, d.registered_at, d.deregistered_at, d.expired_at
+    FROM device d LEFT JOIN liveness l ON l.node = d.node WHERE d.node = ?"""
 _OF_ENDPOINT = """d.node = coalesce(
     (SELECT node FROM device WHERE endpoint = ?1),
     (SELECT c.node FROM credential c JOIN device o ON o.node = c.node
@@ -197,6 +199,16 @@ class LedgerReader(
 
     def device(self, node: int) -> Device | None:
         return self._device("d.node = ?", node)
+
+    def moments(self, node: int) -> Moments | None:
+        row = self._execute(_MOMENTS, (node,)).fetchone()
+        if row is None:
+            return None
+        journal, *moments = row
+        contact = None if journal is None else self._contact(node, journal)
+        if contact is not None:
+            moments[0] = contact[0]
+        return Moments(*moments)
 
     def device_named(self, tenant: str, name: str) -> Device | None:
         return self._device("d.name = ? AND d.tenant = ?", name, tenant)
