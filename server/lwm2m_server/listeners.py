@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Protocol, TypeAlias
 
+import structlog
+
 from lwm2m_server.bootstrap.service import BootstrapService
 from lwm2m_server.coap.connection import Limits
 from lwm2m_server.coap.dtls.secure import Security
@@ -21,6 +23,8 @@ from lwm2m_server.security.ports import secured, tls
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Address, Settings
 from lwm2m_server.store.protocols import Ledger
+
+_log = structlog.get_logger(__name__)
 
 
 class Listener(Transport, Protocol):
@@ -49,8 +53,14 @@ async def listen(
     Raises ``OSError`` that names the address, ``SettingsError`` if DTLS or TLS cannot be had.
     """
     timing, limits = _timing(settings), _limits(settings)
-    contexts = OscoreContexts(credentials.identities("management"), ledger)
+    contexts = OscoreContexts(credentials.identities("management"), "management", ledger)
     credentials.on_change("management", contexts.forget)
+    if not contexts.is_empty and not _knows_oscore(settings):
+        _log.warning(
+            "devices with OSCORE credentials cannot register",
+            reason="OSCORE is for CoAP over UDP, on the server's own stack",
+            hint="set coap and coap_stack = native, or give them other credentials",
+        )
     udp = (
         partial(StockGateway.start, timing=timing, progress=hub.progressed)
         if settings.coap_stack == "aiocoap"
@@ -112,7 +122,7 @@ async def listen_for_bootstrap(
     identities = credentials.identities("bootstrap")
     security = secured(settings.dtls, identities) if wanted.coaps else None
 
-    contexts = OscoreContexts(identities, ledger)
+    contexts = OscoreContexts(identities, "bootstrap", ledger)
     credentials.on_change("bootstrap", contexts.forget)
 
     async def open_all(
@@ -140,6 +150,10 @@ def _named(scheme: str, addresses: Sequence[Address]) -> Iterator[tuple[str, Add
     """A registration belongs to the listener it came through, so the names must outlive a restart."""
     for number, address in enumerate(addresses, start=1):
         yield scheme if number == 1 else f"{scheme}-{number}", address
+
+
+def _knows_oscore(settings: Settings) -> bool:
+    return bool(settings.coap) and settings.coap_stack == "native"
 
 
 def _timing(settings: Settings) -> Timing:

@@ -226,6 +226,27 @@ async def test_osc_5_the_device_restarts(osc, api, server):
     assert (await api.ask("osc", "GET /3/0/0"))["dataValue"] == {"3/0/0": "maker"}
 
 
+async def test_osc_where_there_is_no_oscore_it_is_refused_and_told(serve, connect, tmp_path):
+    server = serve("--coap-stack", "aiocoap", "--coap-tcp", "127.0.0.1:0")
+    api = connect(server)
+    await api.post("", 14, {"m2m:nod": {"rn": "osc", "ni": "urn:dev:osc"}})
+    await set_context(api)
+    device = OscoreDevice(tmp_path / "device", server.coap)
+    await device.start()
+    try:
+        assert (await device.register()).code == aiocoap.BAD_OPTION
+    finally:
+        await device.stop()
+    reader, writer = await asyncio.open_connection(*server.addresses["coap_tcp"].rsplit(":", 1))
+    # A CSM, and POST with an empty OSCORE option and a payload.
+    writer.write(b"\x00\xe1" + b"\x50\x02\x90\xff\x01\x02\x03")
+    assert await asyncio.wait_for(reader.readuntil(b"option 9 is critical and not understood"), 5)
+    writer.close()
+    server.kill()
+    server.restart()
+    assert "devices with OSCORE credentials cannot register" in server.errors()
+
+
 class Bootstrapped(resource.Resource, resource.PathCapable):
     """Takes what a bootstrap server writes, and remembers what it was."""
 

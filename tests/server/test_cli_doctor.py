@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from aiocoap import oscore
 from click.testing import CliRunner
 
 from lwm2m_engine.errors import SettingsError
@@ -32,6 +33,24 @@ def test_all_is_well() -> None:
     result = CliRunner().invoke(lwm2m, ["doctor"])
     assert result.exit_code == 0
     assert "ok   DTLS by OpenSSL" in result.output
+    assert "ok   OSCORE by aiocoap" in result.output
+    assert "not over TCP" in result.output
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (lambda *_: b"no request", "a protected request is not what it has to be"),
+        (None, "this aiocoap has another OSCORE (TypeError"),
+    ],
+)
+def test_another_oscore_is_told_with_what_to_do(monkeypatch, broken, words) -> None:
+    monkeypatch.setattr(oscore.AES_CCM_16_64_128, "encrypt", broken)
+    result = CliRunner().invoke(lwm2m, ["doctor"])
+    assert result.exit_code == 1
+    assert "BAD  OSCORE by aiocoap" in result.output
+    assert words in result.output
+    assert "install the version of aiocoap" in result.output
 
 
 @pytest.mark.usefixtures("no_keys")

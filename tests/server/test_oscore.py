@@ -4,12 +4,15 @@ from itertools import count
 
 import pytest
 from aiocoap.message import Direction, Message
-from aiocoap.oscore import ReplayErrorWithEcho
+from aiocoap.oscore import COSE_KID_CONTEXT, ReplayErrorWithEcho, verify_start
 
 from lwm2m_engine.coap import Code, Peer
 from lwm2m_server.coap import wire
 from lwm2m_server.coap.oscore import ProtectedDatagrams
 from lwm2m_server.coap.oscore_contexts import Binding, Context
+from lwm2m_server.coap.oscore_nonces import Nonces
+from lwm2m_server.coap.oscore_option import unwrapped, without_kid_context
+from lwm2m_server.coap.oscore_rederivation import LostContext
 from lwm2m_server.coap.sockets import Source
 
 DEVICE, SERVER = b"\xfe\xdc", b"\x01"
@@ -22,19 +25,36 @@ class OneContext:
     """Of ``dev1``; what is kept outlives the layer."""
 
     def __init__(self):
-        self.bindings, self.numbers = {}, count(100)
+        self.bindings, self.numbers, self.id_context = {}, count(100), None
         self.forget()
 
     def forget(self):
-        self.context = Context("dev1", (SERVER, DEVICE, None), KEYS, self.numbers.__next__, b"echo-srv")
+        self.nonces = Nonces()
+        self.context = self._made(self.id_context)
+
+    def _made(self, id_context, **more):
+        ids = (SERVER, DEVICE, id_context)
+        return Context("dev1", ids, KEYS, self.numbers.__next__, b"echo-srv", **more)
 
     is_empty = False
 
-    def of_device(self, kid, kid_context):
-        return self.context if kid == DEVICE and kid_context is None else None
+    def endpoint_of(self, kid):
+        return "dev1" if kid == DEVICE else None
 
     def of_endpoint(self, endpoint):
         return self.context if endpoint == "dev1" else None
+
+    def derived(self, endpoint, id_context):
+        assert endpoint == "dev1"
+        return self._made(id_context, unused=True)
+
+    def derived_by_device(self, id_context):
+        return Context("", (DEVICE, SERVER, id_context), KEYS, count().__next__, b"echo-dev", unused=True)
+
+    def adopt(self, context, *, instead_of):
+        assert instead_of is self.context
+        self.context, self.id_context = context, context.id_context
+        self.nonces.forget("dev1")
 
     def keep(self, token, binding):
         self.bindings[token] = binding
@@ -258,6 +278,49 @@ def test_a_device_that_wants_an_echo_gets_it(world):
     world.heard(reply)
     message = wire.decode(world.got[-1][0])
     assert (message.type, message.code, message.payload) == (wire.NON, Code.CONTENT, b"v")
+
+
+def test_a_device_gets_another_context_once_for_each_request(world):
+    """It asks with the new one then; who wants one for that as well is not followed for ever."""
+    _, request_id = world.ask(options=((11, b"3"),))
+    nonce = bytes(16)
+    lost = LostContext(world.contexts.derived_by_device(nonce), nonce, request_id).to_message()
+    world.heard(wire.assemble(wire.ACK, int(lost.code), 50, b"ask", lost.opt.encode(), lost.payload))
+    assert [data for data, _ in world.got] == [wire.acknowledgement(50)]
+    again = Message.decode(world.sent.pop()[0])
+    said = verify_start(again)
+    agreed = unwrapped(said[COSE_KID_CONTEXT])
+    assert agreed.startswith(nonce)
+    again.opt.oscore = without_kid_context(again.opt.oscore)
+    side = world.contexts.derived_by_device(agreed)
+    inner, request_id = side.unprotect(again)
+    assert inner.opt.uri_path == ("3",)
+    more = LostContext(world.contexts.derived_by_device(nonce + agreed), nonce, request_id).to_message()
+    world.heard(wire.assemble(wire.ACK, int(more.code), again.mid, b"ask", more.opt.encode(), more.payload))
+    assert (world.sent, len(world.got), world.contexts.id_context) == ([], 1, None)
+    world.device = side
+    reply = world.protect(
+        Code.CONTENT, mid=again.mid, token=b"ask", kind=wire.ACK, request_id=request_id, payload=b"v"
+    )
+    world.heard(reply)
+    assert wire.decode(world.got[-1][0]).payload == b"v"
+    assert world.contexts.id_context == agreed
+
+
+def test_a_relation_that_began_with_an_echo_is_bound_to_the_second_request(world):
+    """Else nobody could open its notifications after a restart."""
+    world.device.recipient_replay_window._index = None
+    data = wire.encode(wire.Message(wire.CON, Code.GET, 50, b"ask", ((6, b""), (11, b"3"))))
+    world.layer.send(data, PROVEN)
+    first = world.contexts.bindings[b"ask"]
+    with pytest.raises(ReplayErrorWithEcho) as challenge:
+        world.device.unprotect(Message.decode(world.sent.pop()[0]))
+    answer = challenge.value.to_message()
+    world.heard(wire.assemble(wire.ACK, int(answer.code), 50, b"ask", answer.opt.encode(), answer.payload))
+    _, request_id = world.device.unprotect(Message.decode(world.sent.pop()[0]))
+    second = world.contexts.bindings[b"ask"]
+    assert (first.number, second.number) == (bytes((100,)), request_id.partial_iv)
+    assert second.number != first.number
 
 
 def observe(world):

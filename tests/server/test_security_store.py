@@ -124,7 +124,8 @@ async def test_handshakes_find_the_endpoint(site):
         assert known.psk(b"identity").endpoint == "dev10"
         assert known.psk(b"identity").key == b"secret of a device"
         assert known.raw_public_key(key) == "urn:own:20"
-        assert known.oscore(b"\xfe\xdc") == ("dev30", CONTEXT)
+        assert known.oscore(b"\xfe\xdc") == "dev30"
+        assert known.oscore_of("dev30") == (30, CONTEXT)
         for nothing in (known.psk(b"x"), known.psk(b"\xff"), known.raw_public_key(b"x"), known.oscore(b"")):
             assert nothing is None
         site.restart()

@@ -9,6 +9,7 @@ import click
 from OpenSSL import SSL
 
 from lwm2m_server.cli.exits import Exit
+from lwm2m_server.coap import oscore_contexts
 from lwm2m_server.coap.batches import Batches
 from lwm2m_server.coap.dtls import psk
 from lwm2m_server.coap.dtls.gnutls_library import LibraryMissing, library, version
@@ -39,6 +40,8 @@ def findings() -> Iterator[Finding]:
     name = SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode()
     yield Finding("DTLS by OpenSSL", f"{name}: a handshake with a pre-shared key", psk.problem())
     yield _gnutls()
+    what = "a request as RFC 8613 has it; for CoAP over UDP with coap_stack native, not over TCP"
+    yield Finding("OSCORE by aiocoap", what, oscore_contexts.problem())
     batches = "datagrams are read and sent many at a time"
     trouble = None if Batches.available() else "datagrams are read and sent one by one, which takes longer"
     yield Finding("sockets", batches, trouble, needed=False)

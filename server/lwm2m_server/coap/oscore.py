@@ -25,6 +25,8 @@ from lwm2m_server.coap.datagrams import Datagrams
 from lwm2m_server.coap.options import OBSERVE
 from lwm2m_server.coap.options import number as value_of
 from lwm2m_server.coap.oscore_contexts import Binding, Context, Contexts
+from lwm2m_server.coap.oscore_option import wrapped
+from lwm2m_server.coap.oscore_rederivation import LostContext, UnknownContext, open_request, successor
 from lwm2m_server.coap.sockets import SocketAddress, Source
 
 K = TypeVar("K")
@@ -51,7 +53,10 @@ class _Asked:
     request_id: Any
     mid: int = 0
     observes: bool = False
-    echoed: bool = False
+    again: bool = False
+    """The device wanted an Echo or another context, and got it."""
+    replaced: Context | None = None
+    """The device's context until it answers with this one."""
     begun: bool = False
     """The first answer of a relation, which may have no number of its own, was there."""
     newest: int = -1
@@ -139,16 +144,13 @@ class ProtectedDatagrams:
 
     def _request(self, message: wire.Message, outer: Any, source: Source) -> tuple[bytes, Source] | None:
         try:
-            said = oscore.verify_start(outer)
-            context = self._contexts.of_device(
-                said.get(oscore.COSE_KID, b""), said.get(oscore.COSE_KID_CONTEXT)
-            )
-            if context is None:
-                self._refuse(message, source, Code.UNAUTHORIZED, b"Security context not found")
-                return None
-            inner, request_id = context.unprotect(outer)
-        except oscore.ReplayErrorWithEcho as challenge:
+            context, inner, request_id = open_request(self._contexts, outer)
+        except oscore.ContextUnavailable:
+            raise
+        except (oscore.ReplayErrorWithEcho, LostContext) as challenge:
             self._answer(message, challenge.to_message(), source)
+        except UnknownContext:
+            self._refuse(message, source, Code.UNAUTHORIZED, b"Security context not found")
         except oscore.ReplayError:
             replied = self._replied.get((source.address, message.mid))
             if replied is not None:
@@ -176,12 +178,23 @@ class ProtectedDatagrams:
             if asked is None:
                 return None
         try:
+            context = successor(self._contexts, asked.context, outer, asked.request_id)
+            if context is not None:
+                return self._rederived(message, asked, context, source)
             inner, _ = asked.context.unprotect(outer, asked.request_id)
+            if asked.replaced is not None:
+                self._contexts.adopt(asked.context, instead_of=asked.replaced)
+                asked.replaced = None
+        except oscore.ContextUnavailable:
+            raise
         except (oscore.ProtectionInvalid, InvalidTag, ValueError, IndexError) as problem:
             log.warning("protected answer cannot be opened", peer=str(source.peer), reason=repr(problem))
             return None
-        if inner.code == Code.UNAUTHORIZED and inner.opt.echo is not None and not asked.echoed:
-            return self._ask_again(message, asked, inner.opt.echo, source)
+        if inner.code == Code.UNAUTHORIZED and inner.opt.echo is not None and not asked.again:
+            # The device wants to know that the request is fresh (Appendix B.1.2).
+            if asked.request is None:
+                return None
+            return self._ask_again(message, asked, source, asked.request.copy(echo=inner.opt.echo))
         if inner.opt.observe is not None:
             if not _is_next(asked, inner.opt.observe):
                 # Late, or recorded by somebody; the device need not repeat it.
@@ -192,7 +205,7 @@ class ProtectedDatagrams:
         elif not asked.observes:
             self._asking.pop(message.token, None)
         # The answer to what was asked again has a Message ID that the message layer does not know.
-        kind = wire.NON if asked.echoed and message.type == wire.ACK else message.type
+        kind = wire.NON if asked.again and message.type == wire.ACK else message.type
         return _datagram(kind, message.mid, inner, message.token), _proven(source, asked.context)
 
     def _relation(self, token: bytes, binding: Binding) -> _Asked | None:
@@ -207,14 +220,25 @@ class ProtectedDatagrams:
         )
         return asked
 
-    def _ask_again(
-        self, message: wire.Message, asked: _Asked, echo: bytes, source: Source
+    def _rederived(
+        self, message: wire.Message, asked: _Asked, context: Context, source: Source
     ) -> tuple[bytes, Source] | None:
-        """The device wants to know that the request is fresh (Appendix B.1.2): once more, with its Echo."""
-        if asked.request is None:
-            return None
-        asked.echoed = True
-        outer, asked.request_id = asked.context.protect(asked.request.copy(echo=echo))
+        """The device has lost the context it was asked with (Appendix B.2)."""
+        if asked.again or asked.request is None or context.id_context is None:
+            raise oscore.ProtectionInvalid("the device wants another context once more")
+        asked.context, asked.replaced = context, asked.context
+        return self._ask_again(message, asked, source, asked.request, wrapped(context.id_context))
+
+    def _ask_again(
+        self,
+        message: wire.Message,
+        asked: _Asked,
+        source: Source,
+        request: Any,
+        kid_context: bytes | None = None,
+    ) -> tuple[bytes, Source]:
+        asked.again = True
+        outer, asked.request_id = self._protected(asked.context, request, message.token, kid_context)
         again = _datagram(wire.CON, (asked.mid + MIDWAY) & 0xFFFF, outer, message.token)
         self._below.send(again, source)
         if message.type == wire.CON:
@@ -263,16 +287,23 @@ class ProtectedDatagrams:
         context = self._contexts.of_endpoint(to.peer.identity or "")
         if context is None:
             raise oscore.ContextUnavailable("the device has no OSCORE credentials any more")
-        outer, request_id = context.protect(message)
-        observes = message.opt.observe == 0
-        if observes:
-            binding = Binding(context.endpoint, request_id.partial_iv, int(outer.code))
-            self._contexts.keep(message.token, binding)
-        if message.opt.observe != 1 or self._asking.get(message.token) is None:
-            self._asking[message.token] = _Asked(context, message, request_id, message.mid, observes)
+        outer, request_id = self._protected(context, message, message.token)
+        asked = self._asking.get(message.token)
+        if asked is not None and message.opt.observe == 1:
+            asked.context, asked.request_id = context, request_id
         else:
-            self._asking[message.token].request_id = request_id
+            observes = message.opt.observe == 0
+            self._asking[message.token] = _Asked(context, message, request_id, message.mid, observes)
         return _datagram(int(message.mtype), message.mid, outer, message.token)
+
+    def _protected(
+        self, context: Context, request: Any, token: bytes, kid_context: bytes | None = None
+    ) -> tuple[Any, Any]:
+        """With the ID Context of the context, unless another form of it is given."""
+        outer, request_id = context.protect(request, kid_context=kid_context or True)
+        if request.opt.observe == 0:
+            self._contexts.keep(token, Binding(context.endpoint, request_id.partial_iv, int(outer.code)))
+        return outer, request_id
 
     def _answer(self, message: wire.Message, outer: Any, source: Source) -> None:
         kind = wire.ACK if message.type == wire.CON else wire.NON

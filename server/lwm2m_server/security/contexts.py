@@ -10,8 +10,10 @@ from typing import Final
 from aiocoap.oscore import ContextUnavailable
 
 from lwm2m_server.coap.oscore_contexts import Binding, Context
+from lwm2m_server.coap.oscore_nonces import Nonces
+from lwm2m_server.security.credentials import Oscore, Side
 from lwm2m_server.security.identities import KnownIdentities
-from lwm2m_server.store.protocols import CommitFailed, Ledger
+from lwm2m_server.store.protocols import CommitFailed, Ledger, Transaction
 
 NUMBERS: Final = 256
 """Sequence numbers taken from the ledger at once."""
@@ -24,21 +26,19 @@ class OscoreContexts:
     """The ``Contexts`` of one server. Belongs to the event loop."""
 
     def __init__(
-        self, known: KnownIdentities, ledger: Ledger, clock: Callable[[], float] = time.time
+        self, known: KnownIdentities, side: Side, ledger: Ledger, clock: Callable[[], float] = time.time
     ) -> None:
-        self._known, self._ledger, self._clock = known, ledger, clock
+        self._known, self._side, self._ledger, self._clock = known, side, ledger, clock
         self._contexts: dict[str, Context] = {}
+        self.nonces = Nonces()
         ledger.run(lambda transaction: transaction.tidy_oscore_requests())
 
     @property
     def is_empty(self) -> bool:
         return not self._known.has_oscore
 
-    def of_device(self, kid: bytes, kid_context: bytes | None) -> Context | None:
-        found = self._known.oscore(kid)
-        if found is None or kid_context not in (None, found[1].id_context):
-            return None
-        return self.of_endpoint(found[0])
+    def endpoint_of(self, kid: bytes) -> str | None:
+        return self._known.oscore(kid)
 
     def of_endpoint(self, endpoint: str) -> Context | None:
         context = self._contexts.get(endpoint)
@@ -47,33 +47,60 @@ class OscoreContexts:
             if found is None:
                 return None
             node, keys = found
-            context = self._contexts[endpoint] = Context(
-                endpoint,
-                (keys.sender_id, keys.recipient_id, keys.id_context),
-                (keys.master_salt, keys.master_secret),
-                Numbers(self._ledger, node, self._clock),
-                secrets.token_bytes(8),
-            )
+            id_context = self._ledger.reader.oscore_id_context(node, self._side) or keys.id_context
+            context = self._contexts[endpoint] = self._context(endpoint, node, keys, id_context)
         return context
+
+    def derived(self, endpoint: str, id_context: bytes) -> Context:
+        found = self._known.oscore_of(endpoint)
+        if found is None:
+            raise ContextUnavailable("the device has no OSCORE credentials any more")
+        return self._context(endpoint, *found, id_context, unused=True)
+
+    def _context(
+        self, endpoint: str, node: int, keys: Oscore, id_context: bytes | None, *, unused: bool = False
+    ) -> Context:
+        return Context(
+            endpoint,
+            (keys.sender_id, keys.recipient_id, id_context),
+            (keys.master_salt, keys.master_secret),
+            Numbers(self._ledger, node, self._clock),
+            secrets.token_bytes(8),
+            unused=unused,
+        )
+
+    def adopt(self, context: Context, *, instead_of: Context) -> None:
+        endpoint, id_context = context.endpoint, context.id_context
+        found = self._known.oscore_of(endpoint)
+        if found is None or id_context is None or self._contexts.get(endpoint) is not instead_of:
+            raise ContextUnavailable("the device has another security context by now")
+        node = found[0]
+        self._commit(lambda transaction: transaction.put_oscore_id_context(node, self._side, id_context))
+        self._contexts[endpoint] = context
+        self.nonces.forget(endpoint)
 
     def forget(self, endpoint: str) -> None:
         """Its credentials are others, or gone."""
         self._contexts.pop(endpoint, None)
+        self.nonces.forget(endpoint)
 
     def keep(self, token: bytes, binding: Binding) -> None:
         """Raises ``ContextUnavailable`` if the ledger cannot."""
-        try:
-            self._ledger.run(
-                lambda transaction: transaction.put_oscore_request(
-                    token, binding.endpoint, binding.number, binding.code
-                )
+        self._commit(
+            lambda transaction: transaction.put_oscore_request(
+                token, binding.endpoint, binding.number, binding.code
             )
-        except CommitFailed as error:
-            raise ContextUnavailable(str(error)) from error
+        )
 
     def kept(self, token: bytes) -> Binding | None:
         row = self._ledger.reader.oscore_request(token)
         return Binding(*row) if row is not None else None
+
+    def _commit(self, write: Callable[[Transaction], None]) -> None:
+        try:
+            self._ledger.run(write)
+        except CommitFailed as error:
+            raise ContextUnavailable(str(error)) from error
 
 
 class Numbers:

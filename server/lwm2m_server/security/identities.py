@@ -76,13 +76,10 @@ class KnownIdentities:
         known = self._found("x509", digest(der))
         return known.endpoint if known is not None else None
 
-    def oscore(self, recipient_id: bytes) -> tuple[str, Oscore] | None:
-        """Endpoint name and keys of the device that sends under this id."""
+    def oscore(self, recipient_id: bytes) -> str | None:
+        """The endpoint name of the device that sends under this id."""
         known = self._found("oscore", recipient_id)
-        if known is None or known.endpoint is None:
-            return None
-        found = self._unseal(known)
-        return (known.endpoint, found) if isinstance(found, Oscore) else None
+        return known.endpoint if known is not None else None
 
     @property
     def has_oscore(self) -> bool:

@@ -49,9 +49,14 @@ CREATE INDEX device_tenant ON device (tenant);
 """A table of their own; until then ``device.identity`` and the attributes of ``credentials`` had them, the
 secrets in clear. Those wait in ``unsealed`` for who has the key."""
 
+VERSION_7: Final = "ALTER TABLE credential ADD COLUMN id_context BLOB;"
+"""Of an OSCORE context that was derived since; it goes when the credentials are others."""
+
 _COLUMNS = "SELECT node, side, mode, endpoint, identity, public, sealed FROM credential"
 _TAKEN = """SELECT ifnull(endpoint = ?3, 0) FROM credential
     WHERE side = ?1 AND node <> ?2 AND (endpoint = ?3 OR mode = ?4 AND identity = ?5) LIMIT 1"""
+_PUT = """INSERT OR REPLACE INTO credential (node, side, mode, endpoint, identity, public, sealed)
+    VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _CHUNK = 1000
 
 
@@ -78,6 +83,11 @@ class CredentialReader:
                 return
             last = rows[-1][:2]
 
+    def oscore_id_context(self, node: int, side: str) -> bytes | None:
+        query = "SELECT id_context FROM credential WHERE node = ? AND side = ?"
+        row = self._execute(query, (node, side)).fetchone()
+        return row[0] if row else None
+
     def oscore_request(self, token: bytes) -> tuple[str, bytes, int] | None:
         query = "SELECT endpoint, number, code FROM oscore_request WHERE token = ?"
         row: tuple[str, bytes, int] | None = self._execute(query, (token,)).fetchone()
@@ -97,7 +107,7 @@ class CredentialWriter(CredentialReader):
         if taken:
             raise Conflict(f"the {'endpoint name' if taken[0] else 'security identity'} is taken")
         self._execute(
-            "INSERT OR REPLACE INTO credential VALUES (?, ?, ?, ?, ?, ?, ?)",
+            _PUT,
             (row.node, row.side, row.mode, row.endpoint, row.identity, dumps(dict(row.public)), row.sealed),
         )
 
@@ -109,6 +119,10 @@ class CredentialWriter(CredentialReader):
         first = max(at_least, row[0]) if row else at_least
         self._execute("INSERT OR REPLACE INTO oscore_number VALUES (?, ?)", (node, first + count))
         return first
+
+    def put_oscore_id_context(self, node: int, side: str, id_context: bytes) -> None:
+        query = "UPDATE credential SET id_context = ? WHERE node = ? AND side = ?"
+        self._execute(query, (id_context, node, side))
 
     def put_oscore_request(self, token: bytes, endpoint: str, number: bytes, code: int) -> None:
         self._execute(

@@ -105,12 +105,12 @@ ALTER TABLE device ADD COLUMN power TEXT;
 CREATE TABLE brood (number INTEGER PRIMARY KEY, document TEXT NOT NULL UNIQUE);
 ALTER TABLE resource ADD COLUMN brood INTEGER;
 """
-
 _VERSION_7 = f"""{audit.VERSION_7}
 {events.VERSION_7}
 {onboarding.VERSION_7}
 {outbox.VERSION_7}
 {subscribers.VERSION_7}
+{credentials.VERSION_7}
 """
 
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN
