@@ -12,7 +12,7 @@ from lwm2m_engine.messages.bootstrap import Finish
 from lwm2m_engine.messages.requests import Delete, Discover, Read, Write
 from lwm2m_engine.paths import ROOT, Path
 
-SECURITY, SERVER, ACCESS_CONTROL, OSCORE = 0, 1, 2, 21
+SECURITY, SERVER, ACCESS_CONTROL, APN, OSCORE = 0, 1, 2, 11, 21
 """OMA objects that are written at bootstrap."""
 
 Command: TypeAlias = Discover | Delete | Write | Read | Finish

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from lwm2m_engine.bootstrap.config import SECURITY, BootstrapConfig
+from lwm2m_engine.bootstrap.secrets import exposed
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import PathError, UnsupportedFormat, ValueRejected
 from lwm2m_engine.formats import ContentFormat
@@ -105,6 +106,8 @@ class _Reader:
         if len(members) > MAX_WRITES:
             self._fault("write", f"more than {MAX_WRITES} members")
             return ()
+        for member in exposed({"write": members}, self._models):
+            self._fault(member[:40], '{"key": …} is for a Resource that holds a secret, such as /0/x/5')
         return tuple(write for key, body in members.items() for write in self._write(key, body))
 
     def _write(self, key: str, body: Any) -> Iterator[Write]:

@@ -112,7 +112,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     onem2m = Onem2m(inventory, ledger, hub, ids, settings, credentials, notices)
     await onem2m.prepare()
     waiting = hub.restore()
-    bootstrap = open_bootstrap(
+    bootstrap = await open_bootstrap(
         settings, inventory, ledger.reader, credentials, hub.change, lambda: models.catalog, _codecs(plugins)
     )
     stack.push_async_callback(bootstrap.close)

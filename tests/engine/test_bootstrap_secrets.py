@@ -49,6 +49,11 @@ def test_a_secret_is_known_by_its_place_not_by_how_that_is_written(catalog):
     }
 
 
+def test_what_is_written_twice_is_restored_twice(catalog):
+    known = {"write": {"/0/1": {"5": "YQ==", "secret_key": "Yg=="}}}
+    assert restored(hidden(known, catalog), known, catalog) == known
+
+
 def test_a_secret_nobody_knows_stays_as_it_is_written(catalog):
     document = {"write": {"/0/1": {"5": "***"}}}
     assert restored(document, {}, catalog) == document
@@ -63,7 +68,14 @@ def test_what_is_no_configuration_is_left_alone(catalog, document):
 
 @pytest.mark.parametrize(
     ("path", "secret"),
-    [("/0/1/5", True), ("/21/0/0", True), ("/0/1/3", False), ("/1/0/5", False), ("/0/1", False)],
+    [
+        ("/0/1/5", True),
+        ("/21/0/0", True),
+        ("/11/0/6", True),
+        ("/0/1/3", False),
+        ("/1/0/5", False),
+        ("/0/1", False),
+    ],
 )
 def test_which_values_are_secret(path, secret):
     assert is_secret(Path(path)) is secret

@@ -123,6 +123,8 @@ def test_everything_else(read):
         ({"write": {"/0/1": {"3": {"hex": "xyz"}}}}, "/0/1", "not hexadecimal"),
         ({"write": {"/0/1": {"3": {"text": 1}}}}, "/0/1", "takes a text"),
         ({"write": {"/0/1": {"3": "%%%"}}}, "/0/1/3", "not base64"),
+        ({"write": {"/0/1": {"3": {"key": "management"}}}}, "/0/1", "a Resource that holds a secret"),
+        ({"write": {"/11": {"0": {"5": {"key": "a"}}}}}, "/11", "a Resource that holds a secret"),
         ({"write": {"/x": {}}}, "/x", "not an id"),
         ({"write": {"/": {}}}, "/", "an Object Instance or a Resource is written"),
         ({"delete": "/"}, "delete", "a JSON list is due"),

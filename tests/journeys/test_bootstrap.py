@@ -25,8 +25,23 @@ def server(serve):
 
 @pytest.fixture
 def place(server):
+    return place_of(server)
+
+
+def place_of(server):
     host, _, port = server.addresses["bootstrap_coap"].rpartition(":")
     return host, int(port)
+
+
+async def bootstrapped(endpoint, server):
+    """What a device has been given."""
+    one = BootstrapClient(endpoint, place_of(server), CATALOG.types)
+    await one.open()
+    try:
+        await asyncio.wait_for(one.bootstrap(), 10)
+    finally:
+        one.close()
+    return one.values
 
 
 def config(server, **more):
@@ -36,8 +51,8 @@ def config(server, **more):
     return {"noSec": True, "endpoints": ["device*"], "write": write, **more}
 
 
-async def keep(api, document, name="all"):
-    answer = await api.client.put(f"{api.server.http}{CONFIGS}/{name}", json=document)
+async def keep(api, document, name="all", tenant="main"):
+    answer = await api.client.put(f"{api.server.http}{CONFIGS}/{name}?tenant={tenant}", json=document)
     assert answer.status_code in (200, 201), answer.text
     return answer
 
@@ -191,12 +206,44 @@ async def test_who_has_a_key_uses_it_though_others_need_none(server, api, client
     await (await client("device002")).bootstrap()
 
 
-async def test_configurations_survive_a_restart(server, api, client):
-    await keep(api, config(server))
+async def test_configurations_survive_a_restart_and_secrets_are_in_no_file(server, api):
+    secret = "a secret of sixteen"
+    account = {"0": "coaps://dm", "1": False, "2": 0, "3": "aWQ=", "5": {"text": secret}, "10": 9}
+    write = config(server)["write"] | {"/0/2": account, "/1/1": {"0": 9, "1": 60, "6": True, "7": "U"}}
+    await keep(api, config(server, write=write))
     server.kill()
-    server.start(server.addresses["coap"], server.http.removeprefix("http://"))
-    shown = await api.client.get(f"{server.http}{CONFIGS}/all")
-    assert shown.json()["endpoints"] == ["device*"]
+    files = b"".join(file.read_bytes() for file in server.data.rglob("*") if file.is_file())
+    assert b"device*" in files
+    for written in (secret.encode(), b64encode(secret.encode()), secret.encode().hex().encode()):
+        assert written not in files
+    server.restart()
+    shown = (await api.client.get(f"{server.http}{CONFIGS}/all")).json()
+    assert (shown["endpoints"], shown["write"]["/0/2"]["5"]) == (["device*"], "***")
+    assert (await bootstrapped("device001", server))[Path("/0/2/5")] == secret.encode()
+
+
+async def test_each_tenant_has_its_own_configurations_and_sessions(serve, connect):
+    server = serve("--tenant", "other", "--unknown-devices", "create", LWM2M_BOOTSTRAP_COAP="127.0.0.1:0")
+    theirs = connect(server)
+    answer = await theirs.post("", 14, {"m2m:nod": {"rn": "device001", "ni": "device001"}})
+    assert answer.status_code == 201, answer.text
+    await theirs.client.aclose()
+    server.stop()
+    server.flags = ("--unknown-devices", "create")
+    server.restart()
+    api = connect(server)
+    write = config(server)["write"]
+    lifetimes = {"main": 60, "other": 120}
+    for tenant, lifetime in lifetimes.items():
+        await keep(
+            api, config(server, write=write | {"/1/0": write["/1/0"] | {"1": lifetime}}), tenant=tenant
+        )
+    for endpoint, tenant in (("device001", "other"), ("device002", "main")):
+        assert (await bootstrapped(endpoint, server))[Path("/1/0/1")] == lifetimes[tenant]
+        found = (await api.client.get(f"{server.http}{SESSIONS}?tenant={tenant}")).json()
+        assert [session["endpoint"] for session in found["sessions"]] == [endpoint]
+    session = f"{server.http}{SESSIONS}/device001?tenant="
+    assert [(await api.client.get(session + tenant)).status_code for tenant in lifetimes] == [404, 200]
 
 
 async def test_with_keys_from_the_first_datagram_on(serve, connect):

@@ -10,6 +10,7 @@ from lwm2m_engine import Catalog
 from lwm2m_engine.bootstrap import Bootstrap, BootstrapConfig, BootstrapSettings
 from lwm2m_engine.bootstrap.template import config_of
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
+from lwm2m_server.bootstrap.journal import Journal
 from lwm2m_server.bootstrap.service import BootstrapService
 
 CATALOG = Catalog.bundled()
@@ -48,7 +49,9 @@ def wire():
 @pytest.fixture
 def service(wire):
     settings = BootstrapSettings(session_timeout=0.05)
-    service = BootstrapService(Bootstrap(Configs(), CATALOG, settings=settings))
+    service = BootstrapService(
+        Bootstrap(Configs(), CATALOG, settings=settings), Journal(lambda endpoint: "main")
+    )
     service.add_transport("coap-bs", wire)
     yield service
     service.close()
@@ -65,38 +68,40 @@ async def test_one_session(service, wire):
         service.answered(wire.asked[-1].exchange, CoapReply(Code.CHANGED))
     service.answered(wire.asked[-1].exchange, CoapReply(Code.CHANGED))
     assert [asked.request.path for asked in wire.asked] == [("1", "0"), ("1", "1"), ("bs",)]
-    assert service.journal.of("dev1")[0].outcome == "finished"
+    assert service.journal.of("main", "dev1")[0].outcome == "finished"
 
 
 async def test_who_asks_again_is_not_asked_twice(service, wire):
     service.receive(REQUEST, PEER, wire.answer)
     service.receive(REQUEST, PEER, wire.answer)
     assert wire.aborted == [wire.asked[0].exchange]
-    assert [record.outcome for record in service.journal.of("dev1")] == ["under way", "replaced"]
+    assert [record.outcome for record in service.journal.of("main", "dev1")] == ["under way", "replaced"]
 
 
 async def test_a_configuration_that_is_gone(service, wire):
     service.receive(REQUEST, PEER, wire.answer)
-    service.withdraw("dev1")
+    service.withdraw(lambda endpoint: endpoint == "dev2")
+    assert wire.aborted == []
+    service.withdraw(lambda endpoint: endpoint == "dev1")
     assert wire.aborted == [wire.asked[0].exchange]
 
 
 async def test_no_answer(service, wire):
     service.receive(REQUEST, PEER, wire.answer)
     service.failed(wire.asked[0].exchange, "timeout")
-    assert service.journal.of("dev1")[0].outcome == "timeout"
+    assert service.journal.of("main", "dev1")[0].outcome == "timeout"
 
 
 async def test_the_clock_ends_a_session(service, wire):
     service.receive(REQUEST, PEER, wire.answer)
     await asyncio.sleep(0.15)
-    assert service.journal.of("dev1")[0].outcome == "timeout"
+    assert service.journal.of("main", "dev1")[0].outcome == "timeout"
 
 
 async def test_refused(service, wire):
     service.receive(CoapRequest(Code.POST, ("bs",)), PEER, wire.answer)
     assert wire.order == [Code.BAD_REQUEST]
-    assert len(service.journal.refusals) == 1
+    assert len(list(service.journal.refusals("main"))) == 1
 
 
 async def test_nothing_is_observed(service):

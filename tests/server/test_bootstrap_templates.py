@@ -12,9 +12,11 @@ from lwm2m_engine.coap import Code, Peer
 from lwm2m_engine.errors import RequestError, SettingsError
 from lwm2m_engine.messages.bootstrap import BootstrapRequest
 from lwm2m_server.bootstrap.keys import Keys
+from lwm2m_server.bootstrap.sealing import SealedTemplates
 from lwm2m_server.bootstrap.templates import Templates
+from lwm2m_server.security.vault import Vault
 from lwm2m_server.store.inventory import TinyInventory
-from lwm2m_server.store.protocols import Conflict
+from lwm2m_server.store.protocols import Conflict, Tenant
 
 CATALOG = Catalog.bundled()
 PEER = Peer("10.0.0.1", 1, "coap-bs")
@@ -26,11 +28,16 @@ def document(short_id=1, **more):
     return {"write": {"/0/1": account | {"10": short_id}, "/1/0": server}, **more}
 
 
+def tenant_of(endpoint):
+    return "other" if endpoint.startswith("other") else "main"
+
+
 @pytest.fixture
 def opened(tmp_path):
-    def opened():
+    def opened(models=lambda: CATALOG, inventory=None):
         keys = Keys(tmp_path / "bootstrap.key")
-        return Templates(TinyInventory(tmp_path / "inventory.json"), keys.key, lambda: CATALOG)
+        inventory = inventory or TinyInventory(tmp_path / "inventory.json")
+        return Templates(SealedTemplates(inventory, Vault(bytes(32)), models), keys.key, models, tenant_of)
 
     return opened
 
@@ -70,6 +77,29 @@ async def test_no_two_for_one_client(opened):
     assert short_id(templates, "dev1") == 5
 
 
+async def test_tenants_are_apart(opened):
+    templates = opened()
+    await templates.put("main", "all", ["*", "other-2"], document(1))
+    await templates.put("other", "all", ["*"], document(2))
+    assert [short_id(templates, name) for name in ("x", "other-1", "other-2")] == [1, 2, 2]
+    mine, theirs = templates.named("main", "all"), templates.named("other", "all")
+    assert [templates.is_for(mine, name) for name in ("x", "other-2")] == [True, False]
+    assert [templates.is_for(theirs, name) for name in ("x", "other-2")] == [False, True]
+    await templates.remove("other", "all")
+    with pytest.raises(RequestError):
+        short_id(templates, "other-2")
+
+
+async def test_a_tenant_that_is_gone_takes_its_templates_along(opened, tmp_path):
+    inventory = TinyInventory(tmp_path / "inventory.json")
+    await inventory.add_tenant(Tenant(1, "other"))
+    templates = opened(inventory=inventory)
+    await templates.put("other", "all", ["*"], document())
+    assert short_id(templates, "other-1") == 1
+    await inventory.remove_tenant("other")
+    assert templates.template("other-1") is None
+
+
 async def test_what_does_not_hold_together_is_not_kept(opened):
     templates = opened()
     with pytest.raises(ExceptionGroup):
@@ -88,10 +118,9 @@ async def test_each_client_has_its_own_key_for_ever(opened):
     assert len(key("a")) == 16
 
 
-async def test_what_is_the_same_for_all_is_worked_out_once_and_anew_when_it_changes(tmp_path):
+async def test_what_is_the_same_for_all_is_worked_out_once_and_anew_when_it_changes(opened):
     catalogs = [CATALOG]
-    keys = Keys(tmp_path / "key")
-    templates = Templates(TinyInventory(tmp_path / "inventory.json"), keys.key, lambda: catalogs[-1])
+    templates = opened(lambda: catalogs[-1])
     same = {"write": {"/1/0": {"0": 1, "1": 300, "6": True, "7": "U"}}}
     await templates.put("main", "all", ["*"], same)
     first = templates.config(BootstrapRequest("a"), PEER)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import attrs
 
@@ -53,6 +53,8 @@ class Line:
 class Record:
     """One session. Times are seconds since 1970-01-01 UTC."""
 
+    tenant: str
+    """Whose device it was."""
     endpoint: str
     session: int | None
     """``None`` for a Bootstrap-Pack."""
@@ -70,32 +72,36 @@ class Record:
 class Journal:
     """In memory, and bounded: the client that was heard longest ago is forgotten first."""
 
-    def __init__(self) -> None:
-        self._clients: OrderedDict[str, deque[Record]] = OrderedDict()
+    def __init__(self, tenant_of: Callable[[str], str]) -> None:
+        """``tenant_of`` tells whose a client is."""
+        self._tenant_of = tenant_of
+        self._clients: OrderedDict[tuple[str, str], deque[Record]] = OrderedDict()
         self._open: dict[int, Record] = {}
-        self.refusals: deque[Refused] = deque(maxlen=REFUSALS)
+        self._refusals: deque[tuple[str, Refused]] = deque(maxlen=REFUSALS)
 
-    def __iter__(self) -> Iterator[Record]:
-        """The latest session of each client, the latest client first."""
-        return (records[-1] for records in reversed(self._clients.values()))
+    def latest(self, tenant: str) -> Iterator[Record]:
+        """The latest session of each client of a tenant, the latest client first."""
+        return (records[-1] for (owner, _), records in reversed(self._clients.items()) if owner == tenant)
 
-    def of(self, endpoint: str) -> list[Record]:
+    def of(self, tenant: str, endpoint: str) -> list[Record]:
         """The sessions of a client, the latest first."""
-        return list(reversed(self._clients.get(endpoint, ())))
+        return list(reversed(self._clients.get((tenant, endpoint), ())))
+
+    def refusals(self, tenant: str) -> Iterator[Refused]:
+        """Of clients of a tenant, the latest first."""
+        return (refused for owner, refused in reversed(self._refusals) if owner == tenant)
 
     def note(self, event: Event) -> None:
         """Facts of a session come in their order."""
         if isinstance(event, Refused):
-            self.refusals.append(event)
+            self._refusals.append((self._tenant_of(event.endpoint), event))
         elif isinstance(event, Packed):
-            record = Record(event.endpoint, None, event.at, str(event.peer), {})
+            record = self._record(event, None, {})
             record.ended, record.outcome = event.at, "packed"
             record.detail = f"{event.size} bytes, content format {event.content_format}"
             self._keep(record)
         elif isinstance(event, Began):
-            record = Record(
-                event.endpoint, event.session, event.at, str(event.peer), dict(event.request.attributes)
-            )
+            record = self._record(event, event.session, dict(event.request.attributes))
             self._open[event.session] = record
             self._keep(record)
         else:
@@ -116,10 +122,15 @@ class Journal:
         else:
             record.outcome, record.detail = event.cause, event.detail
 
+    def _record(self, event: Began | Packed, session: int | None, attributes: dict[str, str]) -> Record:
+        tenant = self._tenant_of(event.endpoint)
+        return Record(tenant, event.endpoint, session, event.at, str(event.peer), attributes)
+
     def _keep(self, record: Record) -> None:
-        records = self._clients.setdefault(record.endpoint, deque(maxlen=SESSIONS))
+        client = record.tenant, record.endpoint
+        records = self._clients.setdefault(client, deque(maxlen=SESSIONS))
         records.append(record)
-        self._clients.move_to_end(record.endpoint)
+        self._clients.move_to_end(client)
         if len(self._clients) > CLIENTS:
             self._clients.popitem(last=False)
 

@@ -9,8 +9,10 @@ import attrs
 from lwm2m_engine.bootstrap import Bootstrap, BootstrapSettings
 from lwm2m_engine.codecs import Codecs
 from lwm2m_engine.model.catalog import Catalog
+from lwm2m_server.bootstrap.journal import Journal
 from lwm2m_server.bootstrap.keys import Keys
 from lwm2m_server.bootstrap.provisioning import Change, Provisioning
+from lwm2m_server.bootstrap.sealing import SealedTemplates
 from lwm2m_server.bootstrap.service import BootstrapService
 from lwm2m_server.bootstrap.templates import Templates
 from lwm2m_server.security.store import Credentials
@@ -36,7 +38,7 @@ class BootstrapServer:
         await self.provisioning.finish()
 
 
-def open_bootstrap(
+async def open_bootstrap(
     settings: Settings,
     inventory: Inventory,
     reader: Reader,
@@ -45,14 +47,26 @@ def open_bootstrap(
     catalog: Callable[[], Catalog],
     codecs: Codecs,
 ) -> BootstrapServer:
-    """``catalog`` gives the models in force. Raises ``SettingsError`` for a key file that cannot be used."""
+    """``catalog`` gives the models in force.
+
+    Raises ``SettingsError`` for a key file that cannot be used, ``CommitFailed`` if secrets that were in
+    clear cannot be sealed.
+    """
+
+    def tenant_of(endpoint: str) -> str:
+        """A device that is not known yet will be one of the server's own tenant."""
+        device = reader.device_of_endpoint(endpoint)
+        return settings.tenant if device is None else device.tenant
+
+    kept = SealedTemplates(inventory, credentials.vault, catalog)
+    await kept.seal_clear()
     provisioning = Provisioning(Keys(settings.data / KEY_FILE), credentials, reader, change)
-    templates = Templates(inventory, provisioning.key, catalog, provisioning.admit)
+    templates = Templates(kept, provisioning.key, catalog, tenant_of, provisioning.admit)
     limits = BootstrapSettings(
         session_timeout=settings.bootstrap.session_timeout,
         retry_after=settings.bootstrap.retry_after,
         max_sessions=settings.bootstrap.sessions,
     )
     bootstrap = Bootstrap(templates, catalog(), codecs=codecs, settings=limits)
-    service = BootstrapService(bootstrap, provision=provisioning)
+    service = BootstrapService(bootstrap, Journal(tenant_of), provision=provisioning)
     return BootstrapServer(templates, service, provisioning, bootstrap.swap)

@@ -29,11 +29,15 @@ class BootstrapService:
     def __init__(
         self,
         bootstrap: Bootstrap,
+        journal: Journal,
         *,
         clock: Callable[[], float] = time.time,
         provision: Callable[[str, BootstrapConfig], None] = lambda endpoint, config: None,
     ) -> None:
-        """``provision`` hears what a client has been given, before it is told to keep it."""
+        """``journal`` is told everything that happens.
+
+        ``provision`` hears what a client has been given, before it is told to keep it.
+        """
         self._bootstrap, self._clock, self._provision = bootstrap, clock, provision
         self._began: dict[int, Began] = {}
         """The sessions under way."""
@@ -42,7 +46,7 @@ class BootstrapService:
         self._exchanges: dict[int, Transport] = {}
         self._alarm = Alarm(clock, bootstrap.next_deadline, self._tick)
         self._refusals = Ration()
-        self.journal = Journal()
+        self.journal = journal
 
     def add_transport(self, listener: str, transport: Transport) -> None:
         """``listener`` is the name in the ``Peer`` of whoever is heard through it."""
@@ -92,9 +96,10 @@ class BootstrapService:
 
     # --- people's side -----------------------------------------------------------------------------
 
-    def withdraw(self, endpoint: str) -> None:
-        """What the client is to have is different now."""
-        self._take(self._bootstrap.withdraw(endpoint, self._clock()))
+    def withdraw(self, is_for: Callable[[str], bool]) -> None:
+        """What such clients are to have is different now."""
+        for endpoint in [began.endpoint for began in self._began.values() if is_for(began.endpoint)]:
+            self._take(self._bootstrap.withdraw(endpoint, self._clock()))
 
     # --- the rule ----------------------------------------------------------------------------------
 

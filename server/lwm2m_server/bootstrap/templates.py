@@ -15,7 +15,8 @@ from lwm2m_engine.coap import Code, Peer
 from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages.bootstrap import BootstrapRequest
 from lwm2m_engine.model.view import ModelView
-from lwm2m_server.store.protocols import BootstrapTemplate, Conflict, Inventory
+from lwm2m_server.bootstrap.sealing import SealedTemplates
+from lwm2m_server.store.protocols import BootstrapTemplate, Conflict
 
 EXAMPLE = "example"
 """The client a template for many is tried with, where nothing of its pattern is a name."""
@@ -25,39 +26,56 @@ _WILD = "*?["
 class Templates:
     """Satisfies the ``Configs`` of the library.
 
-    A client gets the template that names it, else the one with the longest pattern that fits its name.
+    A client gets a template of its tenant: the one that names it, else the one with the longest pattern that
+    fits its name.
     """
 
     def __init__(
         self,
-        inventory: Inventory,
+        kept: SealedTemplates,
         key: Callable[[str, str], bytes],
         models: Callable[[], ModelView],
+        tenant_of: Callable[[str], str],
         admit: Callable[[str, Peer], None] = lambda endpoint, peer: None,
     ) -> None:
-        """``key`` gives that of a client by its name in templates, ``models`` those in force.
+        """``key`` gives that of a client by its name in templates, ``models`` those in force, ``tenant_of``
+        whose a client is.
 
-        ``admit`` raises ``RequestError`` for who is not the client it says it is.
+        ``admit`` raises ``RequestError`` for who is not the client it says it is. Raises ``SettingsError`` if
+        secrets were sealed with another key.
         """
-        self._inventory, self._key, self._models, self._admit = inventory, key, models, admit
-        self._read()
+        self._kept, self._key, self._models = kept, key, models
+        self._tenant_of, self._admit = tenant_of, admit
+        self._read(kept.all())
 
-    def _read(self) -> None:
+    def _read(self, found: Sequence[BootstrapTemplate]) -> None:
         """Asked for by every client, changed by people."""
-        found = self._inventory.bootstrap_templates()
-        self._named = {name: one for one in found for name in one.endpoints if not _is_pattern(name)}
-        patterns = [(name, one) for one in found for name in one.endpoints if _is_pattern(name)]
-        self._patterns = sorted(patterns, key=lambda row: (-len(row[0]), row[0]))
+        self._found = found
+        rows = [(one.tenant, name, one) for one in found for name in one.endpoints]
+        self._named = {(tenant, name): one for tenant, name, one in rows if not _is_pattern(name)}
+        self._patterns: dict[str, list[tuple[str, BootstrapTemplate]]] = {}
+        for tenant, name, one in sorted(rows, key=lambda row: (-len(row[1]), row[1])):
+            if _is_pattern(name):
+                self._patterns.setdefault(tenant, []).append((name, one))
         self._shared: dict[tuple[str, str], tuple[ModelView, BootstrapConfig]] = {}
+
+    def _renewed(self) -> None:
+        """A tenant that is gone took its templates along."""
+        found = self._kept.all()
+        if found is not self._found:
+            self._read(found)
 
     # --- for clients -------------------------------------------------------------------------------
 
     def template(self, endpoint: str) -> BootstrapTemplate | None:
         """What there is for a client."""
-        named = self._named.get(endpoint)
+        self._renewed()
+        tenant = self._tenant_of(endpoint)
+        named = self._named.get((tenant, endpoint))
         if named is not None:
             return named
-        return next((one for pattern, one in self._patterns if fnmatchcase(endpoint, pattern)), None)
+        patterns = self._patterns.get(tenant, ())
+        return next((one for pattern, one in patterns if fnmatchcase(endpoint, pattern)), None)
 
     def config(self, request: BootstrapRequest, peer: Peer) -> BootstrapConfig:
         """Raises ``RequestError``."""
@@ -85,7 +103,7 @@ class Templates:
     # --- for people --------------------------------------------------------------------------------
 
     def all(self, tenant: str) -> Sequence[BootstrapTemplate]:
-        return [one for one in self._inventory.bootstrap_templates() if one.tenant == tenant]
+        return [one for one in self._kept.all() if one.tenant == tenant]
 
     def named(self, tenant: str, name: str) -> BootstrapTemplate | None:
         return next((one for one in self.all(tenant) if one.name == name), None)
@@ -96,12 +114,11 @@ class Templates:
         """Keep it. Raises an ``ExceptionGroup`` of ``ValueRejected``, ``Conflict``, ``CommitFailed``."""
         template = self.draft(tenant, name, endpoints, document)
         self.checked(template.document, example(template))
+        taken = {endpoint for one in self.all(tenant) if one.name != name for endpoint in one.endpoints}
         for endpoint in template.endpoints:
-            other = self._owner(endpoint)
-            if other is not None and (other.tenant, other.name) != (tenant, name):
+            if endpoint in taken:
                 raise Conflict(f"there is another bootstrap configuration for {endpoint!r}")
-        await self._inventory.put_bootstrap_template(template)
-        self._read()
+        await self._kept.put(template)
         return template
 
     def draft(
@@ -114,8 +131,12 @@ class Templates:
         return BootstrapTemplate(tenant, name, tuple(endpoints) or (name,), dict(document))
 
     async def remove(self, tenant: str, name: str) -> None:
-        await self._inventory.remove_bootstrap_template(tenant, name)
-        self._read()
+        await self._kept.remove(tenant, name)
+
+    def is_for(self, template: BootstrapTemplate, endpoint: str) -> bool:
+        """Whether a client may have got it."""
+        fits = any(name == endpoint or fnmatchcase(endpoint, name) for name in template.endpoints)
+        return fits and self._tenant_of(endpoint) == template.tenant
 
     def checked(self, document: Mapping[str, Any], endpoint: str) -> BootstrapConfig:
         """For a client. Raises an ``ExceptionGroup`` of ``ValueRejected``."""
@@ -125,11 +146,6 @@ class Templates:
 
     def filled(self, document: Mapping[str, Any], endpoint: str) -> BootstrapConfig:
         return config_of(document, endpoint, partial(self._key, endpoint), self._models())
-
-    def _owner(self, endpoint: str) -> BootstrapTemplate | None:
-        if not _is_pattern(endpoint):
-            return self._named.get(endpoint)
-        return next((one for pattern, one in self._patterns if pattern == endpoint), None)
 
 
 def example(template: BootstrapTemplate) -> str:

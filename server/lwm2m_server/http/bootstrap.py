@@ -6,6 +6,8 @@ Secrets are written and never shown: ``***`` stands for them, and keeps what is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -15,6 +17,7 @@ from starlette.routing import Route
 
 from lwm2m_engine.bootstrap import BootstrapConfig
 from lwm2m_engine.bootstrap.config import Command
+from lwm2m_engine.bootstrap.events import Refused
 from lwm2m_engine.bootstrap.preview import preview
 from lwm2m_engine.bootstrap.secrets import HIDDEN, hidden, is_secret
 from lwm2m_engine.entries import Entry
@@ -38,7 +41,7 @@ MAX_REASONS: Final = 20
 
 
 class BootstrapApi:
-    """Templates of one tenant at a time; sessions of all devices."""
+    """Templates and sessions, those of one tenant at a time."""
 
     def __init__(self, server: BootstrapServer, models: Models, find: DeviceFinder) -> None:
         self._templates, self._service = server.templates, server.service
@@ -83,6 +86,8 @@ class BootstrapApi:
         except CommitFailed as error:
             raise Problem(503, str(error)) from error
         self._withdraw(template)
+        if known is not None:
+            self._withdraw(known)
         return _json(self._shown(template), 200 if known is not None else 201)
 
     async def delete(self, request: Request) -> Response:
@@ -137,32 +142,24 @@ class BootstrapApi:
 
     def _withdraw(self, template: BootstrapTemplate) -> None:
         """A session that follows another one is of no use."""
-        for endpoint in template.endpoints:
-            self._service.withdraw(endpoint)
+        self._service.withdraw(partial(self._templates.is_for, template))
 
     # --- sessions ----------------------------------------------------------------------------------
 
     async def sessions(self, request: Request) -> Response:
-        """``?limit=``: the last session of each device, the latest first, and who was refused."""
+        """``?tenant=&limit=``: the last session of each device, the latest first, and who was refused."""
+        tenant, journal = self._find.tenant(request), self._service.journal
         limit = min(number_of(request, "limit", MAX_ROWS), MAX_ROWS)
-        rows = [_session(record) for record, _ in zip(self._service.journal, range(limit), strict=False)]
-        refusals = [
-            {
-                "at": milliseconds(one.at),
-                "endpoint": one.endpoint,
-                "peer": str(one.peer),
-                "reason": one.reason,
-            }
-            for one in reversed(self._service.journal.refusals)
-        ]
-        return _json({"sessions": rows, "refused": refusals})
+        rows = [_session(record) for record in islice(journal.latest(tenant), limit)]
+        refusals = [_refusal(one) for one in journal.refusals(tenant)]
+        return _json({"tenant": tenant, "sessions": rows, "refused": refusals})
 
     async def sessions_of(self, request: Request) -> Response:
         """All that is known of a device, step by step."""
-        endpoint = request.path_params["endpoint"]
-        records = self._service.journal.of(endpoint)
+        tenant, endpoint = self._find.tenant(request), request.path_params["endpoint"]
+        records = self._service.journal.of(tenant, endpoint)
         if not records:
-            raise Problem(404, f"{endpoint!r} has not bootstrapped lately")
+            raise Problem(404, f"tenant {tenant} has no device {endpoint!r} that has bootstrapped lately")
         return _json({"endpoint": endpoint, "sessions": [_session(one) | _steps(one) for one in records]})
 
 
@@ -242,6 +239,15 @@ def _session(record: Record) -> dict[str, Any]:
         "outcome": record.outcome,
         "detail": record.detail,
         "refused": record.refused,
+    }
+
+
+def _refusal(refused: Refused) -> dict[str, Any]:
+    return {
+        "at": milliseconds(refused.at),
+        "endpoint": refused.endpoint,
+        "peer": str(refused.peer),
+        "reason": refused.reason,
     }
 
 

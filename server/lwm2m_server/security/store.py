@@ -57,6 +57,11 @@ class Credentials:
         """What the DTLS and OSCORE layers of that server ask."""
         return self._known[side]
 
+    @property
+    def vault(self) -> Vault:
+        """What other secrets of the installation are sealed with, too."""
+        return self._vault
+
     def shelf(self, folder: Path) -> SessionShelf:
         """Where DTLS sessions of devices are kept, sealed with the same key."""
         return SessionShelf(folder, self._vault, self._known["management"])
