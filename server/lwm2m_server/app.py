@@ -24,6 +24,8 @@ from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.hosts import only_for
+from lwm2m_server.http.openapi import openapi_route
+from lwm2m_server.http.openapi_tree import tree_paths
 from lwm2m_server.http.serving import serve_http
 from lwm2m_server.http.traces import TraceApi
 from lwm2m_server.hub import Hub
@@ -129,6 +131,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *BootstrapApi(bootstrap, models, finder).routes(),
         *EventApi(finder, ledger.reader, feed).routes(),
     ]
+    routes.append(openapi_route(routes, api, tree_paths(settings.http_prefix)))
     served = create_http(routes, api=api, tree=Binding(onem2m))
     guarded = only_for((settings.http.host, *settings.http_hosts), served)
     http = await serve_http(guarded, settings.http.host, settings.http.port)

@@ -29,8 +29,10 @@ from lwm2m_server.bootstrap.opening import BootstrapServer
 from lwm2m_server.bootstrap.profiles import document_of_profile
 from lwm2m_server.bootstrap.templates import example
 from lwm2m_server.http.bodies import read_json
+from lwm2m_server.http.describing import LIMIT, STRING, TENANT, TIME, Parameter, array, described, obj
 from lwm2m_server.http.devices import DeviceFinder, milliseconds, number_of
 from lwm2m_server.http.problems import Problem
+from lwm2m_server.http.schemas import ref
 from lwm2m_server.models import Models
 from lwm2m_server.store.protocols import BootstrapTemplate, CommitFailed, Conflict
 
@@ -38,6 +40,12 @@ MAX_NAME: Final = 255
 MAX_ROWS: Final = 1000
 MAX_REASONS: Final = 20
 """That a refusal names."""
+
+
+_ENDPOINT: Final = Parameter("endpoint", STRING, "name of the device; without it, one that fits")
+
+
+_REFUSED: Final = obj("*", at=TIME, endpoint=STRING, peer=STRING, reason=STRING)
 
 
 class BootstrapApi:
@@ -61,6 +69,11 @@ class BootstrapApi:
 
     # --- configurations ----------------------------------------------------------------------------
 
+    @described(
+        "Bootstrap configurations and who they are for",
+        query=(TENANT,),
+        answers={200: obj("*", tenant=STRING, configs=array(obj("*", name=STRING, endpoints=array(STRING))))},
+    )
     async def list_configs(self, request: Request) -> Response:
         """``?tenant=``: names, and who they are for."""
         tenant = self._find.tenant(request)
@@ -68,9 +81,19 @@ class BootstrapApi:
         rows = [{"name": one.name, "endpoints": list(one.endpoints)} for one in found]
         return _json({"tenant": tenant, "configs": rows})
 
+    @described(
+        "A bootstrap configuration", query=(TENANT,), answers={200: ref("BootstrapConfig")}, problems=(400,)
+    )
     async def show(self, request: Request) -> Response:
         return _json(self._shown(self._template(request)))
 
+    @described(
+        "Keep a bootstrap configuration",
+        query=(TENANT,),
+        body=ref("NewBootstrapConfig"),
+        answers={200: ref("BootstrapConfig"), 201: ref("BootstrapConfig")},
+        problems=(409, 503),
+    )
     async def put(self, request: Request) -> Response:
         """The configuration, with ``endpoints``; or ``profile``, the bootstrap settings of a device profile,
         with ``credentials`` of a device."""
@@ -90,6 +113,7 @@ class BootstrapApi:
             self._withdraw(known)
         return _json(self._shown(template), 200 if known is not None else 201)
 
+    @described("Forget a bootstrap configuration", query=(TENANT,), answers={204: None}, problems=(400, 503))
     async def delete(self, request: Request) -> Response:
         template = self._template(request)
         try:
@@ -99,6 +123,20 @@ class BootstrapApi:
         self._withdraw(template)
         return Response(status_code=204)
 
+    @described(
+        "What a device would be asked",
+        query=(TENANT, _ENDPOINT),
+        answers={200: ref("BootstrapPreview")},
+        problems=(400,),
+        method="GET",
+    )
+    @described(
+        "What a device would be asked by another configuration",
+        query=(TENANT, _ENDPOINT),
+        body=ref("NewBootstrapConfig"),
+        answers={200: ref("BootstrapPreview")},
+        method="POST",
+    )
     async def preview(self, request: Request) -> Response:
         """``?endpoint=``: what a device would be asked. Of what is kept, or (POST) of what might be."""
         tenant, name = self._find.tenant(request), _name(request)
@@ -114,7 +152,7 @@ class BootstrapApi:
         return _json({"endpoint": endpoint} | _preview(config, self._models.catalog))
 
     def _template(self, request: Request) -> BootstrapTemplate:
-        tenant, name = self._find.tenant(request), _name(request)
+        tenant, name = self._find.tenant(request), request.path_params["name"]
         template = self._templates.named(tenant, name)
         if template is None:
             raise Problem(404, f"tenant {tenant} has no bootstrap configuration {name!r}")
@@ -146,6 +184,12 @@ class BootstrapApi:
 
     # --- sessions ----------------------------------------------------------------------------------
 
+    @described(
+        "The last bootstrap of each device, and who was refused",
+        query=(LIMIT,),
+        answers={200: obj("*", sessions=array(ref("BootstrapSession")), refused=array(_REFUSED))},
+        problems=(400,),
+    )
     async def sessions(self, request: Request) -> Response:
         """``?tenant=&limit=``: the last session of each device, the latest first, and who was refused."""
         tenant, journal = self._find.tenant(request), self._service.journal
@@ -154,6 +198,10 @@ class BootstrapApi:
         refusals = [_refusal(one) for one in journal.refusals(tenant)]
         return _json({"tenant": tenant, "sessions": rows, "refused": refusals})
 
+    @described(
+        "How a device was bootstrapped, step by step",
+        answers={200: obj("*", endpoint=STRING, sessions=array(ref("BootstrapSession")))},
+    )
     async def sessions_of(self, request: Request) -> Response:
         """All that is known of a device, step by step."""
         tenant, endpoint = self._find.tenant(request), request.path_params["endpoint"]

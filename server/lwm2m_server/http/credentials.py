@@ -12,8 +12,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_server.http.bodies import read_json
+from lwm2m_server.http.describing import COUNT, LIMIT, PLACE, STRING, TENANT, Parameter, array, described, obj
 from lwm2m_server.http.devices import DeviceFinder, number_of
 from lwm2m_server.http.problems import Problem
+from lwm2m_server.http.schemas import ref
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.security.credentials import SIDES, BadCredentials, Credential, Removed, Side
 from lwm2m_server.security.forms import from_json, to_json
@@ -45,6 +47,14 @@ class CredentialApi:
             Route(one, self.remove, methods=["DELETE"]),
         ]
 
+    @described(
+        "Credentials that somebody set, without the secrets",
+        query=(TENANT, LIMIT, Parameter("after", PLACE, "`next` of the page before")),
+        answers={
+            200: obj("tenant credentials", tenant=STRING, credentials=array(ref("Credentials")), next=COUNT)
+        },
+        problems=(400,),
+    )
     async def list_all(self, request: Request) -> Response:
         """``?tenant=&limit=&after=``: devices with credentials that somebody set, in the order they were
         added; ``next`` is the ``after`` of what follows."""
@@ -66,10 +76,22 @@ class CredentialApi:
                 await asyncio.sleep(0)
         return _json(document)
 
+    @described(
+        "What a device proves itself with, without the secrets",
+        query=(TENANT,),
+        answers={200: obj("*", management=ref("Credentials"), bootstrap=ref("Credentials"))},
+    )
     async def show(self, request: Request) -> Response:
         device = self._find(request)
         return _json({side: self._shown(device, side) for side in SIDES})
 
+    @described(
+        "Set what a device proves itself with",
+        query=(TENANT,),
+        body=ref("NewCredentials"),
+        answers={200: ref("Credentials")},
+        problems=(409, 503),
+    )
     async def put(self, request: Request) -> Response:
         """In place of what there was; the device has to shake hands and register anew."""
         device, side = self._find(request), _side(request.path_params["side"])
@@ -80,6 +102,9 @@ class CredentialApi:
         await self._write(device, side, credential, endpoint)
         return _json(self._shown(device, side))
 
+    @described(
+        "The device can prove itself no more", query=(TENANT,), answers={204: None}, problems=(409, 503)
+    )
     async def remove(self, request: Request) -> Response:
         """The device can register, or bootstrap, no more."""
         device, side = self._find(request), _side(request.path_params["side"])

@@ -16,8 +16,21 @@ from lwm2m_engine.engine.records import Observation, PowerSaving, Registration
 from lwm2m_engine.model.spec import ResourceSpec
 from lwm2m_engine.model.view import ModelView
 from lwm2m_server.http.bodies import read_json
+from lwm2m_server.http.describing import (
+    COUNT,
+    LIMIT,
+    PLACE,
+    STRING,
+    TENANT,
+    Parameter,
+    array,
+    described,
+    nullable,
+    obj,
+)
 from lwm2m_server.http.power import power_from_json, power_to_json
 from lwm2m_server.http.problems import Problem
+from lwm2m_server.http.schemas import ref
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
 from lwm2m_server.settings import Settings
@@ -77,6 +90,12 @@ class DeviceApi:
             Route("/devices/{name}/power-saving", self.unset_power, methods=["DELETE"]),
         ]
 
+    @described(
+        "Devices in the order of their creation",
+        query=(TENANT, LIMIT, Parameter("offset", PLACE, "leave out so many")),
+        answers={200: obj("tenant devices", tenant=STRING, devices=array(ref("Device")), nextOffset=COUNT)},
+        problems=(400,),
+    )
     async def list_devices(self, request: Request) -> Response:
         """``?tenant=&limit=&offset=``: devices in the order of their creation."""
         tenant = self._find.tenant(request)
@@ -94,19 +113,33 @@ class DeviceApi:
                 await asyncio.sleep(0)
         return _json(document)
 
+    @described("A device", query=(TENANT,), answers={200: ref("DeviceDetails")})
     async def show_device(self, request: Request) -> Response:
         device = self._find(request)
         return _json(self._row(device) | self._details(device))
 
+    @described(
+        "When a device listens, if that was set",
+        query=(TENANT,),
+        answers={200: nullable(ref("PowerSaving"))},
+    )
     async def show_power(self, request: Request) -> Response:
         return _json(power_to_json(self._find(request).power))
 
+    @described(
+        "Set when a device listens",
+        query=(TENANT,),
+        body=ref("PowerSaving"),
+        answers={200: nullable(ref("PowerSaving"))},
+        problems=(503,),
+    )
     async def set_power(self, request: Request) -> Response:
         """When the device listens, in force at once; the answer is it as it was understood."""
         device, power = self._find(request), power_from_json(await read_json(request))
         await self._save(device, power)
         return _json(power_to_json(power))
 
+    @described("As the device says itself", query=(TENANT,), answers={204: None}, problems=(503,))
     async def unset_power(self, request: Request) -> Response:
         """Back to what the device says itself, and to the server's setting."""
         await self._save(self._find(request), None)
@@ -250,8 +283,8 @@ def _observation(observation: Observation, registration: Registration | None) ->
 
 def number_of(request: Request, name: str, default: int) -> int:
     """A query argument; raises ``Problem``."""
-    text = request.query_params.get(name, "")
-    if not text:
+    text = request.query_params.get(name)
+    if text is None:
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
         raise Problem(400, f"{name}={text[:40]} is not a number")

@@ -17,9 +17,22 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from lwm2m_server.http.describing import (
+    COUNT,
+    LIMIT,
+    PLACE,
+    STRING,
+    TENANT,
+    Parameter,
+    array,
+    described,
+    enum,
+    obj,
+)
 from lwm2m_server.http.devices import DeviceFinder, number_of
 from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.problems import Problem
+from lwm2m_server.http.schemas import ref
 from lwm2m_server.onem2m.happenings import KINDS, Happening
 from lwm2m_server.store.protocols import Reader
 
@@ -74,6 +87,22 @@ class EventApi:
         """Below ``/api/v1``."""
         return [Route("/events", self.show, methods=["GET"])]
 
+    @described(
+        "What happened to devices; with Accept: text/event-stream what happens from now on, too",
+        query=(
+            TENANT,
+            LIMIT,
+            Parameter("after", PLACE, "only events behind this one; without it, the last ones"),
+            Parameter("device", array(STRING), "only of these, by name or endpoint name"),
+            Parameter("kind", array(enum(*KINDS)), "only of these kinds"),
+            Parameter("path", array(STRING), "only about these paths or below"),
+            Parameter("label", array(STRING), "only of devices that have one of these labels"),
+            Parameter("Last-Event-ID", STRING, "where a stream is taken up again", "header"),
+        ),
+        answers={200: obj("*", tenant=STRING, events=array(ref("Event")), next=COUNT)},
+        more={EVENT_STREAM: STRING},
+        problems=(400, 503),
+    )
     async def show(self, request: Request) -> Response:
         """A list, or a stream for who accepts ``text/event-stream``."""
         wanted = self._wanted(request)

@@ -19,8 +19,10 @@ from lwm2m_engine.errors import CodecError, LwM2MError
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.model.view import ModelView
 from lwm2m_server.directory import key_of
+from lwm2m_server.http.describing import PLACE, STRING, TENANT, Parameter, described
 from lwm2m_server.http.devices import DeviceFinder, number_of
 from lwm2m_server.http.problems import Problem
+from lwm2m_server.http.schemas import ref
 from lwm2m_server.notes import Note, place
 from lwm2m_server.onem2m.content import clean, plain
 from lwm2m_server.onem2m.devices import Devices
@@ -47,6 +49,7 @@ class TraceApi:
             Route(path, self.show, methods=["GET"]),
         ]
 
+    @described("Trace a device", query=(TENANT,), answers={200: ref("TraceState")}, problems=(409,))
     async def start(self, request: Request) -> Response:
         """Idempotent; 409 when too many devices are traced."""
         device = self._find(request)
@@ -56,11 +59,23 @@ class TraceApi:
             raise Problem(HTTPStatus.CONFLICT, str(error)) from error
         return _json(_summary(trace))
 
+    @described("Trace it no more", query=(TENANT,), answers={204: None})
     async def stop(self, request: Request) -> Response:
         """What was noted is gone; whoever follows is told that it is over."""
         self._traces.stop(self._find(request).node)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
+    @described(
+        "What was said with a device",
+        query=(
+            TENANT,
+            Parameter("after", PLACE, "only messages with a higher number"),
+            Parameter("follow", STRING, "if it is there, messages to come too, one a line"),
+        ),
+        answers={200: ref("Trace")},
+        more={"application/x-ndjson": ref("TracedMessage")},
+        problems=(400, 409),
+    )
     async def show(self, request: Request) -> Response:
         """``?after=N``: messages with a higher number; ``?follow``: those to come too, one a line."""
         device = self._find(request)

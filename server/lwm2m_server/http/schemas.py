@@ -1,0 +1,235 @@
+"""What stands in the bodies of ``/api/v1``, as JSON Schema. Components are referred to by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lwm2m_server.http.describing import (
+    ANYTHING,
+    BOOLEAN,
+    COUNT,
+    INTEGER,
+    NUMBER,
+    OFTEN_TIME,
+    STRING,
+    TIME,
+    Schema,
+    array,
+    enum,
+    nullable,
+    obj,
+)
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def any_of(values: Schema) -> Schema:
+    """An object whose members are all alike."""
+    return {"type": "object", "additionalProperties": values}
+
+
+_SECONDS: Final[Schema] = {"type": "number", "exclusiveMinimum": 0, "maximum": 35_712_000}
+
+_DEVICE: Final = obj(
+    "*",
+    name=STRING,
+    nodeId=nullable(STRING),
+    endpoint=nullable(STRING),
+    registered=BOOLEAN,
+    version=nullable(STRING),
+    lifetime=nullable(INTEGER),
+    binding=nullable(STRING),
+    queueMode=nullable(BOOLEAN),
+    awake=nullable(BOOLEAN),
+    awakeUntil=OFTEN_TIME,
+    listensAt=OFTEN_TIME,
+    lastSeen=OFTEN_TIME,
+    waiting=COUNT,
+    inFlight=BOOLEAN,
+    transferred=nullable(obj("*", bytes=COUNT, of=COUNT)),
+)
+
+_DETAILS: Final = obj(
+    "*",
+    tenant=STRING,
+    labels=array(STRING),
+    security=STRING,
+    identity=nullable(STRING),
+    registeredAt=OFTEN_TIME,
+    updatedAt=OFTEN_TIME,
+    deregisteredAt=OFTEN_TIME,
+    expiredAt=OFTEN_TIME,
+    powerSaving=nullable(ref("PowerSaving")),
+    expiresAt=OFTEN_TIME,
+    address=nullable(STRING),
+    registration=nullable(
+        obj(
+            "*",
+            id=STRING,
+            root=STRING,
+            contentFormats=array(INTEGER),
+            sms=nullable(STRING),
+            attributes=any_of(STRING),
+            warnings=array(STRING),
+        )
+    ),
+    objects=array(ref("DeviceObject")),
+    observations=array(ref("Observation")),
+    messages=array(
+        obj("*", id=STRING, content=STRING, createdAt=TIME, expiresAt=OFTEN_TIME, inFlight=BOOLEAN)
+    ),
+    lastError=nullable(obj()),
+)
+
+_OBJECT: Final = obj(
+    "*",
+    id=INTEGER,
+    name=nullable(STRING),
+    version=STRING,
+    modelVersion=nullable(STRING),
+    instances=array(INTEGER),
+    resources=array(
+        obj(
+            "*",
+            id=INTEGER,
+            name=STRING,
+            operations=STRING,
+            type=STRING,
+            multiple=BOOLEAN,
+            mandatory=BOOLEAN,
+            units=nullable(STRING),
+            range=nullable(STRING),
+        )
+    ),
+)
+
+_OBSERVATION: Final = obj(
+    "*",
+    paths=array(STRING),
+    prefix=STRING,
+    attributes=STRING,
+    composite=BOOLEAN,
+    since=OFTEN_TIME,
+    active=BOOLEAN,
+)
+
+_POWER: Final = {
+    **obj(
+        awakeWindow=nullable(_SECONDS),
+        psm=nullable(
+            {**obj(activeTimer=nullable(_SECONDS), tau=nullable(_SECONDS)), "additionalProperties": False}
+        ),
+        edrx=nullable(
+            {
+                **obj("cycle", cycle=_SECONDS, pagingTimeWindow=nullable(_SECONDS)),
+                "additionalProperties": False,
+            }
+        ),
+    ),
+    "additionalProperties": False,
+}
+
+_NOTED: Final = obj(
+    "number time direction message path",
+    number=COUNT,
+    time=TIME,
+    direction=enum("up", "down"),
+    message=STRING,
+    path=STRING,
+    query=STRING,
+    type=enum("CON", "NON"),
+    contentFormat=INTEGER,
+    accept=INTEGER,
+    observe=INTEGER,
+    location=STRING,
+    exchange=INTEGER,
+    duration=NUMBER,
+    peer=STRING,
+    payloadSize=COUNT,
+    payload=STRING,
+    masked=BOOLEAN,
+    cut=BOOLEAN,
+    text=STRING,
+    error=STRING,
+    values=obj(),
+    paths=array(STRING),
+)
+
+_CREDENTIALS: Final = obj(
+    "mode", mode=STRING, endpoint=nullable(STRING), keySet=BOOLEAN, masterSecretSet=BOOLEAN
+)
+
+_NEW_CREDENTIALS: Final = {
+    **obj(
+        "mode",
+        mode=enum("nosec", "psk", "rpk", "x509", "oscore"),
+        endpoint=nullable(STRING),
+        identity=STRING,
+        key=STRING,
+        publicKey=STRING,
+        certificate=nullable(STRING),
+        recipientId=STRING,
+        senderId=STRING,
+        masterSecret=STRING,
+        masterSalt=nullable(STRING),
+        idContext=nullable(STRING),
+    ),
+    "description": "psk: identity and key (base64); rpk: publicKey; x509: certificate, or none for any that "
+    "a trusted authority has issued; oscore: recipientId, senderId, masterSecret, masterSalt and idContext "
+    "(hexadecimal digits)",
+}
+
+_SESSION: Final = obj(
+    "*",
+    endpoint=STRING,
+    session=nullable(INTEGER),
+    beganAt=TIME,
+    endedAt=OFTEN_TIME,
+    peer=STRING,
+    attributes=ANYTHING,
+    outcome=STRING,
+    detail=STRING,
+    refused=COUNT,
+)
+
+_EVENT: Final = obj("*", id=COUNT, kind=STRING, endpoint=STRING, message=ref("EventMessage"))
+
+COMPONENTS: Final[dict[str, Schema]] = {
+    "Problem": obj("*", type=STRING, title=STRING, status=INTEGER, detail=STRING),
+    "Device": _DEVICE,
+    "DeviceDetails": {"allOf": [ref("Device"), _DETAILS]},
+    "DeviceObject": _OBJECT,
+    "Observation": _OBSERVATION,
+    "PowerSaving": _POWER,
+    "TraceState": obj("*", tracing=BOOLEAN, since=TIME, dropped=COUNT),
+    "Trace": obj(
+        "tracing messages",
+        tracing=BOOLEAN,
+        since=TIME,
+        dropped=COUNT,
+        messages=array(ref("TracedMessage")),
+    ),
+    "TracedMessage": _NOTED,
+    "Credentials": _CREDENTIALS,
+    "NewCredentials": _NEW_CREDENTIALS,
+    "BootstrapConfig": obj("name endpoints", name=STRING, endpoints=array(STRING)),
+    "NewBootstrapConfig": {
+        **obj(endpoints=array(STRING), profile=obj(), credentials=nullable(obj())),
+        "description": "the members of a configuration, or the bootstrap settings of a device profile",
+    },
+    "BootstrapPreview": obj(
+        "*",
+        endpoint=STRING,
+        security=STRING,
+        steps=array(obj("operation path", operation=STRING, path=STRING, values=array(obj()))),
+        notes=array(STRING),
+    ),
+    "BootstrapSession": _SESSION,
+    "Event": _EVENT,
+    "EventMessage": {
+        **obj("nodeResourceName", nodeResourceName=STRING, time=NUMBER, messageType=STRING),
+        "description": "what stands in received-msg, error-msg or logs of the device, or looks like it",
+    },
+}

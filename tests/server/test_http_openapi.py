@@ -1,0 +1,84 @@
+"""``/openapi.json``: all of it is described, and what it says is OpenAPI."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+from jsonschema_rs import meta
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from structlog.testing import capture_logs
+
+from lwm2m_server.http.describing import STRING, described, obj
+from lwm2m_server.http.openapi import METHODS, document
+
+
+@described("One", answers={200: obj("*", name=STRING)}, problems=(409,))
+async def _one(request: Request) -> Response:
+    return Response()
+
+
+async def _silent(request: Request) -> Response:
+    return Response()
+
+
+def test_an_operation_is_what_its_route_says():
+    found = document([], [Route("/things/{name:path}", _one, methods=["GET"])], {})
+    operation = found["paths"]["/api/v1/things/{name}"]["get"]
+    assert operation["operationId"] == "get_api_v1_things_name"
+    assert operation["tags"] == ["things"]
+    (name,) = operation["parameters"]
+    assert (name["name"], name["in"], name["required"]) == ("name", "path", True)
+    assert set(operation["responses"]) == {"200", "401", "403", "404", "405", "409", "421", "429"}
+    assert operation["responses"]["409"]["content"] == {
+        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+    }
+
+
+def test_a_route_that_says_nothing_is_told():
+    with capture_logs() as lines:
+        found = document([Route("/silent", _silent, methods=["POST"])], [], {})
+    assert found["paths"] == {"/silent": {}}
+    assert [(line["event"], line["path"]) for line in lines] == [("route without description", "/silent")]
+
+
+@pytest.fixture
+async def served(server):
+    async with httpx.AsyncClient(base_url=server.http) as client:
+        answer = await client.get("/openapi.json")
+        assert answer.status_code == 200
+        return answer.json()
+
+
+async def test_every_route_of_a_server_is_described(server, served):
+    assert "route without description" not in server.errors()
+    operations = [one for path in served["paths"].values() for one in path.values()]
+    assert len(operations) > 40
+    ids = [one["operationId"] for one in operations]
+    assert len(set(ids)) == len(ids)
+    assert all(one["summary"] and one["responses"] for one in operations)
+    assert {method.upper() for path in served["paths"].values() for method in path} <= set(METHODS)
+
+
+async def test_parameters_of_paths_and_references_are_there(served):
+    text = str(served)
+    for name in set(re.findall(r"#/components/schemas/(\w+)", text)):
+        assert name in served["components"]["schemas"]
+    for path, methods in served["paths"].items():
+        for operation in methods.values():
+            named = [one["name"] for one in operation["parameters"] if one["in"] == "path"]
+            assert named == re.findall(r"\{(\w+)\}", path)
+
+
+async def test_schemas_are_json_schema(served):
+    schemas = list(served["components"]["schemas"].values())
+    for methods in served["paths"].values():
+        for operation in methods.values():
+            bodies = [*operation["responses"].values(), operation.get("requestBody", {})]
+            schemas += [one["schema"] for body in bodies for one in body.get("content", {}).values()]
+            schemas += [one["schema"] for one in operation["parameters"]]
+    for schema in schemas:
+        meta.validate(schema)
