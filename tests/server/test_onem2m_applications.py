@@ -80,9 +80,3 @@ async def test_an_application_is_changed_and_removed(api):
     assert (answer.headers["x-m2m-rsc"], answer.json()["m2m:ae"]["rn"]) == ("2002", "app")
     assert (await api.get("/app")).status_code == 404
     assert (await create(api, {"rn": "app", "api": "Nx"})).status_code == 201
-
-
-async def test_other_types_are_legal_but_not_there_yet(api):
-    for ty, body in ((3, {"m2m:cnt": {}}), (29, {"m2m:ts": {}})):
-        answer = await api.post("", ty, body)
-        assert (answer.status_code, answer.headers["x-m2m-rsc"]) == (501, "5001")

@@ -113,11 +113,6 @@ async def test_device_info_of_a_client_is_checked(api, body, words):
     await refused(await api.post("/dev", 13, body), 400, 4000, *words)
 
 
-async def test_other_management_objects_come_from_mappings(api):
-    await api.add_device("dev")
-    await refused(await api.post("/dev", 13, {"m2m:bat": {"btl": 1, "bts": 1}}), 501, 5001, "battery")
-
-
 async def test_of_what_a_mapping_made_labels_can_be_written_and_no_more(api):
     await api.add_device("dev")
     node = api.ledger.reader.device_named("main", "dev").node

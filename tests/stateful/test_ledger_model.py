@@ -46,6 +46,7 @@ class Model:
     def limit_box(self, id, mni, mbs):
         if id in self.boxes:
             box = self.boxes[id]
+            box[0] += 1
             box[1:3] = mni, mbs
             while box[3] and not self._fits(box, 0, 0):
                 del box[4][min(box[4])]

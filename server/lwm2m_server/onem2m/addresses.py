@@ -54,3 +54,20 @@ def _below_cse(names: tuple[str, ...], root: str, path: str) -> Address:
     if first in (tenant, PLACEHOLDER):
         return Address(tenant, tuple(rest), False, root)
     return Address(tenant, (first, *rest), True, root)
+
+
+def parse_reference(text: str, tenant: str) -> Address:
+    """A resource as attributes name it: ``main/dev1``, ``-/dev1``, ``<ri>``, ``/main/…``, ``//sp/main/…``.
+
+    ``tenant`` is whose attribute it is. Raises ``BadRequest``.
+    """
+    names = tuple(text.split("/"))
+    if text.startswith("//"):
+        names = names[3:]
+    elif text.startswith("/"):
+        names = names[1:]
+    else:
+        names = (tenant, *names)
+    if "" in names:
+        raise BadRequest(f"{text[:80]!r} names no resource: it has an empty element")
+    return _below_cse(names, "", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Container, Iterable, Mapping, Set
 from typing import Any, Final
 
 import attrs
@@ -12,15 +12,19 @@ import attrs
 from lwm2m_server.onem2m.errors import BadRequest, NotImplementedYet
 from lwm2m_server.onem2m.names import (
     ATTRIBUTES,
+    BY_TY,
     COMMON,
+    FLEX_CONTAINER,
     LONG,
     TYPES,
     Access,
     Kind,
     Type,
+    UnknownName,
     short_name,
-    type_of_key,
+    type_of,
 )
+from lwm2m_server.onem2m.tree import PLATFORM_TREES
 from lwm2m_server.store.ids import parse_timestamp
 
 _LEGAL: Final = {type.key: type.attributes.keys() | COMMON.keys() for type in TYPES}
@@ -30,11 +34,9 @@ _NOT_AT_UPDATE: Final = _NOT_AT_CREATE | {Access.ONCE, Access.REQUIRED_ONCE}
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 MAX_UINT: Final = 2**63 - 1
 """What the store can hold."""
+_OWN_NAME: Final = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
-PLATFORM_NAMES: Final = frozenset(
-    {"device-communication", "device-provisioning", "device-group", "la", "ol", "fopt", "pcu", "~", "_", "-"}
-    | {".", ".."}
-)
+PLATFORM_NAMES: Final = PLATFORM_TREES | frozenset({"la", "ol", "fopt", "pcu", "~", "_", "-"} | {".", ".."})
 """Names with a meaning of their own; no client's resource has one."""
 
 
@@ -56,7 +58,7 @@ class Draft:
 
 def read_creation(body: object, ty: int) -> Draft:
     """The body of a CREATE of type ``ty``. Raises ``BadRequest``."""
-    type, given = _root(body)
+    type, given = _root(body, ty)
     if type.ty != ty:
         raise BadRequest(f"the body is a {type.long} (ty {type.ty}), the Content-Type says ty={ty}")
     attributes = _short_names(type, given)
@@ -70,8 +72,8 @@ def read_creation(body: object, ty: int) -> Draft:
 
 def read_update(body: object, type: Type) -> Draft:
     """The body of an UPDATE of a resource of ``type``. Raises ``BadRequest``."""
-    found, given = _root(body)
-    if found is not type:
+    found, given = _root(body, type.ty)
+    if found.key != type.key and found is not BY_TY.get(type.ty):
         raise BadRequest(f"the body is a {found.long}, the resource a {type.long}")
     attributes = _short_names(type, given)
     _check_access(type, attributes, _NOT_AT_UPDATE)
@@ -104,11 +106,24 @@ def check_name(name: str) -> str:
     return name
 
 
-def _root(body: object) -> tuple[Type, Mapping[str, Any]]:
+def own_attributes(type: Type, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a flexContainer that its provider named."""
+    legal = _legal(type)
+    return {name: value for name, value in attributes.items() if name not in legal}
+
+
+def _legal(type: Type) -> Container[str]:
+    return _LEGAL.get(type.key) or _LEGAL[BY_TY[type.ty].key]
+
+
+def _root(body: object, ty: int) -> tuple[Type, Mapping[str, Any]]:
     if not isinstance(body, dict) or len(body) != 1:
         raise BadRequest('the body must be an object with one member, such as {"m2m:cin": {…}}')
     ((key, given),) = body.items()
-    type = type_of_key(key)
+    try:
+        type = type_of(ty, key)
+    except UnknownName as error:
+        raise BadRequest(str(error)) from error
     if type is None:
         raise BadRequest(f"{key[:80]!r} is no resource type this server knows")
     if not isinstance(given, dict):
@@ -117,16 +132,24 @@ def _root(body: object) -> tuple[Type, Mapping[str, Any]]:
 
 
 def _short_names(type: Type, given: Mapping[str, Any]) -> dict[str, Any]:
-    legal = _LEGAL[type.key]
+    legal = _legal(type)
     attributes: dict[str, Any] = {}
     for name, value in given.items():
         short = short_name(name, legal)
+        if short is None and type.ty == FLEX_CONTAINER:
+            short = _own_name(name)
         if short is None:
             raise BadRequest(f"{name[:80]!r} is no attribute of {type.long}{_hint(type, name)}")
         if short in attributes:
             raise BadRequest(f"{_both(short)} is there twice, under its short and its long name")
         attributes[short] = value
     return attributes
+
+
+def _own_name(name: str) -> str:
+    if not _OWN_NAME.fullmatch(name):
+        raise BadRequest(f"{name[:80]!r} is no name of an attribute: a letter, then letters, digits and '_'")
+    return name
 
 
 def _check_access(type: Type, attributes: Iterable[str], refused: Set[Access]) -> None:
@@ -139,8 +162,9 @@ def _check_access(type: Type, attributes: Iterable[str], refused: Set[Access]) -
 
 
 def _check_values(type: Type, attributes: Mapping[str, Any]) -> None:
+    legal = _legal(type)
     for name, value in attributes.items():
-        kind = ATTRIBUTES[name].kind
+        kind = ATTRIBUTES[name].kind if name in legal else Kind.ANY
         if not _FITS[kind](value):
             raise BadRequest(f"{_both(name)} of {type.long} must be {_MEANS[kind]}, not {_show(value)}")
     if type.mgd is not None and attributes.get("mgd", type.mgd) != type.mgd:
@@ -154,7 +178,7 @@ def _hint(type: Type, name: str) -> str:
 
 
 def _both(short: str) -> str:
-    return f"{short} ({LONG[short]})"
+    return f"{short} ({LONG[short]})" if short in LONG else short
 
 
 def _show(value: object) -> str:

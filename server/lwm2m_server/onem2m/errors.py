@@ -48,6 +48,10 @@ class InvalidChildType(OneM2MError):
     rsc, status = 4108, 403
 
 
+class MembersInconsistent(OneM2MError):
+    rsc, status = 4110, 400
+
+
 class AlreadyRegistered(OneM2MError):
     rsc, status = 4117, 403
 
@@ -74,3 +78,7 @@ class Unavailable(OneM2MError):
 
 class NotAcceptable(OneM2MError):
     rsc, status = 5207, 406
+
+
+class TooManyMembers(OneM2MError):
+    rsc, status = 6010, 400

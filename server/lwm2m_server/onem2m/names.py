@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import difflib
+import re
 from collections.abc import Container, Iterable, Mapping
 from enum import Enum
 from typing import Any, Final
@@ -139,12 +140,33 @@ _BY_KEY: Final = {key: row for row in TYPES for key in (row.key, row.long, *row.
 CREATABLE: Final = frozenset().union(*(row.children for row in TYPES))
 """Every ``ty`` that may lie somewhere in this tree."""
 BY_TY: Final = {row.ty: row for row in TYPES if row.mgd is None}
+FLEX_CONTAINER: Final = 28
+_LONG_OF_FLEXIBLE: Final = {name: LONG[name] for name in (*COMMON, *BY_TY[FLEX_CONTAINER].attributes)}
+_OWN_NAMESPACES: Final = frozenset({"m2m", "dcfg"})
+_KEY: Final = re.compile(r"[A-Za-z][\w-]{0,63}", re.ASCII)
 BY_MGD: Final = {row.mgd: row for row in TYPES if row.mgd is not None}
 
 
 def type_of_key(key: str) -> Type | None:
     """The type with this root key in either form: ``m2m:dvi``, ``deviceInfo``, ``m2m:deviceInfo``."""
     return _BY_KEY.get(key)
+
+
+def flexible(key: str) -> Type:
+    """The type of flexContainers with a root key that is in no table; a key of oneM2M's own is none.
+
+    Raises ``UnknownName``.
+    """
+    namespace, _, name = key.partition(":")
+    if namespace in _OWN_NAMESPACES or not (_KEY.fullmatch(namespace) and _KEY.fullmatch(name)):
+        raise UnknownName("resource type", key, _BY_KEY)
+    return attrs.evolve(BY_TY[FLEX_CONTAINER], key=key, aliases=())
+
+
+def type_of(ty: int, key: str) -> Type | None:
+    """The type of a resource; ``None`` for a management object of a mapping plugin's own kind."""
+    found = _BY_KEY.get(key)
+    return flexible(key) if found is None and ty == FLEX_CONTAINER else found
 
 
 def short_name(name: str, legal: Container[str]) -> str | None:
@@ -155,6 +177,14 @@ def short_name(name: str, legal: Container[str]) -> str | None:
     if name in legal:
         return name
     return next((short for short in _OF_LONG.get(name, ()) if short in legal), None)
+
+
+def long_names(definition: str | None) -> Mapping[str, str]:
+    """By short names. Of a flexContainer, known by its ``containerDefinition``, only those of the type:
+    the others are its provider's to name."""
+    if definition is None:
+        return LONG
+    return _LONG_OF_FLEXIBLE
 
 
 def long_key(key: str) -> str:
@@ -181,7 +211,7 @@ def managed(kind: str, attributes: Mapping[str, Value]) -> Managed:
     found = _BY_KEY.get(kind)
     if found is not None and found.mgd is not None:
         return Managed(found.key, found.mgd, {_own(found, n): _json(v) for n, v in attributes.items()})
-    if found is not None or kind.partition(":")[0] in ("m2m", "dcfg", kind):
+    if found is not None or kind.partition(":")[0] in (*_OWN_NAMESPACES, kind):
         raise UnknownName("management object", kind, (f"m2m:{row.long}" for row in BY_MGD.values()))
     return Managed(kind, 0, {SHORT.get(name, name): _json(value) for name, value in attributes.items()})
 

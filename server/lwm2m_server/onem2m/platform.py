@@ -9,6 +9,7 @@ from typing import Any, Final
 import attrs
 
 from lwm2m_engine.errors import RequestError
+from lwm2m_server.onem2m.addresses import Address
 from lwm2m_server.onem2m.behaviours.context import ADMIN, Context
 from lwm2m_server.onem2m.behaviours.nodes import communication_root
 from lwm2m_server.onem2m.behaviours.table import Behaviour, behaviour_of
@@ -25,7 +26,7 @@ from lwm2m_server.onem2m.errors import (
     NotImplementedYet,
     Unavailable,
 )
-from lwm2m_server.onem2m.names import BY_MGD, BY_TY, CREATABLE, UNSUPPORTED, Type, type_of_key
+from lwm2m_server.onem2m.names import BY_MGD, BY_TY, CREATABLE, FLEX_CONTAINER, UNSUPPORTED, Type, type_of
 from lwm2m_server.onem2m.notify.notices import Notices
 from lwm2m_server.onem2m.primitives import CREATED, DELETED, OK, UPDATED, Answer, Primitive
 from lwm2m_server.onem2m.queries import Content
@@ -37,7 +38,7 @@ from lwm2m_server.onem2m.rendering import (
     root_key,
 )
 from lwm2m_server.onem2m.retrieval import Retrieval
-from lwm2m_server.onem2m.tree import AE, COMMUNICATION, Target, Tree
+from lwm2m_server.onem2m.tree import AE, COMMUNICATION, LATEST, OLDEST, Target, Tree
 from lwm2m_server.security.credentials import BadCredentials
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
@@ -113,24 +114,23 @@ class Onem2m:
         if ty is None:
             raise BadRequest("the Content-Type of a CREATE says what to create, e.g. application/json;ty=4")
         originator = _originator(request) if ty != AE or request.originator else None
-        target = self.tree.locate(request.address)
-        what = target.what
-        kind = BY_TY[CONTENT_INSTANCE] if isinstance(what, Message) else _type(what)
-        if ty in UNSUPPORTED:
-            raise NotImplementedYet(f"this server has no {UNSUPPORTED[ty]} (ty {ty})")
-        if ty not in CREATABLE:
-            raise BadRequest(f"ty={ty} is no resource type that can be created")
-        if ty not in kind.children:
-            raise InvalidChildType(f"a {kind.long} has no children of ty {ty}")
+        target = self._real(request.address)
+        _check_child(target.what, ty)
         draft = read_creation(request.body, ty)
         create = behaviour_of(ty, draft.type.key).create
         if create is None:
             raise NotImplementedYet(f"a {draft.type.long} cannot be created yet")
         sent = dict(draft.attributes)
         created = await create(self._context, target, draft, originator)
-        made = Target(target.tenant, created, target.root)
+        way = (*target.way, created) if isinstance(created, Resource) else target.way
+        made = Target(target.tenant, created, target.root, way)
         location = f"{target.root}/~/{target.tenant.name}/{self._renderer.ri(created, target.tenant)}"
-        return Answer(CREATED, self._written(made, request, sent), location)
+        body = self._written(made, request, sent)
+        flexible = root_key(created, True)
+        if body is not None and ty == FLEX_CONTAINER and flexible in body:
+            # Answered with the key it was sent with, whatever the form of the names.
+            body = {draft.type.key: body[flexible]}
+        return Answer(CREATED, body, location)
 
     async def _retrieve(self, request: Primitive) -> Answer:
         _originator(request)
@@ -140,12 +140,12 @@ class Onem2m:
 
     async def _update(self, request: Primitive) -> Answer:
         _originator(request)
-        target = self.tree.locate(request.address)
+        target = self._real(request.address)
         what = target.what
         update = _behaviour(what).update
         if isinstance(what, Message) or update is None:
             raise NotAllowed(f"{what.name} cannot be updated")
-        kind = type_of_key(what.key)
+        kind = type_of(what.type, what.key)
         if kind is None:
             raise NotAllowed(f"{what.name} is of a type of its own ({what.key}) and cannot be updated")
         draft = read_update(request.body, kind)
@@ -165,6 +165,12 @@ class Onem2m:
             body = (await self._retrieval.retrieve(target, request.query, style)).body
         await delete(self._context, target)
         return Answer(DELETED, body)
+
+    def _real(self, address: Address) -> Target:
+        """What can be written to. Raises ``NotAllowed`` for ``la`` and ``ol``, ``NotFound``."""
+        if address.names and address.names[-1] in (LATEST, OLDEST):
+            raise NotAllowed(f"{address.names[-1]} can be retrieved and deleted only")
+        return self.tree.locate(address)
 
     def _style(self, request: Primitive, tenant: Tenant) -> Style:
         long = request.long_names
@@ -200,9 +206,20 @@ _OPERATIONS: Final[dict[str, Callable[[Onem2m, Primitive], Awaitable[Answer]]]] 
 
 
 def _type(resource: Resource) -> Type:
-    kind = type_of_key(resource.key)
+    kind = type_of(resource.type, resource.key)
     # A self-defined management object is a management object all the same.
     return kind if kind is not None else BY_MGD[1007]
+
+
+def _check_child(parent: Resource | Message, ty: int) -> None:
+    """Raises ``BadRequest``, ``NotImplementedYet`` or ``InvalidChildType``."""
+    kind = BY_TY[CONTENT_INSTANCE] if isinstance(parent, Message) else _type(parent)
+    if ty in UNSUPPORTED:
+        raise NotImplementedYet(f"this server has no {UNSUPPORTED[ty]} (ty {ty})")
+    if ty not in CREATABLE:
+        raise BadRequest(f"ty={ty} is no resource type that can be created")
+    if ty not in kind.children:
+        raise InvalidChildType(f"a {kind.long} has no children of ty {ty}")
 
 
 def _behaviour(what: Resource | Message) -> Behaviour:

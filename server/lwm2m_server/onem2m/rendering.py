@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 import orjson
 
-from lwm2m_server.onem2m.names import BY_TY, LONG, long_key
+from lwm2m_server.onem2m.names import BY_TY, FLEX_CONTAINER, long_key, long_names
 from lwm2m_server.security.credentials import Psk
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
@@ -29,7 +29,9 @@ LIFECYCLE_LABELS: Final = (
 
 _MGMT_HEAD: Final = ("dc", "mgd", "dlb")
 CSE_BASE, CONTAINER, CONTENT_INSTANCE, MGMT_OBJ, NODE = 5, 3, 4, 13, 14
-_PARENT_TYPE: Final = {CONTAINER: CONTAINER, CONTENT_INSTANCE: CONTAINER, MGMT_OBJ: NODE}
+AE: Final = 2
+MAX_TYPES: Final = 10_000
+"""Parents whose types are kept in memory."""
 
 
 @attrs.frozen(slots=True)
@@ -49,6 +51,8 @@ class Renderer:
     ) -> None:
         self._ids, self._reader, self._credentials = resource_ids, reader, credentials
         self._per_second = 1000 if settings.timestamp_unit == "ms" else 1
+        self._types: dict[int, int] = {}
+        """Of parents; an id is never given again."""
 
     def reading(self, reader: Reader) -> Renderer:
         """The same on another thread, with its reader. Secrets it can only mask."""
@@ -114,7 +118,21 @@ class Renderer:
             return ""
         if resource.parent == tenant.id:
             return tenant.name
-        return self._ids.ri(resource.parent, _PARENT_TYPE[resource.type])
+        return self._ids.ri(
+            resource.parent, NODE if resource.type == MGMT_OBJ else self._type(resource.parent)
+        )
+
+    def _type(self, id: int) -> int:
+        """Of a resource that has children."""
+        type = self._types.get(id)
+        if type is None:
+            # Applications are in the other store.
+            found = self._reader.resource(id)
+            type = AE if found is None else found.type
+            if len(self._types) >= MAX_TYPES:
+                self._types.clear()
+            self._types[id] = type
+        return type
 
     def _psk(self, node: int, secrets: bool) -> dict[str, str]:
         """``crid`` and ``crse`` are always there; they live in the credentials store."""
@@ -150,8 +168,13 @@ def without_lifecycle(labels: list[str]) -> list[str]:
 
 
 def root_key(what: Resource | Message, long: bool) -> str:
-    """``m2m:nod`` or ``node``."""
-    key = BY_TY[CONTENT_INSTANCE].key if isinstance(what, Message) else what.key
+    """``m2m:nod`` or ``node``. All flexContainers are that in long form; ``cnd`` tells which."""
+    if isinstance(what, Message):
+        key = BY_TY[CONTENT_INSTANCE].key
+    elif long and what.type == FLEX_CONTAINER:
+        key = BY_TY[FLEX_CONTAINER].key
+    else:
+        key = what.key
     return long_key(key) if long else key
 
 
@@ -159,4 +182,5 @@ def named(representation: Mapping[str, Any], long: bool) -> dict[str, Any]:
     """The same attributes under the names the client wants; values stay as they are."""
     if not long:
         return dict(representation)
-    return {LONG.get(name, name): value for name, value in representation.items()}
+    names = long_names(representation.get("cnd"))
+    return {names.get(name, name): value for name, value in representation.items()}

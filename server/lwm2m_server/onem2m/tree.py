@@ -8,19 +8,22 @@ import attrs
 
 from lwm2m_server.onem2m.addresses import Address
 from lwm2m_server.onem2m.errors import NotFound
+from lwm2m_server.onem2m.names import TYPES
+from lwm2m_server.onem2m.rendering import AE as AE
 from lwm2m_server.onem2m.rendering import CONTAINER, CONTENT_INSTANCE, CSE_BASE
 from lwm2m_server.store.ids import ResourceIds
 from lwm2m_server.store.protocols import Application, Inventory, Message, Reader, Resource, Tenant
 
 MAX_DEVICES = 10_000
 """Devices whose containers are kept in memory; about 1 KB each that somebody asked for."""
-AE = 2
 LATEST, OLDEST = "la", "ol"
 """Virtual children of a container."""
 COMMUNICATION = "device-communication"
+PLATFORM_TREES = frozenset({COMMUNICATION, "device-provisioning", "device-group"})
+"""Names below the CSEBase."""
 RELEASES = ["2a", "3", "4"]
 """``X-M2M-RVI`` this server understands."""
-TYPES_SUPPORTED = [2, 3, 4, 5, 13, 14]
+TYPES_SUPPORTED = sorted({row.ty for row in TYPES})
 
 
 @attrs.frozen(slots=True)
@@ -32,7 +35,12 @@ class Target:
     root: str
     """HTTP path below which links of this client start."""
     way: tuple[Resource, ...] = ()
-    """The resources passed on the way from the CSEBase (without it), if the address begins there."""
+    """From the CSEBase (without it) down to the resource, or to the container of the contentInstance."""
+
+    @property
+    def is_platforms(self) -> bool:
+        """Whether it belongs to a tree that the platform keeps itself."""
+        return bool(self.way) and self.way[0].name in PLATFORM_TREES
 
     @property
     def resource(self) -> Resource:
@@ -68,12 +76,11 @@ class Tree:
         """Raises ``NotFound``, saying how far the address leads."""
         what: Resource | Message
         if address.by_id:
-            tenant, what = self._start(address)
+            tenant, way, what = self._start(address)
             names = address.names[1:]
         else:
-            tenant = self._tenant(address.tenant or "")
+            tenant, way = self._tenant(address.tenant or ""), []
             what, names = base(tenant), address.names
-        way: list[Resource] = []
         while names:
             passed = self._below(what, names) if isinstance(what, Resource) else ()
             if passed:
@@ -81,7 +88,9 @@ class Tree:
                 what, names = passed[-1], names[len(passed) :]
             if names:
                 what, names = self._unlisted(tenant, what, names[0]), names[1:]
-        return Target(tenant, what, address.root, () if address.by_id else tuple(way))
+                if isinstance(what, Resource):
+                    way.append(what)
+        return Target(tenant, what, address.root, tuple(way))
 
     def _below(self, parent: Resource, names: tuple[str, ...]) -> Sequence[Resource]:
         """As the reader's, which is asked once for a device's containers: every message goes through one."""
@@ -102,22 +111,11 @@ class Tree:
         self._boxes.pop((tenant.id, device), None)
 
     def box(self, target: Target) -> Box | None:
-        """The device container a resource is, if it is one."""
-        what = target.what
-        if isinstance(what, Message) or what.type != CONTAINER:
+        """The device container that a resource is, or that a message lies in."""
+        way = target.way
+        if len(way) != 3 or way[0].name != COMMUNICATION or way[2].type != CONTAINER:
             return None
-        folder = self._above(what, target.way)
-        if folder is None or folder.type != CONTAINER:
-            return None
-        above = self._above(folder, target.way)
-        if above is None or above.name != COMMUNICATION or above.parent != target.tenant.id:
-            return None
-        return Box(what, folder.name)
-
-    def box_of(self, target: Target, message: Message) -> Box | None:
-        """The device container a message lies in."""
-        container = self._reader.resource(message.container)
-        return self.box(attrs.evolve(target, what=container)) if container is not None else None
+        return Box(way[2], way[1].name)
 
     def _tenant(self, name: str) -> Tenant:
         tenant = self._inventory.tenant(name)
@@ -125,40 +123,45 @@ class Tree:
             raise NotFound(f"there is no tenant {name!r}")
         return tenant
 
-    def _start(self, address: Address) -> tuple[Tenant, Resource | Message]:
+    def _start(self, address: Address) -> tuple[Tenant, list[Resource], Resource | Message]:
         ri = address.names[0]
         tenant = self._tenant(address.tenant) if address.tenant is not None else self._inventory.tenant(ri)
         if tenant is not None and ri == tenant.name:
-            return tenant, base(tenant)
+            return tenant, [], base(tenant)
         found = self._by_ri(ri)
         if found is None or (tenant is not None and found[0].name != tenant.name):
             raise NotFound(f"there is no resource {ri!r}")
         return found
 
-    def _by_ri(self, ri: str) -> tuple[Tenant, Resource | Message] | None:
+    def _by_ri(self, ri: str) -> tuple[Tenant, list[Resource], Resource | Message] | None:
         parsed = self._ids.parse(ri)
         if parsed is None:
             return None
         id, type = parsed
-        if type == AE:
-            application = self._inventory.application_by_id(id)
-            if application is None:
-                return None
-            tenant = self._tenant(application.tenant)
-            return tenant, as_resource(application, tenant)
-        if type == CONTENT_INSTANCE:
-            message = self._reader.message(id)
-            container = self._reader.resource(message.container) if message is not None else None
-            return (self._tenant(container.tenant), message) if container and message else None
-        resource = self._reader.resource(id)
+        message = self._reader.message(id) if type == CONTENT_INSTANCE else None
+        start = message.container if message is not None else id
+        resource = self._application(start) or self._reader.resource(start)
         # The type is part of the id: a changed digit must not find a neighbour.
-        if resource is None or resource.type != type:
+        if resource is None or resource.type != (type if message is None else CONTAINER):
             return None
-        return self._tenant(resource.tenant), resource
+        tenant = self._tenant(resource.tenant)
+        way = self._way(tenant, resource)
+        return None if way is None else (tenant, way, message or resource)
 
-    def _above(self, resource: Resource, way: tuple[Resource, ...]) -> Resource | None:
-        passed = (one for one in way if one.id == resource.parent)
-        return next(passed, None) or self._reader.resource(resource.parent)
+    def _way(self, tenant: Tenant, resource: Resource) -> list[Resource] | None:
+        """From below the CSEBase; ``None`` if it leads there no more, because something above was removed."""
+        way = [resource]
+        while way[-1].parent != tenant.id:
+            id = way[-1].parent
+            parent = self._reader.resource(id) or self._application(id)
+            if parent is None:
+                return None
+            way.append(parent)
+        return way[::-1]
+
+    def _application(self, id: int) -> Resource | None:
+        found = self._inventory.application_by_id(id)
+        return None if found is None else as_resource(found, self._tenant(found.tenant))
 
     def _unlisted(self, tenant: Tenant, parent: Resource | Message, name: str) -> Resource | Message:
         """A child that is no resource of the ledger. Raises ``NotFound``."""

@@ -182,6 +182,7 @@ class ContainerWriter(LedgerReader):
 
     def _change_container(self, id: int, attributes: Mapping[str, Any]) -> None:
         container = self._listed(id)
+        container.state_tag += 1
         container.max_instances, container.max_bytes = limits(attributes)
         if container.evict:
             self._evict(container)

@@ -521,7 +521,7 @@ class Transaction(Reader, Protocol):
 
     def change(self, id: int, attributes: Mapping[str, Any], modified: int) -> Resource | None:
         """Replace the attributes of a resource; ``None`` if it is gone. Raises ``Conflict`` for a taken
-        ni. Smaller limits of a container evict at once."""
+        ni. A container counts its ``st`` up, and smaller limits evict at once."""
         ...
 
     def remove(self, id: int) -> None:

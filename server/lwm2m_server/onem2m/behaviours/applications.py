@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from lwm2m_server.onem2m.behaviours.context import ADMIN, PLATFORM, Context, now
+from lwm2m_server.onem2m.behaviours.resources import check_owned
 from lwm2m_server.onem2m.checks import Draft, check_name, require
 from lwm2m_server.onem2m.errors import AlreadyRegistered, BadRequest, NameTaken, NotFound
 from lwm2m_server.onem2m.tree import RELEASES, Target, as_resource
@@ -39,6 +40,7 @@ async def create_application(
 
 
 async def update_application(context: Context, target: Target, draft: Draft) -> Resource:
+    check_owned(target)
     application = context.inventory.application_by_id(target.what.id)
     if application is None:
         raise NotFound(f"{target.what.name} was removed meanwhile")
@@ -53,4 +55,7 @@ async def update_application(context: Context, target: Target, draft: Draft) -> 
 
 
 async def delete_application(context: Context, target: Target) -> None:
+    """With all below it, which lies in the ledger."""
+    check_owned(target)
     await context.inventory.remove_application(target.what.id)
+    await context.devices.change(lambda transaction: transaction.remove(target.what.id))

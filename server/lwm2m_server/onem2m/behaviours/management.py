@@ -7,7 +7,7 @@ from typing import Any, Final
 from lwm2m_server.onem2m.behaviours.context import Context
 from lwm2m_server.onem2m.behaviours.nodes import CREDENTIALS, DEVICE_INFO
 from lwm2m_server.onem2m.checks import Draft, require
-from lwm2m_server.onem2m.errors import BadRequest, NotFound, NotImplementedYet
+from lwm2m_server.onem2m.errors import BadRequest, NotFound
 from lwm2m_server.onem2m.rendering import MASK, MGMT_OBJ, UNDEFINED
 from lwm2m_server.onem2m.tree import Target
 from lwm2m_server.security.credentials import NoSec, Removed
@@ -20,10 +20,6 @@ NAMES = {"m2m:dvi": DEVICE_INFO, "m2m:crds": CREDENTIALS}
 async def create_management(context: Context, target: Target, draft: Draft, originator: str) -> Resource:
     """Raises ``Conflict`` if the node has one, or if the identity is another node's."""
     key = draft.type.key
-    if key not in NAMES:
-        raise NotImplementedYet(
-            f"{draft.type.long} cannot be created yet; mapping plugins make it from devices"
-        )
     name = draft.take_name() or NAMES[key]
     if name != NAMES[key]:
         raise BadRequest(f"the {draft.type.long} of a node is named {NAMES[key]}, not {name[:40]!r}")
@@ -44,16 +40,6 @@ async def create_management(context: Context, target: Target, draft: Draft, orig
 
     await context.credentials.kept(node, context.devices.change(store))
     return resource
-
-
-async def delete_management(context: Context, target: Target) -> None:
-    managed = target.resource
-
-    def remove(transaction: Transaction) -> None:
-        context.notices.deleted(transaction, managed)
-        transaction.remove(managed.id)
-
-    await context.devices.change(remove)
 
 
 async def delete_credentials(context: Context, target: Target) -> None:

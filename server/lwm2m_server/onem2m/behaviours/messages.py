@@ -1,10 +1,10 @@
-"""contentInstances: into ``outgoing-msg`` a wish to the device, into its other containers as they are."""
+"""contentInstances of devices: into ``outgoing-msg`` a wish to the device, into the others as they are."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from functools import partial
 
 import orjson
 
@@ -13,28 +13,28 @@ from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages import Request, parse, parse_json
 from lwm2m_engine.model.view import ModelView
 from lwm2m_server.onem2m.behaviours.context import Context
+from lwm2m_server.onem2m.behaviours.instances import create_instance, new_instance
 from lwm2m_server.onem2m.behaviours.nodes import OUTGOING
-from lwm2m_server.onem2m.checks import Draft, check_name, require
-from lwm2m_server.onem2m.errors import BadRequest, InvalidChildType, NotFound
+from lwm2m_server.onem2m.checks import Draft
+from lwm2m_server.onem2m.errors import BadRequest, NotFound
 from lwm2m_server.onem2m.rendering import JSON_CONTENT
-from lwm2m_server.onem2m.tree import Box, Target
-from lwm2m_server.store.ids import SECOND, parse_timestamp
+from lwm2m_server.onem2m.tree import Target
+from lwm2m_server.store.ids import SECOND
 from lwm2m_server.store.protocols import Conflict, Message, Transaction
 
 TEXT_CONTENT = "text/plain:0"
-_CONTENT_INFO = re.compile(r"[\w.+-]+/[\w.+-]+:\d{1,4}(:\d)?")
 _TTL = re.compile(r"ttl:\s*(\d{1,9})")
 
 
 async def create_message(context: Context, target: Target, draft: Draft, originator: str) -> Message:
     """Raises ``RequestError`` for what no device could do, ``ContainerFull``, ``Conflict``."""
-    require(draft)
     box = context.tree.box(target)
     if box is None:
-        raise InvalidChildType(f"{target.what.name} takes no messages; those of a device do, e.g. {OUTGOING}")
+        return await create_instance(context, target, draft, originator)
     is_named = "rn" in draft.attributes
-    message = _message(context, box, draft, originator)
-    if box.container.name != OUTGOING:
+    waits = partial(_deadline, context.settings.messages.ttl) if box.container.name == OUTGOING else None
+    message = new_instance(context, box.container.id, draft, originator, waits)
+    if waits is None:
         state_tag = await context.devices.change(lambda write: context.notices.add(write, message))
         return message.tagged(state_tag)
     device = context.device(target, box.device)
@@ -56,61 +56,17 @@ async def create_message(context: Context, target: Target, draft: Draft, origina
 
 async def delete_message(context: Context, target: Target) -> None:
     """A message that waits is cancelled with it."""
-    message = target.message
+    message, box = target.message, context.tree.box(target)
 
     def remove(transaction: Transaction) -> None:
         context.notices.remove(transaction, message.container, message.id)
 
-    box = context.tree.box_of(target, message)
     if box is not None and box.container.name == OUTGOING:
         device = context.device(target, box.device)
         if device is not None:
             await context.devices.cancel(device, message.id, remove)
             return
     await context.devices.change(remove)
-
-
-def _message(context: Context, box: Box, draft: Draft, originator: str) -> Message:
-    given = draft.attributes
-    name = draft.take_name()
-    content, content_info = _content(given["con"], given.get("cnf"))
-    labels = given.get("lbl")
-    id = context.ids.next()
-    expires = _expiry(id, given.get("et"))
-    waits = box.container.name == OUTGOING
-    return Message(
-        id=id,
-        container=box.container.id,
-        own_name=check_name(name) if name is not None else None,
-        creator=originator,
-        state_tag=0,
-        content=content,
-        content_info=content_info,
-        size=len(content.encode()),
-        labels=tuple(labels) if labels is not None else None,
-        expires=expires,
-        deadline=_deadline(id, expires, labels, context.settings.messages.ttl) if waits else None,
-    )
-
-
-def _content(content: Any, content_info: str | None) -> tuple[str, str | None]:
-    """``con`` as it is stored, and ``cnf``. What is no text is JSON."""
-    if content_info is not None and not _CONTENT_INFO.fullmatch(content_info):
-        raise BadRequest(f"cnf (contentInfo) {content_info[:40]!r} is not <media type>:<encoding>")
-    if isinstance(content, str) and content_info != JSON_CONTENT:
-        return content, content_info
-    if content_info not in (None, JSON_CONTENT):
-        raise BadRequest(f"con (content) is JSON, and cnf (contentInfo) says {content_info}")
-    return orjson.dumps(content).decode(), JSON_CONTENT
-
-
-def _expiry(now: int, text: str | None) -> int | None:
-    if text is None:
-        return None
-    expires = parse_timestamp(text)
-    if expires <= now:
-        raise BadRequest(f"et (expirationTime) {text} is over")
-    return expires
 
 
 def request_of(content: str, content_info: str | None, models: ModelView | None) -> Request:
@@ -135,7 +91,7 @@ def _bad(reason: str) -> RequestError:
     return RequestError(Code.BAD_REQUEST, reason)
 
 
-def _deadline(now: int, expires: int | None, labels: Iterable[str] | None, ttl: int) -> float:
+def _deadline(ttl: int, now: int, expires: int | None, labels: Iterable[str] | None) -> float:
     """Seconds since 1970: ``et``, else the label ``ttl:<seconds>``, else the setting's time to live."""
     if expires is not None:
         return expires / SECOND

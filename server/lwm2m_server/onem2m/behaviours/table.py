@@ -12,18 +12,23 @@ from lwm2m_server.onem2m.behaviours.applications import (
     delete_application,
     update_application,
 )
+from lwm2m_server.onem2m.behaviours.channels import POLLING_CHANNEL, create_channel
+from lwm2m_server.onem2m.behaviours.containers import create_container, delete_container, update_container
 from lwm2m_server.onem2m.behaviours.context import Context
+from lwm2m_server.onem2m.behaviours.flexible import create_flexible, update_flexible
 from lwm2m_server.onem2m.behaviours.management import (
     create_management,
     delete_credentials,
-    delete_management,
 )
+from lwm2m_server.onem2m.behaviours.membership import GROUP, create_group, update_group
 from lwm2m_server.onem2m.behaviours.messages import create_message, delete_message
 from lwm2m_server.onem2m.behaviours.nodes import create_node, delete_node
+from lwm2m_server.onem2m.behaviours.resources import create_resource, delete_resource
 from lwm2m_server.onem2m.behaviours.updates import update_resource
 from lwm2m_server.onem2m.checks import Draft
-from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, MGMT_OBJ, NODE
-from lwm2m_server.onem2m.tree import AE, Target
+from lwm2m_server.onem2m.names import FLEX_CONTAINER
+from lwm2m_server.onem2m.rendering import AE, CONTAINER, CONTENT_INSTANCE, MGMT_OBJ, NODE
+from lwm2m_server.onem2m.tree import Target
 from lwm2m_server.store.protocols import Message, Resource
 
 Create: TypeAlias = Callable[[Context, Target, Draft, Any], Awaitable[Resource | Message]]
@@ -43,12 +48,17 @@ class Behaviour:
 
 _BY_TY: Final[dict[int, Behaviour]] = {
     AE: Behaviour(create_application, update_application, delete_application),
+    CONTAINER: Behaviour(create_container, update_container, delete_container),
     CONTENT_INSTANCE: Behaviour(create_message, delete=delete_message),
-    MGMT_OBJ: Behaviour(create_management, update_resource, delete_management),
+    GROUP: Behaviour(create_group, update_group, delete_resource),
+    MGMT_OBJ: Behaviour(create_resource, update_resource, delete_resource),
     NODE: Behaviour(create_node, update_resource, delete_node),
+    POLLING_CHANNEL: Behaviour(create_channel, delete=delete_resource),
+    FLEX_CONTAINER: Behaviour(create_flexible, update_flexible, delete_resource),
 }
 _BY_KEY: Final[dict[str, Behaviour]] = {
     "m2m:crds": Behaviour(create_management, update_resource, delete_credentials),
+    "m2m:dvi": Behaviour(create_management, update_resource, delete_resource),
 }
 """By root key in short form, for what differs from others of its ``ty``: ``m2m:crds``, ``dtiot:devGr``."""
 _NOTHING: Final = Behaviour()

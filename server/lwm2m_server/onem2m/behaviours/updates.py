@@ -20,7 +20,8 @@ async def update_resource(context: Context, target: Target, draft: Draft) -> Res
     Raises ``Conflict``, ``NotFound``, ``NotImplementedYet``.
     """
     resource, changes = target.resource, draft.attributes
-    if resource.type == MGMT_OBJ and resource.key not in NAMES and changes.keys() - {"lbl"}:
+    is_devices = resource.type == MGMT_OBJ and resource.key not in NAMES and "cr" not in resource.attributes
+    if is_devices and changes.keys() - {"lbl"}:
         # Stored only, it would look as if the device had been told.
         raise NotImplementedYet(f"a device's {draft.type.long} cannot be written yet, its labels can")
     if changes.get("lbl") is not None:
