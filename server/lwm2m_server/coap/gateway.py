@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 import structlog
 
+from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.step import Perform
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
@@ -78,7 +80,7 @@ class Gateway:
                 gateway._unreachable,
                 shedder,
                 listener=listener,
-                is_device=uplink.is_device,
+                is_device=uplink.is_device if protected is None else _recognising(uplink, protected),
             )
             gateway._assemble(udp if protected is None else protected.above(udp))
         else:
@@ -183,6 +185,11 @@ class Gateway:
         await self._tasks.finish(GRACE)
         await self._inbound.finish(GRACE)
         await self._channel.close()
+
+
+def _recognising(uplink: Uplink, protected: ProtectedDatagrams) -> Callable[[Peer], bool]:
+    """Addresses have no identities by themselves."""
+    return lambda peer: uplink.is_device(protected.whereabouts.recognised(peer))
 
 
 def _wants_to_hear(message: wire.Message) -> bool:

@@ -27,6 +27,7 @@ from lwm2m_server.coap.options import number as value_of
 from lwm2m_server.coap.oscore_contexts import Binding, Context, Contexts
 from lwm2m_server.coap.oscore_option import wrapped
 from lwm2m_server.coap.oscore_rederivation import LostContext, UnknownContext, open_request, successor
+from lwm2m_server.coap.oscore_whereabouts import Whereabouts
 from lwm2m_server.coap.sockets import SocketAddress, Source
 
 K = TypeVar("K")
@@ -81,6 +82,7 @@ class ProtectedDatagrams:
         self._said: Remembered[tuple[SocketAddress, bytes, Any], bytes] = Remembered()
         self._asking: Remembered[bytes, _Asked] = Remembered()
         self._answering: Remembered[tuple[SocketAddress, bytes], tuple[Context, Any]] = Remembered()
+        self.whereabouts = Whereabouts()
 
     def above(self, below: Datagrams) -> ProtectedDatagrams:
         """The same, sending through ``below``."""
@@ -164,7 +166,7 @@ class ProtectedDatagrams:
         else:
             context.heard(int.from_bytes(request_id.partial_iv, "big"))
             self._answering[source.address, message.token] = context, request_id
-            return _datagram(message.type, message.mid, inner, message.token), _proven(source, context)
+            return _datagram(message.type, message.mid, inner, message.token), self._proven(source, context)
         return None
 
     def _response(self, message: wire.Message, outer: Any, source: Source) -> tuple[bytes, Source] | None:
@@ -206,7 +208,11 @@ class ProtectedDatagrams:
             self._asking.pop(message.token, None)
         # The answer to what was asked again has a Message ID that the message layer does not know.
         kind = wire.NON if asked.again and message.type == wire.ACK else message.type
-        return _datagram(kind, message.mid, inner, message.token), _proven(source, asked.context)
+        return _datagram(kind, message.mid, inner, message.token), self._proven(source, asked.context)
+
+    def _proven(self, source: Source, context: Context) -> Source:
+        self.whereabouts.note(context.endpoint, source.peer)
+        return source._replace(peer=source.peer._replace(identity=context.endpoint))
 
     def _relation(self, token: bytes, binding: Binding) -> _Asked | None:
         """One from before a restart. Which notifications were there before is not known: those count that
@@ -343,10 +349,6 @@ class Remembered(OrderedDict[K, V], Generic[K, V]):
 
 def _datagram(kind: int, mid: int, message: Any, token: bytes) -> bytes:
     return wire.assemble(kind, int(message.code), mid, token, message.opt.encode(), message.payload)
-
-
-def _proven(source: Source, context: Context) -> Source:
-    return source._replace(peer=source.peer._replace(identity=context.endpoint))
 
 
 def _outer(message: wire.Message, option: bytes) -> Any:
