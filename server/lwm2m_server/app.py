@@ -31,6 +31,7 @@ from lwm2m_server.http.traces import TraceApi
 from lwm2m_server.hub import Hub
 from lwm2m_server.listeners import listen, listen_for_bootstrap
 from lwm2m_server.models import Models
+from lwm2m_server.onem2m.answers import Answers
 from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.platform import Onem2m
@@ -103,7 +104,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     credentials = open_credentials(settings, ledger)
     bus = _bus(settings, plugins)
     notices = open_notices(ledger, inventory, settings, credentials)
-    projector = Projector(ids, ResourceIds(ledger.installation), settings, notices)
+    answers = Answers(bus)
+    projector = Projector(ids, ResourceIds(ledger.installation), settings, notices, answers)
     nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
     admission = Admission(credentials.identities("management"))
     hub = Hub(ledger, nodes, bus, default_tenant=settings.tenant, admission=admission)
@@ -132,7 +134,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *EventApi(finder, ledger.reader, feed).routes(),
     ]
     routes.append(openapi_route(routes, api, tree_paths(settings.http_prefix)))
-    served = create_http(routes, api=api, tree=Binding(onem2m))
+    served = create_http(routes, api=api, tree=Binding(onem2m, answers))
     guarded = only_for((settings.http.host, *settings.http_hosts), served)
     http = await serve_http(guarded, settings.http.host, settings.http.port)
     stack.push_async_callback(http.close)

@@ -81,6 +81,8 @@ class MessageSettings:
     """Messages that may wait for one device; more are refused (RSC 5207)."""
     outgoing_mbs: int = attrs.field(default=4_000_000, validator=gt(0))
     """Bytes that may wait for one device, and bytes of sent messages that are kept: two firmware images."""
+    longest_wait: int = attrs.field(default=60, validator=gt(0))
+    """Seconds a client may wait for the answer of a device (`Prefer: wait=N`)."""
     mni: int = attrs.field(default=100, validator=gt(0))
     """Messages each of the other containers keeps; the oldest is evicted."""
     mbs: int = attrs.field(default=1_000_000, validator=gt(0))

@@ -11,10 +11,12 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
+import attrs
 import orjson
 import structlog
 
 from lwm2m_server.onem2m.addresses import parse_address
+from lwm2m_server.onem2m.answers import Answers, preferred_wait, unless_gone
 from lwm2m_server.onem2m.behaviours.context import now
 from lwm2m_server.onem2m.bodies import MAX_BODY, parse_body
 from lwm2m_server.onem2m.errors import (
@@ -67,8 +69,10 @@ _log = structlog.get_logger(__name__)
 class Binding:
     """The ASGI application: the tree answers under any path, with 404 if need be."""
 
-    def __init__(self, platform: Onem2m) -> None:
+    def __init__(self, platform: Onem2m, answers: Answers | None = None) -> None:
+        """With ``answers`` clients may wait for what devices say."""
         self._platform, self._settings = platform, platform.settings
+        self._answers = answers
         self.prefix = platform.settings.http_prefix
         """Base path of the D2C API."""
 
@@ -78,6 +82,8 @@ class Binding:
         try:
             request = await self._request(scope, headers, receive)
             answer = await self._platform.answer(request)
+            if answer.message is not None and "prefer" in headers:
+                answer = await self._awaited(request, answer, scope, receive)
         except OneM2MError as error:
             await _send(send, scope, headers, request_id, error.status, error.rsc, {"m2m:dbg": str(error)})
             return
@@ -91,6 +97,17 @@ class Binding:
         await _send(
             send, scope, headers, request_id, status, answer.rsc, answer.body, more=_answer_headers(answer)
         )
+
+    async def _awaited(self, request: Primitive, created: Answer, scope: Scope, receive: Receive) -> Answer:
+        """What the device says, if the client prefers to wait and that comes in time."""
+        seconds = preferred_wait(_joined(scope["headers"], b"prefer"))
+        if not seconds or created.message is None or self._answers is None:
+            return created
+        seconds = min(seconds, self._settings.messages.longest_wait)
+        with self._answers.expected(created.message) as expected:
+            row = await unless_gone(expected, receive, seconds)
+        answer = self._platform.said(request, row) if row is not None else None
+        return created if answer is None else attrs.evolve(answer, waited=seconds)
 
     async def _request(self, scope: Scope, headers: Headers, receive: Receive) -> Primitive:
         """In the order of checks of TS-0004, 7.3.2, relaxed where the D2C documents are."""
@@ -149,6 +166,11 @@ def _wants_long_names(headers: Headers) -> bool | None:
     return False if standard else None
 
 
+def _joined(pairs: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
+    """A field that may be there several times."""
+    return ", ".join(value.decode("latin-1") for key, value in pairs if key == name)
+
+
 def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
     """ASGI promises names in lower case."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
@@ -199,6 +221,8 @@ def _answer_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
     if answer.next_offset is not None:
         # Content status "partial", and where to go on, counted from 1 (TS-0009, 6.4.3).
         more += [(b"x-m2m-cts", b"1"), (b"x-m2m-cto", str(answer.next_offset + 1).encode())]
+    if answer.waited is not None:
+        more.append((b"preference-applied", f"wait={answer.waited}".encode()))
     return more
 
 

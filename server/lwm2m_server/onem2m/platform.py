@@ -130,7 +130,19 @@ class Onem2m:
         if body is not None and ty == FLEX_CONTAINER and flexible in body:
             # Answered with the key it was sent with, whatever the form of the names.
             body = {draft.type.key: body[flexible]}
-        return Answer(CREATED, body, location)
+        # Only what a device is to answer has a deadline.
+        message = created.id if isinstance(created, Message) and created.deadline is not None else None
+        return Answer(CREATED, body, location, message=message)
+
+    def said(self, request: Primitive, row: int) -> Answer | None:
+        """What a device said to the message that ``request`` created; ``None`` if it is kept no more."""
+        target = self.tree.locate(request.address)
+        message = self._ledger.reader.message(row)
+        if message is None:
+            return None
+        answer = Target(target.tenant, message, target.root, target.way)
+        location = f"{target.root}/~/{target.tenant.name}/{self._renderer.ri(message, target.tenant)}"
+        return Answer(OK, self._retrieval.attributes(answer, self._style(request, target.tenant)), location)
 
     async def _retrieve(self, request: Primitive) -> Answer:
         _originator(request)

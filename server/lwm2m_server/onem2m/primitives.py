@@ -39,3 +39,7 @@ class Answer:
     location: str | None = None
     next_offset: int | None = None
     """From 0: there is more than fitted into this answer."""
+    message: int | None = None
+    """Id of a message that a device is to answer."""
+    waited: int | None = None
+    """Seconds that the client was ready to wait for this."""

@@ -38,6 +38,7 @@ from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
 from lwm2m_server.onem2m import content
+from lwm2m_server.onem2m.answers import Answers
 from lwm2m_server.onem2m.behaviours.context import PLATFORM
 from lwm2m_server.onem2m.behaviours.nodes import ERRORS, RECEIVED, SENT, is_born_with
 from lwm2m_server.onem2m.happenings import record
@@ -57,7 +58,16 @@ _log = structlog.get_logger(__name__)
 class Projector:
     """Plans what each event changes in the ledger. Called on the loop, in order of the events."""
 
-    def __init__(self, ids: Ids, resource_ids: ResourceIds, settings: Settings, notices: Notices) -> None:
+    def __init__(
+        self,
+        ids: Ids,
+        resource_ids: ResourceIds,
+        settings: Settings,
+        notices: Notices,
+        answers: Answers | None = None,
+    ) -> None:
+        """``answers`` hears which row is the answer to a message."""
+        self._answers = answers
         self._ids, self._resource_ids, self._notices = ids, resource_ids, notices
         self._extras = settings.message_extras
         self._log_updates_every = settings.devices.log_updates_every
@@ -135,7 +145,7 @@ class Projector:
     def _received(self, event: Received, device: DeviceRef, models: ModelView) -> Write:
         request_id = self._request_id(event.message)
         body = content.received(event, device.name, models, request_id, extras=self._extras)
-        answer = self._add(device, event.at, RECEIVED, event.kind, body)
+        answer = self._add(device, event.at, RECEIVED, event.kind, body, event.message)
         if event.message is None or (event.error is None and event.code != Code.UNAUTHORIZED):
             return answer
         reason, detail = "decode", event.error
@@ -175,8 +185,7 @@ class Projector:
     def _failed(self, event: Failed, device: DeviceRef) -> Write:
         request_id = self._request_id(event.message)
         body = content.failed(event, device.name, request_id, reason=event.reason, detail=event.detail)
-        problem = self._add(device, event.at, ERRORS, "error", body)
-
+        problem = self._add(device, event.at, ERRORS, "error", body, event.message)
         outgoing = NodeIds(device.node).outgoing
 
         def remove(write: Transaction) -> None:
@@ -260,11 +269,15 @@ class Projector:
         note = record(device, name, body)
         return lambda write: self._keep(write, message, device, note)
 
-    def _add(self, device: DeviceRef, at: float, box: str, kind: str, body: str) -> Write:
+    def _add(
+        self, device: DeviceRef, at: float, box: str, kind: str, body: str, answered: int | None = None
+    ) -> Write:
         """Into ``received-msg`` or ``error-msg``; what its limits do not allow leaves a line in ``logs``."""
         own = NodeIds(device.node)
         message = self._message(own.received if box == RECEIVED else own.errors, body)
         note = record(device, kind, body)
+        if answered is not None and self._answers is not None:
+            self._answers.planned(answered, message.id)
 
         def add(write: Transaction) -> None:
             write.note_event(note)
