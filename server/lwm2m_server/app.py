@@ -5,28 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from itertools import count
+from functools import partial
 
 import attrs
 import structlog
 
-from lwm2m_engine.codecs import Codecs
-from lwm2m_engine.engine import Engine, EngineSettings
 from lwm2m_engine.engine.events import Event, Warned
 from lwm2m_engine.plugins.manager import PluginManager
+from lwm2m_server.access.opening import open_access
 from lwm2m_server.bootstrap.opening import BootstrapServer, open_bootstrap
 from lwm2m_server.bus import Bus
+from lwm2m_server.engines import Engines
 from lwm2m_server.http.app import create_http
+from lwm2m_server.http.audit import AuditApi
 from lwm2m_server.http.bootstrap import BootstrapApi
+from lwm2m_server.http.clients import ClientApi
 from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
+from lwm2m_server.http.door import Door
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.health import health_routes
-from lwm2m_server.http.hosts import only_for
 from lwm2m_server.http.openapi import openapi_route
 from lwm2m_server.http.openapi_tree import tree_paths
 from lwm2m_server.http.serving import serve_http
+from lwm2m_server.http.tenants import TenantApi
+from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.http.traces import TraceApi
 from lwm2m_server.hub import Hub
 from lwm2m_server.listeners import listen, listen_for_bootstrap
@@ -39,13 +43,14 @@ from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.security.admission import Admission
 from lwm2m_server.security.opening import open_credentials
-from lwm2m_server.settings import Settings
+from lwm2m_server.settings import Settings, refuse_exposure
 from lwm2m_server.store.events import Keep
 from lwm2m_server.store.ids import Ids, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.lock import DataDirectory
 from lwm2m_server.store.protocols import CommitFailed, Ledger, Tenant
+from lwm2m_server.tenants import Tenants
 
 _log = structlog.get_logger(__name__)
 
@@ -101,6 +106,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     if inventory.tenant(settings.tenant) is None:
         await inventory.add_tenant(Tenant(ids.next(), settings.tenant))
     await inventory.set_models(models.index)
+    control = open_access(settings, inventory, ledger, stack)
+    refuse_exposure(settings, has_clients=not control.access.is_open)
     credentials = open_credentials(settings, ledger)
     bus = _bus(settings, plugins)
     notices = open_notices(ledger, inventory, settings, credentials)
@@ -110,20 +117,31 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     admission = Admission(credentials.identities("management"))
     hub = Hub(ledger, nodes, bus, default_tenant=settings.tenant, admission=admission)
     stack.push_async_callback(hub.close)
-    engines = _engines(settings, plugins, models, [tenant.name for tenant in inventory.tenants()])
-    for name, engine in engines.items():
-        hub.add_tenant(name, engine)
+    engines = Engines(settings, plugins, models)
+    for tenant in inventory.tenants():
+        hub.add_tenant(tenant.name, engines.start(tenant.name))
     onem2m = Onem2m(inventory, ledger, hub, ids, settings, credentials, notices)
     await onem2m.prepare()
     waiting = hub.restore()
     bootstrap = await open_bootstrap(
-        settings, inventory, ledger.reader, credentials, hub.change, lambda: models.catalog, _codecs(plugins)
+        settings, inventory, ledger.reader, credentials, hub.change, lambda: models.catalog, engines.codecs
     )
     stack.push_async_callback(bootstrap.close)
     bound = await listen(settings, hub, credentials, ledger, stack)
     bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, ledger, stack)
     hub.resume(waiting)
     routes = health_routes(lambda: {"ledger": hub.problem})
+    routes += TokenApi(control.clients, control.tokens, control.access).routes()
+    tenants = Tenants(
+        inventory,
+        ledger,
+        hub,
+        engines,
+        ids,
+        default=settings.tenant,
+        prepare=onem2m.prepare,
+        removed=control.access.forget,
+    )
     finder = DeviceFinder(inventory, ledger.reader, settings)
     feed = Feed(ledger, bus)
     api = [
@@ -131,12 +149,15 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *CredentialApi(finder, ledger.reader, hub, credentials).routes(),
         *TraceApi(finder, hub, hub.traces).routes(),
         *BootstrapApi(bootstrap, models, finder).routes(),
+        *TenantApi(tenants).routes(),
+        *ClientApi(control.clients, control.keys, control.access, settings.tenant).routes(),
+        *AuditApi(ledger, settings.tenant).routes(),
         *EventApi(finder, ledger.reader, feed).routes(),
     ]
     routes.append(openapi_route(routes, api, tree_paths(settings.http_prefix)))
-    served = create_http(routes, api=api, tree=Binding(onem2m, answers))
-    guarded = only_for((settings.http.host, *settings.http_hosts), served)
-    http = await serve_http(guarded, settings.http.host, settings.http.port)
+    door = partial(Door, access=control.access, audit=control.audit, settings=settings)
+    served = create_http(routes, api=api, tree=Binding(onem2m, answers), door=door)
+    http = await serve_http(served, settings.http.host, settings.http.port)
     stack.push_async_callback(http.close)
     # Whoever follows something is told that it is over: the HTTP server waits for open requests.
     stack.callback(hub.traces.close)
@@ -164,50 +185,15 @@ def _bus(settings: Settings, plugins: PluginManager) -> Bus:
     return bus
 
 
-def _codecs(plugins: PluginManager) -> Codecs:
-    return Codecs().extended(plugins.codecs())
-
-
-def _engines(
-    settings: Settings, plugins: PluginManager, models: Models, tenants: list[str]
-) -> dict[str, Engine]:
-    """One a tenant; unknown devices are let in by the default tenant only."""
-    codecs = _codecs(plugins)
-    exchanges = count(1)
-    engines = {}
-    for tenant in tenants:
-        engine_settings = EngineSettings(
-            awake_window=settings.devices.awake_window,
-            grace=settings.devices.registration_grace,
-            assumed_version="1.0" if settings.devices.missing_version == "1.0" else None,
-            read_pacing=settings.devices.read_pacing,
-            composite_timeout=settings.transmission.composite_timeout,
-            admit_unknown=settings.devices.unknown == "create" and tenant == settings.tenant,
-            # Nodes have several names: ``Admission`` compares.
-            identity_is_endpoint=False,
-            strict=settings.strict,
-        )
-        engines[tenant] = Engine(
-            models.catalog,
-            plugins,
-            table=models.table,
-            codecs=codecs,
-            settings=engine_settings,
-            exchanges=exchanges,
-        )
-    return engines
-
-
 def _watch(
     models: Models,
-    engines: dict[str, Engine],
+    engines: Engines,
     bootstrap: BootstrapServer,
     inventory: TinyInventory,
     stack: AsyncExitStack,
 ) -> None:
     async def swap() -> None:
-        for engine in engines.values():
-            engine.swap(models.catalog, models.table)
+        engines.swap()
         bootstrap.swap(models.catalog)
         try:
             await inventory.set_models(models.index)

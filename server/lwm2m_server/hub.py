@@ -81,6 +81,10 @@ class Hub:
     def add_tenant(self, name: str, engine: Engine) -> None:
         self._engines[name] = engine
 
+    def remove_tenant(self, name: str) -> None:
+        """One without devices."""
+        self._engines.pop(name, None)
+
     def add_transport(self, listener: str, transport: Transport) -> None:
         """``listener`` is the name in the ``Peer`` of whoever is heard through it."""
         self._transports[listener] = transport

@@ -247,6 +247,29 @@ class CredentialSettings:
 
 
 @attrs.frozen
+class AccessSettings:
+    """Who may call the HTTP API, and how often."""
+
+    file: Path | None = None
+    """TOML file with API keys, and with issuers whose tokens are good here; read again when it changes."""
+    rate: float = attrs.field(default=1000.0, validator=ge(0.0))
+    """Requests a second that each client may make; 0 for any number. While no clients are configured there
+    is no limit."""
+    burst: int = attrs.field(default=2000, validator=gt(0))
+    """Requests that a client may make at once."""
+
+
+@attrs.frozen
+class AuditSettings:
+    """The audit log: who changed what."""
+
+    entries: int = attrs.field(default=1_000_000, validator=gt(0))
+    """Lines that are kept; the oldest go."""
+    days: int = attrs.field(default=400, validator=gt(0))
+    """Days that a line is kept."""
+
+
+@attrs.frozen
 class LogSettings:
     """What goes to standard error."""
 
@@ -274,7 +297,16 @@ class Settings:
     http: Address = HTTP
     """HTTP listener; loopback only as long as no API clients are configured."""
     http_hosts: tuple[str, ...] = ()
-    """Names under which the HTTP API may be asked, besides those of this machine, e.g. by a proxy."""
+    """Names under which the HTTP API may be asked, besides those of this machine, e.g. by a proxy; as long as
+    no API clients are configured."""
+    http_cert: Path | None = None
+    """PEM file with the certificate of the HTTP listener and those between it and the root: then it speaks
+    HTTPS only. Read again when it changes."""
+    http_key_file: Path | None = None
+    """PEM file with the private key of ``http_cert``."""
+    http_plain: bool = False
+    """Whether the HTTP listener may be reached from other machines without TLS, e.g. by a proxy that has
+    it."""
     http_prefix: str = "/device-management-orchestrator/v3"
     """Base path of the oneM2M API; the tenant's name follows."""
     data: Path = Path("lwm2m-data")
@@ -301,16 +333,28 @@ class Settings:
     ledger: LedgerSettings = LedgerSettings()
     events: EventSettings = EventSettings()
     credentials: CredentialSettings = CredentialSettings()
+    access: AccessSettings = AccessSettings()
+    audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
 
 
-def refuse_exposure(settings: Settings) -> None:
-    """Without API clients anyone who can connect may administer: loopback only.
+def refuse_exposure(settings: Settings, *, has_clients: bool) -> None:
+    """Without API clients anyone who can connect may administer, and without TLS anyone on the way can read
+    tokens: on loopback only.
 
     Raises ``SettingsError``.
     """
-    if not settings.http.is_loopback:
+    if (settings.http_cert is None) != (settings.http_key_file is None):
+        raise SettingsError("http_cert and http_key_file belong together")
+    if settings.http.is_loopback:
+        return
+    if not has_clients:
         raise SettingsError(
             f"http: {settings.http} can be reached from other machines, and no API clients are configured "
-            "to tell friend from foe; bind to 127.0.0.1 and put an authenticating proxy in front"
+            "to tell friend from foe; 'lwm2m clients add NAME --role admin' adds one"
+        )
+    if settings.http_cert is None and not settings.http_plain:
+        raise SettingsError(
+            f"http: {settings.http} can be reached from other machines, and tokens would be sent in clear; "
+            "give --http-cert and --http-key, or --http-plain if something in front has TLS"
         )

@@ -1,14 +1,23 @@
 """A oneM2M platform on real stores, with devices that only queue."""
 
+from contextlib import AsyncExitStack
+from functools import partial
+
 import attrs
 import httpx
 import pytest
 
 from lwm2m_engine import Catalog
 from lwm2m_engine.engine.presence import Presence
+from lwm2m_server.access import hashing
+from lwm2m_server.access.opening import AccessControl, open_access
 from lwm2m_server.http.app import create_http
+from lwm2m_server.http.audit import AuditApi
+from lwm2m_server.http.clients import ClientApi
 from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
+from lwm2m_server.http.door import Door
+from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.platform import Onem2m
@@ -157,3 +166,82 @@ async def start(tmp_path, catalog):
 @pytest.fixture
 async def api(start, settings):
     return await start(settings)
+
+
+@attrs.define
+class Guarded:
+    """The same behind the door: two tenants, and clients in them."""
+
+    client: httpx.AsyncClient
+    control: AccessControl
+    ledger: SqliteLedger
+    inventory: TinyInventory
+    headers: dict[str, dict[str, str]]
+    """By client id, with a token."""
+
+    async def add(self, id, tenant, role, **more):
+        """A client, and a token for it in ``headers``."""
+        _, secret = await self.control.clients.add(id, tenant, role, **more)
+        self.headers[id] = {"Authorization": f"Bearer {await self.token(id, secret)}"}
+        return secret
+
+    async def token(self, id, secret):
+        form = {"grant_type": "client_credentials"}
+        answer = await self.client.post("/auth/token", data=form, auth=(id, secret))
+        assert answer.status_code == 200, answer.text
+        return answer.json()["access_token"]
+
+    async def call(self, method, path, who=None, *, origin="CAdmin", ty=None, **more):
+        """``path`` below the base path of the oneM2M API, unless it begins with a slash."""
+        headers = {"X-M2M-Origin": origin, "X-M2M-RI": "1", **self.headers.get(who, {})}
+        if origin is None:
+            del headers["X-M2M-Origin"]
+        if ty is not None:
+            headers["Content-Type"] = f"application/json;ty={ty}"
+        path = path if path.startswith("/") else f"{BASE.rpartition('/')[0]}/{path}"
+        return await self.client.request(method, path, headers={**headers, **more.pop("headers", {})}, **more)
+
+
+@pytest.fixture
+async def guard(start, monkeypatch):
+    """``await guard(settings)`` gives a ``Guarded`` without clients."""
+    monkeypatch.setattr(hashing, "COST", 2)
+    async with AsyncExitStack() as stack:
+
+        async def guard(settings):
+            api = await start(settings)
+            control = open_access(settings, api.inventory, api.ledger, stack)
+            finder = DeviceFinder(api.inventory, api.ledger.reader, settings)
+            routes = [
+                *DeviceApi(api.inventory, api.ledger, api.devices, settings).routes(),
+                *CredentialApi(finder, api.ledger.reader, api.devices, api.credentials).routes(),
+                *ClientApi(control.clients, control.keys, control.access, settings.tenant).routes(),
+                *AuditApi(api.ledger, settings.tenant).routes(),
+            ]
+            app = create_http(
+                TokenApi(control.clients, control.tokens, control.access).routes(),
+                api=routes,
+                tree=Binding(api.platform),
+                door=partial(Door, access=control.access, audit=control.audit, settings=settings),
+            )
+            transport = httpx.ASGITransport(app)
+            client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
+            await stack.enter_async_context(client)
+            await api.inventory.add_tenant(Tenant(Ids(floor=api.inventory.highest_id).next(), "other"))
+            await api.platform.prepare()
+            return Guarded(client, control, api.ledger, api.inventory, {})
+
+        yield guard
+
+
+@pytest.fixture
+async def guarded(guard, settings):
+    """With ``root`` (system), ``boss``, ``app`` and ``eye`` (admin, operate, read of main), and ``stranger``
+    (admin of other)."""
+    guarded = await guard(settings)
+    await guarded.add("root", None, "system")
+    await guarded.add("boss", "main", "admin")
+    await guarded.add("app", "main", "operate")
+    await guarded.add("eye", "main", "read")
+    await guarded.add("stranger", "other", "admin")
+    return guarded

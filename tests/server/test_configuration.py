@@ -119,13 +119,26 @@ def test_presets_rank_between_defaults_and_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("http", ["127.0.0.1:8080", "[::1]:0", "localhost:80", "127.9.9.9:1"])
 def test_loopback_may_serve_without_clients(http: str) -> None:
-    refuse_exposure(Settings(http=Address.parse(http)))
+    refuse_exposure(Settings(http=Address.parse(http)), has_clients=False)
 
 
 @pytest.mark.parametrize("http", ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:80", "example.com:80"])
 def test_other_addresses_are_refused_without_clients(http: str) -> None:
     with pytest.raises(SettingsError, match="no API clients are configured"):
-        refuse_exposure(Settings(http=Address.parse(http)))
+        refuse_exposure(Settings(http=Address.parse(http)), has_clients=False)
+
+
+def test_beyond_this_machine_there_is_tls_or_a_proxy(tmp_path: Path) -> None:
+    beyond = Settings(http=Address.parse("0.0.0.0:8080"))
+    with pytest.raises(SettingsError, match="--http-plain"):
+        refuse_exposure(beyond, has_clients=True)
+    refuse_exposure(attrs.evolve(beyond, http_plain=True), has_clients=True)
+    with pytest.raises(SettingsError, match="no API clients"):
+        refuse_exposure(attrs.evolve(beyond, http_plain=True), has_clients=False)
+    certified = attrs.evolve(beyond, http_cert=tmp_path, http_key_file=tmp_path)
+    refuse_exposure(certified, has_clients=True)
+    with pytest.raises(SettingsError, match="belong together"):
+        refuse_exposure(attrs.evolve(certified, http_key_file=None), has_clients=True)
 
 
 @pytest.mark.parametrize(

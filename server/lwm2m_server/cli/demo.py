@@ -21,7 +21,7 @@ from lwm2m_server.cli.narration import Narrator
 from lwm2m_server.cli.options import given, server_options
 from lwm2m_server.cli.serve import announce, run_until_stopped, taken_listeners
 from lwm2m_server.configuration import load
-from lwm2m_server.settings import HTTP, Address, Settings, refuse_exposure
+from lwm2m_server.settings import HTTP, Address, Settings
 from lwm2m_server.simulator.fleet import Fleet
 
 AWAKE: Final = 5.0
@@ -57,7 +57,6 @@ def demo(devices: int, config: Path | None, **flags: Any) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lwm2m-")))
         presets = {**PRESETS, "data": folder}
         loaded = load(config, environ=os.environ, flags=given(flags), presets=presets, implicit=False)
-        refuse_exposure(loaded.settings)
         settings = with_free_ports(loaded.settings)
         logs.configure(settings.log)
         temporary = settings.data == folder

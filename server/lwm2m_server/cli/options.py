@@ -29,6 +29,9 @@ SERVER_FLAGS = {
     "coaps_tcp": "coaps_tcp",
     "coap_stack": "coap_stack",
     "http": "http",
+    "http_cert": "http_cert",
+    "http_key": "http_key_file",
+    "http_plain": "http_plain",
     "data": "data",
     "tenant": "tenant",
     "unknown_devices": "devices.unknown",
@@ -52,6 +55,11 @@ _SERVER_OPTIONS = (
     ),
     click.option("--coap-stack", type=click.Choice(["native", "aiocoap"]), help="What is below CoAP/UDP."),
     click.option("--http", metavar="HOST:PORT", help="HTTP listener."),
+    click.option("--http-cert", metavar="FILE", type=_FILE, help="Certificate (PEM) of the HTTP listener."),
+    click.option("--http-key", metavar="FILE", type=_FILE, help="Private key (PEM) of the certificate."),
+    click.option(
+        "--http-plain", is_flag=True, default=None, help="Beyond this machine without TLS, behind a proxy."
+    ),
     click.option("--data", metavar="DIR", type=_DIRECTORY, help="Folder of the stores."),
     click.option("--tenant", metavar="NAME", help="Name of the tenant."),
     click.option(

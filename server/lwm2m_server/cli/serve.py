@@ -20,7 +20,7 @@ from lwm2m_engine.errors import SettingsError
 from lwm2m_server import app, collector, logs
 from lwm2m_server.cli.options import given, server_options
 from lwm2m_server.configuration import load
-from lwm2m_server.settings import Address, Settings, refuse_exposure
+from lwm2m_server.settings import Address, Settings
 
 Main: TypeAlias = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -34,7 +34,6 @@ def serve(config: Path | None, **flags: Any) -> None:
     of them are bound. Everything else goes to standard error.
     """
     settings = load(config, environ=os.environ, flags=given(flags)).settings
-    refuse_exposure(settings)
     logs.configure(settings.log)
     taken = list(taken_listeners(settings))
     if taken:

@@ -18,6 +18,7 @@ Schema: TypeAlias = Mapping[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
 NOWHERE: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 
@@ -60,18 +61,21 @@ def described(
     *,
     query: tuple[Parameter, ...] = (),
     body: Schema | None = None,
+    form: Schema | None = None,
     answers: Mapping[int, Schema | None],
     problems: tuple[int, ...] = (),
     method: str | None = None,
     **more: Any,
 ) -> Callable[[F], F]:
-    """Say what an endpoint does: JSON in, JSON out. With ``method`` only what that one does.
+    """Say what an endpoint does: JSON or a form in, JSON out. With ``method`` only what that one does.
 
     ``more`` are members of ``Operation``.
     """
     if body is not None:
         more["body"] = {JSON: body}
         problems = (*problems, 400, 413)
+    if form is not None:
+        more["body"] = {FORM: form}
     operation = Operation(summary, parameters=query, answers=answers, problems=problems, **more)
 
     def mark(endpoint: F) -> F:

@@ -30,6 +30,7 @@ from lwm2m_server.http.describing import (
 )
 from lwm2m_server.http.power import power_from_json, power_to_json
 from lwm2m_server.http.problems import Problem
+from lwm2m_server.http.rights import tenant_of
 from lwm2m_server.http.schemas import ref
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
@@ -65,8 +66,9 @@ class DeviceFinder:
         return device
 
     def tenant(self, request: Request) -> str:
-        """The query argument ``tenant``, or the server's own; raises ``Problem``."""
-        name = request.query_params.get("tenant") or self._default_tenant
+        """The query argument ``tenant``, or the caller's own. Raises ``Problem``, also if the caller has not
+        the role there that the method takes."""
+        name = tenant_of(request, self._default_tenant)
         if self._inventory.tenant(name) is None:
             raise Problem(404, f"there is no tenant {name!r}")
         return name

@@ -15,6 +15,7 @@ import attrs
 import orjson
 import structlog
 
+from lwm2m_server.access.callers import Caller
 from lwm2m_server.onem2m.addresses import parse_address
 from lwm2m_server.onem2m.answers import Answers, preferred_wait, unless_gone
 from lwm2m_server.onem2m.behaviours.context import now
@@ -112,7 +113,8 @@ class Binding:
     async def _request(self, scope: Scope, headers: Headers, receive: Receive) -> Primitive:
         """In the order of checks of TS-0004, 7.3.2, relaxed where the D2C documents are."""
         self._check_envelope(headers)
-        address = parse_address(scope["path"], self.prefix, self._settings.tenant)
+        caller: Caller = scope["caller"]
+        address = parse_address(scope["path"], self.prefix, caller.tenant or self._settings.tenant)
         try:
             operation, contents = _OPERATIONS[scope["method"]]
         except KeyError:
@@ -134,7 +136,7 @@ class Binding:
             address,
             headers.get("x-m2m-origin"),
             query,
-            scope["caller"],
+            caller,
             _wants_long_names(headers),
             ty,
             body,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import attrs
 
 from lwm2m_engine.errors import RequestError
-from lwm2m_server.onem2m.addresses import Address
-from lwm2m_server.onem2m.behaviours.context import ADMIN, Context
+from lwm2m_server.onem2m.behaviours.context import Context
 from lwm2m_server.onem2m.behaviours.nodes import communication_root
 from lwm2m_server.onem2m.behaviours.table import Behaviour, behaviour_of
 from lwm2m_server.onem2m.checks import read_creation, read_update
@@ -19,7 +17,6 @@ from lwm2m_server.onem2m.errors import (
     BadRequest,
     InvalidChildType,
     NameTaken,
-    NoPrivilege,
     NotAcceptable,
     NotAllowed,
     NotFound,
@@ -29,6 +26,7 @@ from lwm2m_server.onem2m.errors import (
 from lwm2m_server.onem2m.names import BY_MGD, BY_TY, CREATABLE, FLEX_CONTAINER, UNSUPPORTED, Type, type_of
 from lwm2m_server.onem2m.notify.notices import Notices
 from lwm2m_server.onem2m.primitives import CREATED, DELETED, OK, UPDATED, Answer, Primitive
+from lwm2m_server.onem2m.privileges import Privileges
 from lwm2m_server.onem2m.queries import Content
 from lwm2m_server.onem2m.rendering import (
     CONTENT_INSTANCE,
@@ -52,11 +50,8 @@ from lwm2m_server.store.protocols import (
     Ledger,
     Message,
     Resource,
-    Tenant,
     Transaction,
 )
-
-_AE_ID: Final = re.compile(r"C[!-~]{0,254}")
 
 
 class Onem2m:
@@ -78,6 +73,7 @@ class Onem2m:
         resource_ids = ResourceIds(ledger.installation)
         self._renderer = Renderer(resource_ids, ledger.reader, settings, credentials)
         self.tree = Tree(inventory, ledger.reader, resource_ids)
+        self._privileges = Privileges(inventory, self.tree)
         self._retrieval = Retrieval(inventory, ledger, self._renderer)
         self._context = Context(
             inventory, ledger.reader, self.tree, devices, ids, settings, credentials, notices
@@ -113,8 +109,11 @@ class Onem2m:
         ty = request.ty
         if ty is None:
             raise BadRequest("the Content-Type of a CREATE says what to create, e.g. application/json;ty=4")
-        originator = _originator(request) if ty != AE or request.originator else None
-        target = self._real(request.address)
+        target = self._real(request)
+        if ty == AE:
+            originator = self._privileges.newcomer(request)
+        else:
+            originator = self._privileges.originator(request, target)
         _check_child(target.what, ty)
         draft = read_creation(request.body, ty)
         create = behaviour_of(ty, draft.type.key).create
@@ -142,17 +141,17 @@ class Onem2m:
             return None
         answer = Target(target.tenant, message, target.root, target.way)
         location = f"{target.root}/~/{target.tenant.name}/{self._renderer.ri(message, target.tenant)}"
-        return Answer(OK, self._retrieval.attributes(answer, self._style(request, target.tenant)), location)
+        return Answer(OK, self._retrieval.attributes(answer, self._style(request, target)), location)
 
     async def _retrieve(self, request: Primitive) -> Answer:
-        _originator(request)
-        target = self.tree.locate(request.address)
-        result = await self._retrieval.retrieve(target, request.query, self._style(request, target.tenant))
+        target = self._privileges.target(request)
+        self._privileges.originator(request, target)
+        result = await self._retrieval.retrieve(target, request.query, self._style(request, target))
         return Answer(OK, result.body, next_offset=result.next_offset)
 
     async def _update(self, request: Primitive) -> Answer:
-        _originator(request)
-        target = self._real(request.address)
+        target = self._real(request)
+        self._privileges.originator(request, target)
         what = target.what
         update = _behaviour(what).update
         if isinstance(what, Message) or update is None:
@@ -166,35 +165,37 @@ class Onem2m:
         return Answer(UPDATED, self._written(attrs.evolve(target, what=changed), request, sent))
 
     async def _delete(self, request: Primitive) -> Answer:
-        _originator(request)
-        target = self.tree.locate(request.address)
+        target = self._privileges.target(request)
+        self._privileges.originator(request, target)
         delete = _behaviour(target.what).delete
         if delete is None:
             raise NotAllowed(f"{target.what.name} belongs to the platform and cannot be deleted")
         body = None
         if request.query.content is not None:
-            style = self._style(request, target.tenant)
+            style = self._style(request, target)
             body = (await self._retrieval.retrieve(target, request.query, style)).body
         await delete(self._context, target)
         return Answer(DELETED, body)
 
-    def _real(self, address: Address) -> Target:
-        """What can be written to. Raises ``NotAllowed`` for ``la`` and ``ol``, ``NotFound``."""
-        if address.names and address.names[-1] in (LATEST, OLDEST):
-            raise NotAllowed(f"{address.names[-1]} can be retrieved and deleted only")
-        return self.tree.locate(address)
+    def _real(self, request: Primitive) -> Target:
+        """What can be written to. Raises ``NotAllowed`` for ``la`` and ``ol``, and by ``Privileges``."""
+        names = request.address.names
+        if names and names[-1] in (LATEST, OLDEST):
+            raise NotAllowed(f"{names[-1]} can be retrieved and deleted only")
+        return self._privileges.target(request)
 
-    def _style(self, request: Primitive, tenant: Tenant) -> Style:
+    def _style(self, request: Primitive, target: Target) -> Style:
         long = request.long_names
         if long is None:
-            long = (tenant.names or self.settings.names) == "long"
-        return Style(long, secrets=self.settings.credentials.readable)
+            long = (target.tenant.names or self.settings.names) == "long"
+        readable = self.settings.credentials.readable and self._privileges.sees_secrets(request, target)
+        return Style(long, secrets=readable)
 
     def _written(self, target: Target, request: Primitive, sent: dict[str, Any]) -> dict[str, Any] | None:
         """The body after a CREATE or UPDATE, as ``rcn`` wants it."""
         if request.query.content is Content.NOTHING:
             return None
-        style, content = self._style(request, target.tenant), request.query.content
+        style, content = self._style(request, target), request.query.content
         if content is Content.ADDRESS:
             return {"URI" if style.long else "m2m:uri": self._retrieval.address(target)}
         if content is Content.ADDRESS_AND_ATTRIBUTES:
@@ -238,11 +239,3 @@ def _behaviour(what: Resource | Message) -> Behaviour:
     if isinstance(what, Message):
         return behaviour_of(CONTENT_INSTANCE, BY_TY[CONTENT_INSTANCE].key)
     return behaviour_of(what.type, what.key)
-
-
-def _originator(request: Primitive) -> str:
-    """Who asks. Without API clients any AE-ID is believed, and none means the administrator."""
-    originator = request.originator or ADMIN
-    if not _AE_ID.fullmatch(originator):
-        raise NoPrivilege(f"X-M2M-Origin {originator[:40]!r} is no AE-ID: C and up to 254 visible characters")
-    return originator
