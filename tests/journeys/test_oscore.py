@@ -13,8 +13,11 @@ from aiocoap import oscore, resource
 from aiocoap.credentials import CredentialsMap
 from aiocoap.oscore_sitewrapper import OscoreSiteWrapper
 
+from lwm2m_engine import Catalog, Path, decode
+
 pytestmark = pytest.mark.native_stack("OSCORE is a layer of the server's own message layer")
 
+CATALOG = Catalog.bundled()
 SECRET, SALT = b"1234567890", b"0987654321"
 RECIPIENT, SENDER = b"\xfe\xdc\xba", b"secret"
 """OSC: as the server sees it."""
@@ -53,17 +56,19 @@ class Firmware(resource.Resource):
 class OscoreDevice:
     """Client and server in one endpoint, as a LwM2M client is."""
 
-    def __init__(self, folder, server):
+    def __init__(self, folder, server, keys=None):
+        """``keys`` are the Resources of an instance of Object 21."""
+        keys = keys or {0: SECRET, 1: RECIPIENT, 2: SENDER, 5: SALT}
         self.folder = folder
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / "settings.json").write_text(
             json.dumps(
                 {
                     "algorithm": "AES-CCM-16-64-128",
-                    "sender-id_hex": RECIPIENT.hex(),
-                    "recipient-id_hex": SENDER.hex(),
-                    "secret_hex": SECRET.hex(),
-                    "salt_hex": SALT.hex(),
+                    "sender-id_hex": keys[1].hex(),
+                    "recipient-id_hex": keys[2].hex(),
+                    "secret_hex": keys[0].hex(),
+                    "salt_hex": keys[5].hex(),
                 }
             )
         )
@@ -103,11 +108,11 @@ class OscoreDevice:
             if not protected:
                 self.context.client_credentials = credentials
 
-    async def register(self, query="ep=osc&", **more):
+    async def register(self, query="ep=osc&", objects=b"</1/0>,</3/0>,</5/0>", **more):
         answer = await self.ask(
             aiocoap.POST,
             f"/rd?{query}lt=300&lwm2m=1.1&b=U",
-            b"</1/0>,</3/0>,</5/0>",
+            objects,
             content_format=40,
             **more,
         )
@@ -252,42 +257,122 @@ class Bootstrapped(resource.Resource, resource.PathCapable):
 
     def __init__(self):
         super().__init__()
-        self.asked = []
+        self.asked, self.written = [], {}
 
     async def needs_blockwise_assembly(self, request):
         return True
 
     async def render(self, request):
         self.asked.append((str(request.code), "/".join(request.opt.uri_path)))
+        if request.code == aiocoap.PUT:
+            at = Path("/" + "/".join(request.opt.uri_path))
+            entries = decode(request.payload, request.opt.content_format, at=at, types=CATALOG.types)
+            self.written |= {str(entry.path): entry.value for entry in entries}
         if request.code == aiocoap.GET:
             return aiocoap.Message(code=aiocoap.CONTENT, payload=b"</>;lwm2m=1.1,</0/0>", content_format=40)
         return aiocoap.Message(code=aiocoap.DELETED if request.code == aiocoap.DELETE else aiocoap.CHANGED)
 
 
-async def test_osb_2_bootstrap_with_oscore_and_not_without(serve, connect, tmp_path, eventually):
+@pytest.fixture
+async def factory(serve, connect, tmp_path, eventually):
+    """Bootstraps, with a context or without, and is what it was told to be."""
     server = serve("--unknown-devices", "create", LWM2M_BOOTSTRAP_COAP="127.0.0.1:0")
-    api = connect(server)
-    await api.post("", 14, {"m2m:nod": {"rn": "osc", "ni": "urn:dev:osc"}})
-    await set_context(api, side="bootstrap")
-    account = {"0": "coap://127.0.0.1:5683", "1": False, "2": 3, "10": 123}
-    document = {"noSec": True, "endpoints": ["*"], "write": {"/0/1": account}}
-    configs = f"{server.http}/api/v1/bootstrap/configs/all"
-    assert (await api.client.put(configs, json=document)).is_success
-    host, _, port = server.addresses["bootstrap_coap"].rpartition(":")
-    device = OscoreDevice(tmp_path / "device", (host, int(port)))
-    written = device.everything = Bootstrapped()
-    await device.start()
-    try:
-        # The configuration may be had in clear, but not in place of a device that has credentials.
-        plain = await device.ask(aiocoap.POST, "/bs?ep=osc", protected=False)
-        assert plain.code == aiocoap.BAD_REQUEST
-        assert (await device.ask(aiocoap.POST, "/bs?ep=osc")).code == aiocoap.CHANGED
+    factory = Factory(server, connect(server), tmp_path, eventually)
+    await factory.api.post("", 14, {"m2m:nod": {"rn": "osc", "ni": "urn:dev:osc"}})
+    yield factory
+    await factory.stop()
+    server.close()
+
+
+class Factory:
+    def __init__(self, server, api, folder, eventually):
+        self.server, self.api, self.folder, self.eventually = server, api, folder, eventually
+        self.running = None
+
+    async def device(self, place, keys=None):
+        """In place of the one before: all of them have the port of CoAP. It remembers the numbers it has used
+        there."""
+        await self.stop()
+        device = OscoreDevice(self.folder / f"device-{place[1]}", place, keys)
+        device.everything = Bootstrapped()
+        await device.start()
+        self.running = device
+        return device
+
+    async def stop(self):
+        if self.running is not None:
+            await self.running.stop()
+            self.running = None
+
+    async def configure(self, **oscore):
+        host, port = self.server.coap
+        account = {"0": f"coap://{host}:{port}", "1": False, "2": 3, "10": 123}
+        write = {"/0/1": account | ({"17": "21:0"} if oscore else {})}
+        if oscore:
+            write["/21/0"] = {number[1:]: {"hex": value.hex()} for number, value in oscore.items()}
+        document = {"noSec": True, "endpoints": ["*"], "write": write}
+        configs = f"{self.server.http}/api/v1/bootstrap/configs/all"
+        assert (await self.api.client.put(configs, json=document)).is_success
+
+    async def bootstrap(self, query="?ep=osc", *, protected):
+        """A device that is as it was told to be."""
+        host, _, port = self.server.addresses["bootstrap_coap"].rpartition(":")
+        device = await self.device((host, int(port)))
+        answer = await device.ask(aiocoap.POST, f"/bs{query}", protected=protected)
+        assert answer.code == aiocoap.CHANGED
 
         async def finished():
-            return written.asked[-1:] == [("POST", "bs")]
+            return device.everything.asked[-1:] == [("POST", "bs")]
 
-        await eventually(finished)
-        assert ("PUT", "0/1") in written.asked
-    finally:
-        await device.stop()
-        server.close()
+        await self.eventually(finished)
+        written = device.everything.written
+        assert written["/0/1/0"] == "coap://{}:{}".format(*self.server.coap)
+        keys = {number: written.get(f"/21/0/{number}") for number in (0, 1, 2, 5)}
+        return await self.device(self.server.coap, keys if keys[0] is not None else None)
+
+
+QUIET = b"</1/0>,</3303/0>"
+"""Nothing of that is read at the Register."""
+MANAGED = {"_0": b"another secret", "_1": b"\x0a\x0b", "_2": b"\x0c", "_5": b"salt"}
+"""What is written to /21/0, as the device has to use it."""
+
+
+async def manage_with_oscore(api):
+    body = {
+        "mode": "oscore",
+        "recipientId": MANAGED["_1"].hex(),
+        "senderId": MANAGED["_2"].hex(),
+        "masterSecret": MANAGED["_0"].hex(),
+        "masterSalt": MANAGED["_5"].hex(),
+    }
+    assert (await api.put("/api/v1/devices/osc/credentials/management", body)).is_success
+
+
+async def test_osb_1_bootstrapped_in_clear_to_an_oscore_server(factory):
+    await factory.configure(**MANAGED)
+    await manage_with_oscore(factory.api)
+    device = await factory.bootstrap(protected=False)
+    assert (await device.register(objects=QUIET, protected=False)).code == aiocoap.FORBIDDEN
+    assert (await device.register(objects=QUIET)).code == aiocoap.CREATED
+
+
+async def test_osb_2_bootstrapped_with_oscore_to_an_oscore_server(factory):
+    await factory.configure(**MANAGED)
+    await manage_with_oscore(factory.api)
+    await set_context(factory.api, side="bootstrap")
+    device = await factory.bootstrap(protected=True)
+    assert (await device.register(objects=QUIET)).code == aiocoap.CREATED
+    # The configuration may be had in clear, but not in place of a device that has credentials.
+    host, _, port = factory.server.addresses["bootstrap_coap"].rpartition(":")
+    stranger = await factory.device((host, int(port)))
+    plain = await stranger.ask(aiocoap.POST, "/bs?ep=osc", protected=False)
+    assert plain.code == aiocoap.BAD_REQUEST
+
+
+async def test_osb_3_and_4_bootstrapped_with_oscore_to_a_plain_server(factory):
+    await factory.configure()
+    await set_context(factory.api, side="bootstrap")
+    for query in ("?ep=osc", ""):
+        device = await factory.bootstrap(query, protected=True)
+        assert (await device.register(objects=QUIET, protected=False)).code == aiocoap.CREATED
+        await device.ask(aiocoap.DELETE, device.location, protected=False)
