@@ -131,7 +131,13 @@ async def listen_for_bootstrap(
         bound = []
         for name, address in _named(scheme, addresses):
             gateway = await Gateway.start(
-                service, *address, listener=name, timing=timing, security=security, contexts=contexts
+                service,
+                *address,
+                listener=name,
+                timing=timing,
+                security=security,
+                contexts=contexts,
+                is_sparing=True,
             )
             stack.push_async_callback(gateway.close)
             if gateway.sessions is not None:

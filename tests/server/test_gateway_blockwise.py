@@ -116,7 +116,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def staged(timing: Timing) -> AsyncIterator[Scene]:
+async def staged(timing: Timing, *, is_sparing: bool = False) -> AsyncIterator[Scene]:
     notebook = Notebook()
     gateway = await Gateway.start(
         notebook,
@@ -124,6 +124,7 @@ async def staged(timing: Timing) -> AsyncIterator[Scene]:
         0,
         timing=timing,
         progress=lambda *report: notebook.progress.append(report),
+        is_sparing=is_sparing,
     )
     async with await LossyDevice.open(gateway.address) as device:
         yield Scene(gateway, notebook, device)
@@ -458,6 +459,39 @@ async def test_a_hundred_kilobytes_are_given_in_blocks_of_the_size_asked_for(
     scene.notebook.delay = delay
     assert await download(scene.device, exponent) == pack
     assert len(scene.notebook.requests) == 1
+
+
+@pytest.mark.parametrize("wanted", [None, Block(0, False, 6), Block(1, False, 6), Block(0, False, 1)])
+async def test_who_has_proved_nothing_gets_no_more_than_three_times_what_was_asked(
+    wanted: Block | None,
+) -> None:
+    """With the headers of IP and UDP, of which an attacker has to send as many."""
+    reply, headers = CoapReply(Code.CONTENT, os.urandom(3000), 112), 28
+    async with staged(FAST, is_sparing=True) as scene:
+        scene.notebook.reply = lambda request: reply
+        options = [] if wanted is None else [(BLOCK2, wanted.pack())]
+        asked = scene.device.request(Code.GET, "/bspack", "ep=x", token=b"", options=options)
+        answer = await ask(scene.device, asked)
+        assert headers + len(wire.encode(answer)) <= 3 * (headers + len(wire.encode(asked)))
+        start = 0 if wanted is None else wanted.number * wanted.size
+        assert reply.payload[start:].startswith(answer.payload)
+        assert block_of(answer, BLOCK2).number * len(answer.payload) == start
+
+
+@pytest.mark.parametrize("exponent", [None, 6])
+async def test_small_blocks_are_the_whole_in_the_end(exponent: int | None) -> None:
+    pack = os.urandom(1000)
+    async with staged(FAST, is_sparing=True) as scene:
+        scene.notebook.reply = lambda request: CoapReply(Code.CONTENT, pack, 112)
+        assert await download(scene.device, exponent) == pack
+
+
+async def test_the_reason_of_a_refusal_comes_whole() -> None:
+    reason = CoapReply(Code.NOT_IMPLEMENTED, bytes(200))
+    async with staged(FAST, is_sparing=True) as scene:
+        scene.notebook.reply = lambda request: reason
+        answer = await scene.device.send(Code.GET, "/bspack", options=[(BLOCK2, b"\6")])
+        assert (answer.payload, number(answer.options, BLOCK2)) == (reason.payload, None)
 
 
 async def test_a_long_reply_survives_the_loss_of_every_fifth_datagram(scene: Scene) -> None:

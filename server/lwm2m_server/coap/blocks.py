@@ -50,6 +50,11 @@ class Block(NamedTuple):
         """Bytes."""
         return 1 << self.exponent + 4
 
+    def within(self, largest: Block) -> Block:
+        """Where the same begins in blocks that are no larger."""
+        finer = max(0, self.exponent - largest.exponent)
+        return Block(self.number << finer, self.more, self.exponent - finer)
+
 
 @attrs.define(slots=True, eq=False)
 class _Body:

@@ -65,13 +65,22 @@ class Blockwise:
         return request
 
     def give(
-        self, request: CoapRequest, blocks: Blocks, reply: CoapReply, peer: Hashable
+        self,
+        request: CoapRequest,
+        blocks: Blocks,
+        reply: CoapReply,
+        peer: Hashable,
+        largest: Block = LARGEST,
     ) -> tuple[tuple[Option, ...], bytes]:
-        """The options that go with those of the reply, and as much of its payload as is to be sent."""
+        """The options that go with those of the reply, and as much of its payload as is to be sent.
+
+        Of a refusal that is all, up to a whole block.
+        """
         options: tuple[Option, ...] = ()
         payload = reply.payload
-        wanted = blocks.block2 if is_success(reply.code) else None
-        if wanted is not None or len(payload) > LARGEST.size:
+        wanted, largest = (blocks.block2, largest) if is_success(reply.code) else (None, LARGEST)
+        if wanted is not None or len(payload) > largest.size:
+            wanted = (wanted or largest).within(largest)
             options, payload = self._representations.piece(_key(request, peer), reply, wanted)
         if blocks.block1 is not None:
             options += ((BLOCK1, blocks.block1.pack()),)

@@ -41,8 +41,11 @@ GRACE = 1.0
 class Gateway:
     """A CoAP endpoint. Make it with ``Gateway.start``, end it with ``close``."""
 
-    def __init__(self, uplink: Uplink, timing: Timing, progress: Progress | None) -> None:
+    def __init__(
+        self, uplink: Uplink, timing: Timing, progress: Progress | None, is_sparing: bool = False
+    ) -> None:
         self._uplink = uplink
+        self._is_sparing = is_sparing
         self._timing = timing
         self._tasks = Background()
         self._progress = progress
@@ -61,16 +64,18 @@ class Gateway:
         progress: Progress | None = None,
         security: Security | None = None,
         contexts: Contexts | None = None,
+        is_sparing: bool = False,
     ) -> Gateway:
         """Listen on ``host`` (a name, an IPv4 or an IPv6 address) and ``port`` (0 takes a free one).
 
         ``progress`` hears of each block of a long request that a device has acknowledged. With
         ``security`` it is CoAP over DTLS, with ``contexts`` devices may protect their messages with OSCORE.
+        If it ``is_sparing``, who has proved nothing gets long answers in small blocks.
 
         Raises ``OSError`` that names the address, with ``errno`` telling the cause.
         """
         bound = await bind(host, port)
-        gateway = cls(uplink, timing, progress)
+        gateway = cls(uplink, timing, progress, is_sparing)
         shedder = Shedder(partial(queue_of, bound), gateway._under_way, floor=timing.fair_share)
         if security is None:
             protected = ProtectedDatagrams(contexts, gateway._received) if contexts is not None else None
@@ -96,7 +101,13 @@ class Gateway:
         self._udp = udp
         self._replies = Replies(udp, Recent(loop.time))
         self._channel = Channel(udp, self._timing, self._given_up)
-        self._inbound = Inbound(self._uplink, self._replies, self._channel, self._timing.ack_timeout / 2)
+        self._inbound = Inbound(
+            self._uplink,
+            self._replies,
+            self._channel,
+            self._timing.ack_timeout / 2,
+            is_sparing=self._is_sparing,
+        )
         self._observations = Observations(
             self._uplink, self._replies, self._channel, self._tasks, self._timing.response_timeout
         )

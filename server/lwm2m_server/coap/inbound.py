@@ -19,24 +19,33 @@ from lwm2m_server.coap.blockwise import NONE, Blocks, Blockwise
 from lwm2m_server.coap.channel import Channel
 from lwm2m_server.coap.options import BLOCK2, reply_options, request_of
 from lwm2m_server.coap.replies import Replies
-from lwm2m_server.coap.representations import LARGEST
+from lwm2m_server.coap.representations import LARGEST, SMALL
 from lwm2m_server.coap.sockets import Source
 from lwm2m_server.coap.uplink import Receiver
 from lwm2m_server.coap.wire import Option
 
 log = structlog.get_logger(__name__)
 
-LARGEST_SIZE = LARGEST.size
-
 
 class Inbound:
     """Answers requests, piggybacked if it can be done within ``patience`` seconds."""
 
-    def __init__(self, receiver: Receiver, replies: Replies, channel: Channel, patience: float) -> None:
+    def __init__(
+        self,
+        receiver: Receiver,
+        replies: Replies,
+        channel: Channel,
+        patience: float,
+        *,
+        is_sparing: bool = False,
+    ) -> None:
+        """``is_sparing``: small blocks for who has proved nothing."""
         self._receiver = receiver
         self._replies = replies
         self._channel = channel
         self._patience = patience
+        self._unproved = SMALL if is_sparing else LARGEST
+        self._room = self._unproved.size
         self._loop = asyncio.get_running_loop()
         self._blockwise = Blockwise(self._loop.time)
         self._pending: deque[_Pending] = deque()
@@ -111,7 +120,7 @@ class Inbound:
 
     def _reply(self, pending: _Pending, reply: CoapReply) -> None:
         message, options = pending.message, reply_options(reply)
-        if pending.blocks is not NONE or len(reply.payload) > LARGEST_SIZE:
+        if pending.blocks is not NONE or len(reply.payload) > self._room:
             reply, options = self._piece(pending, reply, options)
         if pending.acknowledged:
             self._channel.respond(reply, options, message.token, pending.source)
@@ -128,11 +137,12 @@ class Inbound:
         self, pending: _Pending, reply: CoapReply, options: tuple[Option, ...]
     ) -> tuple[CoapReply, tuple[Option, ...]]:
         """As much of the reply as goes into one message, and its options."""
-        request = pending.request
+        request, source = pending.request, pending.source
         if request is None:
             return reply, options
+        largest = self._unproved if source.peer.identity is None else LARGEST
         try:
-            more, payload = self._blockwise.give(request, pending.blocks, reply, pending.source.address)
+            more, payload = self._blockwise.give(request, pending.blocks, reply, source.address, largest)
         except RequestError as refusal:
             return diagnostic(refusal.code, str(refusal)), ()
         return attrs.evolve(reply, payload=payload), options + more

@@ -16,6 +16,9 @@ from lwm2m_server.coap.wire import Option
 
 LARGEST = Block(0, False, 6)
 """What is given at once to who does not ask for less."""
+SMALL = Block(0, False, 2)
+"""The same where neither name nor address of who asks is proved: on the network no more than three times what
+was asked, so that nobody asks in the name of a victim (RFC 7252, 11.3)."""
 MAX_KEPT = 1024
 """Replies kept; the one asked for the longest time ago gives way."""
 MAX_BYTES = 16 * 1024 * 1024

@@ -26,7 +26,7 @@ from lwm2m_server.coap.options import (
     request_options,
 )
 from lwm2m_server.coap.timing import Timing
-from lwm2m_server.coap.wire import ACK, CON, NON, RST, Message
+from lwm2m_server.coap.wire import ACK, CON, NON, RST, Message, Option
 from lwm2m_server.simulator.faults import Faults
 
 BLOCK_EXPONENT = 6
@@ -134,26 +134,41 @@ class Endpoint(asyncio.DatagramProtocol, ABC):
         self.touched()
 
     async def ask(self, request: CoapRequest) -> CoapReply:
-        """A request to the server, in blocks if it is large; raises ``TimeoutError`` or ``ResetReceived``."""
+        """A request to the server, and its reply, both in blocks if they are large.
+
+        Raises ``TimeoutError`` or ``ResetReceived``.
+        """
         size = 1 << BLOCK_EXPONENT + 4
         payload = request.payload
         for start in range(0, max(len(payload), 1), size):
-            options = request_options(request)
+            options: tuple[Option, ...] = ()
             if len(payload) > size:
                 block = Block(start // size, start + size < len(payload), BLOCK_EXPONENT)
-                options += ((BLOCK1, block.pack()),)
-            message = Message(
-                CON if request.confirmable else NON,
-                request.code,
-                self.next_mid(),
-                secrets.token_bytes(4),
-                options,
-                payload[start : start + size],
-            )
-            reply = reply_of(await self._exchange(message, message.token))
-            if reply.code != Code.CONTINUE:
+                options = ((BLOCK1, block.pack()),)
+            message = await self._ask(request, options, payload[start : start + size])
+            if message.code != Code.CONTINUE:
                 break
+        return await self._complete(request, message)
+
+    async def _complete(self, request: CoapRequest, message: Message) -> CoapReply:
+        """The reply that begins with this message."""
+        reply = reply_of(message)
+        while (value := number(message.options, BLOCK2)) is not None and (block := Block.unpack(value)).more:
+            wanted = Block(block.number + 1, False, block.exponent)
+            message = await self._ask(request, ((BLOCK2, wanted.pack()),))
+            reply = attrs.evolve(reply, payload=reply.payload + message.payload)
         return reply
+
+    async def _ask(self, request: CoapRequest, options: tuple[Option, ...], payload: bytes = b"") -> Message:
+        message = Message(
+            CON if request.confirmable else NON,
+            request.code,
+            self.next_mid(),
+            secrets.token_bytes(4),
+            request_options(request) + options,
+            payload,
+        )
+        return await self._exchange(message, message.token)
 
     async def notify(self, token: bytes, reply: CoapReply, confirmable: bool) -> None:
         """Confirmable ones are repeated until acknowledged; raises as ``ask``."""
