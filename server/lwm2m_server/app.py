@@ -20,6 +20,7 @@ from lwm2m_server.http.app import create_http
 from lwm2m_server.http.audit import AuditApi
 from lwm2m_server.http.bootstrap import BootstrapApi
 from lwm2m_server.http.clients import ClientApi
+from lwm2m_server.http.counting import Requests
 from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.door import Door
@@ -29,10 +30,12 @@ from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.openapi import openapi_route
 from lwm2m_server.http.openapi_tree import tree_paths
 from lwm2m_server.http.serving import serve_http
+from lwm2m_server.http.sources import measured
 from lwm2m_server.http.tenants import TenantApi
 from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.http.traces import TraceApi
 from lwm2m_server.hub import Hub
+from lwm2m_server.lag import Lag
 from lwm2m_server.listeners import listen, listen_for_bootstrap
 from lwm2m_server.models import Models
 from lwm2m_server.onem2m.answers import Answers
@@ -154,10 +157,14 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *AuditApi(ledger, settings.tenant).routes(),
         *EventApi(finder, ledger.reader, feed).routes(),
     ]
+    lag, requests = Lag(), Requests()
+    lag.start()
+    stack.callback(lag.close)
+    routes.append(measured(hub, ledger, bus, feed, requests, lag))
     routes.append(openapi_route(routes, api, tree_paths(settings.http_prefix)))
     door = partial(Door, access=control.access, audit=control.audit, settings=settings)
     served = create_http(routes, api=api, tree=Binding(onem2m, answers), door=door)
-    http = await serve_http(served, settings.http.host, settings.http.port)
+    http = await serve_http(requests.around(served), settings.http.host, settings.http.port)
     stack.push_async_callback(http.close)
     # Whoever follows something is told that it is over: the HTTP server waits for open requests.
     stack.callback(hub.traces.close)

@@ -24,6 +24,11 @@ class Directory:
     def __contains__(self, key: str) -> bool:
         return key in self._refs
 
+    @property
+    def registered(self) -> int:
+        """How many of them have a registration."""
+        return len(self._registrations)
+
     def get(self, key: str) -> DeviceRef | None:
         return self._refs.get(key)
 

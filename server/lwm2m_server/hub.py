@@ -94,6 +94,16 @@ class Hub:
         """Why the ledger cannot keep facts at present."""
         return self._commits.problem
 
+    @property
+    def registered(self) -> int:
+        """Devices that are registered."""
+        return self._directory.registered
+
+    @property
+    def under_way(self) -> int:
+        """Requests to devices that no answer came to yet."""
+        return len(self._exchanges)
+
     def restore(self) -> list[tuple[str, Step]]:
         """Bring every device back from the ledger; ``resume`` takes the result once transports are there."""
         steps, now = [], self._clock()

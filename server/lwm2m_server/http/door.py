@@ -6,6 +6,7 @@ server by name (``hosts``), as a web page could make a browser send them.
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections.abc import Awaitable, Collection
 from http import HTTPStatus
@@ -29,6 +30,8 @@ from lwm2m_server.settings import Settings
 API: Final = "/api/"
 PUBLIC: Final = frozenset(("/auth/token", "/healthz", "/readyz", "/openapi.json"))
 """Paths for everybody: they tell nothing about anybody."""
+METRICS: Final = "/metrics"
+"""For everybody on this machine."""
 FAILURES: Final = (1.0, 30.0)
 """Tokens that are not good: how many a second, and at once, an address may send."""
 _ACTIONS: Final = {"POST": "create", "PUT": "update", "PATCH": "update", "DELETE": "delete"}
@@ -54,7 +57,7 @@ class Door:
         access = self._access
         if access.is_open:
             return self._enter(OPEN, self._guarded, scope, receive, send)
-        if scope["path"] in PUBLIC:
+        if scope["path"] in PUBLIC or (scope["path"] == METRICS and _is_neighbour(scope)):
             return self._app(scope, receive, send)
         header = _header(scope, b"authorization")
         now = time.monotonic()
@@ -138,6 +141,16 @@ class Door:
         left_out = self._ration.take(time.monotonic())
         if left_out is not None:
             _log.warning("token refused", peer=_address(scope), reason=str(error), left_out=left_out)
+
+
+def _is_neighbour(scope: Scope) -> bool:
+    """Whether it comes from this machine, and not by way of a proxy on it."""
+    if _header(scope, b"x-forwarded-for") is not None or _header(scope, b"forwarded") is not None:
+        return False
+    try:
+        return ipaddress.ip_address(_address(scope)).is_loopback
+    except ValueError:
+        return False
 
 
 def _header(scope: Scope, name: bytes) -> bytes | None:

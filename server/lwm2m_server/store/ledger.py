@@ -17,7 +17,7 @@ from lwm2m_server.store.outbox import BOUNDS, Bounds, Outbox
 from lwm2m_server.store.protocols import CommitFailed, Reader, Subscriber, Transaction
 from lwm2m_server.store.schema import Connect, connect, open_reader, open_writer, prepare
 from lwm2m_server.store.threaded import ThreadedWriter
-from lwm2m_server.store.transactions import Job, Transactions
+from lwm2m_server.store.transactions import Job, Transactions, Written
 
 T = TypeVar("T")
 
@@ -40,6 +40,7 @@ class SqliteLedger:
         connect: Connect = connect,
     ) -> None:
         prepare(file, connect)
+        self._file = file
         self.on_failure: Callable[[], object] = lambda: None
         opening = partial(open_writer, file, connect, power_safe=power_safe)
         self._transactions = Transactions(opening, keep, bounds)
@@ -65,6 +66,16 @@ class SqliteLedger:
     @property
     def watched(self) -> Mapping[int, Sequence[Subscriber]]:
         return self._transactions.subscribers.watched
+
+    @property
+    def figures(self) -> Written:
+        """What it wrote since the start."""
+        return self._transactions.figures
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of its files."""
+        files = {"ledger": self._file, "wal": self._file.with_name(f"{self._file.name}-wal")}
+        return {name: file.stat().st_size for name, file in files.items() if file.exists()}
 
     @property
     def installation(self) -> str:

@@ -428,6 +428,10 @@ class Reader(Protocol):
         """The containers that never evict and have messages."""
         ...
 
+    def count_waiting(self) -> int:
+        """Messages in all of those; touches each."""
+        ...
+
     def unanswered(self, node: int) -> Sequence[Unanswered]:
         """What the device has acknowledged and not answered, oldest first."""
         ...

@@ -46,6 +46,8 @@ _CHILD = f"""{_RESOURCE} WHERE parent = ?1 AND name = ?2
 """Or else the parent, if it has children without rows."""
 _QUEUES = """SELECT id FROM container WHERE evict = 0
     AND EXISTS (SELECT 1 FROM entry WHERE container = container.id)"""
+_WAITING = """SELECT count(*) FROM container c CROSS JOIN entry e ON e.container = c.id
+    WHERE c.evict = 0"""
 _DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.registration,
     d.registered_at, l.updated_at, d.deregistered_at, d.expired_at, i.document,
     l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal, d.announcement, d.power
@@ -255,6 +257,9 @@ class LedgerReader(
                 observations.setdefault(node, []).append(observation_from_json(token, document))
             for row in rows:
                 yield self._as_device(row), observations.get(row[0], ())
+
+    def count_waiting(self) -> int:
+        return int(self._execute(_WAITING).fetchone()[0])
 
     def queues(self) -> set[int]:
         rows = self._execute(_QUEUES)

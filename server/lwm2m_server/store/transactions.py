@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from lwm2m_server.figures import Histogram
 from lwm2m_server.store.arrivals import Arrivals
 from lwm2m_server.store.contacts import Contacts
 from lwm2m_server.store.events import USUAL, Events, Keep
@@ -40,6 +41,15 @@ class Job:
     error: BaseException | None = None
     written: threading.Event | None = None
     """Set when it is done, for a thread that waits."""
+
+
+@attrs.define
+class Written:
+    """Since the start: changes, transactions that failed, and the time of those that did not."""
+
+    operations: int = 0
+    failures: int = 0
+    seconds: Histogram = attrs.field(factory=Histogram)
 
 
 def tell(jobs: Iterable[Job]) -> None:
@@ -76,6 +86,7 @@ class Transactions:
         bounds: Bounds = BOUNDS,
     ) -> None:
         self.lock = threading.Lock()
+        self.figures = Written()
         self._open = open_connection
         self._connection: sqlite3.Connection | None = open_connection()
         self._contacts = Contacts(self._connection)
@@ -93,12 +104,16 @@ class Transactions:
         Results and errors are in the jobs. Raises ``sqlite3.Error`` when nothing is stored. Call it
         with ``lock`` held.
         """
-        transaction = self._begin()
+        transaction, began = self._begin(), perf_counter()
         try:
-            return self._quickly(transaction, jobs, seconds) or self._carefully(transaction, jobs)
+            count = self._quickly(transaction, jobs, seconds) or self._carefully(transaction, jobs)
         except BaseException:
+            self.figures.failures += 1
             self._give_up()
             raise
+        self.figures.operations += count
+        self.figures.seconds.observe(perf_counter() - began)
+        return count
 
     def reader(self, connection: sqlite3.Connection) -> LedgerReader:
         """Reads what is committed."""

@@ -1,0 +1,69 @@
+"""What the parts of the server know of themselves, as metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from starlette.routing import Route
+
+from lwm2m_server.bus import Bus
+from lwm2m_server.http.counting import Requests
+from lwm2m_server.http.feed import Feed
+from lwm2m_server.http.metrics import EventCounts, Figures, Slow, Source, metrics_route
+from lwm2m_server.hub import Hub
+from lwm2m_server.lag import Lag
+from lwm2m_server.store.ledger import SqliteLedger
+
+
+def measured(hub: Hub, ledger: SqliteLedger, bus: Bus, feed: Feed, requests: Requests, lag: Lag) -> Route:
+    """``/metrics`` of a server."""
+    sources = (
+        hub_source(hub),
+        ledger_source(ledger),
+        http_source(requests, feed, lag),
+        EventCounts(bus).figures,
+    )
+    return metrics_route(sources, [queue_source(ledger)])
+
+
+def ledger_source(ledger: SqliteLedger) -> Source:
+    def figures() -> Iterator[Figures]:
+        wrote = ledger.figures
+        yield Figures("ledger_commit_seconds", "Time a transaction took.", wrote.seconds)
+        yield Figures("ledger_operations_total", "Changes in transactions.", wrote.operations, "", True)
+        yield Figures(
+            "ledger_failures_total", "Transactions that could not be stored.", wrote.failures, "", True
+        )
+        yield Figures("ledger_bytes", "Size of the database files.", ledger.sizes(), "file")
+
+    return figures
+
+
+def queue_source(ledger: SqliteLedger) -> Slow:
+    """A look at all queues."""
+
+    async def figures() -> Sequence[Figures]:
+        waiting = await ledger.apart(lambda reader: reader.count_waiting())
+        return [Figures("messages_waiting", "Messages in outgoing-msg of all devices.", waiting)]
+
+    return figures
+
+
+def hub_source(hub: Hub) -> Source:
+    def figures() -> Iterator[Figures]:
+        yield Figures("registrations", "Devices that are registered.", hub.registered)
+        yield Figures("exchanges", "Requests to devices under way.", hub.under_way)
+        yield Figures("ledger_ok", "1 if the last commit was stored.", float(hub.problem is None))
+
+    return figures
+
+
+def http_source(requests: Requests, feed: Feed, lag: Lag) -> Source:
+    def figures() -> Iterator[Figures]:
+        by_status = {str(status): count for status, count in sorted(requests.statuses.items())}
+        yield Figures("http_requests_total", "Answers by status.", by_status, "status", True)
+        yield Figures("http_requests_open", "Requests that are being answered.", requests.open)
+        yield Figures("event_readers", "Clients that follow the events.", feed.followers)
+        yield Figures("loop_lag_seconds", "How late the event loop was.", lag.seconds)
+
+    return figures
