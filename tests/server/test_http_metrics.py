@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lwm2m_engine.engine.events import Awake, Warned
 from lwm2m_server.bus import Bus
 from lwm2m_server.figures import Histogram
+from lwm2m_server.http.door import is_neighbour
 from lwm2m_server.http.metrics import EventCounts, Figures, exposed
 from lwm2m_server.lag import Lag
 
@@ -61,3 +62,18 @@ async def test_whoever_holds_up_the_loop_is_seen():
     await asyncio.sleep(0)
     lag.close()
     assert lag.seconds.sum > 0.1
+
+
+@pytest.mark.parametrize(
+    ("client", "headers", "open_to_them"),
+    [
+        (("127.0.0.1", 1), [], True),
+        (("::1", 1), [], True),
+        (("192.0.2.7", 1), [], False),
+        (None, [], False),
+        (("127.0.0.1", 1), [(b"x-forwarded-for", b"192.0.2.7")], False),
+        (("127.0.0.1", 1), [(b"forwarded", b"for=192.0.2.7")], False),
+    ],
+)
+def test_without_a_token_they_are_for_this_machine(client, headers, open_to_them):
+    assert is_neighbour({"client": client, "headers": headers}) is open_to_them

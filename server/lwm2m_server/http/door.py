@@ -57,7 +57,7 @@ class Door:
         access = self._access
         if access.is_open:
             return self._enter(OPEN, self._guarded, scope, receive, send)
-        if scope["path"] in PUBLIC or (scope["path"] == METRICS and _is_neighbour(scope)):
+        if scope["path"] in PUBLIC or (scope["path"] == METRICS and is_neighbour(scope)):
             return self._app(scope, receive, send)
         header = _header(scope, b"authorization")
         now = time.monotonic()
@@ -143,7 +143,7 @@ class Door:
             _log.warning("token refused", peer=_address(scope), reason=str(error), left_out=left_out)
 
 
-def _is_neighbour(scope: Scope) -> bool:
+def is_neighbour(scope: Scope) -> bool:
     """Whether it comes from this machine, and not by way of a proxy on it."""
     if _header(scope, b"x-forwarded-for") is not None or _header(scope, b"forwarded") is not None:
         return False
