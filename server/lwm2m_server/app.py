@@ -9,8 +9,10 @@ from functools import partial
 
 import attrs
 import structlog
+from starlette.types import ASGIApp
 
 from lwm2m_engine.engine.events import Event, Warned
+from lwm2m_engine.errors import SettingsError
 from lwm2m_engine.plugins.manager import PluginManager
 from lwm2m_server.access.opening import open_access
 from lwm2m_server.bootstrap.opening import BootstrapServer, open_bootstrap
@@ -29,9 +31,10 @@ from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.openapi import openapi_route
 from lwm2m_server.http.openapi_tree import tree_paths
-from lwm2m_server.http.serving import serve_http
+from lwm2m_server.http.serving import HttpServer, serve_http
 from lwm2m_server.http.sources import measured
 from lwm2m_server.http.tenants import TenantApi
+from lwm2m_server.http.tls import Certificate
 from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.http.traces import TraceApi
 from lwm2m_server.hub import Hub
@@ -54,6 +57,7 @@ from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.lock import DataDirectory
 from lwm2m_server.store.protocols import CommitFailed, Ledger, Tenant
 from lwm2m_server.tenants import Tenants
+from lwm2m_server.watching import watch
 
 _log = structlog.get_logger(__name__)
 
@@ -164,8 +168,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     routes.append(openapi_route(routes, api, tree_paths(settings.http_prefix)))
     door = partial(Door, access=control.access, audit=control.audit, settings=settings)
     served = create_http(routes, api=api, tree=Binding(onem2m, answers), door=door)
-    http = await serve_http(requests.around(served), settings.http.host, settings.http.port)
-    stack.push_async_callback(http.close)
+    http = await _listen_http(requests.around(served), settings, stack)
     # Whoever follows something is told that it is over: the HTTP server waits for open requests.
     stack.callback(hub.traces.close)
     stack.callback(feed.close)
@@ -180,6 +183,30 @@ def _open_stores(settings: Settings, stack: AsyncExitStack) -> tuple[SqliteLedge
     ledger = SqliteLedger(directory.ledger, power_safe=settings.ledger.power_safe, keep=keep)
     stack.callback(ledger.close)
     return ledger, TinyInventory(directory.inventory)
+
+
+async def _listen_http(served: ASGIApp, settings: Settings, stack: AsyncExitStack) -> HttpServer:
+    """With TLS, if there is a certificate: another one takes its place while the server runs."""
+    host, port = settings.http
+    chain, key = settings.http_cert, settings.http_key_file
+    if chain is None or key is None:
+        http = await serve_http(served, host, port)
+        stack.push_async_callback(http.close)
+        return http
+    http = await serve_http(served, host, port, Certificate.load(chain, key))
+    stack.push_async_callback(http.close)
+
+    async def renew() -> None:
+        try:
+            await http.renew(Certificate.load(chain, key))
+        except (SettingsError, OSError) as error:
+            _log.error("the new certificate of the HTTP server is not used", reason=str(error))
+        else:
+            _log.info("the HTTP server has a new certificate", file=str(chain))
+
+    task = asyncio.get_running_loop().create_task(watch((chain, key), renew), name="http certificate")
+    stack.callback(task.cancel)
+    return http
 
 
 def _bus(settings: Settings, plugins: PluginManager) -> Bus:
