@@ -44,17 +44,22 @@ from lwm2m_server.models import Models
 from lwm2m_server.onem2m.answers import Answers
 from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.notify.notices import open_notices
+from lwm2m_server.onem2m.notify.subscriptions import bundling_of
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.security.admission import Admission
 from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.settings import Settings, refuse_exposure
+from lwm2m_server.sinks.outlets import open_outlets
+from lwm2m_server.sinks.runner import Deliveries
+from lwm2m_server.sinks.targets import WEBHOOK
 from lwm2m_server.store.events import Keep
 from lwm2m_server.store.ids import Ids, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.lock import DataDirectory
+from lwm2m_server.store.outbox import Bounds
 from lwm2m_server.store.protocols import CommitFailed, Ledger, Tenant
 from lwm2m_server.tenants import Tenants
 from lwm2m_server.watching import watch
@@ -127,7 +132,17 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     engines = Engines(settings, plugins, models)
     for tenant in inventory.tenants():
         hub.add_tenant(tenant.name, engines.start(tenant.name))
-    onem2m = Onem2m(inventory, ledger, hub, ids, settings, credentials, notices)
+    outlets = open_outlets(ledger, inventory, settings.deliveries)
+    stack.push_async_callback(outlets.close)
+    deliveries = Deliveries(
+        ledger,
+        outlets.targets,
+        {WEBHOOK: outlets.webhooks},
+        settings.deliveries,
+        lambda subscription: bundling_of(ledger.reader.resource(subscription)),
+    )
+    stack.push_async_callback(deliveries.close)
+    onem2m = Onem2m(inventory, ledger, hub, ids, settings, credentials, notices, outlets)
     await onem2m.prepare()
     waiting = hub.restore()
     bootstrap = await open_bootstrap(
@@ -137,6 +152,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     bound = await listen(settings, hub, credentials, ledger, stack)
     bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, ledger, stack)
     hub.resume(waiting)
+    deliveries.start()
     routes = health_routes(lambda: {"ledger": hub.problem})
     routes += TokenApi(control.clients, control.tokens, control.access).routes()
     tenants = Tenants(
@@ -180,7 +196,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
 def _open_stores(settings: Settings, stack: AsyncExitStack) -> tuple[SqliteLedger, TinyInventory]:
     directory = stack.enter_context(DataDirectory(settings.data))
     keep = Keep(settings.events.keep, settings.events.keep_for)
-    ledger = SqliteLedger(directory.ledger, power_safe=settings.ledger.power_safe, keep=keep)
+    limits = settings.deliveries
+    bounds = Bounds(limits.waiting, limits.waiting_bytes, limits.dead_letters, limits.dead_letter_bytes)
+    ledger = SqliteLedger(directory.ledger, power_safe=settings.ledger.power_safe, keep=keep, bounds=bounds)
     stack.callback(ledger.close)
     return ledger, TinyInventory(directory.inventory)
 

@@ -270,6 +270,37 @@ class AuditSettings:
 
 
 @attrs.frozen
+class DeliverySettings:
+    """Notifications on their way to applications."""
+
+    allow: tuple[str, ...] = ()
+    """Addresses and networks that webhooks may have although they are this machine's, link-local or
+    otherwise not for them, e.g. ``127.0.0.1``."""
+    first_retry: float = attrs.field(default=1.0, validator=gt(0.0))
+    """Seconds before a notification is tried again; each time twice as many."""
+    longest_retry: float = attrs.field(default=300.0, validator=gt(0.0))
+    """Seconds between two attempts at most."""
+    give_up_after: float = attrs.field(default=86_400.0, validator=gt(0.0))
+    """Seconds after which a notification that cannot be delivered is a dead letter."""
+    connect_timeout: float = attrs.field(default=5.0, validator=gt(0.0))
+    """Seconds a webhook may take to accept a connection."""
+    answer_timeout: float = attrs.field(default=10.0, validator=gt(0.0))
+    """Seconds until it has begun to answer, connecting included."""
+    timeout: float = attrs.field(default=30.0, validator=gt(0.0))
+    """Seconds until it has answered completely."""
+    at_once: int = attrs.field(default=16, validator=gt(0))
+    """Notifications under way to one target, each of another subscription."""
+    waiting: int = attrs.field(default=1_000_000, validator=gt(0))
+    """Notifications that may wait for one target; more are dead letters at once."""
+    waiting_bytes: int = attrs.field(default=2_000_000_000, validator=gt(0))
+    """Bytes of all that waits; more are dead letters at once."""
+    dead_letters: int = attrs.field(default=100_000, validator=gt(0))
+    """Dead letters that are kept; the oldest are dropped, and the log says how many."""
+    dead_letter_bytes: int = attrs.field(default=500_000_000, validator=gt(0))
+    """Bytes of all dead letters."""
+
+
+@attrs.frozen
 class LogSettings:
     """What goes to standard error."""
 
@@ -335,6 +366,7 @@ class Settings:
     credentials: CredentialSettings = CredentialSettings()
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()
+    deliveries: DeliverySettings = DeliverySettings()
     log: LogSettings = LogSettings()
 
 

@@ -24,6 +24,7 @@ from lwm2m_server.security.certificates import CertificateNames
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.security.vault import Vault
 from lwm2m_server.settings import MessageSettings, Settings
+from lwm2m_server.sinks.outlets import open_outlets
 from lwm2m_server.store.ids import Ids, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
@@ -100,7 +101,8 @@ async def compose(directory):
     admission = Admission(credentials.identities("management"))
     hub = Hub(ledger, nodes, Bus(), default_tenant=settings.tenant, admission=admission)
     hub.add_tenant(settings.tenant, Engine(catalog, plugins, table=plugins.table(catalog)))
-    platform = Onem2m(inventory, ledger, hub, ids, settings, credentials, notices)
+    outlets = open_outlets(ledger, inventory, settings.deliveries)
+    platform = Onem2m(inventory, ledger, hub, ids, settings, credentials, notices, outlets)
     await platform.prepare()
     application = Application(create_http(tree=Binding(platform)))
     for number in range(DEVICES):

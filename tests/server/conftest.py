@@ -1,5 +1,7 @@
 """A oneM2M platform on real stores, with devices that only queue."""
 
+import asyncio
+import json
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -20,10 +22,14 @@ from lwm2m_server.http.door import Door
 from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.notify.notices import open_notices
+from lwm2m_server.onem2m.notify.subscriptions import bundling_of
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.security.store import Credentials
-from lwm2m_server.settings import CredentialSettings, Settings
+from lwm2m_server.settings import CredentialSettings, DeliverySettings, Settings
+from lwm2m_server.sinks.outlets import open_outlets
+from lwm2m_server.sinks.runner import Deliveries
+from lwm2m_server.sinks.targets import WEBHOOK
 from lwm2m_server.store.ids import Ids
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
@@ -91,6 +97,7 @@ class Api:
     ledger: SqliteLedger
     inventory: TinyInventory
     credentials: Credentials
+    deliveries: Deliveries
 
     async def get(self, path="", **more):
         return await self.call("GET", path, **more)
@@ -145,8 +152,17 @@ async def start(tmp_path, catalog):
         devices = QueueingDevices(ledger, catalog)
         credentials = open_credentials(settings, ledger)
         notices = open_notices(ledger, inventory, settings, credentials)
-        platform = Onem2m(inventory, ledger, devices, ids, settings, credentials, notices)
+        outlets = open_outlets(ledger, inventory, settings.deliveries)
+        platform = Onem2m(inventory, ledger, devices, ids, settings, credentials, notices, outlets)
         await platform.prepare()
+        deliveries = Deliveries(
+            ledger,
+            outlets.targets,
+            {WEBHOOK: outlets.webhooks},
+            settings.deliveries,
+            lambda subscription: bundling_of(ledger.reader.resource(subscription)),
+        )
+        deliveries.start()
         operators = DeviceApi(inventory, ledger, devices, settings)
         finder = DeviceFinder(inventory, ledger.reader, settings)
         secrets = CredentialApi(finder, ledger.reader, devices, credentials)
@@ -154,12 +170,14 @@ async def start(tmp_path, catalog):
             create_http(api=[*operators.routes(), *secrets.routes()], tree=Binding(platform))
         )
         client = httpx.AsyncClient(transport=transport, base_url="http://server")
-        opened.append((client, ledger))
-        return Api(client, platform, devices, ledger, inventory, credentials)
+        opened.append((client, deliveries, outlets, ledger))
+        return Api(client, platform, devices, ledger, inventory, credentials, deliveries)
 
     yield start
-    for client, ledger in opened:
+    for client, deliveries, outlets, ledger in opened:
         await client.aclose()
+        await deliveries.close()
+        await outlets.close()
         ledger.close()
 
 
@@ -245,3 +263,80 @@ async def guarded(guard, settings):
     await guarded.add("eye", "main", "read")
     await guarded.add("stranger", "other", "admin")
     return guarded
+
+
+class Receiver:
+    """A webhook that keeps what it is sent, and answers as it is told."""
+
+    def __init__(self, server):
+        self._server = server
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+        self.requests = []
+        """Header lines and body of each, as they came."""
+        self.answer = lambda body: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        """Bytes to send back; may be a coroutine function. ``None`` closes the connection."""
+        self._news = asyncio.Event()
+
+    @property
+    def bodies(self):
+        return [body for _, body in self.requests]
+
+    async def serve(self, reader, writer):
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                lines = head.decode("latin-1").split("\r\n")[:-2]
+                length = next(int(line[15:]) for line in lines if line.lower().startswith("content-length:"))
+                body = json.loads(await reader.readexactly(length))
+                self.requests.append((lines, body))
+                self._news.set()
+                answer = self.answer(body)
+                if asyncio.iscoroutine(answer):
+                    answer = await answer
+                if answer is None:
+                    break
+                writer.write(answer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def until(self, condition, seconds=20):
+        """Wait until ``condition()`` holds after a request."""
+        async with asyncio.timeout(seconds):
+            while not condition():
+                self._news.clear()
+                try:
+                    async with asyncio.timeout(0.05):
+                        await self._news.wait()
+                except TimeoutError:
+                    continue
+
+    async def heard(self, count, seconds=20):
+        """The bodies, once there are so many."""
+        await self.until(lambda: len(self.requests) >= count, seconds)
+        return self.bodies
+
+
+@pytest.fixture
+async def listen():
+    """``await listen()`` gives a ``Receiver``."""
+    servers = []
+
+    async def listen(port=0):
+        async def serve(reader, writer):
+            await receiver.serve(reader, writer)
+
+        server = await asyncio.start_server(serve, "127.0.0.1", port)
+        receiver = Receiver(server)
+        servers.append(server)
+        return receiver
+
+    yield listen
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def open_to_loopback(settings):
+    deliveries = DeliverySettings(allow=("127.0.0.1",), first_retry=0.02, longest_retry=0.1)
+    return attrs.evolve(settings, deliveries=deliveries)

@@ -15,6 +15,7 @@ from lwm2m_server.security.certificates import CertificateNames
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.security.vault import Vault
 from lwm2m_server.settings import Settings
+from lwm2m_server.sinks.outlets import open_outlets
 from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
@@ -34,7 +35,8 @@ async def test_a_waiting_message_that_cannot_be_read_any_more_ends_in_error_msg(
     plugins = PluginManager.default()
     engine = Engine(catalog, plugins, table=plugins.table(catalog))
     hub.add_tenant("main", engine)
-    await Onem2m(inventory, ledger, hub, ids, settings, credentials, notices).prepare()
+    outlets = open_outlets(ledger, inventory, settings.deliveries)
+    await Onem2m(inventory, ledger, hub, ids, settings, credentials, notices, outlets).prepare()
     ref, write = nodes.admit("main", "device001")
     await ledger.commit(write)
     own = NodeIds(ref.node)

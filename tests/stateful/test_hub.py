@@ -33,6 +33,7 @@ from lwm2m_server.security.certificates import CertificateNames
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.security.vault import Vault
 from lwm2m_server.settings import Settings
+from lwm2m_server.sinks.outlets import open_outlets
 from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
@@ -115,8 +116,9 @@ class HubMachine(RuleBasedStateMachine):
         self.hub.add_tenant("main", self.engine)
         self.wire = Wire(self)
         self.hub.add_transport("coap", self.wire)
+        outlets = open_outlets(self.ledger, self.inventory, configuration.deliveries)
         platform = Onem2m(
-            self.inventory, self.ledger, self.hub, self.ids, configuration, credentials, notices
+            self.inventory, self.ledger, self.hub, self.ids, configuration, credentials, notices, outlets
         )
         await platform.prepare()
         self.hub.resume(self.hub.restore())

@@ -76,6 +76,12 @@ class Unavailable(OneM2MError):
     rsc, status = 5000, 503
 
 
+class SubscriptionNotVerified(OneM2MError):
+    """A target of the subscription does not want it, or cannot be asked."""
+
+    rsc, status = 5204, 500
+
+
 class NotAcceptable(OneM2MError):
     rsc, status = 5207, 406
 

@@ -40,6 +40,7 @@ from lwm2m_server.onem2m.tree import AE, COMMUNICATION, LATEST, OLDEST, Target, 
 from lwm2m_server.security.credentials import BadCredentials
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
+from lwm2m_server.sinks.outlets import Outlets
 from lwm2m_server.store.ids import Ids, ResourceIds
 from lwm2m_server.store.protocols import (
     CommitFailed,
@@ -66,6 +67,7 @@ class Onem2m:
         settings: Settings,
         credentials: Credentials,
         notices: Notices,
+        outlets: Outlets,
     ) -> None:
         self.settings = settings
         self.inventory = inventory
@@ -76,7 +78,7 @@ class Onem2m:
         self._privileges = Privileges(inventory, self.tree)
         self._retrieval = Retrieval(inventory, ledger, self._renderer)
         self._context = Context(
-            inventory, ledger.reader, self.tree, devices, ids, settings, credentials, notices
+            inventory, ledger.reader, self.tree, devices, ids, settings, credentials, notices, outlets
         )
 
     async def prepare(self) -> None:

@@ -48,6 +48,24 @@ mia    maxInstanceAge           uint
 cni    currentNrOfInstances     uint
 cbs    currentByteSize          uint
 disr   disableRetrieval         boolean
+nu     notificationURI          text|texts
+su     subscriberURI            text
+enc    eventNotificationCriteria object
+exc    expirationCounter        uint
+nct    notificationContentType  uint
+bn     batchNotify              object
+pn     pendingNotification      uint
+ln     latestNotify             boolean
+psn    preSubscriptionNotify    uint
+nsp    notificationStoragePriority uint
+nec    notificationEventCat     any
+rl     rateLimit                object
+gpi    groupID                  text
+nfu    notificationForwardingURI text
+acrs   associatedCrossResourceSub texts
+ma     maxAge                   any
+nse    notificationStatsEnable  boolean
+
 con    content                  any
 cnf    contentInfo              text
 cs     contentSize              uint
@@ -200,6 +218,7 @@ TYPES: Final = """
 9  m2m:grp group               | mt= cnm- mnm! mid! mtv- csy= gn spty~ macp~ ssi~ nar~ | 23
 14 m2m:nod node                | ni! hcl hael hsl mgca rms- nid- nty | 13 23 28
 15 m2m:pch pollingChannel      | rqag~ acpi- |
+23 m2m:sub subscription        | nu! enc nct exc bn pn ln su= nfu~ psn~ nsp~ nec~ rl~ gpi~ acrs~ ma~ nse~ |
 28 m2m:fcnt flexContainer      | cnd!= st- cs- nl or mni~ mbs~ mia~ fcied~ | 3 23 28
 """
 """``ty``, root key in short and in long form; its own attributes; ``ty`` of what may lie below it."""
@@ -237,7 +256,6 @@ UNSUPPORTED: Final = """
 20 serviceSubscribedNode
 21 statsCollect
 22 statsConfig
-23 subscription
 24 semanticDescriptor
 25 notificationTargetMgmtPolicyRef
 26 notificationTargetPolicy

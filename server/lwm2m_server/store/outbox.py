@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -49,7 +49,10 @@ _BURY = "INSERT INTO dead_letter VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _COUNT_DEAD = "SELECT count(*), ifnull(sum(size), 0) FROM dead_letter"
 _UNBURY = "DELETE FROM dead_letter WHERE id = ? RETURNING size"
 _OLDEST_DEAD = "SELECT id, size FROM dead_letter ORDER BY id LIMIT ?"
-_NOTICES = "SELECT id, subscription, device, body FROM notice WHERE lane = ? AND id > ? ORDER BY id LIMIT ?"
+_NOTICES = """SELECT id, subscription, device, body FROM notice WHERE lane = ? AND id > ?
+    ORDER BY id LIMIT ?"""
+_OF_ONE = """SELECT id, subscription, device, body FROM notice WHERE lane = ? AND id > ? AND id <= ?
+    AND subscription = ? ORDER BY id LIMIT ?"""
 _DEAD = """SELECT tenant, target, own, id, subscription, device, body, reason, died_at FROM dead_letter
     WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?"""
 _DEAD_ONE = """SELECT tenant, target, own, id, subscription, device, body, reason, died_at FROM dead_letter
@@ -81,8 +84,8 @@ class Outbox:
         self, connection: sqlite3.Connection, bounds: Bounds, clock: Callable[[], float] = time.time
     ) -> None:
         self._bounds, self._clock = bounds, clock
-        self.on_new: Callable[[Collection[Lane]], object] = lambda lanes: None
-        """Called when notices for these lanes are durable; on the writer's thread, if it has one."""
+        self.on_new: Callable[[Sequence[Notice]], object] = lambda notices: None
+        """Called when these are durable; on the writer's thread, if it has one."""
         self.dropped = 0
         """Dead letters there was no room for, since the start."""
         connection.execute(_TIDY)
@@ -213,7 +216,7 @@ class Outbox:
         if self._lost:
             self.dropped += self._lost
             log.warning("outbox: %d dead letters dropped, for there were too many", self._lost)
-        new = {notice.lane for notice in self._added}
+        new = self._added
         self._clear()
         if new:
             self.on_new(new)
@@ -228,9 +231,18 @@ class OutboxReader:
     _execute: Callable[..., sqlite3.Cursor]
 
     def notices(self, lane: Lane, number: int, *, after: int, limit: int, size: int) -> Sequence[Notice]:
+        return self._up_to(size, lane, self._execute(_NOTICES, (number, after, limit)))
+
+    def notices_of(
+        self, subscription: int, lane: Lane, number: int, *, after: int, through: int, limit: int, size: int
+    ) -> Sequence[Notice]:
+        rows = self._execute(_OF_ONE, (number, after, through, subscription, limit))
+        return self._up_to(size, lane, rows)
+
+    def _up_to(self, size: int, lane: Lane, rows: Iterable[tuple[Any, ...]]) -> list[Notice]:
         found: list[Notice] = []
-        for row in self._execute(_NOTICES, (number, after, limit)):
-            found.append(Notice(row[0], lane, *row[1:]))
+        for id, *rest in rows:
+            found.append(Notice(id, lane, *rest))
             size -= found[-1].size
             if size < 0:
                 break

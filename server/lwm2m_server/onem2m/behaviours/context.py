@@ -14,6 +14,7 @@ from lwm2m_server.onem2m.notify.notices import Notices
 from lwm2m_server.onem2m.tree import Target, Tree
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
+from lwm2m_server.sinks.outlets import Outlets
 from lwm2m_server.store.ids import SECOND, Ids
 from lwm2m_server.store.protocols import Device, Inventory, Reader
 
@@ -33,6 +34,7 @@ class Context:
     settings: Settings
     credentials: Credentials
     notices: Notices
+    outlets: Outlets
     _reserved: set[tuple[str, str]] = attrs.field(factory=set)
 
     @contextmanager

@@ -27,6 +27,8 @@ from lwm2m_server.onem2m.behaviours.resources import create_resource, delete_res
 from lwm2m_server.onem2m.behaviours.updates import update_resource
 from lwm2m_server.onem2m.checks import Draft
 from lwm2m_server.onem2m.names import FLEX_CONTAINER
+from lwm2m_server.onem2m.notify.notices import SUBSCRIPTION
+from lwm2m_server.onem2m.notify.subscriptions import create_subscription, update_subscription
 from lwm2m_server.onem2m.rendering import AE, CONTAINER, CONTENT_INSTANCE, MGMT_OBJ, NODE
 from lwm2m_server.onem2m.tree import Target
 from lwm2m_server.store.protocols import Message, Resource
@@ -54,6 +56,7 @@ _BY_TY: Final[dict[int, Behaviour]] = {
     MGMT_OBJ: Behaviour(create_resource, update_resource, delete_resource),
     NODE: Behaviour(create_node, update_resource, delete_node),
     POLLING_CHANNEL: Behaviour(create_channel, delete=delete_resource),
+    SUBSCRIPTION: Behaviour(create_subscription, update_subscription, delete_resource),
     FLEX_CONTAINER: Behaviour(create_flexible, update_flexible, delete_resource),
 }
 _BY_KEY: Final[dict[str, Behaviour]] = {

@@ -1,97 +1,56 @@
-"""What a subscription asks for: its attributes, read once (TS-0004, 7.4.8 and table 6.3.5.8-1)."""
+"""What a subscription asks for: its attributes, read once (TS-0004, 7.4.8 and 6.3.5.8)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
 import orjson
 
+from lwm2m_server.onem2m.conditions import Conditions, Operation, Test, condition
+
 UPDATED, DELETED, CHILD_CREATED, CHILD_DELETED = 1, 2, 3, 4
 """``net``, notificationEventType."""
 ALL, MODIFIED, REFERENCE = 1, 2, 3
 """``nct``, notificationContentType."""
-
-Condition = Callable[[Mapping[str, Any]], bool]
-"""Of a representation by short names."""
-
-
-def _time(name: str, *, before: bool) -> Callable[[Any], Condition]:
-    """``YYYYMMDDThhmmss[,f…]`` compare as texts."""
-
-    def make(limit: str) -> Condition:
-        if before:
-            return lambda found: name in found and found[name] < limit
-        return lambda found: name in found and found[name] > limit
-
-    return make
-
-
-def _number(name: str, *, below: bool) -> Callable[[Any], Condition]:
-    def make(limit: int) -> Condition:
-        if below:
-            return lambda found: name in found and found[name] < limit
-        return lambda found: name in found and found[name] >= limit
-
-    return make
-
-
-def _labels(wanted: Collection[str]) -> Condition:
-    return lambda found: not set(wanted).isdisjoint(found.get("lbl", ()))
-
-
-CONDITIONS: Final[dict[str, Callable[[Any], Condition]]] = {
-    "crb": _time("ct", before=True),
-    "cra": _time("ct", before=False),
-    "ms": _time("lt", before=False),
-    "us": _time("lt", before=True),
-    "exb": _time("et", before=True),
-    "exa": _time("et", before=False),
-    "sts": _number("st", below=True),
-    "stb": _number("st", below=False),
-    "szb": _number("cs", below=True),
-    "sza": _number("cs", below=False),
-    "lbl": _labels,
-}
-"""Of ``enc``, eventNotificationCriteria, by short name."""
-_COMBINED: Final[dict[int, Callable[[list[bool]], bool]]] = {
-    1: all,
-    2: any,
-    3: lambda results: sum(results) == 1,
-}
-"""``fo``, filterOperation: AND, OR, XOR."""
+SEND_LATEST: Final = 1
+"""``pn``, pendingNotification."""
+CONDITIONS: Final = ("crb", "cra", "ms", "us", "exb", "exa", "sts", "stb", "sza", "szb", "lbl")
+"""Of ``enc``, eventNotificationCriteria; each as in filterCriteria."""
 
 
 @attrs.frozen(slots=True)
 class Criteria:
-    """When to tell, and what."""
+    """When to tell whom, and what."""
 
-    events: frozenset[int] = frozenset({UPDATED})
-    content: int = ALL
-    targets: tuple[str, ...] = ()
-    farewell: str | None = None
+    events: frozenset[int]
+    content: int
+    targets: tuple[str, ...]
+    farewell: str | None
     """``su``: who hears that the subscription is gone."""
-    attributes: frozenset[str] = frozenset()
+    attributes: frozenset[str]
     """``atr``; none for any."""
-    child_types: frozenset[int] = frozenset()
+    child_types: frozenset[int]
     """``chty``; none for any."""
-    conditions: tuple[Condition, ...] = ()
-    combine: Callable[[list[bool]], bool] = all
-    counts: bool = False
+    conditions: Conditions
+    counts: bool
     """It ends after so many notices (``exc``)."""
-    own_lane: bool = False
+    own_lane: bool
     """Its notices do not go out as they come."""
 
-    def accepts(self, representation: Mapping[str, Any]) -> bool:
-        """Whether the conditions hold."""
-        if not self.conditions:
-            return True
-        return self.combine([condition(representation) for condition in self.conditions])
+    def concern(self, event: int, child_type: int | None, modified: frozenset[str]) -> bool:
+        """Whether an event is one of those to tell of."""
+        if event not in self.events:
+            return False
+        if child_type is not None:
+            return not self.child_types or child_type in self.child_types
+        return event != UPDATED or not self.attributes or not self.attributes.isdisjoint(modified)
 
 
 def read_criteria(document: str) -> Criteria:
-    """Of the attributes of a subscription, as JSON; they were checked when they came."""
+    """Of the attributes of a subscription, as JSON. Raises ``BadRequest`` for conditions with malformed
+    values; all else was checked when it came."""
     given = orjson.loads(document)
     wanted = given.get("enc", {})
     return Criteria(
@@ -101,8 +60,19 @@ def read_criteria(document: str) -> Criteria:
         farewell=given.get("su"),
         attributes=frozenset(wanted.get("atr", ())),
         child_types=frozenset(wanted.get("chty", ())),
-        conditions=tuple(make(wanted[name]) for name, make in CONDITIONS.items() if name in wanted),
-        combine=_COMBINED[wanted.get("fo", 1)],
+        conditions=read_conditions(wanted),
         counts="exc" in given,
-        own_lane="bn" in given or given.get("pn") == 1,
+        own_lane="bn" in given or given.get("pn") == SEND_LATEST,
     )
+
+
+def read_conditions(wanted: Mapping[str, Any]) -> Conditions:
+    """Of an eventNotificationCriteria by short names. Raises ``BadRequest``."""
+    tests = [_test(name, wanted[name]) for name in CONDITIONS if name in wanted]
+    return Conditions(tuple(tests), Operation(wanted.get("fo", Operation.AND)))
+
+
+def _test(name: str, value: Any) -> Test:
+    test = condition(name, [str(one) for one in value] if isinstance(value, list) else [str(value)])
+    assert test is not None
+    return test

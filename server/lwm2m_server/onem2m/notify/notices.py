@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
+import attrs
 import orjson
 
 from lwm2m_server.onem2m.notify.criteria import (
@@ -17,6 +18,7 @@ from lwm2m_server.onem2m.notify.criteria import (
     Criteria,
     read_criteria,
 )
+from lwm2m_server.onem2m.notify.devices import Boxes
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, Renderer, named, root_key
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
@@ -33,9 +35,23 @@ from lwm2m_server.store.protocols import (
 )
 
 SUBSCRIPTION: Final = 23
+"""``ty``"""
 KNOWN: Final = 10_000
 """Texts of subscriptions whose meaning is kept in memory."""
 What: TypeAlias = Resource | Message
+
+
+@attrs.frozen(slots=True)
+class Event:
+    """What happened to a resource that somebody subscribed to."""
+
+    type: int
+    """``net``"""
+    what: What
+    """The resource itself, or its child."""
+    child_type: int | None = None
+    modified: frozenset[str] = frozenset()
+    """Names of attributes."""
 
 
 class Notices:
@@ -44,41 +60,47 @@ class Notices:
     Each call costs one look-up if nobody subscribed.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        inventory: Inventory,
-        renderer: Renderer,
-    ) -> None:
+    def __init__(self, ledger: Ledger, inventory: Inventory, renderer: Renderer) -> None:
         self.watched = ledger.watched
         """Resources that somebody subscribed to, by id."""
         self._ids = ResourceIds(ledger.installation)
         self._renderer, self._inventory = renderer, inventory
+        self._rendering: tuple[Transaction | None, Renderer] = (None, renderer)
         self._criteria: dict[str, Criteria] = {}
+        self._boxes = Boxes()
 
     def created(self, transaction: Transaction, parent: int, child: What) -> None:
         """After the child was stored; ``parent`` is the id of its parent."""
         if parent in self.watched:
-            type = CONTENT_INSTANCE if isinstance(child, Message) else child.type
-            self._tell(transaction, parent, CHILD_CREATED, child, child_type=type)
+            self._tell(transaction, parent, Event(CHILD_CREATED, child, _type(child)))
 
     def updated(self, transaction: Transaction, before: Resource, after: Resource) -> None:
         """After the change was stored."""
         if after.id in self.watched:
-            self._tell(transaction, after.id, UPDATED, after, modified=_modified(before, after))
+            self._tell(transaction, after.id, Event(UPDATED, after, modified=_modified(before, after)))
 
     def deleted(self, transaction: Transaction, what: What) -> None:
         """Before it is removed, with all that is below it."""
         if not self.watched:
             return
-        if isinstance(what, Message):
-            if what.container in self.watched:
-                self._tell(transaction, what.container, CHILD_DELETED, what, child_type=CONTENT_INSTANCE)
-            return
-        if what.id in self.watched:
-            self._tell(transaction, what.id, DELETED, what)
-        if what.parent in self.watched:
-            self._tell(transaction, what.parent, CHILD_DELETED, what, child_type=what.type)
+        parent = what.container if isinstance(what, Message) else what.parent
+        if isinstance(what, Resource):
+            self._end(transaction, what)
+        if parent in self.watched:
+            self._tell(transaction, parent, Event(CHILD_DELETED, what, _type(what)))
+
+    def _end(self, transaction: Transaction, resource: Resource) -> None:
+        """A resource goes, and all below it."""
+        for child in transaction.children(resource.id):
+            self._end(transaction, child)
+        if resource.id in self.watched:
+            self._tell(transaction, resource.id, Event(DELETED, resource))
+        if resource.type == SUBSCRIPTION:
+            self._say_farewell(transaction, resource)
+
+    def verification(self, subscription: Resource) -> str:
+        """What a target is asked before it gets anything."""
+        return self._body(subscription, {"vrq": True, "cr": subscription.attributes["cr"]})
 
     # --- the same for messages -----------------------------------------------------------------------
 
@@ -111,65 +133,70 @@ class Notices:
 
     # --- who is told what ----------------------------------------------------------------------------
 
-    def _tell(
-        self,
-        transaction: Transaction,
-        resource: int,
-        event: int,
-        what: What,
-        *,
-        child_type: int | None = None,
-        modified: frozenset[str] = frozenset(),
-    ) -> None:
+    def _tell(self, transaction: Transaction, resource: int, event: Event) -> None:
         representation: dict[str, Any] | None = None
+        device = None
         for subscriber in self.watched[resource]:
-            criteria = self._criteria_of(subscriber)
-            if not _concerns(criteria, event, child_type, modified):
+            criteria = self._criteria_of(subscriber.document)
+            if not criteria.concern(event.type, event.child_type, event.modified):
                 continue
             tenant = self._inventory.tenant(subscriber.tenant)
             if tenant is None:
-                continue
+                # It is being removed with all it has.
+                return
             if representation is None:
-                representation = self._renderer.reading(transaction).represent(what, tenant)
-            if criteria.accepts(representation):
-                body = self._body(subscriber, criteria, event, what, tenant, representation, modified)
-                self._send(transaction, subscriber, criteria, body)
+                representation = self._represent(transaction, event.what, tenant)
+                device = self._boxes.device(transaction, resource)
+                if device is not None and device.properties:
+                    representation = device.extend(representation)
+            if not criteria.conditions.accept(representation):
+                continue
+            if criteria.counts and not self._count(transaction, subscriber.id):
+                continue
+            content = _content(criteria, event, tenant, representation)
+            body = self._body(subscriber, {"nev": {"rep": content, "net": event.type}})
+            own = subscriber.id if criteria.own_lane else 0
+            name = device.name if device is not None else None
+            for target in criteria.targets:
+                transaction.add_notice(Lane(tenant.name, target, own), subscriber.id, name, body)
 
-    def _criteria_of(self, subscriber: Subscriber) -> Criteria:
-        found = self._criteria.get(subscriber.document)
+    def _represent(self, transaction: Transaction, what: What, tenant: Tenant) -> dict[str, Any]:
+        known, renderer = self._rendering
+        if known is not transaction:
+            renderer = self._renderer.reading(transaction)
+            self._rendering = transaction, renderer
+        return renderer.represent(what, tenant)
+
+    def _criteria_of(self, document: str) -> Criteria:
+        found = self._criteria.get(document)
         if found is None:
             if len(self._criteria) >= KNOWN:
                 self._criteria.clear()
-            found = self._criteria[subscriber.document] = read_criteria(subscriber.document)
+            found = self._criteria[document] = read_criteria(document)
         return found
 
-    def _body(
-        self,
-        subscriber: Subscriber,
-        criteria: Criteria,
-        event: int,
-        what: What,
-        tenant: Tenant,
-        representation: dict[str, Any],
-        modified: frozenset[str],
-    ) -> str:
-        long = tenant.names == "long"
-        content: dict[str, Any]
-        if criteria.content == REFERENCE:
-            content = {"m2m:uri": f"/{tenant.name}/{representation['ri']}"}
-        else:
-            if criteria.content == MODIFIED:
-                shown = {name: representation.get(name) for name in (*sorted(modified), "lt")}
-            else:
-                shown = representation
-            content = {root_key(what, long): named(shown, long)}
-        reference = f"/{tenant.name}/{self._ids.ri(subscriber.id, SUBSCRIPTION)}"
-        return orjson.dumps({"nev": {"rep": content, "net": event}, "sur": reference}).decode()
+    def _body(self, subscriber: Subscriber | Resource, content: dict[str, Any]) -> str:
+        content["sur"] = f"/{subscriber.tenant}/{self._ids.ri(subscriber.id, SUBSCRIPTION)}"
+        return orjson.dumps({"m2m:sgn": content}).decode()
 
-    def _send(self, transaction: Transaction, subscriber: Subscriber, criteria: Criteria, body: str) -> None:
-        own = subscriber.id if criteria.own_lane else 0
-        for target in criteria.targets:
-            transaction.add_notice(Lane(subscriber.tenant, target, own), subscriber.id, None, body)
+    def _count(self, transaction: Transaction, id: int) -> bool:
+        """One more of the notices after which the subscription ends; false if it did already."""
+        stored = transaction.resource(id)
+        if stored is None:
+            return False
+        left = stored.attributes["exc"] - 1
+        if left:
+            transaction.change(id, {**stored.attributes, "exc": left}, stored.modified)
+        else:
+            self._say_farewell(transaction, stored)
+            transaction.remove(id)
+        return True
+
+    def _say_farewell(self, transaction: Transaction, subscription: Resource) -> None:
+        target = subscription.attributes.get("su")
+        if target is not None:
+            body = self._body(subscription, {"sud": True})
+            transaction.add_notice(Lane(subscription.tenant, target), subscription.id, None, body)
 
 
 def open_notices(
@@ -179,12 +206,21 @@ def open_notices(
     return Notices(ledger, inventory, Renderer(resource_ids, ledger.reader, settings, credentials))
 
 
-def _concerns(criteria: Criteria, event: int, child_type: int | None, modified: frozenset[str]) -> bool:
-    if event not in criteria.events:
-        return False
-    if child_type is not None and criteria.child_types and child_type not in criteria.child_types:
-        return False
-    return event != UPDATED or not criteria.attributes or not criteria.attributes.isdisjoint(modified)
+def _type(what: What) -> int:
+    return CONTENT_INSTANCE if isinstance(what, Message) else what.type
+
+
+def _content(
+    criteria: Criteria, event: Event, tenant: Tenant, representation: dict[str, Any]
+) -> dict[str, Any]:
+    """``rep``, as the subscription wants it. Names are the short ones unless the tenant has long ones."""
+    if criteria.content == REFERENCE:
+        return {"m2m:uri": f"/{tenant.name}/{representation['ri']}"}
+    if criteria.content == MODIFIED:
+        names = [*sorted(event.modified), "lt"]
+        representation = {name: representation.get(name) for name in names}
+    long = tenant.names == "long"
+    return {root_key(event.what, long): named(representation, long)}
 
 
 def _modified(before: Resource, after: Resource) -> frozenset[str]:

@@ -1,0 +1,136 @@
+"""``Deliveries``: everything that is on its way to applications, and what an operator may do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, Protocol
+
+from lwm2m_server.settings import DeliverySettings
+from lwm2m_server.sinks.bundler import Bundler, Bundling
+from lwm2m_server.sinks.carrier import Carrier
+from lwm2m_server.sinks.office import Office
+from lwm2m_server.sinks.protocols import SinkFactory
+from lwm2m_server.sinks.statistics import Statistics
+from lwm2m_server.sinks.targets import Targets
+from lwm2m_server.store.ledger import SqliteLedger
+from lwm2m_server.store.protocols import DeadLetter, Lane, Load, Notice, Transaction
+
+SWEEP: Final = 60.0
+"""Seconds between two looks at who has nothing to do."""
+
+
+class _Worker(Protocol):
+    def offer(self, notices: Sequence[Notice]) -> None: ...
+    def try_now(self) -> None: ...
+    @property
+    def is_idle(self) -> bool: ...
+    async def close(self) -> None: ...
+
+
+class Deliveries:
+    """Belongs to the event loop it is started on."""
+
+    def __init__(
+        self,
+        ledger: SqliteLedger,
+        targets: Targets,
+        factories: Mapping[str, SinkFactory],
+        settings: DeliverySettings,
+        bundling: Callable[[int], Bundling],
+    ) -> None:
+        self._ledger, self._bundling = ledger, bundling
+        self._office = Office(ledger, targets, factories, settings)
+        self._workers: dict[Lane, _Worker] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._idle: set[Lane] = set()
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """With what waited when the server stopped."""
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+        self._ledger.outbox.on_new = self._heard
+        for lane, load in self._ledger.outbox.lanes.items():
+            if load.notices:
+                self._worker(lane).offer(())
+        self._sweeping = self._loop.call_later(SWEEP, self._sweep)
+
+    async def close(self) -> None:
+        self._ledger.outbox.on_new = lambda notices: None
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        await asyncio.gather(*[worker.close() for worker in self._workers.values()])
+        self._workers.clear()
+        await asyncio.gather(*self._ending)
+        await self._office.close()
+
+    # --- what is new ---------------------------------------------------------------------------------
+
+    def _heard(self, notices: Sequence[Notice]) -> None:
+        """By the ledger's writer."""
+        if threading.get_ident() == self._thread:
+            self._offer(notices)
+        elif self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._offer, notices)
+
+    def _offer(self, notices: Sequence[Notice]) -> None:
+        if len(notices) == 1:
+            self._worker(notices[0].lane).offer(notices)
+            return
+        by_lane: dict[Lane, list[Notice]] = {}
+        for notice in notices:
+            by_lane.setdefault(notice.lane, []).append(notice)
+        for lane, some in by_lane.items():
+            self._worker(lane).offer(some)
+
+    def _worker(self, lane: Lane) -> _Worker:
+        self._idle.discard(lane)
+        worker = self._workers.get(lane)
+        if worker is None:
+            worker = Bundler(lane, self._office, self._bundling) if lane.own else Carrier(lane, self._office)
+            self._workers[lane] = worker
+        return worker
+
+    def _sweep(self) -> None:
+        """Who had nothing to do twice in a row goes, and what it is connected to with it."""
+        assert self._loop is not None
+        idle = {lane for lane, worker in self._workers.items() if worker.is_idle}
+        for lane in idle & self._idle:
+            task = self._loop.create_task(self._workers.pop(lane).close())
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+        self._idle = idle - self._idle
+        self._sweeping = self._loop.call_later(SWEEP, self._sweep)
+
+    # --- what an operator sees and does --------------------------------------------------------------
+
+    def lanes(self, tenant: str) -> Iterator[tuple[Lane, Load, Statistics]]:
+        """Those that have something, and those that had since the start."""
+        for lane, load in self._ledger.outbox.lanes.items():
+            if lane.tenant == tenant:
+                yield lane, load, self._office.statistics.get(lane) or Statistics()
+
+    def oldest(self, lane: Lane, load: Load) -> Notice | None:
+        """The one that waits longest."""
+        found = self._ledger.reader.notices(lane, load.number, after=0, limit=1, size=1)
+        return found[0] if found and not self._office.has_left(found[0]) else None
+
+    async def replay(self, letters: Sequence[DeadLetter]) -> None:
+        """They are notices again, behind those that wait, and are tried at once."""
+
+        def revive(write: Transaction) -> None:
+            for letter in letters:
+                notice = letter.notice
+                write.add_notice(notice.lane, notice.subscription, notice.device, notice.body)
+            write.remove_dead_letters(letter.notice.id for letter in letters)
+
+        await self._ledger.commit(revive)
+        for lane in {letter.notice.lane for letter in letters}:
+            self._worker(lane).try_now()
+
+    async def drop(self, letters: Sequence[DeadLetter]) -> None:
+        ids = [letter.notice.id for letter in letters]
+        await self._ledger.commit(lambda write: write.remove_dead_letters(ids))
