@@ -234,6 +234,57 @@ async def test_whoever_sends_a_register_must_be_the_device(site):
     assert code("dev10", 10, "dev10") == Code.SERVICE_UNAVAILABLE
 
 
+def registers(site, endpoint, identity):
+    """Whether the device on node 10 is let in. Without a name it has that of its credentials: see
+    ``test_cases_identity``."""
+    try:
+        site.admission.check(endpoint, 10, Peer("h", 1, "coaps", identity))
+    except RequestError:
+        return False
+    return True
+
+
+async def test_rpk_1_to_5_a_device_is_whose_key_it_has(site):
+    """The handshakes: ``tests/interop/test_dtls_raw_keys.py``."""
+    key = public_key()
+    await site.put(10, Rpk(key))
+    another = public_key()
+    await site.put(20, Rpk(another))
+    assert site.known.raw_public_key(key) == "dev10"
+    assert registers(site, "dev10", "dev10")
+    assert site.known.raw_public_key(public_key()) is None
+    assert not registers(site, "dev10", site.known.raw_public_key(another))
+    await site.put(10, Removed())
+    assert site.known.raw_public_key(key) is None
+    assert not registers(site, "dev10", "dev10")
+
+
+async def test_rx_1_and_2_each_device_has_one_way_to_prove_itself(site):
+    """The same port takes both, but nobody passes for a device with a key by a certificate in its name."""
+    key = public_key()
+    await site.put(10, Rpk(key))
+    await site.put(20, X509())
+    assert site.known.certificate(certificate("dev10")) is None
+    assert site.known.certificate(certificate("dev20")) == "dev20"
+    assert site.known.raw_public_key(key) == "dev10"
+
+
+async def test_x509_base_the_name_in_the_certificate_is_the_device(site):
+    """What the libraries refuse: ``test_a_certificate_is_refused`` and its like over TLS."""
+    await site.put(10, X509())
+    assert site.known.certificate(certificate("dev10")) == "dev10"
+    assert registers(site, "dev10", "dev10")
+    assert not registers(site, "dev10", "dev20")
+    assert site.known.certificate(certificate("dev1")) is None
+    pinned = certificate("dev10")
+    await site.put(10, X509(pinned))
+    assert site.known.certificate(pinned) == "dev10"
+    assert site.known.certificate(certificate("dev10")) is None, "of the same name is not the same"
+    await site.put(10, Removed())
+    assert site.known.certificate(pinned) is None
+    assert not registers(site, "dev10", "dev10")
+
+
 async def test_the_wrong_key_is_told_at_start(site):
     await site.put(10, Psk("one", SECRET))
     with pytest.raises(SettingsError, match=r"key_file: elsewhere is not the key .*restore that file"):
