@@ -17,6 +17,7 @@ from lwm2m_engine.plugins.manager import PluginManager
 from lwm2m_server.access.opening import open_access
 from lwm2m_server.bootstrap.opening import BootstrapServer, open_bootstrap
 from lwm2m_server.bus import Bus
+from lwm2m_server.counts import Counts
 from lwm2m_server.engines import Engines
 from lwm2m_server.http.app import create_http
 from lwm2m_server.http.audit import AuditApi
@@ -94,6 +95,7 @@ class Running:
     hub: Hub
     ledger: Ledger
     ids: Ids
+    counts: Counts
 
 
 async def run(settings: Settings, *, ready: Callable[[Running], None], stop: asyncio.Event) -> None:
@@ -149,8 +151,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         settings, inventory, ledger.reader, credentials, hub.change, lambda: models.catalog, engines.codecs
     )
     stack.push_async_callback(bootstrap.close)
-    bound = await listen(settings, hub, credentials, ledger, stack)
-    bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, ledger, stack)
+    counts = Counts()
+    bound = await listen(settings, hub, credentials, ledger, counts, stack)
+    bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, ledger, counts, stack)
     hub.resume(waiting)
     deliveries.start()
     routes = health_routes(lambda: {"ledger": hub.problem})
@@ -190,7 +193,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.callback(feed.close)
     _watch(models, engines, bootstrap, inventory, stack)
     addresses = Addresses(http.url, bound)
-    return Running(addresses, bus, models, plugins, hub, ledger, ids)
+    return Running(addresses, bus, models, plugins, hub, ledger, ids, counts)
 
 
 def _open_stores(settings: Settings, stack: AsyncExitStack) -> tuple[SqliteLedger, TinyInventory]:

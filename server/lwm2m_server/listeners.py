@@ -16,6 +16,7 @@ from lwm2m_server.coap.gateway import Gateway
 from lwm2m_server.coap.stock import StockGateway
 from lwm2m_server.coap.tcp import TcpGateway
 from lwm2m_server.coap.timing import Timing
+from lwm2m_server.counts import Counts, Numbers
 from lwm2m_server.hub import Hub
 from lwm2m_server.ports import Transport
 from lwm2m_server.security.contexts import OscoreContexts
@@ -35,6 +36,10 @@ class Listener(Transport, Protocol):
         """Host and port it is bound to."""
         ...
 
+    def counts(self) -> Numbers:
+        """See ``lwm2m_server.counts``."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -46,9 +51,14 @@ Bound: TypeAlias = dict[str, tuple[str, ...]]
 
 
 async def listen(
-    settings: Settings, hub: Hub, credentials: Credentials, ledger: Ledger, stack: AsyncExitStack
+    settings: Settings,
+    hub: Hub,
+    credentials: Credentials,
+    ledger: Ledger,
+    counts: Counts,
+    stack: AsyncExitStack,
 ) -> Bound:
-    """Open all of them; ``stack`` closes them.
+    """Open all of them; ``counts`` has their numbers, ``stack`` closes them.
 
     Raises ``OSError`` that names the address, ``SettingsError`` if DTLS or TLS cannot be had.
     """
@@ -72,6 +82,7 @@ async def listen(
         gateway = await starting
         stack.push_async_callback(gateway.close)
         hub.add_transport(name, gateway)
+        counts.add(name, gateway.counts)
         return str(Address(*gateway.address))
 
     async def keep_all(scheme: str, addresses: Sequence[Address], start: Start) -> tuple[str, ...]:
@@ -115,6 +126,7 @@ async def listen_for_bootstrap(
     service: BootstrapService,
     credentials: Credentials,
     ledger: Ledger,
+    counts: Counts,
     stack: AsyncExitStack,
 ) -> Bound:
     """Where devices bootstrap, without and with DTLS; as ``listen``."""
@@ -124,6 +136,7 @@ async def listen_for_bootstrap(
 
     contexts = OscoreContexts(identities, "bootstrap", ledger)
     credentials.on_change("bootstrap", contexts.forget)
+    counts.add("bootstrap", service.counts)
 
     async def open_all(
         scheme: str, addresses: Sequence[Address], security: Security | None
@@ -143,6 +156,7 @@ async def listen_for_bootstrap(
             if gateway.sessions is not None:
                 credentials.on_change("bootstrap", gateway.sessions.close)
             service.add_transport(name, gateway)
+            counts.add(name, gateway.counts)
             bound.append(str(Address(*gateway.address)))
         return tuple(bound)
 

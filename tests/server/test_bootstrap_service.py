@@ -69,11 +69,13 @@ async def test_one_session(service, wire):
     service.answered(wire.asked[-1].exchange, CoapReply(Code.CHANGED))
     assert [asked.request.path for asked in wire.asked] == [("1", "0"), ("1", "1"), ("bs",)]
     assert service.journal.of("main", "dev1")[0].outcome == "finished"
+    assert (service.counts()["bootstrap_begun_total"], service.counts()["bootstrap_finished_total"]) == (1, 1)
 
 
 async def test_who_asks_again_is_not_asked_twice(service, wire):
     service.receive(REQUEST, PEER, wire.answer)
     service.receive(REQUEST, PEER, wire.answer)
+    assert (service.counts()["bootstrap_failed_total"], service.counts()["bootstrap_sessions"]) == (1, 1)
     assert wire.aborted == [wire.asked[0].exchange]
     assert [record.outcome for record in service.journal.of("main", "dev1")] == ["under way", "replaced"]
 

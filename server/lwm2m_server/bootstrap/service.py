@@ -6,19 +6,30 @@ Nothing has to be durable before a client is answered: what a session does not g
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import structlog
 
 from lwm2m_engine.bootstrap import Bootstrap, BootstrapConfig, Step
-from lwm2m_engine.bootstrap.events import Asked, Began, Event, Failed, Finished, Refused
+from lwm2m_engine.bootstrap.events import Asked, Began, Event, Failed, Finished, Packed, Refused
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
 from lwm2m_engine.effects import Abort, Perform
 from lwm2m_engine.messages.bootstrap import Finish
 from lwm2m_server.alarm import Alarm
 from lwm2m_server.bootstrap.journal import Journal
+from lwm2m_server.counts import Numbers
 from lwm2m_server.logs import Ration
 from lwm2m_server.ports import Transport
+
+HAPPENING: Final[Mapping[type, str]] = {
+    Began: "bootstrap_begun_total",
+    Finished: "bootstrap_finished_total",
+    Failed: "bootstrap_failed_total",
+    Refused: "bootstrap_refused_total",
+    Packed: "bootstrap_packs_total",
+}
+"""What is counted of each kind of event."""
 
 _log = structlog.get_logger(__name__)
 
@@ -46,6 +57,7 @@ class BootstrapService:
         self._exchanges: dict[int, Transport] = {}
         self._alarm = Alarm(clock, bootstrap.next_deadline, self._tick)
         self._refusals = Ration()
+        self._happened = dict.fromkeys(HAPPENING.values(), 0)
         self.journal = journal
 
     def add_transport(self, listener: str, transport: Transport) -> None:
@@ -101,6 +113,10 @@ class BootstrapService:
         for endpoint in [began.endpoint for began in self._began.values() if is_for(began.endpoint)]:
             self._take(self._bootstrap.withdraw(endpoint, self._clock()))
 
+    def counts(self) -> Numbers:
+        """See ``lwm2m_server.counts``."""
+        return {"bootstrap_sessions": self._bootstrap.under_way, **self._happened}
+
     # --- the rule ----------------------------------------------------------------------------------
 
     def _take(self, step: Step) -> None:
@@ -108,6 +124,8 @@ class BootstrapService:
             self.journal.note(event)
             self._follow(event)
             self._tell(event)
+            if (counted := HAPPENING.get(type(event))) is not None:
+                self._happened[counted] += 1
         for effect in step.effects:
             if isinstance(effect, Abort):
                 transport = self._exchanges.pop(effect.exchange, None)

@@ -72,6 +72,10 @@ class Channel:
 
     # --- what arrives ---
 
+    def __len__(self) -> int:
+        """Confirmable messages that are not acknowledged yet."""
+        return len(self._exchanges)
+
     def expects(self, token: bytes, source: Source) -> bool:
         """True if a request with this token is under way to there."""
         return self.tokens.expects(token, source.address)

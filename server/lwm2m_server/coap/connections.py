@@ -36,6 +36,7 @@ class Connections(TCPServer):
         self._open: set[Connection] = set()
         self._by_peer: dict[Peer, Connection] = {}
         self._counted = 0
+        self._refused = 0
         self._per_address: dict[str, int] = {}
         self._handshakes = Handshakes(self, tls) if tls is not None else None
         self._empty = asyncio.Event()
@@ -79,9 +80,17 @@ class Connections(TCPServer):
         """Count a connection from there, until ``release``; the result is why there is no room for it."""
         self._counted += 1
         self._per_address[host] = count = self._per_address.get(host, 0) + 1
+        reason = ""
         if self._counted > self.limits.connections:
-            return "too many connections"
-        return "too many connections from this address" if count > self.limits.per_address else ""
+            reason = "too many connections"
+        elif count > self.limits.per_address:
+            reason = "too many connections from this address"
+        self._refused += bool(reason)
+        return reason
+
+    def counts(self) -> dict[str, int]:
+        """See ``lwm2m_server.counts``."""
+        return {"tcp_connections": len(self._open), "tcp_refused_total": self._refused}
 
     def release(self, host: str) -> None:
         self._counted -= 1

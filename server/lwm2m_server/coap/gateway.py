@@ -29,6 +29,7 @@ from lwm2m_server.coap.shedding import Shedder, queue_of
 from lwm2m_server.coap.sockets import SocketAddress, Source, UdpSocket, bind
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.coap.uplink import Uplink
+from lwm2m_server.counts import Numbers
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,7 @@ class Gateway:
         self._progress = progress
         self.sessions: Sessions | None = None
         """Over DTLS."""
+        self._malformed = self._duplicates = 0
 
     @classmethod
     async def start(
@@ -87,18 +89,18 @@ class Gateway:
                 listener=listener,
                 is_device=uplink.is_device if protected is None else _recognising(uplink, protected),
             )
-            gateway._assemble(udp if protected is None else protected.above(udp))
+            gateway._assemble(udp if protected is None else protected.above(udp), shedder)
         else:
             secure = SecureSocket(
                 bound, gateway._received, gateway._unreachable, shedder, security, listener=listener
             )
             gateway.sessions = secure.sessions
-            gateway._assemble(secure)
+            gateway._assemble(secure, shedder)
         return gateway
 
-    def _assemble(self, udp: Datagrams) -> None:
+    def _assemble(self, udp: Datagrams, shedder: Shedder) -> None:
         loop = asyncio.get_running_loop()
-        self._udp = udp
+        self._udp, self._shedder = udp, shedder
         self._replies = Replies(udp, Recent(loop.time))
         self._channel = Channel(udp, self._timing, self._given_up)
         self._inbound = Inbound(
@@ -116,6 +118,18 @@ class Gateway:
     def address(self) -> tuple[str, int]:
         """Host and port it is bound to."""
         return self._udp.address
+
+    def counts(self) -> Numbers:
+        """See ``lwm2m_server.counts``."""
+        return {
+            "coap_requests_total": self._inbound.received,
+            "coap_requests_under_way": self._inbound.under_way,
+            "coap_unacknowledged": len(self._channel),
+            "coap_duplicates_total": self._duplicates,
+            "coap_malformed_total": self._malformed,
+            **self._shedder.counts(),
+            **(self.sessions.counts() if self.sessions is not None else {}),
+        }
 
     # --- requests to devices ---
 
@@ -160,13 +174,16 @@ class Gateway:
         try:
             message = wire.decode(data)
         except wire.Malformed as problem:
+            self._malformed += 1
             if problem.mid is not None:
                 self._udp.send(wire.reset(problem.mid), source)
             return
         kind, code = message.type, message.code
         # Requests have the codes of class 0 (RFC 7252, 12.1).
         if 0 < code < 32 and (kind == wire.CON or kind == wire.NON):
-            if not self._replies.is_duplicate(message, data, source):
+            if self._replies.is_duplicate(message, data, source):
+                self._duplicates += 1
+            else:
                 self._inbound.receive(message, source)
         elif message.is_response and kind != wire.RST:
             self._response(message, data, source)
@@ -178,6 +195,7 @@ class Gateway:
 
     def _response(self, message: wire.Message, data: bytes, source: Source) -> None:
         if message.type != wire.ACK and self._replies.is_duplicate(message, data, source):
+            self._duplicates += 1
             return
         if self._observations.claims(message.token):
             self._observations.receive(message, source)

@@ -52,11 +52,14 @@ class Inbound:
         self._timer: asyncio.TimerHandle | None = None
         self.under_way = 0
         """Requests without an answer."""
+        self.received = 0
+        """Requests that were no duplicates."""
 
     def receive(self, message: wire.Message, source: Source) -> None:
         """A request that is no duplicate."""
         pending = _Pending(self, message, source)
         self.under_way += 1
+        self.received += 1
         try:
             whole = self._whole(pending)
             if isinstance(whole, CoapReply):

@@ -126,6 +126,16 @@ class Shedder:
         self._young[source] = level + admitted, now
         return admitted
 
+    def counts(self) -> dict[str, int | float]:
+        """See ``lwm2m_server.counts``."""
+        queue = self._queue()
+        return {
+            "shedding_shed_total": self.shed,
+            "shedding_lost_total": 0 if queue is None else queue.dropped,
+            "shedding_active": int(self.strained),
+            "shedding_share": self.share,
+        }
+
     def _cut(self, load: float, lost: bool, now: float) -> None:
         if self.strained and now < self._changed_at + PATIENCE:
             return

@@ -32,6 +32,7 @@ from lwm2m_server.coap.stock_relations import StockRelations
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.coap.uplink import Receiver, Uplink
 from lwm2m_server.coap.wire import Option
+from lwm2m_server.counts import Numbers
 
 GRACE = 1.0
 """Seconds that requests being answered get when the gateway closes."""
@@ -89,6 +90,10 @@ class StockGateway:
         return _unmapped(host), port
 
     # --- requests to devices ---
+
+    def counts(self) -> Numbers:
+        """None: aiocoap does not count."""
+        return {}
 
     def perform(self, effect: Perform) -> None:
         """Begin the exchange; its outcome is reported to the uplink."""

@@ -32,6 +32,7 @@ from lwm2m_server.coap.timing import Timing
 from lwm2m_server.coap.tls import Tls
 from lwm2m_server.coap.transfer import MAX_ANSWER, MAX_EXPONENT
 from lwm2m_server.coap.uplink import ConnectionUplink
+from lwm2m_server.counts import Numbers
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +90,10 @@ class TcpGateway:
     def address(self) -> tuple[str, int]:
         """Host and port it is bound to."""
         return self._connections.address
+
+    def counts(self) -> Numbers:
+        """See ``lwm2m_server.counts``."""
+        return self._connections.counts()
 
     def end(self, endpoint: str) -> None:
         """Close the connections of who proved to be this device."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+import attrs
 import structlog
 
 from lwm2m_engine.coap import Peer
@@ -76,6 +77,12 @@ class Sessions:
     def __len__(self) -> int:
         """Established sessions."""
         return len(self._table)
+
+    def counts(self) -> dict[str, int]:
+        """See ``lwm2m_server.counts``."""
+        happened = attrs.asdict(self.counters)
+        going_on = {"dtls_sessions": len(self._table), "dtls_handshakes": len(self._handshakes)}
+        return going_on | {f"dtls_{name}_total": number for name, number in happened.items()}
 
     # --- what arrives ---
 
