@@ -156,6 +156,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, ledger, counts, stack)
     hub.resume(waiting)
     deliveries.start()
+    await onem2m.resume()
+    stack.push_async_callback(onem2m.close)
     routes = health_routes(lambda: {"ledger": hub.problem})
     routes += TokenApi(control.clients, control.tokens, control.access).routes()
     tenants = Tenants(

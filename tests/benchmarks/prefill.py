@@ -20,7 +20,8 @@ from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Observation, Registration
 from lwm2m_engine.links import parse_links
 from lwm2m_engine.paths import Path
-from lwm2m_server.onem2m.behaviours.nodes import communication_root, provision_node, put_node
+from lwm2m_server.onem2m.behaviours.nodes import provision_node, put_node
+from lwm2m_server.onem2m.behaviours.roots import below, put_roots
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import Ids, NodeIds
 from lwm2m_server.store.inventory import TinyInventory
@@ -104,8 +105,8 @@ def fill(options: argparse.Namespace) -> None:
         tenant = Tenant(ids.next(), Settings().tenant)
         asyncio.run(TinyInventory(directory.inventory).add_tenant(tenant))
         ledger = SqliteLedger(directory.ledger)
-        root = communication_root(ids.next(), tenant)
-        ledger.run(lambda transaction: transaction.put(root))
+        ledger.run(lambda transaction: put_roots(transaction, ids, tenant))
+        root = below(ledger.reader, tenant, "device-communication")
         writer = Writer(ids, tenant, root, options)
         for first in range(0, options.devices, AT_ONCE):
             ledger.run(writer.devices(range(first, min(first + AT_ONCE, options.devices))))

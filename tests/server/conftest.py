@@ -163,6 +163,7 @@ async def start(tmp_path, catalog):
             lambda subscription: bundling_of(ledger.reader.resource(subscription)),
         )
         deliveries.start()
+        await platform.resume()
         operators = DeviceApi(inventory, ledger, devices, settings)
         finder = DeviceFinder(inventory, ledger.reader, settings)
         secrets = CredentialApi(finder, ledger.reader, devices, credentials)
@@ -170,12 +171,13 @@ async def start(tmp_path, catalog):
             create_http(api=[*operators.routes(), *secrets.routes()], tree=Binding(platform))
         )
         client = httpx.AsyncClient(transport=transport, base_url="http://server")
-        opened.append((client, deliveries, outlets, ledger))
+        opened.append((client, platform, deliveries, outlets, ledger))
         return Api(client, platform, devices, ledger, inventory, credentials, deliveries)
 
     yield start
-    for client, deliveries, outlets, ledger in opened:
+    for client, platform, deliveries, outlets, ledger in opened:
         await client.aclose()
+        await platform.close()
         await deliveries.close()
         await outlets.close()
         ledger.close()

@@ -38,8 +38,8 @@ async def test_all_generations_below_the_target_and_not_the_target(fleet):
     below = await found(fleet, "", "/dev0")
     assert below == ["main/dev0/credentials", "main/dev0/device-info"]
     everything = await found(fleet, "")
-    # An application, device-communication, and of each device a node with two children, a folder with five.
-    assert len(everything) == len(set(everything)) == 1 + 1 + 4 * (3 + 6) + 3
+    # An application, five of the platform, and of each device a node with two children, a folder with five.
+    assert len(everything) == len(set(everything)) == 1 + 5 + 4 * (3 + 6) + 3
     assert "main/device-communication/dev1/received-msg/m2" in everything
     assert everything.index("main/dev1") < everything.index("main/dev1/credentials")
 
@@ -60,7 +60,7 @@ async def test_each_address_leads_to_what_was_found(fleet):
         ("ty=14", ["dev0", "dev1", "dev2", "dev3"]),
         ("ty=14&lbl=room:1", ["dev1", "dev3"]),
         ("lbl=room:1", ["app", "dev1", "dev3"]),
-        ("ty=2", ["app"]),
+        ("ty=2", ["app", "device-group", "device-provisioning"]),
         ("ty=13&mgd=1007&lvl=1", []),
         ("rn=device-i*&dlb=dev2", ["dev2/device-info"]),
         ("ty=14&rn=d*v*3&rn=dev1", ["dev1", "dev3"]),
@@ -73,7 +73,7 @@ async def test_each_address_leads_to_what_was_found(fleet):
         ("cty=text/plain:0", [f"{IN}/m2"]),
         (
             "fo=2&ty=2&cty=text/plain:0&lbl=room:0",
-            ["app", f"{IN}/m2", "dev0", "dev2"],
+            ["app", f"{IN}/m2", "dev0", "dev2", "device-group", "device-provisioning"],
         ),
         ("fo=3&ty=14&lbl=room:1", ["app", "dev0", "dev2"]),
         ("crb=20200101T000000", []),

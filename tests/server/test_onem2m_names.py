@@ -42,10 +42,10 @@ def test_a_type_has_one_row_under_all_its_keys(key):
 
 
 def test_keys_in_long_form():
-    assert [long_key(key) for key in ("m2m:nod", "m2m:crds", "dtiot:devGr")] == [
+    assert [long_key(key) for key in ("m2m:nod", "m2m:crds", "acme:other")] == [
         "node",
         "credentials",
-        "dtiot:devGr",
+        "acme:other",
     ]
 
 

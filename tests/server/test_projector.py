@@ -33,7 +33,8 @@ from lwm2m_engine.mapping.managed import ManagedChange
 from lwm2m_engine.messages import Read
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink
-from lwm2m_server.onem2m.behaviours.nodes import communication_root, provision_node, put_node
+from lwm2m_server.onem2m.behaviours.nodes import provision_node, put_node
+from lwm2m_server.onem2m.behaviours.roots import below, put_roots
 from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.security.opening import open_credentials
@@ -103,10 +104,11 @@ def world(tmp_path, catalog):
     ledger = SqliteLedger(tmp_path / "ledger.db")
     ids = Ids(itertools.count(1_700_000_000).__next__)
     tenant = Tenant(ids.next(), "main")
-    root = communication_root(ids.next(), tenant)
+    ledger.run(lambda write: put_roots(write, ids, tenant))
+    root = below(ledger.reader, tenant, "device-communication")
     own = NodeIds(ids.next(NodeIds.COUNT))
     rows = provision_node(own, tenant, root.id, "device001", ENDPOINT, (), MessageSettings())
-    ledger.run(lambda write: (write.put(root), put_node(write, rows)))
+    ledger.run(lambda write: put_node(write, rows))
     resource_ids = ResourceIds(ledger.installation)
     settings = Settings(data=tmp_path)
     inventory = TinyInventory(tmp_path / "inventory.json")

@@ -12,6 +12,7 @@ import attrs
 from lwm2m_server.onem2m.errors import BadRequest, NotImplementedYet
 from lwm2m_server.onem2m.names import (
     ATTRIBUTES,
+    BY_CND,
     BY_TY,
     COMMON,
     FLEX_CONTAINER,
@@ -128,6 +129,9 @@ def _root(body: object, ty: int) -> tuple[Type, Mapping[str, Any]]:
         raise BadRequest(f"{key[:80]!r} is no resource type this server knows")
     if not isinstance(given, dict):
         raise BadRequest(f"{key} must be an object")
+    definition = given.get("cnd", given.get("containerDefinition"))
+    if type is BY_TY.get(FLEX_CONTAINER) and isinstance(definition, str):
+        type = BY_CND.get(definition, type)
     return type, given
 
 
@@ -169,6 +173,8 @@ def _check_values(type: Type, attributes: Mapping[str, Any]) -> None:
             raise BadRequest(f"{_both(name)} of {type.long} must be {_MEANS[kind]}, not {_show(value)}")
     if type.mgd is not None and attributes.get("mgd", type.mgd) != type.mgd:
         raise BadRequest(f"mgd (mgmtDefinition) of {type.long} is {type.mgd}, not {attributes['mgd']}")
+    if type.cnd is not None and attributes.get("cnd", type.cnd) != type.cnd:
+        raise BadRequest(f"cnd (containerDefinition) of {type.key} is {type.cnd}")
 
 
 def _hint(type: Type, name: str) -> str:

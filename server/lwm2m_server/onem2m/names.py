@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Container, Iterable, Mapping
 from enum import Enum
+from string import ascii_letters
 from typing import Any, Final
 
 import attrs
@@ -83,6 +84,8 @@ class Type:
     """``mgmtDefinition`` of a specialisation of mgmtObj."""
     aliases: tuple[str, ...] = ()
     """Other root keys that mean this type."""
+    cnd: str | None = None
+    """``containerDefinition`` of a specialisation of flexContainer."""
 
 
 def _attribute(line: str) -> Attribute:
@@ -91,7 +94,7 @@ def _attribute(line: str) -> Attribute:
 
 
 def _accesses(names: str) -> dict[str, Access]:
-    return {name.rstrip("!=-~"): Access(name.lstrip("abcdefghijklmnopqrstuvwxyz")) for name in names.split()}
+    return {name.rstrip("!=-~"): Access(name.lstrip(ascii_letters)) for name in names.split()}
 
 
 def _plain_type(line: str) -> Type:
@@ -105,6 +108,13 @@ def _mgmt_type(line: str) -> Type:
     mgd, key, long = head.split()
     attributes = _accesses(f"{tables.MGMT_COMMON} {names}")
     return Type(13, key, long, attributes, frozenset({23}), int(mgd), tuple(a.strip() for a in aliases))
+
+
+def _provider_type(line: str) -> Type:
+    head, names, children = line.split("|")
+    key, cnd = head.split()
+    below = frozenset(map(int, children.split()))
+    return Type(28, key, "flexContainer", _accesses(names), below, cnd=f"com.telekom.iot.orchestrator.{cnd}")
 
 
 def _unsupported(line: str) -> tuple[int, str]:
@@ -122,7 +132,11 @@ ATTRIBUTES: Final = {row.short: row for row in map(_attribute, _lines(tables.ATT
 COMMON: Final = _accesses(tables.COMMON)
 """What every resource has."""
 
-TYPES: Final = (*map(_plain_type, _lines(tables.TYPES)), *map(_mgmt_type, _lines(tables.MGMT)))
+TYPES: Final = (
+    *map(_plain_type, _lines(tables.TYPES)),
+    *map(_mgmt_type, _lines(tables.MGMT)),
+    *map(_provider_type, _lines(tables.PROVIDER)),
+)
 
 UNSUPPORTED: Final = dict(map(_unsupported, _lines(tables.UNSUPPORTED)))
 """Long names of types this server does not have, by ``ty``."""
@@ -134,17 +148,19 @@ for _row in ATTRIBUTES.values():
 SHORT: Final = {long: shorts[0] for long, shorts in _OF_LONG.items()} | {short: short for short in ATTRIBUTES}
 """Short name of either form, where the type is not known."""
 
-_BY_KEY: Final = {key: row for row in TYPES for key in (row.key, row.long, *row.aliases)} | {
-    f"m2m:{row.long}": row for row in TYPES
+# A specialisation of flexContainer has only its short key for itself.
+_BY_KEY: Final = {
+    key: row for row in reversed(TYPES) for key in (row.key, row.long, f"m2m:{row.long}", *row.aliases)
 }
 CREATABLE: Final = frozenset().union(*(row.children for row in TYPES))
 """Every ``ty`` that may lie somewhere in this tree."""
-BY_TY: Final = {row.ty: row for row in TYPES if row.mgd is None}
+BY_TY: Final = {row.ty: row for row in TYPES if row.mgd is None and row.cnd is None}
 FLEX_CONTAINER: Final = 28
 _LONG_OF_FLEXIBLE: Final = {name: LONG[name] for name in (*COMMON, *BY_TY[FLEX_CONTAINER].attributes)}
 _OWN_NAMESPACES: Final = frozenset({"m2m", "dcfg"})
 _KEY: Final = re.compile(r"[A-Za-z][\w-]{0,63}", re.ASCII)
 BY_MGD: Final = {row.mgd: row for row in TYPES if row.mgd is not None}
+BY_CND: Final = {row.cnd: row for row in TYPES if row.cnd is not None}
 
 
 def type_of_key(key: str) -> Type | None:
@@ -182,7 +198,7 @@ def short_name(name: str, legal: Container[str]) -> str | None:
 def long_names(definition: str | None) -> Mapping[str, str]:
     """By short names. Of a flexContainer, known by its ``containerDefinition``, only those of the type:
     the others are its provider's to name."""
-    if definition is None:
+    if definition is None or definition in BY_CND:
         return LONG
     return _LONG_OF_FLEXIBLE
 

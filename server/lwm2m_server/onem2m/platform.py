@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 import attrs
 
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.onem2m.behaviours.context import Context
-from lwm2m_server.onem2m.behaviours.nodes import communication_root
+from lwm2m_server.onem2m.behaviours.provisioning import discard
+from lwm2m_server.onem2m.behaviours.roots import put_roots
 from lwm2m_server.onem2m.behaviours.table import Behaviour, behaviour_of
 from lwm2m_server.onem2m.checks import read_creation, read_update
+from lwm2m_server.onem2m.chores import Chores
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.errors import (
     BadRequest,
@@ -25,6 +28,7 @@ from lwm2m_server.onem2m.errors import (
 )
 from lwm2m_server.onem2m.names import BY_MGD, BY_TY, CREATABLE, FLEX_CONTAINER, UNSUPPORTED, Type, type_of
 from lwm2m_server.onem2m.notify.notices import Notices
+from lwm2m_server.onem2m.onboarding import begin
 from lwm2m_server.onem2m.primitives import CREATED, DELETED, OK, UPDATED, Answer, Primitive
 from lwm2m_server.onem2m.privileges import Privileges
 from lwm2m_server.onem2m.queries import Content
@@ -36,7 +40,8 @@ from lwm2m_server.onem2m.rendering import (
     root_key,
 )
 from lwm2m_server.onem2m.retrieval import Retrieval
-from lwm2m_server.onem2m.tree import AE, COMMUNICATION, LATEST, OLDEST, Target, Tree
+from lwm2m_server.onem2m.routing import Routes
+from lwm2m_server.onem2m.tree import AE, LATEST, OLDEST, Target, Tree
 from lwm2m_server.security.credentials import BadCredentials
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
@@ -51,7 +56,6 @@ from lwm2m_server.store.protocols import (
     Ledger,
     Message,
     Resource,
-    Transaction,
 )
 
 
@@ -77,20 +81,41 @@ class Onem2m:
         self.tree = Tree(inventory, ledger.reader, resource_ids)
         self._privileges = Privileges(inventory, self.tree)
         self._retrieval = Retrieval(inventory, ledger, self._renderer)
+        chores = Chores()
+        routes = Routes(inventory, ledger.reader, devices, ids, resource_ids, chores)
         self._context = Context(
-            inventory, ledger.reader, self.tree, devices, ids, settings, credentials, notices, outlets
+            inventory,
+            ledger.reader,
+            self.tree,
+            devices,
+            ids,
+            settings,
+            credentials,
+            notices,
+            outlets,
+            resource_ids,
+            chores,
+            routes,
         )
 
     async def prepare(self) -> None:
         """Give every tenant the resources it must have; to be called at start, and again at will."""
         for tenant in self.inventory.tenants():
-            root = communication_root(self._ids.next(), tenant)
+            await self._ledger.commit(partial(put_roots, ids=self._ids, tenant=tenant))
 
-            def store(transaction: Transaction, root: Resource = root) -> None:
-                if transaction.child(root.parent, COMMUNICATION) is None:
-                    transaction.put(root)
+    async def resume(self) -> None:
+        """Go on with work that the last run did not finish."""
+        for id in self._context.reader.open_onboardings():
+            request = self._context.reader.resource(id)
+            if request is None:
+                await discard(self._context, id)
+            else:
+                begin(self._context, request)
+        self._context.routes.resume()
 
-            await self._ledger.commit(store)
+    async def close(self) -> None:
+        """End work in the background; the next start goes on with it."""
+        await self._context.chores.close()
 
     async def answer(self, request: Primitive) -> Answer:
         """Raises ``OneM2MError``."""

@@ -6,8 +6,8 @@ import re
 from typing import Final
 
 from lwm2m_server.access.callers import OPEN, Role
-from lwm2m_server.onem2m.behaviours.context import ADMIN, PLATFORM
 from lwm2m_server.onem2m.errors import NoPrivilege, NotFound
+from lwm2m_server.onem2m.origins import ADMIN, PLATFORM
 from lwm2m_server.onem2m.primitives import Primitive
 from lwm2m_server.onem2m.tree import Target, Tree
 from lwm2m_server.store.protocols import Inventory

@@ -39,11 +39,11 @@ from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
 from lwm2m_server.onem2m import content
 from lwm2m_server.onem2m.answers import Answers
-from lwm2m_server.onem2m.behaviours.context import PLATFORM
 from lwm2m_server.onem2m.behaviours.nodes import ERRORS, RECEIVED, SENT, is_born_with
 from lwm2m_server.onem2m.happenings import record
 from lwm2m_server.onem2m.names import UnknownName, managed
 from lwm2m_server.onem2m.notify.notices import Notices
+from lwm2m_server.onem2m.origins import PLATFORM
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, JSON_CONTENT, MGMT_OBJ
 from lwm2m_server.onem2m.rights import explain
 from lwm2m_server.settings import Settings

@@ -43,6 +43,18 @@ class Style:
     """Secrets in clear."""
 
 
+@attrs.frozen(slots=True)
+class Items:
+    """The devices of an onboarding request, of which there may be thousands: read when they are shown."""
+
+    reader: Reader
+    request: int
+
+    def named(self, long: bool) -> orjson.Fragment:
+        """With short or with long names."""
+        return orjson.Fragment(f"[{self.reader.onboarding_text(self.request, long=long)}]")
+
+
 class Renderer:
     """Makes representations; reads counters, and registrations for lifecycle labels."""
 
@@ -75,6 +87,8 @@ class Renderer:
             own |= self._psk(what.parent, secrets)
         elif what.type == NODE:
             self._label(own, what.id)
+        elif what.key == "dtiot:noPRt":
+            own["reqLt"] = Items(self._reader, what.id)
         elif what.type == CONTAINER:
             counters = self._reader.counters(what.id)
             own |= {"cni": counters.instances, "cbs": counters.bytes, "st": counters.state_tag}
@@ -168,11 +182,14 @@ def without_lifecycle(labels: list[str]) -> list[str]:
 
 
 def root_key(what: Resource | Message, long: bool) -> str:
-    """``m2m:nod`` or ``node``. All flexContainers are that in long form; ``cnd`` tells which."""
+    """``m2m:nod`` or ``node``. All flexContainers are that in long form; ``cnd`` tells which.
+
+    The answer to an onboarding request always is, as in the D2C API.
+    """
     if isinstance(what, Message):
         key = BY_TY[CONTENT_INSTANCE].key
-    elif long and what.type == FLEX_CONTAINER:
-        key = BY_TY[FLEX_CONTAINER].key
+    elif what.key == "dtiot:prRRe" or (long and what.type == FLEX_CONTAINER):
+        return BY_TY[FLEX_CONTAINER].long
     else:
         key = what.key
     return long_key(key) if long else key
@@ -180,6 +197,8 @@ def root_key(what: Resource | Message, long: bool) -> str:
 
 def named(representation: Mapping[str, Any], long: bool) -> dict[str, Any]:
     """The same attributes under the names the client wants; values stay as they are."""
+    if "reqLt" in representation and isinstance(representation["reqLt"], Items):
+        representation = {**representation, "reqLt": representation["reqLt"].named(long)}
     if not long:
         return dict(representation)
     names = long_names(representation.get("cnd"))

@@ -76,6 +76,22 @@ li     locationID               text
 cnd    containerDefinition      text
 fcied  fcinEnabled              boolean
 
+tsn    tsn                      text
+opern  operation                uint
+reqLt  requestList              any
+noRNe  nodeResourceName         text
+ICCID  ICCID                    text
+profe  profile                  text
+nCr    nodeCredentials          texts
+nDGr   nodeDeviceGroups         texts
+ndvi   ndvi                     object
+reqRD  requestResourceID        text
+resSs  responseStatus           uint
+geEMe  generalErrorMessage      text
+inEMs  individualErrorMessages  texts
+nds    nds                      texts
+aes    aes                      texts
+
 pv     privileges               object
 pvs    selfPrivileges           object
 adri   authorizationDecisionResourceIDs texts
@@ -241,6 +257,14 @@ MGMT: Final = """
 1031 dcfg:mnwk mobileNetwork | cnb! rss liqu ipad ripa apna ceid smnc smcc lac coel
 """
 """``mgd``, both root keys; its own attributes; another key it is known by."""
+
+PROVIDER: Final = """
+dtiot:noPRt nodeProvisioningRequest | cnd= opern!= reqLt!= tsn- st- |
+dtiot:prRRe provisioningRequestResponse | cnd= reqRD- resSs- geEMe- inEMs- tsn- st- |
+dtiot:devGr deviceGroup | cnd= nds aes tsn- st- | 23
+"""
+"""flexContainers of the D2C API: root key, end of the containerDefinition; its own attributes; what may lie
+below it."""
 
 UNSUPPORTED: Final = """
 6  delivery

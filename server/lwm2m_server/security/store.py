@@ -95,6 +95,14 @@ class Credentials:
         found out. Raises ``BadCredentials``, ``Conflict``, ``Gone``."""
         self._put(transaction, device, side, check(credential), endpoint)
 
+    def seal(self, secret: str, about: bytes) -> bytes:
+        """A secret that is to become a credential later, and lies in the ledger until then."""
+        return self._vault.seal(secret.encode(), about)
+
+    def open(self, sealed: bytes, about: bytes) -> str:
+        """Raises ``SettingsError``."""
+        return self._vault.open(sealed, about).decode()
+
     def _put(
         self,
         transaction: Transaction,

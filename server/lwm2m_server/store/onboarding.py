@@ -58,6 +58,10 @@ class OnboardingReader:
     def routes_between(self, group: int, first: int, last: int) -> Collection[tuple[int, int]]:
         return self._execute(_BETWEEN, (group, first, last)).fetchall()
 
+    def groups_of(self, node: int) -> Collection[int]:
+        query = 'SELECT DISTINCT "group" FROM route WHERE node = ?'
+        return [id for (id,) in self._execute(query, (node,)).fetchall()]
+
     def routed_groups(self) -> Collection[int]:
         return [id for (id,) in self._execute('SELECT DISTINCT "group" FROM route').fetchall()]
 

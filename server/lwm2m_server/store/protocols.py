@@ -504,6 +504,10 @@ class Reader(Protocol):
         """The same of nodes from ``first`` to ``last``."""
         ...
 
+    def groups_of(self, node: int) -> Collection[int]:
+        """The device groups that connect a node with any application."""
+        ...
+
     def routed_groups(self) -> Collection[int]:
         """The device groups that connect any, whether they still exist or not."""
         ...

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import attrs
 
-from lwm2m_server.onem2m.behaviours.context import ADMIN, PLATFORM, Context, now
+from lwm2m_server.onem2m.behaviours.context import Context, now
 from lwm2m_server.onem2m.behaviours.resources import check_owned
 from lwm2m_server.onem2m.checks import Draft, check_name, require
 from lwm2m_server.onem2m.errors import AlreadyRegistered, BadRequest, NameTaken, NotFound
+from lwm2m_server.onem2m.origins import ADMIN, GROUPS, PLATFORM
 from lwm2m_server.onem2m.tree import RELEASES, Target, as_resource
 from lwm2m_server.store.protocols import Application, Resource
 
@@ -20,15 +21,16 @@ async def create_application(
     Raises ``AlreadyRegistered``, ``NameTaken``.
     """
     require(draft)
-    tenant, attributes = target.tenant, draft.attributes
+    tenant = target.tenant
+    attributes = {name: value for name, value in draft.attributes.items() if value is not None}
     api = attributes.pop("api")
     if not (api.startswith(("N", "R")) and len(api) > 1):
         raise BadRequest(f"api (App-ID) begins with N, or with R if it is registered, not {api[:40]!r}")
     id = context.ids.next()
     aei = originator if originator not in (None, "", "C") else f"C{id:x}"
-    if aei in (ADMIN, PLATFORM) or context.inventory.application_by_aei(tenant.name, aei) is not None:
+    if aei in (ADMIN, PLATFORM, GROUPS) or context.inventory.application_by_aei(tenant.name, aei) is not None:
         raise AlreadyRegistered(f"{aei} is registered already; an AE is created with its own X-M2M-Origin")
-    name = check_name(draft.take_name() or aei[1:])
+    name = check_name(attributes.pop("rn", None) or aei[1:])
     attributes.setdefault("rr", True)
     attributes.setdefault("srv", [RELEASES[-1]])
     application = Application(id, tenant.name, name, api, aei, attributes, id)
@@ -36,14 +38,12 @@ async def create_application(
         if context.reader.child(tenant.id, name) is not None:
             raise NameTaken(f"the name {name!r} is taken")
         await context.inventory.put_application(application)
+    context.routes.arrived(tenant.name, name)
     return as_resource(application, tenant)
 
 
 async def update_application(context: Context, target: Target, draft: Draft) -> Resource:
-    check_owned(target)
-    application = context.inventory.application_by_id(target.what.id)
-    if application is None:
-        raise NotFound(f"{target.what.name} was removed meanwhile")
+    application = _application(context, target)
     attributes = {**application.attributes, **draft.attributes}
     changed = attrs.evolve(
         application,
@@ -55,7 +55,17 @@ async def update_application(context: Context, target: Target, draft: Draft) -> 
 
 
 async def delete_application(context: Context, target: Target) -> None:
-    """With all below it, which lies in the ledger."""
+    """With all below it, which lies in the ledger, and what device groups sent to it."""
+    application = _application(context, target)
+    await context.inventory.remove_application(application.id)
+    await context.devices.change(lambda transaction: transaction.remove(application.id))
+    await context.routes.left(target.tenant, application)
+
+
+def _application(context: Context, target: Target) -> Application:
+    """Raises ``NotAllowed`` for the platform's own, ``NotFound``."""
     check_owned(target)
-    await context.inventory.remove_application(target.what.id)
-    await context.devices.change(lambda transaction: transaction.remove(target.what.id))
+    found = context.inventory.application_by_id(target.what.id)
+    if found is None:
+        raise NotFound(f"{target.what.name} was removed meanwhile")
+    return found

@@ -8,18 +8,17 @@ from contextlib import contextmanager
 
 import attrs
 
+from lwm2m_server.onem2m.chores import Chores
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.errors import NameTaken
 from lwm2m_server.onem2m.notify.notices import Notices
+from lwm2m_server.onem2m.routing import Routes
 from lwm2m_server.onem2m.tree import Target, Tree
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
 from lwm2m_server.sinks.outlets import Outlets
-from lwm2m_server.store.ids import SECOND, Ids
+from lwm2m_server.store.ids import SECOND, Ids, ResourceIds
 from lwm2m_server.store.protocols import Device, Inventory, Reader
-
-ADMIN, PLATFORM = "CAdmin", "CDevice-Provisioning"
-"""AE-IDs every tenant is born with: its administrator, and the platform itself."""
 
 
 @attrs.frozen(slots=True)
@@ -35,6 +34,9 @@ class Context:
     credentials: Credentials
     notices: Notices
     outlets: Outlets
+    resource_ids: ResourceIds
+    chores: Chores
+    routes: Routes
     _reserved: set[tuple[str, str]] = attrs.field(factory=set)
 
     @contextmanager

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
+from types import MappingProxyType
 
 import attrs
 
-from lwm2m_server.onem2m.behaviours.context import PLATFORM, Context
+from lwm2m_server.onem2m.behaviours.context import Context
+from lwm2m_server.onem2m.behaviours.roots import below
 from lwm2m_server.onem2m.checks import PLATFORM_NAMES, Draft, check_name, require
 from lwm2m_server.onem2m.errors import NotFound
+from lwm2m_server.onem2m.origins import PLATFORM
 from lwm2m_server.onem2m.rendering import CONTAINER, MGMT_OBJ, NODE, without_lifecycle
 from lwm2m_server.onem2m.tree import COMMUNICATION, Target
 from lwm2m_server.settings import MessageSettings
 from lwm2m_server.store.ids import NodeIds
-from lwm2m_server.store.protocols import Born, Brood, Resource, Tenant, Transaction
+from lwm2m_server.store.protocols import Born, Brood, Device, Resource, Tenant, Transaction
 
 OUTGOING, SENT, RECEIVED, ERRORS, LOGS = "outgoing-msg", "sent-msg", "received-msg", "error-msg", "logs"
 CREDENTIALS, DEVICE_INFO = "credentials", "device-info"
@@ -33,12 +36,6 @@ class NewNode:
 
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.:-]")
-
-
-def communication_root(id: int, tenant: Tenant) -> Resource:
-    """``device-communication``, once a tenant."""
-    attributes = {"cr": PLATFORM}
-    return Resource(id, tenant.name, tenant.id, COMMUNICATION, CONTAINER, "m2m:cnt", attributes, id)
 
 
 def node_name(endpoint: str, taken: Callable[[str], bool]) -> str:
@@ -125,6 +122,28 @@ def _boxes(limits: MessageSettings) -> Brood:
     )
 
 
+def new_node(
+    context: Context,
+    tenant: Tenant,
+    name: str,
+    node_id: str,
+    labels: Iterable[str],
+    more: Mapping[str, object] = MappingProxyType({}),
+) -> NewNode:
+    """With new ids, and ``more`` attributes. Raises ``BadRequest`` for what is no name."""
+    check_name(name)
+    root = below(context.reader, tenant, COMMUNICATION)
+    ids = NodeIds(context.ids.next(NodeIds.COUNT))
+    new = provision_node(ids, tenant, root.id, name, node_id, labels, context.settings.messages)
+    return attrs.evolve(new, node=attrs.evolve(new.node, attributes={**new.node.attributes, **more}))
+
+
+def store_node(context: Context, new: NewNode, transaction: Transaction) -> None:
+    """Raises ``Conflict`` for a name or ``ni`` that is taken."""
+    put_node(transaction, new)
+    context.notices.created(transaction, new.node.parent, new.node)
+
+
 async def create_node(context: Context, target: Target, draft: Draft, originator: str) -> Resource:
     """Raises ``Conflict`` for a name or ``ni`` that is taken."""
     require(draft)
@@ -133,23 +152,12 @@ async def create_node(context: Context, target: Target, draft: Draft, originator
     name = draft.take_name()
     if name is None:
         name = node_name(node_id, lambda name: _is_taken(context, tenant, name))
-    check_name(name)
-    root = context.reader.child(tenant.id, COMMUNICATION)
-    if root is None:
-        raise NotFound(f"tenant {tenant.name} has no {COMMUNICATION}")
-    ids = NodeIds(context.ids.next(NodeIds.COUNT))
     labels = draft.attributes.pop("lbl", ())
-    new = provision_node(ids, tenant, root.id, name, node_id, labels, context.settings.messages)
-    node = attrs.evolve(new.node, attributes={**new.node.attributes, **draft.attributes})
-    new = attrs.evolve(new, node=node)
-
-    def store(transaction: Transaction) -> None:
-        put_node(transaction, new)
-        context.notices.created(transaction, tenant.id, node)
-
+    new = new_node(context, tenant, name, node_id, labels, draft.attributes)
     with context.reserve(tenant.name, name):
-        await context.devices.change(store)
-    return node
+        await context.devices.change(partial(store_node, context, new))
+    context.routes.arrived(tenant.name, name)
+    return new.node
 
 
 async def delete_node(context: Context, target: Target) -> None:
@@ -157,7 +165,18 @@ async def delete_node(context: Context, target: Target) -> None:
     device = context.reader.device(target.what.id)
     if device is None:
         raise NotFound(f"{target.what.name} was removed meanwhile")
+    await remove_node(context, target.tenant, device)
+
+
+async def remove_node(
+    context: Context,
+    tenant: Tenant,
+    device: Device,
+    also: Callable[[Transaction], object] = lambda transaction: None,
+) -> None:
+    """``also`` is done in the same commit."""
     folder = NodeIds(device.node).communication
+    groups = context.reader.groups_of(device.node)
 
     def remove(transaction: Transaction) -> None:
         for id in (device.node, folder):
@@ -165,9 +184,11 @@ async def delete_node(context: Context, target: Target) -> None:
             if stored is not None:
                 context.notices.deleted(transaction, stored)
                 transaction.remove(id)
+        also(transaction)
 
     await context.credentials.kept(device.node, context.devices.forget(device, remove))
-    context.tree.forget(target.tenant, device.name)
+    context.tree.forget(tenant, device.name)
+    context.routes.lost(tenant.name, device.name, groups)
 
 
 def _is_taken(context: Context, tenant: Tenant, name: str) -> bool:

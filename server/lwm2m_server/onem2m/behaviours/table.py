@@ -16,6 +16,11 @@ from lwm2m_server.onem2m.behaviours.channels import POLLING_CHANNEL, create_chan
 from lwm2m_server.onem2m.behaviours.containers import create_container, delete_container, update_container
 from lwm2m_server.onem2m.behaviours.context import Context
 from lwm2m_server.onem2m.behaviours.flexible import create_flexible, update_flexible
+from lwm2m_server.onem2m.behaviours.groups import (
+    create_device_group,
+    delete_device_group,
+    update_device_group,
+)
 from lwm2m_server.onem2m.behaviours.management import (
     create_management,
     delete_credentials,
@@ -23,6 +28,7 @@ from lwm2m_server.onem2m.behaviours.management import (
 from lwm2m_server.onem2m.behaviours.membership import GROUP, create_group, update_group
 from lwm2m_server.onem2m.behaviours.messages import create_message, delete_message
 from lwm2m_server.onem2m.behaviours.nodes import create_node, delete_node
+from lwm2m_server.onem2m.behaviours.provisioning import create_request, delete_request
 from lwm2m_server.onem2m.behaviours.resources import create_resource, delete_resource
 from lwm2m_server.onem2m.behaviours.updates import update_resource
 from lwm2m_server.onem2m.checks import Draft
@@ -62,6 +68,9 @@ _BY_TY: Final[dict[int, Behaviour]] = {
 _BY_KEY: Final[dict[str, Behaviour]] = {
     "m2m:crds": Behaviour(create_management, update_resource, delete_credentials),
     "m2m:dvi": Behaviour(create_management, update_resource, delete_resource),
+    "dtiot:noPRt": Behaviour(create_request, delete=delete_request),
+    "dtiot:prRRe": Behaviour(delete=delete_resource),
+    "dtiot:devGr": Behaviour(create_device_group, update_device_group, delete_device_group),
 }
 """By root key in short form, for what differs from others of its ``ty``: ``m2m:crds``, ``dtiot:devGr``."""
 _NOTHING: Final = Behaviour()
