@@ -200,6 +200,21 @@ def test_the_names_in_a_certificate():
     assert list(names_of(nameless.public_bytes(Encoding.DER))) == ["urn:dev:7"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "urn:dev:ops:32473-Refrigerator-5002",
+        'a, b+c="d"',
+        "James \\22Jim\\22 Smith, III",
+        "Lu\u010di\u0107",
+        "#04024869",
+    ],
+)
+def test_cn_1_a_common_name_is_taken_as_it_is(name):
+    """Distinguished names are never written as texts and parsed again: nothing in one is special."""
+    assert list(CertificateNames()(certificate(name=name).public_bytes(Encoding.DER))) == [name]
+
+
 def test_patterns_say_where_the_name_is():
     both = certificate(
         x509.UniformResourceIdentifier("urn:dev:ops:32473-7"),

@@ -104,10 +104,14 @@ class ProtectedDatagrams:
         if option is None:
             self._unprotected(message, data, source)
             return
-        if message.is_response:
-            self._answered(message, option, data, source)
-        elif message.is_request:
-            self._asked(message, option, source)
+        try:
+            if message.is_response:
+                self._answered(message, option, data, source)
+            elif message.is_request:
+                self._asked(message, option, source)
+        except Exception as problem:
+            # The last stop: the other datagrams of this batch must not suffer from it.
+            log.exception("OSCORE datagram failed", peer=str(source.peer), error=repr(problem))
 
     def _unprotected(self, message: wire.Message, data: bytes, source: Source) -> None:
         """Of what was asked with protection, errors may be answered without (8.2), values may not."""
