@@ -291,6 +291,27 @@ async def device() -> Any:
         await one.stop()
 
 
+@pytest.fixture
+async def protect() -> Callable[[Server], Awaitable[dict[str, str]]]:
+    """Configure a client of a server, an administrator, and register the AE of ``HEADERS``; its header."""
+
+    async def protect(server: Server) -> dict[str, str]:
+        async with httpx.AsyncClient(base_url=server.http, timeout=10.0) as client:
+            draft = {"id": "tests", "role": "admin", "tenant": server.tenant}
+            added = (await client.post("/api/v1/clients", json=draft)).json()
+            form = {"grant_type": "client_credentials"}
+            credentials = added["id"], added["secret"]
+            granted = (await client.post("/auth/token", data=form, auth=credentials)).json()
+            bearer = {"Authorization": f"Bearer {granted['access_token']}"}
+            media_type = {"Content-Type": "application/json;ty=2"}
+            ae = {"m2m:ae": {"api": "NTest", "rn": "TestApp"}}
+            answer = await client.post(server.base, headers={**HEADERS, **media_type, **bearer}, json=ae)
+            assert answer.status_code == 201, answer.text
+        return bearer
+
+    return protect
+
+
 class Authority:
     """Issues certificates; everything is a PEM file in one folder."""
 

@@ -27,6 +27,8 @@ from lwm2m_server.settings import Address, Settings
 
 FILE = Path("lwm2m.toml")
 PREFIX = "LWM2M_"
+OF_COMMANDS = frozenset(("LWM2M_URL", "LWM2M_TOKEN_FILE"))
+"""Variables that stand for flags of commands about a server, and are no settings."""
 
 OPTIONS = deep_options(Settings)
 KEYS = tuple(option.path for option in OPTIONS)
@@ -125,7 +127,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, Any]:
     names = {variable(key): key for key in KEYS}
     values: dict[str, Any] = {}
     for name, value in environ.items():
-        if not name.startswith(PREFIX):
+        if not name.startswith(PREFIX) or name in OF_COMMANDS:
             continue
         if name not in names:
             nearest = difflib.get_close_matches(name, names, n=1)

@@ -38,10 +38,15 @@ def check_universal(resource):
     assert TIME.fullmatch(resource["lastModifiedTime"])
 
 
-@pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
-async def test_the_five_requests_of_the_page(serve, connect, device, eventually, protocol):
+@pytest.mark.parametrize(
+    ("protocol", "protected"), [("HTTP/1.1", False), ("HTTP/2", False), ("HTTP/1.1", True)]
+)
+async def test_the_five_requests_of_the_page(
+    serve, connect, device, eventually, protect, protocol, protected
+):
     server = serve("--unknown-devices", "create", LWM2M_CREDENTIALS_READABLE="true")
-    api = connect(server, http1=protocol == "HTTP/1.1", http2=protocol == "HTTP/2")
+    bearer = await protect(server) if protected else BEARER
+    api = connect(server, http1=protocol == "HTTP/1.1", http2=protocol == "HTTP/2", headers=bearer)
     await device(server, "device001")
     path = "device-communication/device001"
 
@@ -53,7 +58,7 @@ async def test_the_five_requests_of_the_page(serve, connect, device, eventually,
 
     # 1. Send message to IoT device
     body = {"m2m:cin": {"con": "GET /3\n"}}
-    answer = await api.post(f"{path}/outgoing-msg", 4, body, headers=BEARER)
+    answer = await api.post(f"{path}/outgoing-msg", 4, body, headers=bearer)
     assert answer.http_version == protocol
     assert answer.status_code == 201
     assert answer.headers["x-m2m-rsc"] == "2001"
@@ -83,7 +88,7 @@ async def test_the_five_requests_of_the_page(serve, connect, device, eventually,
 
     # 3. the last message received
     content = await api.answer_to("device001", posted)
-    answer = await api.get(f"{path}/received-msg/la", headers=BEARER)
+    answer = await api.get(f"{path}/received-msg/la", headers=bearer)
     received = answer.json()["contentInstance"]
     assert set(received) == {*CIN, "contentInfo"}
     assert received["content"] == content
@@ -107,7 +112,7 @@ async def test_the_five_requests_of_the_page(serve, connect, device, eventually,
     assert created.status_code == 200
     secret = {"m2m:crds": {"dc": "cred", "mgd": 1029, "rn": "credentials", "crid": "a@b", "crse": "dGVzdA=="}}
     assert (await api.post("device001", 13, secret)).status_code == 201
-    headers = {"X-M2M-Origin": "CAdmin", **BEARER}
+    headers = {"X-M2M-Origin": "CAdmin", **bearer}
     answer = await api.get("device001?ty=13&rcn=8", headers=headers)
     assert answer.status_code == 200
     assert list(answer.json()) == ["node"]
@@ -154,7 +159,7 @@ async def test_the_five_requests_of_the_page(serve, connect, device, eventually,
 
     # 5. the labels of the node
     await api.put("device001", {"m2m:nod": {"lbl": ["profile:SCS-lwM2M", "ICCID:898"]}})
-    headers = {"fullName": "true", "X-M2M-Origin": "CDevice-Provisioning", **BEARER}
+    headers = {"fullName": "true", "X-M2M-Origin": "CDevice-Provisioning", **bearer}
     answer = await api.get("device001", headers=headers)
     node = answer.json()["node"]
     assert set(node) == {

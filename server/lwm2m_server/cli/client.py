@@ -17,10 +17,14 @@ from urllib.request import ProxyHandler, Request, build_opener
 import attrs
 
 from lwm2m_engine.errors import LwM2MError
+from lwm2m_server.cli.bearer import Bearer
 from lwm2m_server.cli.exits import Exit
 
 TIMEOUT = 30.0
 """Seconds the server may take for one answer."""
+
+ADMIN = "CAdmin"
+"""Who speaks, if the file of the token does not name another AE."""
 
 _BOOTSTRAP = "/api/v1/bootstrap"
 
@@ -47,22 +51,19 @@ class ServerError(LwM2MError):
 
 @attrs.frozen
 class Client:
-    """Requests as an administrator of one tenant."""
+    """Requests about one tenant."""
 
     url: str
     tenant: str | None = None
-    token: str | None = None
+    bearer: Bearer | None = None
 
     @classmethod
     def of(cls, url: str, tenant: str | None, token_file: Path | None) -> Client:
-        """From the flags; raises ``ServerError`` for what is no HTTP address or no readable file."""
+        """From the flags. Raises ``ServerError`` for what is no HTTP address, ``SettingsError`` for a file
+        that proves nothing."""
         if urlsplit(url).scheme not in ("http", "https"):
             raise ServerError(0, f"--url: {url!r} is not an http:// or https:// address")
-        try:
-            token = token_file.read_text(encoding="utf-8").strip() if token_file else None
-        except OSError as error:
-            raise ServerError(0, f"--token-file: {token_file}: {error.strerror}") from error
-        return cls(url.rstrip("/"), tenant, token)
+        return cls(url.rstrip("/"), tenant, Bearer.load(token_file) if token_file else None)
 
     @property
     def base(self) -> str:
@@ -206,6 +207,11 @@ class Client:
     def _trace(self, name: str) -> str:
         return f"/api/v1/devices/{segment(name)}/trace"
 
+    def audit(self, before: int) -> dict[str, Any]:
+        """A page of the audit log, of what was before a number; 0 for the end of the log."""
+        found: dict[str, Any] = self.get(f"/api/v1/audit?{self._query(before=before)}")
+        return found
+
     def _query(self, **arguments: int | str) -> str:
         return urlencode({**arguments, **({"tenant": self.tenant} if self.tenant else {})})
 
@@ -220,6 +226,10 @@ class Client:
     def put(self, path: str, resource: Mapping[str, Any]) -> Any:
         """Update a oneM2M resource; raises ``ServerError``."""
         return self._request("PUT", path, resource)
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """JSON in, JSON out; raises ``ServerError``."""
+        return self._request(method, path, body)
 
     def delete(self, path: str) -> None:
         """Raises ``ServerError``."""
@@ -241,17 +251,28 @@ class Client:
     ) -> Iterator[IO[bytes]]:
         headers = {
             "Accept": "application/json",
-            "X-M2M-Origin": "CAdmin",
+            "X-M2M-Origin": self.bearer.origin or ADMIN if self.bearer is not None else ADMIN,
             "X-M2M-RI": uuid.uuid4().hex,
             # Attribute names as the server spells them by default would depend on its settings.
             "fullName": "true",
             **(more or {}),
         }
-        if self.token is not None:
-            headers["Authorization"] = f"Bearer {self.token}"
+        if self.bearer is not None:
+            headers["Authorization"] = self.bearer.header(self._token)
         data = None
         if body is not None:
             data, headers["Content-Type"] = json.dumps(body).encode(), media_type
+        with self._exchange(method, path, data, headers) as response:
+            yield response
+
+    def _token(self, form: bytes, headers: dict[str, str]) -> Any:
+        with self._exchange("POST", "/auth/token", form, headers) as response:
+            return json.loads(response.read())
+
+    @contextmanager
+    def _exchange(
+        self, method: str, path: str, data: bytes | None, headers: dict[str, str]
+    ) -> Iterator[IO[bytes]]:
         # The scheme was checked: this is never a file.
         request = Request(self.url + path, data=data, headers=headers, method=method)  # noqa: S310
         try:
@@ -276,7 +297,7 @@ def _reason(error: HTTPError) -> str:
     except ValueError:
         body = {}
     if isinstance(body, dict):
-        for key in ("m2m:dbg", "detail", "title"):
+        for key in ("m2m:dbg", "detail", "error_description", "title"):
             if body.get(key):
                 return str(body[key])
     return f"the server answered {error.code} {error.reason}"

@@ -18,6 +18,9 @@ SECTIONS = {
     "Server": {
         "demo": ("lwm2m_server.cli.demo:demo", "A server with simulated devices, to look around."),
         "serve": ("lwm2m_server.cli.serve:serve", "Run the Device-to-Cloud server."),
+        "clients": ("lwm2m_server.cli.clients:clients", "Programs that may call the HTTP API."),
+        "tenants": ("lwm2m_server.cli.tenants:tenants", "Organizations that share a server."),
+        "audit": ("lwm2m_server.cli.audit:audit", "Who changed what."),
         "config": ("lwm2m_server.cli.config:config", "Show every setting and where it came from."),
         "doctor": ("lwm2m_server.cli.doctor:doctor", "Try what a server needs on this machine."),
         "simulate": ("lwm2m_server.cli.simulate:simulate", "Simulated devices for a server under test."),

@@ -42,6 +42,10 @@ SERVER_FLAGS = {
 }
 """Which setting each flag of ``serve`` is."""
 
+_config = click.option(
+    "--config", metavar="FILE", type=_FILE, help="Settings file; default ./lwm2m.toml if present."
+)
+
 _SERVER_OPTIONS = (
     click.option("--coap", metavar="HOST:PORT", multiple=True, help="CoAP/UDP listener; may be repeated."),
     click.option(
@@ -73,17 +77,36 @@ _SERVER_OPTIONS = (
         "--plugins-dir", metavar="DIR", multiple=True, type=_DIRECTORY, help="One more folder of plugins."
     ),
     click.option("--strict/--no-strict", default=None, help="Refuse what is tolerated by default."),
-    click.option(
-        "--config", metavar="FILE", type=_FILE, help="Settings file; default ./lwm2m.toml if present."
-    ),
+    _config,
+)
+
+_token_file = click.option(
+    "--token-file",
+    metavar="FILE",
+    envvar="LWM2M_TOKEN_FILE",
+    type=_FILE,
+    help="File with a bearer token, or with client id and secret as 'clients add --save' writes it.",
 )
 
 _CLIENT_OPTIONS = (
     click.option(
-        "--url", default="http://127.0.0.1:8080", show_default=True, help="The server's HTTP address."
+        "--url",
+        envvar="LWM2M_URL",
+        default="http://127.0.0.1:8080",
+        show_default=True,
+        help="The server's HTTP address.",
     ),
-    click.option("--tenant", metavar="NAME", help="Tenant; default the server's own."),
-    click.option("--token-file", type=_FILE, help="File with the bearer token to send."),
+    click.option("--tenant", metavar="NAME", help="Tenant; default the caller's or the server's own."),
+    _token_file,
+)
+
+_OFFICE_OPTIONS = (
+    click.option(
+        "--url", envvar="LWM2M_URL", help="The server's HTTP address; default that of the settings."
+    ),
+    _token_file,
+    click.option("--data", metavar="DIR", type=_DIRECTORY, help="Folder of the stores, if no server runs."),
+    _config,
 )
 
 
@@ -97,6 +120,13 @@ def server_options(command: F) -> F:
 def client_options(command: F) -> F:
     """The flags of every command that talks to a running server."""
     for option in reversed(_CLIENT_OPTIONS):
+        command = option(command)
+    return command
+
+
+def office_options(command: F) -> F:
+    """The flags of commands that ask the server if one runs, and else open its folder."""
+    for option in reversed(_OFFICE_OPTIONS):
         command = option(command)
     return command
 

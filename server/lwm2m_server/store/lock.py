@@ -21,11 +21,15 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+class InUse(SettingsError):
+    """Another process has it."""
+
+
 class DataDirectory:
     """The directory both stores lie in, held by this process until ``close`` or its end.
 
-    Made with permissions 0700 where missing. Raises ``SettingsError`` when another process holds it or
-    it cannot be written.
+    Made with permissions 0700 where missing. Raises ``InUse`` when another process holds it,
+    ``SettingsError`` when it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,7 +43,7 @@ class DataDirectory:
             _lock(self._file)
         except OSError as error:
             os.close(self._file)
-            raise SettingsError(f"data directory {path} is in use by another process") from error
+            raise InUse(f"data directory {path} is in use by another process") from error
 
     @property
     def ledger(self) -> Path:
