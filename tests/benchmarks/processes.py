@@ -16,7 +16,6 @@ from typing import Any
 
 HERE = Path(__file__).parent
 FLAGS = ("--unknown-devices", "create", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", "data")
-ORIGIN = {"X-M2M-Origin": "CLoad", "X-M2M-RI": "1"}
 READY_WITHIN = 120.0
 
 Figures = dict[str, float]
@@ -102,16 +101,18 @@ class Server(Peer):
                 raise SystemExit(f"the server is not ready: {self.log}")
             time.sleep(0.05)
 
-    def ask(self, method: str, path: str, body: object = None, ty: int = 0) -> int:
+    def ask(self, method: str, path: str, body: object = None, ty: int = 0, origin: str = "CLoad") -> int:
         """The status code of one HTTP request."""
-        headers = {**ORIGIN, "Content-Type": f"application/json;ty={ty}"} if body is not None else ORIGIN
+        headers = {"X-M2M-Origin": origin, "X-M2M-RI": "1"}
+        if body is not None:
+            headers["Content-Type"] = f"application/json;ty={ty}"
         self._http.request(method, path, json.dumps(body) if body is not None else None, headers)
         answer = self._http.getresponse()
         answer.read()
         return answer.status
 
-    def create(self, path: str, ty: int, body: object) -> None:
-        status = self.ask("POST", path, body, ty)
+    def create(self, path: str, ty: int, body: object, origin: str = "CLoad") -> None:
+        status = self.ask("POST", path, body, ty, origin)
         if status != 201:
             raise SystemExit(f"POST {path} is answered {status}: {self.log}")
 

@@ -31,6 +31,9 @@ Linux. Without a C compiler CoAP is generated in Python, which says so: rates an
     http-create-full     the same, with 1,000,000 messages stored (--containers x --messages)
     http-latest          GET .../outgoing-msg/la
     http-list            1,000 of 100,000 nodes, each request from another place on
+    webhook              notifications of 16 devices, each subscribed to, to one webhook on this machine; so
+                         many a second (--webhook-rate), with latencies from the event until they are there
+    webhook-one          of one device, in order; half as many
     bootstrap            devices (--clients) that are written 12 Object Instances each, seconds for them all
     memory               resident bytes a device, after 100,000 Registers and 2 observations of each
     restart              seconds until ready, with 100,000 registrations and 200,000 observations
@@ -45,6 +48,7 @@ import argparse
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -59,6 +63,7 @@ from processes import HERE, Figures, Generator, Hosted, Peer, Server, StockAioco
 
 API = "/device-management-orchestrator/v3/main"
 OUTGOING = f"{API}/device-communication/load-{{}}/outgoing-msg"
+RECEIVED = f"{API}/device-communication/load-{{}}/received-msg"
 COMPILER = os.environ.get("CC", "cc")
 QUIET = '</>;rt="oma.lwm2m";ct=112,</1/0>,</4/0>,</5/0>,</3303/0>'
 """Announces no Object that the bundled mappings read after Register."""
@@ -212,6 +217,28 @@ class Bench:
             self._http_load(server, path, connections=1, paths=max(many - 1000, 1), step=7919) as load,
         ):
             return load.figures()
+
+    def webhook(self, subscriptions: int, rate: float) -> Figures:
+        """CPU, rate and latencies are those of what was delivered."""
+        options = self.options
+        with self._server(lambda place: Hosted(place, deliveries_allow="127.0.0.1")) as server:
+            port = _free_port()
+            values = {"port": port, "pid": server.pid}
+            values |= {"seconds": options.seconds, "warm-up": options.warm_up}
+            arguments = [f"--{name}={value}" for name, value in values.items()]
+            with (
+                generator(sys.executable, HERE / "webhooksink.py", *arguments) as sink,
+                self._load(server, "notify", clients=subscriptions, rate=rate, seconds=FOREVER) as load,
+            ):
+                sink.expect("listening")
+                load.expect("registered")
+                target = {"nu": [f"http://127.0.0.1:{port}/"], "enc": {"net": [3]}}
+                application = {"api": "NSink", "rn": "sink", "poa": target["nu"], "rr": True}
+                server.create(API, 2, {"m2m:ae": application}, origin="CSink")
+                for number in range(subscriptions):
+                    server.create(RECEIVED.format(number), 23, {"m2m:sub": target}, origin="CSink")
+                server.do("submit", message=OBSERVE, devices=subscriptions, in_flight=64)
+                return {**sink.figures(), "offered": rate}
 
     def bootstrap(self) -> Figures:
         """From the first Bootstrap-Request to the last Bootstrap-Finish; NoSec, TLV."""
@@ -407,6 +434,8 @@ CASES: dict[str, Callable[[Bench], Figures]] = {
     "http-latest": lambda bench: bench.http(f"{OUTGOING}/la"),
     "aiocoap-update": lambda bench: bench.stock_aiocoap("update"),
     "aiocoap-notify": lambda bench: bench.stock_aiocoap("notify", "--observe"),
+    "webhook": lambda bench: bench.webhook(16, bench.options.webhook_rate),
+    "webhook-one": lambda bench: bench.webhook(1, bench.options.webhook_rate / 2),
     "bootstrap": Bench.bootstrap,
     "memory": Bench.memory,
     "restart": Bench.restart,
@@ -432,6 +461,12 @@ def measure(cases: list[str], options: argparse.Namespace) -> dict[str, Figures]
         case: {name: median(one[name] for one in rounds) for name in rounds[0]}
         for case, rounds in found.items()
     }
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
 
 
 def _tell(text: str) -> None:
@@ -467,6 +502,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16, help="HTTP connections (%(default)s)")
     parser.add_argument("--http-rate", type=float, default=0.0, help="Reads a second; 0 a share of the most")
     parser.add_argument("--http-share", type=float, default=0.75, help="that share (%(default)s)")
+    parser.add_argument("--webhook-rate", type=float, default=1_800.0, help="a second (%(default)s)")
     parser.add_argument("--soak", type=float, default=600.0, help="seconds of it (%(default)s)")
     parser.add_argument("--directory", type=Path, help="where servers store; default the system's")
     parser.add_argument("--json", action="store_true", help="all figures, for machines")

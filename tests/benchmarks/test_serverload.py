@@ -10,7 +10,14 @@ import pytest
 
 SCRIPT = Path(__file__).with_name("serverload.py")
 MOMENT = ["--seconds=0.2", "--warm-up=0", "--rounds=1", "--clients=10", "--soak=1", "--json"]
-SMALL = ["--many=20", "--containers=10", "--messages=3", "--unanswered=5", "--http-rate=100"]
+SMALL = [
+    "--many=20",
+    "--containers=10",
+    "--messages=3",
+    "--unanswered=5",
+    "--http-rate=100",
+    "--webhook-rate=200",
+]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="serverload.py needs Linux")
 
@@ -64,6 +71,12 @@ def test_soak():
     results = run("soak")
     went_well(results)
     assert results["soak"]["growth"] >= 0
+
+
+def test_webhooks():
+    results = run("webhook", "webhook-one")
+    went_well(results)
+    assert results["webhook"]["subscriptions"] == 16
 
 
 def test_bootstrap():
