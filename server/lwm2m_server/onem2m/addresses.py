@@ -24,6 +24,9 @@ class Address:
     """The first of ``names`` is a resource id; else the names start below the CSEBase."""
     root: str
 
+    def __str__(self) -> str:
+        return "/".join(self.names if self.tenant is None else (self.tenant, *self.names))
+
 
 def parse_address(path: str, prefix: str, default_tenant: str) -> Address:
     """From an HTTP path, percent-decoded. Raises ``BadRequest``.

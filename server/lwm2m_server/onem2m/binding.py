@@ -22,6 +22,7 @@ from lwm2m_server.onem2m.behaviours.context import now
 from lwm2m_server.onem2m.bodies import MAX_BODY, parse_body
 from lwm2m_server.onem2m.errors import (
     BadRequest,
+    Expired,
     InternalError,
     NotAcceptable,
     NotAllowed,
@@ -29,8 +30,9 @@ from lwm2m_server.onem2m.errors import (
     ReleaseNotSupported,
     UnsupportedMediaType,
 )
+from lwm2m_server.onem2m.moments import seconds_until
 from lwm2m_server.onem2m.platform import Onem2m
-from lwm2m_server.onem2m.primitives import CREATED, Answer, Primitive
+from lwm2m_server.onem2m.primitives import ACCEPTED, ANSWERED_BY_NOTHING, CREATED, Answer, Primitive
 from lwm2m_server.onem2m.queries import (
     CREATE_CONTENT,
     DELETE_CONTENT,
@@ -64,6 +66,7 @@ _ALWAYS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-m2m-rvi", RELEASES[-1].encode()),
 )
+_STATUS: Final = {CREATED: 201, ACCEPTED: 202, ANSWERED_BY_NOTHING: 204}
 _log = structlog.get_logger(__name__)
 
 
@@ -94,7 +97,7 @@ class Binding:
             rsc, status = InternalError.rsc, InternalError.status
             await _send(send, scope, headers, request_id, status, rsc, {"m2m:dbg": "internal error"})
             raise
-        status = 201 if answer.rsc == CREATED else 200
+        status = _STATUS.get(answer.rsc, 200)
         await _send(
             send, scope, headers, request_id, status, answer.rsc, answer.body, more=_answer_headers(answer)
         )
@@ -140,12 +143,15 @@ class Binding:
             _wants_long_names(headers),
             ty,
             body,
+            headers.get("x-m2m-ri", ""),
         )
 
     def _check_envelope(self, headers: Headers) -> None:
-        release = headers.get("x-m2m-rvi")
+        release, expires = headers.get("x-m2m-rvi"), headers.get("x-m2m-ret")
         if release is not None and release not in RELEASES:
             raise ReleaseNotSupported(f"X-M2M-RVI {release[:20]!r} is not one of {', '.join(RELEASES)}")
+        if expires is not None and seconds_until("X-M2M-RET", expires) <= 0:
+            raise Expired(f"X-M2M-RET {expires[:40]} is over")
         if not self._settings.strict:
             return
         for name in ("X-M2M-RI", "X-M2M-Origin"):

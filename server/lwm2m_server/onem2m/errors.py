@@ -32,6 +32,12 @@ class NotAllowed(OneM2MError):
     rsc, status = 4005, 405
 
 
+class Expired(OneM2MError):
+    """Request timeout: what ``X-M2M-RET`` says is over."""
+
+    rsc, status = 4008, 504
+
+
 class UnsupportedMediaType(OneM2MError):
     rsc, status = 4015, 415
 
@@ -42,6 +48,10 @@ class NoPrivilege(OneM2MError):
 
 class NameTaken(OneM2MError):
     rsc, status = 4105, 409
+
+
+class NoMembers(OneM2MError):
+    rsc, status = 4109, 403
 
 
 class InvalidChildType(OneM2MError):

@@ -156,6 +156,7 @@ CREATABLE: Final = frozenset().union(*(row.children for row in TYPES))
 """Every ``ty`` that may lie somewhere in this tree."""
 BY_TY: Final = {row.ty: row for row in TYPES if row.mgd is None and row.cnd is None}
 FLEX_CONTAINER: Final = 28
+REQUEST: Final = 17
 _LONG_OF_FLEXIBLE: Final = {name: LONG[name] for name in (*COMMON, *BY_TY[FLEX_CONTAINER].attributes)}
 _OWN_NAMESPACES: Final = frozenset({"m2m", "dcfg"})
 _KEY: Final = re.compile(r"[A-Za-z][\w-]{0,63}", re.ASCII)

@@ -26,12 +26,14 @@ from lwm2m_server.onem2m.errors import (
     NotImplementedYet,
     Unavailable,
 )
+from lwm2m_server.onem2m.fanout import FAN_OUT, FanOut
 from lwm2m_server.onem2m.names import BY_MGD, BY_TY, CREATABLE, FLEX_CONTAINER, UNSUPPORTED, Type, type_of
+from lwm2m_server.onem2m.nonblocking import NonBlocking
 from lwm2m_server.onem2m.notify.notices import Notices
 from lwm2m_server.onem2m.onboarding import begin
 from lwm2m_server.onem2m.primitives import CREATED, DELETED, OK, UPDATED, Answer, Primitive
 from lwm2m_server.onem2m.privileges import Privileges
-from lwm2m_server.onem2m.queries import Content
+from lwm2m_server.onem2m.queries import Content, Response
 from lwm2m_server.onem2m.rendering import (
     CONTENT_INSTANCE,
     Renderer,
@@ -83,6 +85,8 @@ class Onem2m:
         self._retrieval = Retrieval(inventory, ledger, self._renderer)
         chores = Chores()
         routes = Routes(inventory, ledger.reader, devices, ids, resource_ids, chores)
+        self._fan_out = FanOut(self.answer, self._privileges)
+        self._later = NonBlocking(self.answer, self._privileges, inventory, ledger, ids)
         self._context = Context(
             inventory,
             ledger.reader,
@@ -112,14 +116,20 @@ class Onem2m:
             else:
                 begin(self._context, request)
         self._context.routes.resume()
+        await self._later.resume()
 
     async def close(self) -> None:
-        """End work in the background; the next start goes on with it."""
+        """Wait for requests that nobody waits for; end work that the next start goes on with."""
+        await self._later.close()
         await self._context.chores.close()
 
     async def answer(self, request: Primitive) -> Answer:
         """Raises ``OneM2MError``."""
         try:
+            if request.query.response in _LATER:
+                return await self._later.answer(request)
+            if FAN_OUT in request.address.names:
+                return await self._fan_out.answer(request)
             return await _OPERATIONS[request.operation](self, request)
         except (RequestError, BadCredentials) as error:
             raise BadRequest(str(error)) from error
@@ -216,7 +226,7 @@ class Onem2m:
         if long is None:
             long = (target.tenant.names or self.settings.names) == "long"
         readable = self.settings.credentials.readable and self._privileges.sees_secrets(request, target)
-        return Style(long, secrets=readable)
+        return Style(long, secrets=readable and not request.kept)
 
     def _written(self, target: Target, request: Primitive, sent: dict[str, Any]) -> dict[str, Any] | None:
         """The body after a CREATE or UPDATE, as ``rcn`` wants it."""
@@ -237,6 +247,7 @@ class Onem2m:
         return {root_key(target.what, style.long): named(news, style.long)}
 
 
+_LATER: Final = frozenset({Response.NON_BLOCKING, Response.NONE})
 _OPERATIONS: Final[dict[str, Callable[[Onem2m, Primitive], Awaitable[Answer]]]] = {
     "create": Onem2m._create,
     "retrieve": Onem2m._retrieve,

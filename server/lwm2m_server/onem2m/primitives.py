@@ -11,6 +11,8 @@ from lwm2m_server.onem2m.addresses import Address
 from lwm2m_server.onem2m.queries import Query
 
 CREATED, OK, DELETED, UPDATED = 2001, 2000, 2002, 2004
+ANSWERED_BY_NOTHING, ACCEPTED = 1000, 1001
+"""Of requests that do not wait: with no result, and with one later (non-blocking, synchronous)."""
 
 
 @attrs.frozen(slots=True)
@@ -28,6 +30,12 @@ class Primitive:
     """What the client wants; ``None`` leaves it to the tenant."""
     ty: int | None = None
     body: object = None
+    id: str = ""
+    """``X-M2M-RI``"""
+    kept: bool = False
+    """The answer is stored, so no secret may be in it."""
+    passed: frozenset[int] = frozenset()
+    """Groups it came through."""
 
 
 @attrs.frozen(slots=True)

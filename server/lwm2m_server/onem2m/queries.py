@@ -19,12 +19,24 @@ from lwm2m_server.onem2m.conditions import (
     number,
 )
 from lwm2m_server.onem2m.errors import BadRequest, NotImplementedYet
+from lwm2m_server.onem2m.moments import seconds_until
 from lwm2m_server.onem2m.names import SHORT
 
 MAX_RESULTS: Final = 1000
 """Children in one answer; the rest is a matter of ``offset``."""
 UNLIMITED: Final = 10**6
 """Generations below a target, more than there can be."""
+
+
+class Response(IntEnum):
+    """``rt``, responseType."""
+
+    NON_BLOCKING = 1
+    """The result lies in a ``<request>`` resource, later."""
+    BLOCKING = 3
+    FLEXIBLE = 4
+    """As the server likes it: blocking."""
+    NONE = 5
 
 
 class Content(IntEnum):
@@ -62,7 +74,7 @@ DISCOVERY_CONTENT: Final = frozenset({Content.REFERENCES, Content.DISCOVERED})
 
 # Legal in oneM2M, and refused rather than ignored.
 _UNSUPPORTED: Final = """
-    rt rp da sqi ma clbl palb lbq chty pty catr patr arp smf cfs cfq gmty geom gsf aq ops
+    da sqi ma clbl palb lbq chty pty catr patr arp smf cfs cfq gmty geom gsf aq ops
 """
 
 
@@ -86,6 +98,9 @@ class Query:
     """Generations below the target; ``None`` where the request does not say."""
     by_id: bool = False
     """References are resource ids (``drt=2``) instead of names."""
+    response: Response = Response.BLOCKING
+    persistence: float | None = None
+    """``rp``: for how many seconds the result of a non-blocking request is kept."""
 
 
 NO_QUERY: Final = Query()
@@ -193,6 +208,23 @@ def _usage(name: str, values: Sequence[str]) -> bool:
     raise BadRequest(f"fu={usage} does not exist")
 
 
+def _response(name: str, values: Sequence[str]) -> Response:
+    wanted = number(name, values)
+    if wanted == 2:
+        raise NotImplementedYet("response type 2 (rt), a notification, is not supported; 1, 3, 4 and 5 are")
+    try:
+        return Response(wanted)
+    except ValueError:
+        raise BadRequest("rt is 1 (non-blocking), 3 (blocking), 4 (flexible) or 5 (no response)") from None
+
+
+def _persistence(name: str, values: Sequence[str]) -> float:
+    seconds = seconds_until(name, " ".join(values))
+    if seconds <= 0:
+        raise BadRequest(f"{name}={values[0][:40]} is over")
+    return seconds
+
+
 def _operation(name: str, values: Sequence[str]) -> Operation:
     try:
         return Operation(number(name, values))
@@ -212,5 +244,7 @@ _ARGUMENTS: Final = {
     "ofst": ("offset", _offset_from_one),
     "offset": ("offset", number),
     "lvl": ("level", _level),
+    "rt": ("response", _response),
+    "rp": ("persistence", _persistence),
     "drt": ("by_id", _identifier_type),
 }

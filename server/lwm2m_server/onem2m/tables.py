@@ -211,6 +211,14 @@ smcc   smcc                     uint
 lac    lac                      uint
 coel   coverageEnhancementLevel uint
 
+op     operation                uint
+tg     target                   text
+org    originator               text
+rid    requestID                text
+mi     metaInformation          any
+rs     requestStatus            uint
+ors    operationResult          any
+
 ch     childResource            any
 rrf    resourceRef              any
 nm     name                     text
@@ -233,6 +241,7 @@ TYPES: Final = """
 4  m2m:cin contentInstance     | st- con! cnf cs- et or~ dgt~ conr~ dcnt~ acpi- |
 9  m2m:grp group               | mt= cnm- mnm! mid! mtv- csy= gn spty~ macp~ ssi~ nar~ | 23
 14 m2m:nod node                | ni! hcl hael hsl mgca rms- nid- nty | 13 23 28
+17 m2m:req request             | op- tg- org- rid- mi- rs- ors- |
 15 m2m:pch pollingChannel      | rqag~ acpi- |
 23 m2m:sub subscription        | nu! enc nct exc bn pn ln su= nfu~ psn~ nsp~ nec~ rl~ gpi~ acrs~ ma~ nse~ |
 28 m2m:fcnt flexContainer      | cnd!= st- cs- nl or mni~ mbs~ mia~ fcied~ | 3 23 28
@@ -274,7 +283,6 @@ UNSUPPORTED: Final = """
 11 m2mServiceSubscriptionProfile
 12 mgmtCmd
 16 remoteCSE
-17 request
 18 schedule
 19 serviceSubscribedAppRule
 20 serviceSubscribedNode

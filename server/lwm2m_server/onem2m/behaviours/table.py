@@ -32,7 +32,7 @@ from lwm2m_server.onem2m.behaviours.provisioning import create_request, delete_r
 from lwm2m_server.onem2m.behaviours.resources import create_resource, delete_resource
 from lwm2m_server.onem2m.behaviours.updates import update_resource
 from lwm2m_server.onem2m.checks import Draft
-from lwm2m_server.onem2m.names import FLEX_CONTAINER
+from lwm2m_server.onem2m.names import FLEX_CONTAINER, REQUEST
 from lwm2m_server.onem2m.notify.notices import SUBSCRIPTION
 from lwm2m_server.onem2m.notify.subscriptions import create_subscription, update_subscription
 from lwm2m_server.onem2m.rendering import AE, CONTAINER, CONTENT_INSTANCE, MGMT_OBJ, NODE
@@ -61,6 +61,7 @@ _BY_TY: Final[dict[int, Behaviour]] = {
     GROUP: Behaviour(create_group, update_group, delete_resource),
     MGMT_OBJ: Behaviour(create_resource, update_resource, delete_resource),
     NODE: Behaviour(create_node, update_resource, delete_node),
+    REQUEST: Behaviour(delete=delete_resource),
     POLLING_CHANNEL: Behaviour(create_channel, delete=delete_resource),
     SUBSCRIPTION: Behaviour(create_subscription, update_subscription, delete_resource),
     FLEX_CONTAINER: Behaviour(create_flexible, update_flexible, delete_resource),
