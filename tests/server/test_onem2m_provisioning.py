@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from lwm2m_server.store.ids import ResourceIds
 from lwm2m_server.store.protocols import OnboardingItem
 
 REQUESTS, RESPONSES = "/device-provisioning/request", "/device-provisioning/response"
@@ -245,12 +246,9 @@ async def test_a_request_and_its_response_can_be_deleted(api):
     await answered(api, ri)
     assert (await api.delete(f"{REQUESTS}/one")).status_code == 200
     assert (await api.delete(f"{RESPONSES}/responseToRequest-{ri}")).status_code == 200
-    assert not api.ledger.reader.onboarding_text((await _id(api, ri)), long=False)
+    id, _ = ResourceIds(api.ledger.installation).parse(ri)
+    assert not api.ledger.reader.onboarding_text(id, long=False)
     assert (await api.get("/device001")).status_code == 200
-
-
-async def _id(api, ri):
-    return api.platform._context.resource_ids.parse(ri)[0]
 
 
 async def test_after_a_restart_it_goes_on_where_it_was(start, settings):

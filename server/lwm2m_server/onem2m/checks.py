@@ -140,7 +140,7 @@ def _short_names(type: Type, given: Mapping[str, Any]) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     for name, value in given.items():
         short = short_name(name, legal)
-        if short is None and type.ty == FLEX_CONTAINER:
+        if short is None and type.ty == FLEX_CONTAINER and type.cnd is None:
             short = _own_name(name)
         if short is None:
             raise BadRequest(f"{name[:80]!r} is no attribute of {type.long}{_hint(type, name)}")
