@@ -13,10 +13,11 @@ from typing import Any, Final
 import attrs
 import structlog
 
-from lwm2m_server.onem2m.behaviours.context import ADMIN, PLATFORM, now
+from lwm2m_server.onem2m.behaviours.context import now
 from lwm2m_server.onem2m.errors import InternalError, NotAcceptable, OneM2MError
 from lwm2m_server.onem2m.fanout import to_group
 from lwm2m_server.onem2m.names import REQUEST
+from lwm2m_server.onem2m.origins import ADMIN, PLATFORM
 from lwm2m_server.onem2m.primitives import ACCEPTED, ANSWERED_BY_NOTHING, Answer, Primitive
 from lwm2m_server.onem2m.privileges import Privileges
 from lwm2m_server.onem2m.queries import Response
