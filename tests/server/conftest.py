@@ -277,13 +277,20 @@ class Receiver:
         """Header lines and body of each, as they came."""
         self.answer = lambda body: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
         """Bytes to send back; may be a coroutine function. ``None`` closes the connection."""
+        self.connections = 0
+        self.writer = None
+        """That of the latest connection."""
         self._news = asyncio.Event()
 
     @property
     def bodies(self):
         return [body for _, body in self.requests]
 
+    def close(self):
+        self._server.close()
+
     async def serve(self, reader, writer):
+        self.connections, self.writer = self.connections + 1, writer
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 lines = head.decode("latin-1").split("\r\n")[:-2]

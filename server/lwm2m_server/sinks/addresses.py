@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Iterable
+from errno import EACCES
 from typing import Any, Final, TypeAlias
 
 IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -56,7 +57,7 @@ class AddressGuard:
         family, type_, protocol, _, where = info
         reason = self.refusal(where[0])
         if reason is not None:
-            raise AddressRefused(reason)
+            raise AddressRefused(EACCES, reason)
         opened = socket.socket(family, type_, protocol)
         opened.setblocking(False)
         return opened
