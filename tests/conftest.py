@@ -333,6 +333,14 @@ class Authority:
         built = self._build(_common(name), key.public_key(), days=days).add_extension(names, False)
         return self._write(file or name, built.sign(self._key, hashes.SHA256()), key)
 
+    def below(self, name: str) -> Authority:
+        """An authority whose certificate is of this one."""
+        other = Authority(self.folder / name, name)
+        built = self._build(_common(name), other._key.public_key(), is_authority=True)
+        other._own = built.sign(self._key, hashes.SHA256())
+        other.trust.write_bytes(other._own.public_bytes(Encoding.PEM))
+        return other
+
     def self_signed(self, name: str) -> tuple[Path, Path]:
         """Not by this authority."""
         key = ec.generate_private_key(ec.SECP256R1())

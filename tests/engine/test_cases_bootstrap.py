@@ -343,6 +343,26 @@ def test_bs_18_cipher_suites_are_two_bytes(catalog):
     assert [str(fault.path) for fault in refused.value.exceptions] == ["/0/1/16/0"]
 
 
+@pytest.mark.parametrize("usage", [0, 1, 2, 3])
+def test_x509_usage_and_sni_are_the_clients_to_follow_and_are_written(catalog, usage):
+    """Which certificate of a server it takes (X509-usage 0 to 3), and by what name it asks (SNI-1 to 5)."""
+    account = ACCOUNTS["/0/1"] | {"14": "virtual.example.com", "15": usage}
+    world = World(catalog, dev1=PLAIN | {"write": {"/0/1": account, "/1/0": ACCOUNTS["/1/0"]}})
+    world.ask()
+    payload = world.wire[0].request.payload
+    entries = decode(payload, ContentFormat.TLV, at=Path("/0/1"), types=catalog.types)
+    assert Entry(Path("/0/1/14"), "virtual.example.com") in entries
+    assert Entry(Path("/0/1/15"), usage) in entries
+
+
+def test_there_is_no_other_usage_of_a_certificate(catalog):
+    account = ACCOUNTS["/0/1"] | {"15": 4}
+    document = PLAIN | {"write": {"/0/1": account, "/1/0": ACCOUNTS["/1/0"]}}
+    with pytest.raises(ExceptionGroup) as refused:
+        check(config_of(document, "dev1", bytes, catalog), catalog)
+    assert [str(fault.path) for fault in refused.value.exceptions] == ["/0/1/15"]
+
+
 # --- formats, failures, time -------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 
@@ -17,6 +18,12 @@ from lwm2m_server.coap.dtls import gnutls_library
 pytestmark = pytest.mark.native_stack("below DTLS there is no other")
 
 KEY = "correct horse 16"
+ACCOUNT = {
+    "write": {
+        "/0/1": {"0": "coap://dm.example.com", "1": False, "2": 3, "10": 1},
+        "/1/0": {"0": 1, "1": 300, "6": True, "7": "U"},
+    }
+}
 
 try:
     gnutls_library.library()
@@ -48,6 +55,7 @@ def server(serve, keys, request):
         "127.0.0.1:0",
         LWM2M_DTLS_RAW_PUBLIC_KEY_FILE=str(keys["server"].private),
         LWM2M_DTLS_COMPACT=request.param,
+        LWM2M_BOOTSTRAP_COAPS="127.0.0.1:0",
     )
 
     def run(*words: str, given: str = "") -> None:
@@ -55,7 +63,10 @@ def server(serve, keys, request):
         assert done.exit_code == 0, done.output
 
     run("devices", "add", "raw")
-    run("credentials", "add", "raw", "--mode", "rpk", "--public-key", str(keys["device"].public))
+    for side in ((), ("--bootstrap",)):
+        proof = ("--mode", "rpk", "--public-key", str(keys["device"].public))
+        run("credentials", "add", "raw", *side, *proof)
+    run("bootstrap", "put", "raw", "-", given=json.dumps(ACCOUNT))
     run("devices", "add", "shared")
     psk = ("--mode", "psk", "--identity", "shared", "--hex", "--key-file", "-")
     run("credentials", "add", "shared", *psk, given=KEY.encode().hex())
@@ -97,10 +108,25 @@ async def test_a_device_registers_with_its_key_beside_others_with_theirs(server,
     await see_the_servers_key(server, keys)
 
 
+async def test_bs_15_a_device_is_bootstrapped_with_its_key(server, keys):
+    """With its name and without."""
+
+    async def ask(query: str, key: Keys) -> str:
+        uri = f"coaps://{server.addresses['bootstrap_coaps']}/bs?{query}"
+        return await output_of("coap-client-gnutls", *raw(key), "-v", "7", "-m", "post", "-B", "3", uri)
+
+    for query in ("ep=raw", "pct=112"):
+        assert "c:2.04" in await ask(query, keys["device"])
+    assert "c:4.00" in await ask("ep=shared", keys["device"])
+    assert "Alert '46'" in await ask("ep=raw", keys["stranger"])
+
+
 async def see_the_servers_key(server, keys) -> None:
     port = server.addresses["coaps"].rpartition(":")[2]
     pair = ("--rawpkkeyfile", keys["device"].private, "--rawpkfile", keys["device"].public)
     suites = "NORMAL:-VERS-ALL:+VERS-DTLS1.2:+CTYPE-CLI-RAWPK:+CTYPE-SRV-RAWPK"
+    # The name it has for the server does not matter (SNI-1).
+    pair = ("--sni-hostname", "virtual.example.com", *pair)
     words = ("--udp", "--no-ca-verification", "--print-cert", *pair, "--priority", suites, "-p", port)
     said = await output_of("gnutls-cli", *map(str, words), "127.0.0.1")
     assert "Handshake was completed" in said

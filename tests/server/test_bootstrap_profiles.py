@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from lwm2m_engine import Catalog, Path
+from lwm2m_engine import Catalog, Path, decode
+from lwm2m_engine.bootstrap import Bootstrap
 from lwm2m_engine.bootstrap.checks import check
+from lwm2m_engine.bootstrap.events import Finished
 from lwm2m_engine.bootstrap.preview import preview
 from lwm2m_engine.bootstrap.template import config_of
-from lwm2m_engine.messages import Write
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
+from lwm2m_engine.effects import Perform
 from lwm2m_server.bootstrap.profiles import document_of_profile
 
 CATALOG = Catalog.bundled()
@@ -72,9 +75,31 @@ def converted(profile, credentials=None):
     return config_of(document_of_profile(profile, credentials), "dev1", lambda name: name.encode(), CATALOG)
 
 
+class Only:
+    """One configuration for all."""
+
+    def __init__(self, config):
+        self._config = config
+
+    def config(self, request, peer):
+        return self._config
+
+
 def written(config):
-    steps = preview(config).steps
-    return {entry.path: entry.value for step in steps if isinstance(step, Write) for entry in step.entries}
+    """What a device has been sent when its session is over, out of the payloads."""
+    peer = Peer("192.0.2.1", 1, "coaps-bs", "dev1")
+    bootstrap, values = Bootstrap(Only(config), CATALOG), {}
+    step = bootstrap.receive(CoapRequest(Code.POST, ("bs",), ("ep=dev1",)), peer, 0.0)
+    while asked := [effect for effect in step.effects if isinstance(effect, Perform)]:
+        request = asked[0].request
+        if request.code == Code.PUT:
+            at = Path("/".join(request.path))
+            entries = decode(request.payload, request.content_format, at=at, types=CATALOG.types)
+            values.update({entry.path: entry.value for entry in entries})
+        code = Code.NOT_FOUND if request.code == Code.GET else Code.CHANGED
+        step = bootstrap.answered(asked[0].exchange, CoapReply(code), 0.0)
+    assert any(isinstance(event, Finished) for event in step.events)
+    return values
 
 
 @pytest.mark.parametrize("profile", [TODAY, OLDER], ids=["today", "older"])

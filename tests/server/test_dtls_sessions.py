@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -290,6 +291,37 @@ def test_a_device_is_who_its_certificate_names(
     keys.names.add("dev3")
     Client(network, certified(authority, authority.issue("dev3"), suite)).connect().say(b"x")
     assert network.heard_messages[0][1].peer.identity == "dev3"
+
+
+def test_x509_usage_a_client_finds_the_way_from_the_server_to_its_authority(
+    keys: Keys, authority: Any, tmp_path: Path
+) -> None:
+    """What clients need to check a server with each usage: the certificate itself, and those above it."""
+    between = authority.below("between")
+    certificate, key = between.issue("localhost")
+    chain = tmp_path / "chain.pem"
+    chain.write_bytes(certificate.read_bytes() + between.trust.read_bytes())
+    keys.names.add("dev3")
+    device = certified(authority, authority.issue("dev3"))
+    client = Client(Network(keys, certificates=Certificates(chain, key, authority.trust)), device).connect()
+    sent = client.dtls.connection.get_peer_cert_chain(as_cryptography=True)
+    assert sent is not None
+    assert b"".join(one.public_bytes(Encoding.PEM) for one in sent) == chain.read_bytes()
+    alone = Network(keys, certificates=Certificates(certificate, key, authority.trust))
+    with pytest.raises(SSL.Error, match="certificate verify failed"):
+        Client(alone, device).connect()
+
+
+def test_sni_1_to_5_the_name_a_client_has_for_the_server_does_not_matter(
+    keys: Keys, certificates: Certificates, authority: Any
+) -> None:
+    """With a Raw Public Key: ``tests/interop/test_dtls_raw_keys.py``."""
+    network = Network(keys, certificates=certificates)
+    keys.names.add("dev3")
+    client = Client(network, certified(authority, authority.issue("dev3")))
+    client.dtls.connection.set_tlsext_host_name(b"virtual.example.com")
+    client.connect()
+    assert len(network.sessions) == 1
 
 
 def test_flights_with_certificates_are_cut_to_the_mtu(

@@ -35,8 +35,11 @@ SPKI = KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKey
 
 
 def certificate(*alternatives, name="dev1"):
+    """``name`` is the Common Name, or all parts of the subject."""
     now = datetime.datetime.now(datetime.UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else [])
+    if isinstance(name, str):
+        name = [x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else []
+    subject = x509.Name(name)
     builder = x509.CertificateBuilder(
         subject, subject, KEY.public_key(), 1, now, now + datetime.timedelta(days=1)
     )
@@ -210,9 +213,16 @@ def test_the_names_in_a_certificate():
         "#04024869",
     ],
 )
-def test_cn_1_a_common_name_is_taken_as_it_is(name):
+def test_cn_1_a_common_name_is_taken_as_it_is_wherever_in_the_subject(name):
     """Distinguished names are never written as texts and parsed again: nothing in one is special."""
-    assert list(CertificateNames()(certificate(name=name).public_bytes(Encoding.DER))) == [name]
+    common, serial = (
+        x509.NameAttribute(NameOID.COMMON_NAME, name),
+        x509.NameAttribute(NameOID.SERIAL_NUMBER, "P123456"),
+    )
+    unit = x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "CN=other")])
+    for parts in ([common], [serial, common], [unit, x509.RelativeDistinguishedName([common, serial])]):
+        der = certificate(name=parts).public_bytes(Encoding.DER)
+        assert list(CertificateNames()(der)) == [name]
 
 
 def test_patterns_say_where_the_name_is():
