@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lwm2m_server.access.callers import OPEN
@@ -27,24 +30,48 @@ def everybody(app: ASGIApp) -> ASGIApp:
 
 
 def create_http(
-    routes: Sequence[BaseRoute] = (),
+    routes: Sequence[Route] = (),
     *,
-    api: Sequence[BaseRoute] = (),
+    api: Sequence[Route] = (),
     tree: Binding | None = None,
     door: Callable[[ASGIApp], ASGIApp] = everybody,
 ) -> ASGIApp:
     """``api`` lies below ``/api/v1``; the oneM2M ``tree`` answers under every path that no route has. The
     ``door`` is around all of it."""
-    rest = [Route("/{path:path}", tree, name="oneM2M")] if tree is not None else []
+    rest = [_Tree(tree, {route.path for route in routes})] if tree is not None else []
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            siblings = api if request.scope["root_path"] else routes
+            error.headers = {"allow": ", ".join(_methods(siblings, request.scope))}
+        return await answer_problem(request, error)
+
     app = Starlette(
         routes=[Mount("/api/v1", routes=api, middleware=[Middleware(ByRole)]), *routes, *rest],
-        exception_handlers={HTTPException: answer_problem},
+        exception_handlers={HTTPException: refuse},
     )
     # A path with a slash too many is the tree's to judge, not a redirect.
     app.router.redirect_slashes = False
     if tree is None or not tree.prefix:
         return door(app)
     return door(_shortcut(f"{tree.prefix}/", tree, app))
+
+
+class _Tree(Route):
+    """Under every path but those of other routes, whatever the method."""
+
+    def __init__(self, tree: Binding, others: Collection[str]) -> None:
+        super().__init__("/{path:path}", tree, name="oneM2M")
+        self._others = others
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return (Match.NONE, {}) if scope["path"] in self._others else super().matches(scope)
+
+
+def _methods(routes: Iterable[Route], scope: Scope) -> list[str]:
+    """What may be done at a path, by all routes together that have it."""
+    found = (route.methods or () for route in routes if route.matches(scope)[0] is not Match.NONE)
+    return sorted({method for methods in found for method in methods})
 
 
 def _shortcut(prefix: str, inner: ASGIApp, outer: ASGIApp) -> ASGIApp:

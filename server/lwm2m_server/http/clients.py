@@ -107,12 +107,15 @@ class ClientApi:
         "Sign tokens with a new key",
         query=(Parameter("atOnce", BOOLEAN, "tokens there are, are good no more"),),
         answers={200: obj("id", id=STRING)},
-        problems=(503,),
+        problems=(400, 503),
     )
     async def rotate(self, request: Request) -> Response:
         """Sign tokens with a new key; ``?atOnce=true``: those there are, are good no more."""
         need_system(request)
-        at_once = request.query_params.get("atOnce") == "true"
+        wish = request.query_params.get("atOnce", "false")
+        if wish not in ("true", "false"):
+            raise Problem(HTTPStatus.BAD_REQUEST, f"atOnce={wish[:40]} is neither true nor false")
+        at_once = wish == "true"
         try:
             key = await self._clients.apart(lambda: self._keys.rotate(at_once=at_once))
         except (Busy, SettingsError) as error:

@@ -89,7 +89,9 @@ class Binding:
             if answer.message is not None and "prefer" in headers:
                 answer = await self._awaited(request, answer, scope, receive)
         except OneM2MError as error:
-            await _send(send, scope, headers, request_id, error.status, error.rsc, {"m2m:dbg": str(error)})
+            more = _allowed(scope["method"]) if error.status == NotAllowed.status else ()
+            body = {"m2m:dbg": str(error)}
+            await _send(send, scope, headers, request_id, error.status, error.rsc, body, more=more)
             return
         except Exception:
             # The last line of defence: the client gets an answer, the log the traceback.
@@ -115,13 +117,13 @@ class Binding:
 
     async def _request(self, scope: Scope, headers: Headers, receive: Receive) -> Primitive:
         """In the order of checks of TS-0004, 7.3.2, relaxed where the D2C documents are."""
-        self._check_envelope(headers)
-        caller: Caller = scope["caller"]
-        address = parse_address(scope["path"], self.prefix, caller.tenant or self._settings.tenant)
         try:
             operation, contents = _OPERATIONS[scope["method"]]
         except KeyError:
             raise NotAllowed(f"{scope['method'][:20]} is no oneM2M operation") from None
+        self._check_envelope(headers)
+        caller: Caller = scope["caller"]
+        address = parse_address(scope["path"], self.prefix, caller.tenant or self._settings.tenant)
         media_type, ty = _content_type(headers.get("content-type", ""))
         if ty is not None and operation != "create":
             raise BadRequest(f"ty={ty} in the Content-Type belongs to a CREATE (POST) only")
@@ -220,6 +222,11 @@ async def _read(receive: Receive, headers: Headers) -> bytes:
             raise too_large
         if not message.get("more_body", False):
             return bytes(body)
+
+
+def _allowed(refused: str) -> list[tuple[bytes, bytes]]:
+    """What is left of the operations."""
+    return [(b"allow", ", ".join(method for method in _OPERATIONS if method != refused).encode())]
 
 
 def _answer_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
