@@ -72,5 +72,5 @@ async def test_without_its_key_it_does_not_start(serve, connect, tmp_path):
     server.data.mkdir(mode=0o700)
     with tarfile.open(file) as archive:
         archive.extractall(server.data, filter="data")
-    with pytest.raises(RuntimeError, match="credentials.key is missing"):
+    with pytest.raises(RuntimeError, match=r"credentials\.key is missing"):
         server.start()
