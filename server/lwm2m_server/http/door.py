@@ -25,6 +25,8 @@ from lwm2m_server.access.limits import Buckets
 from lwm2m_server.access.tokens import Unauthenticated
 from lwm2m_server.http.hosts import only_for
 from lwm2m_server.logs import Ration
+from lwm2m_server.onem2m.addresses import parse_address
+from lwm2m_server.onem2m.errors import BadRequest
 from lwm2m_server.settings import Settings
 
 API: Final = "/api/"
@@ -47,7 +49,7 @@ class Door:
         self._app = app
         self._guarded = only_for((settings.http.host, *settings.http_hosts), app)
         self._access, self._audit = access, audit
-        self._prefix, self._default_tenant = f"{settings.http_prefix}/", settings.tenant
+        self._prefix, self._default_tenant = settings.http_prefix, settings.tenant
         self._failures = Buckets(*FAILURES)
         self._ration = Ration()
 
@@ -132,10 +134,14 @@ class Door:
         return asked if caller is OPEN or asked in caller.more_tenants else caller.tenant
 
     def _named(self, scope: Scope) -> str:
-        path = str(scope["path"])
-        if not path.startswith(self._prefix):
+        """The tenant that a request names, or the server's own."""
+        if scope["path"].startswith(API):
             return _query(scope, "tenant") or self._default_tenant
-        return path.removeprefix(self._prefix).removeprefix("~/").partition("/")[0]
+        try:
+            address = parse_address(scope["path"], self._prefix, self._default_tenant)
+        except BadRequest:
+            return self._default_tenant
+        return address.tenant or self._default_tenant
 
     def _tell(self, scope: Scope, error: Unauthenticated) -> None:
         left_out = self._ration.take(time.monotonic())
