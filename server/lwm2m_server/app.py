@@ -54,7 +54,7 @@ from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.settings import Settings, refuse_exposure
 from lwm2m_server.sinks.outlets import open_outlets
 from lwm2m_server.sinks.runner import Deliveries
-from lwm2m_server.sinks.targets import WEBHOOK
+from lwm2m_server.sinks.targets import POLLING_CHANNEL, WEBHOOK
 from lwm2m_server.store.events import Keep
 from lwm2m_server.store.ids import Ids, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
@@ -139,11 +139,12 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     deliveries = Deliveries(
         ledger,
         outlets.targets,
-        {WEBHOOK: outlets.webhooks},
+        {WEBHOOK: outlets.webhooks, POLLING_CHANNEL: outlets.channels},
         settings.deliveries,
         lambda subscription: bundling_of(ledger.reader.resource(subscription)),
     )
     stack.push_async_callback(deliveries.close)
+    outlets.channels.on_poll = deliveries.try_now
     onem2m = Onem2m(inventory, ledger, hub, ids, settings, credentials, notices, outlets)
     await onem2m.prepare()
     waiting = hub.restore()

@@ -29,7 +29,7 @@ from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import CredentialSettings, DeliverySettings, Settings
 from lwm2m_server.sinks.outlets import open_outlets
 from lwm2m_server.sinks.runner import Deliveries
-from lwm2m_server.sinks.targets import WEBHOOK
+from lwm2m_server.sinks.targets import POLLING_CHANNEL, WEBHOOK
 from lwm2m_server.store.ids import Ids
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
@@ -158,10 +158,11 @@ async def start(tmp_path, catalog):
         deliveries = Deliveries(
             ledger,
             outlets.targets,
-            {WEBHOOK: outlets.webhooks},
+            {WEBHOOK: outlets.webhooks, POLLING_CHANNEL: outlets.channels},
             settings.deliveries,
             lambda subscription: bundling_of(ledger.reader.resource(subscription)),
         )
+        outlets.channels.on_poll = deliveries.try_now
         deliveries.start()
         await platform.resume()
         operators = DeviceApi(inventory, ledger, devices, settings)

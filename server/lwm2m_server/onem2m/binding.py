@@ -122,6 +122,7 @@ class Binding:
         except KeyError:
             raise NotAllowed(f"{scope['method'][:20]} is no oneM2M operation") from None
         self._check_envelope(headers)
+        expires_in = _expiry(headers)
         caller: Caller = scope["caller"]
         address = parse_address(scope["path"], self.prefix, caller.tenant or self._settings.tenant)
         media_type, ty = _content_type(headers.get("content-type", ""))
@@ -146,14 +147,13 @@ class Binding:
             ty,
             body,
             headers.get("x-m2m-ri", ""),
+            expires_in,
         )
 
     def _check_envelope(self, headers: Headers) -> None:
-        release, expires = headers.get("x-m2m-rvi"), headers.get("x-m2m-ret")
+        release = headers.get("x-m2m-rvi")
         if release is not None and release not in RELEASES:
             raise ReleaseNotSupported(f"X-M2M-RVI {release[:20]!r} is not one of {', '.join(RELEASES)}")
-        if expires is not None and seconds_until("X-M2M-RET", expires) <= 0:
-            raise Expired(f"X-M2M-RET {expires[:40]} is over")
         if not self._settings.strict:
             return
         for name in ("X-M2M-RI", "X-M2M-Origin"):
@@ -161,6 +161,17 @@ class Binding:
                 raise BadRequest(f"the header {name} is missing")
         if release is None:
             raise ReleaseNotSupported("the header X-M2M-RVI is missing")
+
+
+def _expiry(headers: Headers) -> float | None:
+    """Seconds from now. Raises ``Expired``, ``BadRequest``."""
+    text = headers.get("x-m2m-ret")
+    if text is None:
+        return None
+    seconds = seconds_until("X-M2M-RET", text)
+    if seconds <= 0:
+        raise Expired(f"X-M2M-RET {text[:40]} is over")
+    return seconds
 
 
 def _wants_long_names(headers: Headers) -> bool | None:

@@ -31,6 +31,7 @@ from lwm2m_server.onem2m.names import BY_MGD, BY_TY, CREATABLE, FLEX_CONTAINER, 
 from lwm2m_server.onem2m.nonblocking import NonBlocking
 from lwm2m_server.onem2m.notify.notices import Notices
 from lwm2m_server.onem2m.onboarding import begin
+from lwm2m_server.onem2m.polling import POLLING, Polling
 from lwm2m_server.onem2m.primitives import CREATED, DELETED, OK, UPDATED, Answer, Primitive
 from lwm2m_server.onem2m.privileges import Privileges
 from lwm2m_server.onem2m.queries import Content, Response
@@ -85,6 +86,7 @@ class Onem2m:
         self._retrieval = Retrieval(inventory, ledger, self._renderer)
         chores = Chores()
         routes = Routes(inventory, ledger.reader, devices, ids, resource_ids, chores)
+        self._polling = Polling(outlets.channels, inventory, self._privileges)
         self._fan_out = FanOut(self.answer, self._privileges)
         self._later = NonBlocking(self.answer, self._privileges, inventory, ledger, ids)
         self._context = Context(
@@ -128,6 +130,8 @@ class Onem2m:
         try:
             if request.query.response in _LATER:
                 return await self._later.answer(request)
+            if request.address.names[-1:] == (POLLING,):
+                return await self._polling.answer(request)
             if FAN_OUT in request.address.names:
                 return await self._fan_out.answer(request)
             return await _OPERATIONS[request.operation](self, request)

@@ -32,6 +32,8 @@ class Primitive:
     body: object = None
     id: str = ""
     """``X-M2M-RI``"""
+    expires_in: float | None = None
+    """``X-M2M-RET``: for how many seconds the client waits."""
     kept: bool = False
     """The answer is stored, so no secret may be in it."""
     passed: frozenset[int] = frozenset()

@@ -12,7 +12,7 @@ import structlog
 from lwm2m_server.settings import DeliverySettings
 from lwm2m_server.sinks.protocols import Endpoint, Retry, Sink, SinkFactory
 from lwm2m_server.sinks.statistics import Statistics
-from lwm2m_server.sinks.targets import POLLING_CHANNEL, Targets
+from lwm2m_server.sinks.targets import Targets
 from lwm2m_server.store.ids import SECOND
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import CommitFailed, Lane, Load, Notice, Reader, Transaction
@@ -23,8 +23,6 @@ AGAIN: Final = 1.0
 """Seconds until that is tried again."""
 AT_ONCE: Final = 512
 """Deliveries under way to all targets together."""
-
-_UNSERVED: Final = {POLLING_CHANNEL: "the application has no poa"}
 
 _log = structlog.get_logger(__name__)
 
@@ -119,7 +117,7 @@ class Office:
         if sink is None:
             factory = self._factories.get(endpoint.kind)
             if factory is None:
-                raise Retry(_UNSERVED.get(endpoint.kind, f"nothing delivers to EndpointType:{endpoint.kind}"))
+                raise Retry(f"nothing delivers to EndpointType:{endpoint.kind}")
             sink = self._sinks[endpoint] = factory(endpoint)
         self._users[endpoint] = self._users.get(endpoint, 0) + 1
         return sink

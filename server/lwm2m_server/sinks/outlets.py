@@ -7,6 +7,7 @@ import time
 import attrs
 
 from lwm2m_server.settings import DeliverySettings
+from lwm2m_server.sinks.polling import Channels
 from lwm2m_server.sinks.protocols import Endpoint
 from lwm2m_server.sinks.targets import WEBHOOK, NoSuchTarget, Targets
 from lwm2m_server.sinks.webhook import WebHooks
@@ -20,6 +21,7 @@ class Outlets:
 
     targets: Targets
     webhooks: WebHooks
+    channels: Channels
 
     def check(self, tenant: str, target: str) -> None:
         """Raises ``NoSuchTarget`` if there is no such application."""
@@ -37,4 +39,4 @@ class Outlets:
 
 def open_outlets(ledger: Ledger, inventory: Inventory, settings: DeliverySettings) -> Outlets:
     """Raises ``SettingsError``."""
-    return Outlets(Targets(inventory, ledger.installation), WebHooks(settings))
+    return Outlets(Targets(inventory, ledger.installation), WebHooks(settings), Channels())

@@ -11,7 +11,7 @@ from lwm2m_server.settings import DeliverySettings
 from lwm2m_server.sinks.bundler import Bundler, Bundling
 from lwm2m_server.sinks.carrier import Carrier
 from lwm2m_server.sinks.office import Office
-from lwm2m_server.sinks.protocols import SinkFactory
+from lwm2m_server.sinks.protocols import Endpoint, Retry, SinkFactory
 from lwm2m_server.sinks.statistics import Statistics
 from lwm2m_server.sinks.targets import Targets
 from lwm2m_server.store.ledger import SqliteLedger
@@ -117,6 +117,18 @@ class Deliveries:
         """The one that waits longest."""
         found = self._ledger.reader.notices(lane, load.number, after=0, limit=1, size=1)
         return found[0] if found and not self._office.has_left(found[0]) else None
+
+    def try_now(self, endpoint: Endpoint) -> None:
+        """It can be reached again: what waits for it is not to wait longer."""
+        for lane, load in list(self._ledger.outbox.lanes.items()):
+            if lane.tenant == endpoint.tenant and load.notices and self._leads_to(lane, endpoint):
+                self._worker(lane).try_now()
+
+    def _leads_to(self, lane: Lane, endpoint: Endpoint) -> bool:
+        try:
+            return self._office.endpoint(lane) == endpoint
+        except Retry:
+            return False
 
     async def replay(self, letters: Sequence[DeadLetter]) -> None:
         """They are notices again, behind those that wait, and are tried at once."""
