@@ -105,3 +105,33 @@ def test_answers(option, payload, real):
         layer.received(wire.encode(arrived), PEER)
     assert {one["event"] for one in logs} == {"protected answer cannot be opened"}
     assert (heard, below.sent, contexts.adopted) == ([], [], [])
+
+
+class Careless(Context):
+    """Protects whatever bytes there are."""
+
+    inside = b""
+
+    def _split_message(self, message, request_id):
+        outer, _ = super()._split_message(message, request_id)
+        return outer, self.inside
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(min_size=1, max_size=40))
+@example(b"\x02\xff")
+@example(b"\x02\xb5rd")
+@example(b"\x02\xf0")
+@example(b"\x02\xb1\xff")
+@example(b"\xff\xff")
+def test_what_is_inside(inside):
+    """Of who has the keys: handed up, or refused."""
+    heard, below, contexts = [], Below(), Contexts()
+    layer = ProtectedDatagrams(contexts, lambda *one: heard.append(one)).above(below)
+    device = Careless("", (b"D", b"S", b"agreed"), KEYS, count().__next__, b"e", unused=True)
+    device.inside = inside
+    message = Message(code=int(Code.POST))
+    message.direction = Direction.OUTGOING
+    outer, _ = device.protect(message)
+    layer.received(wire.assemble(wire.CON, 2, 1, b"t", outer.opt.encode(), outer.payload), PEER)
+    assert len(heard) + len(below.sent) == 1

@@ -17,7 +17,6 @@ import attrs
 import structlog
 from aiocoap import oscore
 from aiocoap.message import Direction, Message
-from cryptography.exceptions import InvalidTag
 
 from lwm2m_engine.coap import Code, Peer
 from lwm2m_server.coap import wire
@@ -26,7 +25,13 @@ from lwm2m_server.coap.options import OBSERVE
 from lwm2m_server.coap.options import number as value_of
 from lwm2m_server.coap.oscore_contexts import Binding, Context, Contexts
 from lwm2m_server.coap.oscore_option import wrapped
-from lwm2m_server.coap.oscore_rederivation import LostContext, UnknownContext, open_request, successor
+from lwm2m_server.coap.oscore_rederivation import (
+    UNOPENED,
+    LostContext,
+    UnknownContext,
+    open_request,
+    successor,
+)
 from lwm2m_server.coap.oscore_whereabouts import Whereabouts
 from lwm2m_server.coap.sockets import SocketAddress, Source
 
@@ -165,7 +170,7 @@ class ProtectedDatagrams:
                 self._refuse(message, source, Code.UNAUTHORIZED, b"Replay detected")
         except (oscore.DecodeError, IndexError):
             self._refuse(message, source, Code.BAD_OPTION, b"Failed to decode COSE")
-        except (oscore.ProtectionInvalid, InvalidTag, ValueError):
+        except UNOPENED:
             self._refuse(message, source, Code.BAD_REQUEST, b"Decryption failed")
         else:
             context.heard(int.from_bytes(request_id.partial_iv, "big"))
@@ -193,7 +198,7 @@ class ProtectedDatagrams:
                 asked.replaced = None
         except oscore.ContextUnavailable:
             raise
-        except (oscore.ProtectionInvalid, InvalidTag, ValueError, IndexError) as problem:
+        except (*UNOPENED, IndexError) as problem:
             log.warning("protected answer cannot be opened", peer=str(source.peer), reason=repr(problem))
             return None
         if inner.code == Code.UNAUTHORIZED and inner.opt.echo is not None and not asked.again:

@@ -13,16 +13,19 @@ either of them use a key again, or believe what is old:
 from __future__ import annotations
 
 import secrets
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from aiocoap import oscore
+from aiocoap.error import UnparsableMessage
 from aiocoap.message import Direction, Message
-from cryptography.exceptions import InvalidTag
 
 from lwm2m_engine.coap import Code
 from lwm2m_server.coap.oscore_contexts import Context, Contexts
 from lwm2m_server.coap.oscore_nonces import NONCE
 from lwm2m_server.coap.oscore_option import unwrapped, with_kid_context, without_kid_context, wrapped
+
+UNOPENED: Final = (oscore.ProtectionInvalid, UnparsableMessage, ValueError)
+"""What ``Context.unprotect`` raises for bytes it finds no message in."""
 
 
 class UnknownContext(oscore.ProtectionInvalid):
@@ -78,7 +81,7 @@ def _rederive(contexts: Contexts, lost: Context, id_context: bytes, outer: Any) 
     derived = contexts.derived(lost.endpoint, id_context)
     try:
         message, request_id = derived.unprotect(outer)
-    except (oscore.ProtectionInvalid, InvalidTag, ValueError) as problem:
+    except UNOPENED as problem:
         raise UnknownContext from problem
     if not contexts.nonces.begin(lost.endpoint, id_context):
         nonce = contexts.nonces.new(lost.endpoint)
