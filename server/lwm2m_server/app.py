@@ -49,6 +49,7 @@ from lwm2m_server.onem2m.notify.subscriptions import bundling_of
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
+from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
 from lwm2m_server.security.admission import Admission
 from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.settings import Settings, refuse_exposure
@@ -63,6 +64,7 @@ from lwm2m_server.store.lock import DataDirectory
 from lwm2m_server.store.outbox import Bounds
 from lwm2m_server.store.protocols import CommitFailed, Ledger, Tenant
 from lwm2m_server.tenants import Tenants
+from lwm2m_server.trail import Trail
 from lwm2m_server.watching import watch
 
 _log = structlog.get_logger(__name__)
@@ -126,10 +128,13 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     bus = _bus(settings, plugins)
     notices = open_notices(ledger, inventory, settings, credentials)
     answers = Answers(bus)
-    projector = Projector(ids, ResourceIds(ledger.installation), settings, notices, answers)
+    resource_ids = ResourceIds(ledger.installation)
+    projector = Projector(ids, resource_ids, settings, notices, answers)
     nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
     admission = Admission(credentials.identities("management"))
     hub = Hub(ledger, nodes, bus, default_tenant=settings.tenant, admission=admission)
+    if settings.log.level == "debug":
+        hub.trail = Trail(partial(resource_ids.ri, type=CONTENT_INSTANCE))
     stack.push_async_callback(hub.close)
     engines = Engines(settings, plugins, models)
     for tenant in inventory.tenants():
@@ -186,7 +191,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     lag, requests = Lag(), Requests()
     lag.start()
     stack.callback(lag.close)
-    routes.append(measured(hub, ledger, bus, feed, requests, lag))
+    routes.append(measured(hub, ledger, bus, counts, deliveries, feed, requests, lag))
     routes.append(openapi_route(routes, api, tree_paths(settings.http_prefix)))
     door = partial(Door, access=control.access, audit=control.audit, settings=settings)
     served = create_http(routes, api=api, tree=Binding(onem2m, answers), door=door)
@@ -238,8 +243,6 @@ def _bus(settings: Settings, plugins: PluginManager) -> Bus:
     if plugins.listens:
         bus.subscribe(lambda tenant, event: plugins.event(event))
     bus.subscribe(_log_warning, Warned)
-    if settings.log.level == "debug":
-        bus.subscribe(_log_event)
     return bus
 
 
@@ -274,8 +277,3 @@ def _tell_plugins(plugins: PluginManager) -> None:
 def _log_warning(tenant: str, event: Event) -> None:
     if isinstance(event, Warned):
         _log.warning(event.text, tenant=tenant, endpoint=event.endpoint)
-
-
-def _log_event(tenant: str, event: Event) -> None:
-    if not isinstance(event, Warned):
-        _log.debug(type(event).__name__, tenant=tenant, endpoint=event.endpoint)

@@ -41,6 +41,7 @@ from lwm2m_server.store.protocols import (
     Transaction,
 )
 from lwm2m_server.tracing import Traces
+from lwm2m_server.trail import Trail
 
 T = TypeVar("T")
 
@@ -75,6 +76,8 @@ class Hub:
         self._closed = False
         self._refusals = Ration()
         self.traces = Traces(clock)
+        self.trail: Trail | None = None
+        """What the log says at level debug."""
 
     # --- assembly ----------------------------------------------------------------------------------
 
@@ -221,6 +224,8 @@ class Hub:
     ) -> None:
         if self.traces.active:
             self.traces.answer(exchange, reply)
+        if self.trail is not None:
+            self.trail.answered(exchange, reply)
         if exchange in self._exchanges:
             tenant, _ = self._exchanges.pop(exchange)
             step = self._engines[tenant].answered(exchange, reply, self._clock())
@@ -231,6 +236,8 @@ class Hub:
     def failed(self, exchange: int, reason: str) -> None:
         if self.traces.active:
             self.traces.failure(exchange, reason)
+        if self.trail is not None:
+            self.trail.failed(exchange, reason)
         if exchange in self._exchanges:
             tenant, _ = self._exchanges.pop(exchange)
             self._settle(tenant, self._engines[tenant].failed(exchange, reason, self._clock()), kept())
@@ -384,6 +391,8 @@ class Hub:
         return writes
 
     def _after(self, tenant: str, step: Step) -> None:
+        if self.trail is not None:
+            self.trail.follow(tenant, step)
         for effect in step.effects:
             if isinstance(effect, Abort):
                 self.traces.failure(effect.exchange, "given up")

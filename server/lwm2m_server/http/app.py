@@ -14,7 +14,7 @@ from starlette.routing import Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lwm2m_server.access.callers import OPEN
-from lwm2m_server.http.problems import answer_problem
+from lwm2m_server.http.problems import answer_fault, answer_problem
 from lwm2m_server.http.rights import ByRole
 from lwm2m_server.onem2m.binding import Binding
 
@@ -48,7 +48,7 @@ def create_http(
 
     app = Starlette(
         routes=[Mount("/api/v1", routes=api, middleware=[Middleware(ByRole)]), *routes, *rest],
-        exception_handlers={HTTPException: refuse},
+        exception_handlers={HTTPException: refuse, Exception: answer_fault},
     )
     # A path with a slash too many is the tree's to judge, not a redirect.
     app.router.redirect_slashes = False

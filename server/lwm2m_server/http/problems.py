@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import orjson
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+
+_log = structlog.get_logger(__name__)
 
 
 class Problem(HTTPException):
@@ -20,12 +24,16 @@ class Problem(HTTPException):
 async def answer_problem(request: Request, error: Exception) -> Response:
     """Exception handler for ``HTTPException``."""
     assert isinstance(error, HTTPException)
-    document = {
-        "type": "about:blank",
-        "title": HTTPStatus(error.status_code).phrase,
-        "status": error.status_code,
-        "detail": error.detail,
-    }
-    return Response(
-        orjson.dumps(document), error.status_code, error.headers, media_type="application/problem+json"
-    )
+    return _answer(error.status_code, error.detail, error.headers)
+
+
+async def answer_fault(request: Request, error: Exception) -> Response:
+    """Exception handler for what nobody foresaw: the client gets an answer, the log the traceback."""
+    _log.error("a request failed", method=request.method, path=request.scope["path"], exc_info=error)
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", None)
+
+
+def _answer(status: int, detail: str, headers: Mapping[str, str] | None) -> Response:
+    title = HTTPStatus(status).phrase
+    document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return Response(orjson.dumps(document), status, headers, media_type="application/problem+json")

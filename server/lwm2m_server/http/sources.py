@@ -7,23 +7,64 @@ from collections.abc import Iterator, Sequence
 from starlette.routing import Route
 
 from lwm2m_server.bus import Bus
+from lwm2m_server.counts import Counts
 from lwm2m_server.http.counting import Requests
 from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.metrics import EventCounts, Figures, Slow, Source, metrics_route
 from lwm2m_server.hub import Hub
 from lwm2m_server.lag import Lag
+from lwm2m_server.sinks.runner import Deliveries
 from lwm2m_server.store.ledger import SqliteLedger
 
 
-def measured(hub: Hub, ledger: SqliteLedger, bus: Bus, feed: Feed, requests: Requests, lag: Lag) -> Route:
+def measured(
+    hub: Hub,
+    ledger: SqliteLedger,
+    bus: Bus,
+    counts: Counts,
+    deliveries: Deliveries,
+    feed: Feed,
+    requests: Requests,
+    lag: Lag,
+) -> Route:
     """``/metrics`` of a server."""
     sources = (
         hub_source(hub),
+        gateway_source(counts),
         ledger_source(ledger),
+        delivery_source(deliveries),
         http_source(requests, feed, lag),
         EventCounts(bus).figures,
     )
     return metrics_route(sources, [queue_source(ledger)])
+
+
+def gateway_source(counts: Counts) -> Source:
+    """By listener, under the names of ``docs/reference/counts.md``."""
+
+    def figures() -> Iterator[Figures]:
+        by_name: dict[str, dict[str, float]] = {}
+        for source, numbers in counts.read().items():
+            for name, number in numbers.items():
+                by_name.setdefault(name, {})[source] = number
+        for name, values in by_name.items():
+            is_total = name.endswith("_total")
+            yield Figures(name, "See the reference of counts.", values, "listener", is_total)
+
+    return figures
+
+
+def delivery_source(deliveries: Deliveries) -> Source:
+    def figures() -> Iterator[Figures]:
+        totals = deliveries.totals()
+        yield Figures("deliveries_waiting", "Notices on their way.", totals.waiting)
+        yield Figures("deliveries_waiting_bytes", "Their size.", totals.waiting_bytes)
+        outcomes = {"delivered": totals.delivered, "failed": totals.failed, "dead": totals.dead}
+        yield Figures(
+            "deliveries_total", "Notices delivered or given up; attempts failed.", outcomes, "outcome", True
+        )
+
+    return figures
 
 
 def ledger_source(ledger: SqliteLedger) -> Source:

@@ -95,7 +95,9 @@ class Binding:
             return
         except Exception:
             # The last line of defence: the client gets an answer, the log the traceback.
-            _log.exception("a oneM2M request failed", method=scope["method"], path=scope["path"])
+            _log.exception(
+                "a oneM2M request failed", method=scope["method"], path=scope["path"], ri=request_id[:100]
+            )
             rsc, status = InternalError.rsc, InternalError.status
             await _send(send, scope, headers, request_id, status, rsc, {"m2m:dbg": "internal error"})
             raise

@@ -23,6 +23,7 @@ import structlog
 from lwm2m_server.sinks.backoff import delay
 from lwm2m_server.sinks.office import GATHER, Office
 from lwm2m_server.sinks.protocols import Endpoint, Refused, Retry, Sink
+from lwm2m_server.sinks.trail import tell
 from lwm2m_server.store.ids import SECOND
 from lwm2m_server.store.protocols import Lane, Notice
 
@@ -224,6 +225,7 @@ class Carrier:
 
     def _delivered(self, subscription: int, batch: Sequence[Notice]) -> None:
         self._office.delivered(batch)
+        tell("delivered", batch)
         self._statistics.succeeded(len(batch), time.time() - batch[-1].id / SECOND)
         self._failures = self._pauses = 0
         self._suspects.clear()
@@ -239,6 +241,7 @@ class Carrier:
 
     def _failed(self, subscription: int, batch: Sequence[Notice], error: Retry | Refused) -> None:
         self._statistics.went_wrong(str(error))
+        tell("not delivered", batch, reason=str(error))
         self._drop(subscription)
         stuck = self._stuck.setdefault(subscription, Stuck(batch[0].id))
         if isinstance(error, Refused):

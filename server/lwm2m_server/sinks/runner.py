@@ -12,7 +12,7 @@ from lwm2m_server.sinks.bundler import Bundler, Bundling
 from lwm2m_server.sinks.carrier import Carrier
 from lwm2m_server.sinks.office import Office
 from lwm2m_server.sinks.protocols import Endpoint, Retry, SinkFactory
-from lwm2m_server.sinks.statistics import Statistics
+from lwm2m_server.sinks.statistics import Statistics, Totals
 from lwm2m_server.sinks.targets import Targets
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import DeadLetter, Lane, Load, Notice, Transaction
@@ -112,6 +112,17 @@ class Deliveries:
         for lane, load in self._ledger.outbox.lanes.items():
             if lane.tenant == tenant:
                 yield lane, load, self._office.statistics.get(lane) or Statistics()
+
+    def totals(self) -> Totals:
+        """Of all lanes; what went well or wrong is since the start."""
+        loads, known = self._ledger.outbox.lanes.values(), self._office.statistics.values()
+        return Totals(
+            sum(load.notices for load in loads),
+            sum(load.bytes for load in loads),
+            sum(one.delivered for one in known),
+            sum(one.failed for one in known),
+            sum(one.dead for one in known),
+        )
 
     def oldest(self, lane: Lane, load: Load) -> Notice | None:
         """The one that waits longest."""

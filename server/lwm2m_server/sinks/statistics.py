@@ -32,3 +32,14 @@ class Statistics:
     def went_wrong(self, reason: str) -> None:
         self.failed += 1
         self.last_error, self.last_error_at = reason, time.time()
+
+
+@attrs.frozen(slots=True)
+class Totals:
+    """Of all lanes: notices that wait, and what became of the others."""
+
+    waiting: int
+    waiting_bytes: int
+    delivered: int
+    failed: int
+    dead: int
