@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from lwm2m_engine.errors import LwM2MError as LwM2MError
     from lwm2m_engine.formats import ContentFormat as ContentFormat
     from lwm2m_engine.mapping.rules import ENDPOINT as ENDPOINT
+    from lwm2m_engine.mapping.rules import Action as Action
     from lwm2m_engine.mapping.rules import Mapping as Mapping
     from lwm2m_engine.mapping.rules import Rule as Rule
+    from lwm2m_engine.mapping.rules import When as When
     from lwm2m_engine.model.catalog import Catalog as Catalog
     from lwm2m_engine.model.spec import ObjectSpec as ObjectSpec
     from lwm2m_engine.model.spec import ResourceSpec as ResourceSpec
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Action": "lwm2m_engine.mapping.rules",
     "Catalog": "lwm2m_engine.model.catalog",
     "ContentFormat": "lwm2m_engine.formats",
     "ENDPOINT": "lwm2m_engine.mapping.rules",
@@ -50,6 +53,7 @@ _HOMES = {
     "Rule": "lwm2m_engine.mapping.rules",
     "Step": "lwm2m_engine.engine",
     "Verdict": "lwm2m_engine.engine",
+    "When": "lwm2m_engine.mapping.rules",
     "decode": "lwm2m_engine.codecs",
     "encode": "lwm2m_engine.codecs",
     "hookimpl": "lwm2m_engine.plugins.hookspecs",

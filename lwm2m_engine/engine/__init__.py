@@ -11,7 +11,7 @@ from lwm2m_engine.engine.records import (
     Waiting,
 )
 from lwm2m_engine.engine.settings import EngineSettings
-from lwm2m_engine.engine.step import Abort, Effect, Perform, Step
+from lwm2m_engine.engine.step import Abort, Effect, Perform, Step, joined
 
 __all__ = [
     "Abort",
@@ -28,4 +28,5 @@ __all__ = [
     "Step",
     "Verdict",
     "Waiting",
+    "joined",
 ]

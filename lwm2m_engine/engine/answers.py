@@ -7,18 +7,22 @@ from lwm2m_engine.engine import discoveries, negotiation, outbox, presence, regi
 from lwm2m_engine.engine.devices import Device, Exchange, Job
 from lwm2m_engine.engine.events import Progressed, Warned
 from lwm2m_engine.engine.presence import heard, sleep
-from lwm2m_engine.engine.reports import report
+from lwm2m_engine.engine.reports import apply_mappings, report, tell_outcome
 from lwm2m_engine.engine.state import State
 from lwm2m_engine.engine.turn import Turn
+from lwm2m_engine.mapping.managed import Outcome
 from lwm2m_engine.messages.requests import (
     Cancel,
     CancelComposite,
+    Execute,
     Observe,
     ObserveComposite,
     Read,
     ReadAll,
     ReadComposite,
     Single,
+    Write,
+    WriteComposite,
 )
 from lwm2m_engine.paths import Path
 
@@ -48,6 +52,7 @@ def answered(state: State, exchange_id: int, reply: CoapReply, turn: Turn) -> No
         registrations.read_done(state, device, turn, step.path)
     if is_success(reply.code):
         discoveries.learn(device, step, reply, turn)
+    _conclude(state, device, step, is_success(reply.code), turn)
     _pause(state, device, job, turn)
     outbox.advance(state, device, turn)
 
@@ -92,7 +97,7 @@ def failed(state: State, exchange_id: int, reason: str, turn: Turn) -> None:
         return
     if job.message is None:
         _give_up(state, device, exchange.request, reason, turn)
-    outbox.fail(device, turn, job, _REASONS.get(reason, reason), _DETAILS.get((reason, job.sent), ""))
+    outbox.fail(state, device, turn, job, _REASONS.get(reason, reason), _DETAILS.get((reason, job.sent), ""))
     outbox.advance(state, device, turn)
 
 
@@ -141,6 +146,15 @@ def _report(state: State, device: Device, step: Single, job: Job, reply: CoapRep
         prefix=step.prefix,
         values=isinstance(step, VALUED),
     )
+
+
+def _conclude(state: State, device: Device, step: Single, accepted: bool, turn: Turn) -> None:
+    """What the device did with a Write or an Execute, for managed resources."""
+    if isinstance(step, Execute):
+        tell_outcome(state, device, turn, step, Outcome.DONE if accepted else Outcome.FAILED)
+    elif isinstance(step, (Write, WriteComposite)) and accepted and not step.prefix:
+        # What it accepted is what it has.
+        apply_mappings(state, device, turn, step.entries)
 
 
 def _relate(state: State, device: Device, exchange: Exchange, job: Job, reply: CoapReply, turn: Turn) -> None:

@@ -7,7 +7,7 @@ and returns a ``Step``: the reply, the facts to make durable, and what to do aft
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 
 import attrs
@@ -33,6 +33,8 @@ from lwm2m_engine.engine.state import State
 from lwm2m_engine.engine.step import Abort, Step
 from lwm2m_engine.engine.turn import Turn
 from lwm2m_engine.errors import RequestError, UnknownDevice
+from lwm2m_engine.mapping.commands import Order, orders
+from lwm2m_engine.mapping.managed import ManagedCommand
 from lwm2m_engine.mapping.table import MappingTable
 from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.catalog import Catalog, ModelView
@@ -142,20 +144,39 @@ class Engine:
         *,
         id: int | None = None,
         expires_at: float | None = None,
+        deferred: bool = False,
     ) -> Step:
         """Queue a request and send it when the device can hear it.
 
-        ``id`` names it in events (made up if ``None``); at ``expires_at`` it is given up. Raises
-        ``RequestError`` for what the device cannot be asked, ``UnknownDevice``.
+        ``id`` names it in events (made up if ``None``); at ``expires_at`` it is given up. One that is
+        ``deferred`` also waits until its action may go (``mapping.rules.When``), and lets others pass.
+        Raises ``RequestError`` for what the device cannot be asked, ``UnknownDevice``.
         """
         turn = Turn(now)
-        waiting = Waiting(next(self._ids) if id is None else id, request, now, expires_at)
+        number = next(self._ids) if id is None else id
+        waiting = Waiting(number, request, now, expires_at, deferred=deferred)
         outbox.submit(self._state, self._device(endpoint), turn, waiting)
         return self._done(turn)
 
     def check(self, endpoint: str, request: Request) -> None:
         """Raise what ``submit`` would raise, change nothing."""
         checks.check(self._device(endpoint), request)
+
+    def command(self, endpoint: str, name: str, changes: Mapping[str, object]) -> tuple[Order, ...]:
+        """What it asks of a device to change attributes of its managed resource ``name``; changes nothing.
+
+        Raises ``RequestError`` for what cannot be written (4.05) or does not fit (4.00), ``UnknownDevice``.
+        """
+        device, table = self._device(endpoint), self._state.table
+        command = ManagedCommand(endpoint, table.kind(name), name, changes)
+        requests = self._state.hooks.mgmt_command(command)
+        if requests is not None:
+            return tuple(map(Order, requests))
+        return orders(table, command, device.view)
+
+    def attributes(self, name: str) -> Mapping[str, bool]:
+        """The attributes that mappings have for a managed resource, and whether they can be written."""
+        return {attribute: one.is_writable for attribute, one in self._state.table.own(name).items()}
 
     def cancel(self, endpoint: str, id: int, now: float) -> Step:
         """Take a queued message back; no event if it is gone already. Raises ``UnknownDevice``."""
@@ -327,7 +348,7 @@ class Engine:
             device.resume_at = None
             presence.listens(self._state, device, turn)
             outbox.advance(self._state, device, turn)
-        outbox.expire(device, turn)
+        outbox.expire(self._state, device, turn)
 
     def _device(self, endpoint: str) -> Device:
         device = self._state.devices.get(endpoint)

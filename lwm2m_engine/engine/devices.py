@@ -9,10 +9,10 @@ import attrs
 
 from lwm2m_engine.attributes import Attributes
 from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration, Waiting
+from lwm2m_engine.mapping.table import Inputs, Managed
 from lwm2m_engine.messages.requests import Read, Single
 from lwm2m_engine.model.catalog import ModelView
 from lwm2m_engine.paths import Path
-from lwm2m_engine.values import Value
 
 NEVER = math.inf
 
@@ -79,8 +79,8 @@ class Device:
     """Notification attributes that the server wrote in this registration, or was told of in a Discover."""
     refused_formats: frozenset[tuple[str, int]] = frozenset()
     """(operation and path level, content format) the device does not speak."""
-    managed: dict[str, dict[str, Value]] = attrs.field(factory=dict)
-    inputs: dict[Path, Value] = attrs.field(factory=dict)
+    managed: Managed = attrs.field(factory=dict)
+    inputs: Inputs = attrs.field(factory=dict)
     input_times: dict[Path, float] = attrs.field(factory=dict)
     """Nothing older than this may take an input's place: seconds since 1970-01-01 UTC."""
     power: PowerSaving | None = None

@@ -228,7 +228,8 @@ class InputsChanged:
 
     endpoint: str
     at: float
-    inputs: tuple[tuple[Path, Value], ...]
+    inputs: tuple[tuple[Path, Value | None], ...]
+    """``None`` for a Resource Instance that is not there any more."""
 
 
 @attrs.frozen(slots=True)

@@ -10,6 +10,8 @@ from lwm2m_engine.coap import CoapRequest, Code, Peer
 from lwm2m_engine.engine.events import Event
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import CodecError
+from lwm2m_engine.mapping.managed import ManagedCommand
+from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.messages.uplink import Register
 from lwm2m_engine.paths import Path
 
@@ -33,6 +35,11 @@ class Hooks:
 
     def admit(self, register: Register, peer: Peer, known: bool) -> Verdict | None:
         """May this client register? ``known`` if it may by configuration; ``None`` leaves it at that."""
+        return None
+
+    def mgmt_command(self, command: ManagedCommand) -> Sequence[Request] | None:
+        """What to ask of a device whose managed resource an application changes; ``None`` leaves that to the
+        rules. The one that may raise: ``RequestError`` refuses the change."""
         return None
 
     def outgoing(self, endpoint: str, request: CoapRequest) -> CoapRequest | None:

@@ -16,10 +16,12 @@ from lwm2m_engine.engine import checks, negotiation, plans, presence, relations
 from lwm2m_engine.engine.devices import Device, Exchange, Job
 from lwm2m_engine.engine.events import Answered, Failed, Held, Queued, Received, Sent, Started
 from lwm2m_engine.engine.records import Observation, Waiting
+from lwm2m_engine.engine.reports import tell_outcome
 from lwm2m_engine.engine.state import State
 from lwm2m_engine.engine.step import Abort, Perform
 from lwm2m_engine.engine.turn import Turn
 from lwm2m_engine.errors import CodecError, RequestError
+from lwm2m_engine.mapping.managed import Outcome
 from lwm2m_engine.messages.requests import (
     Cancel,
     CancelComposite,
@@ -30,7 +32,6 @@ from lwm2m_engine.messages.requests import (
     ObserveLinks,
     Read,
     ReadComposite,
-    Request,
     Single,
     Write,
     WriteComposite,
@@ -52,6 +53,10 @@ def submit(state: State, device: Device, turn: Turn, waiting: Waiting) -> None:
     turn.tell(Queued(device.endpoint, turn.now, waiting))
     relations.withdraw(device, turn, request)
     device.outbox.append(waiting)
+    if waiting.deferred:
+        # What was true before it is not what it waits for.
+        for path in state.table.waits_for(request.path):
+            device.inputs.pop(path, None)
     if isinstance(request, (Cancel, CancelComposite)) and request.passive:
         # Nothing is asked of the device, so neither its sleep nor its other messages matter.
         device.outbox.pop()
@@ -60,6 +65,8 @@ def submit(state: State, device: Device, turn: Turn, waiting: Waiting) -> None:
         _tell_done(device, turn, waiting)
         return
     advance(state, device, turn)
+    if waiting in device.outbox:
+        tell_outcome(state, device, turn, request, Outcome.PENDING)
 
 
 def cancel(state: State, device: Device, turn: Turn, id: int) -> bool:
@@ -70,24 +77,24 @@ def cancel(state: State, device: Device, turn: Turn, id: int) -> bool:
         device.job = None
         if not job.sent:
             _leave(device, id)
-        _fail(device, turn, job, "cancelled")
+        _fail(state, device, turn, job, "cancelled")
         advance(state, device, turn)
         return True
     waiting = next((one for one in device.outbox if one.id == id), None)
     if waiting is None:
         return False
     device.outbox.remove(waiting)
-    turn.tell(_failed(device, turn, waiting.id, waiting.request, "cancelled"))
+    tell_failed(state, device, turn, waiting, "cancelled")
     return True
 
 
-def expire(device: Device, turn: Turn) -> None:
+def expire(state: State, device: Device, turn: Turn) -> None:
     """Give up messages whose time to live is over, except the one in flight."""
     busy = device.job.id if device.job is not None else None
     for waiting in tuple(device.outbox):
         if waiting.expires_at is not None and waiting.expires_at <= turn.now and waiting.id != busy:
             device.outbox.remove(waiting)
-            turn.tell(_failed(device, turn, waiting.id, waiting.request, "expired"))
+            tell_failed(state, device, turn, waiting, "expired")
 
 
 def advance(state: State, device: Device, turn: Turn) -> None:
@@ -95,8 +102,8 @@ def advance(state: State, device: Device, turn: Turn) -> None:
     if not device.has_work:
         return
     while device.exchange is None and device.reachable and device.resume_at is None:
-        expire(device, turn)
-        job = device.job or _next_job(device, turn)
+        expire(state, device, turn)
+        job = device.job or _next_job(state, device, turn)
         if job is None:
             return
         device.job = job
@@ -130,13 +137,13 @@ def tell_sent(device: Device, turn: Turn, job: Job, *, answered: bool = True) ->
         turn.tell(Sent(device.endpoint, turn.now, message.id, answered))
 
 
-def fail(device: Device, turn: Turn, job: Job, reason: str, detail: str = "") -> None:
+def fail(state: State, device: Device, turn: Turn, job: Job, reason: str, detail: str = "") -> None:
     """The job ends without a usable answer."""
     device.job = None
     if job.message is not None:
         if not job.sent:
             _leave(device, job.message.id)
-        _fail(device, turn, job, reason, detail)
+        _fail(state, device, turn, job, reason, detail)
 
 
 def hold(device: Device, turn: Turn, job: Job) -> None:
@@ -154,10 +161,10 @@ def interrupt(state: State, device: Device, turn: Turn) -> None:
     if job is None or job.message is None:
         return
     if job.sent:
-        _fail(device, turn, job, "timeout", "the registration ended before the answer came")
+        _fail(state, device, turn, job, "timeout", "the registration ended before the answer came")
     elif isinstance(job.message.request, NOT_REPEATABLE):
         _leave(device, job.message.id)
-        _fail(device, turn, job, "unknown-outcome", "the registration ended before the answer came")
+        _fail(state, device, turn, job, "unknown-outcome", "the registration ended before the answer came")
     else:
         turn.tell(Held(device.endpoint, turn.now, job.message.id))
 
@@ -169,14 +176,15 @@ def request_of(state: State, device: Device, observation: Observation) -> CoapRe
     return _coap(state, device, _observe(observation), observation.accept, device.registration.root)
 
 
-def _next_job(device: Device, turn: Turn) -> Job | None:
+def _next_job(state: State, device: Device, turn: Turn) -> Job | None:
     if device.registration is not None and device.registration.unread:
         return Job(deque((Read(device.registration.unread[0]),)))
     wanted = relations.next_wanted(device)
     if wanted is not None:
         return Job(plans.steps(device, _observe(wanted)), None, wanted.origin)
-    while device.outbox:
-        waiting = device.outbox[0]
+    for waiting in tuple(device.outbox):
+        if waiting.deferred and not _is_ready(state, device, turn, waiting):
+            continue
         last = turn.events[-1] if turn.events else None
         at_once = isinstance(last, Queued) and last.message is waiting
         try:
@@ -184,13 +192,24 @@ def _next_job(device: Device, turn: Turn) -> Job | None:
                 checks.check(device, waiting.request)
         except RequestError as error:
             # It was posted against an older object list.
-            device.outbox.pop(0)
-            turn.tell(_failed(device, turn, waiting.id, waiting.request, "refused", error.reason))
+            device.outbox.remove(waiting)
+            tell_failed(state, device, turn, waiting, "refused", error.reason)
             continue
         origin = plans.next_set(device) if isinstance(waiting.request, ObserveLinks) else ""
         turn.tell(Started(device.endpoint, turn.now, waiting.id, at_once))
         return Job(plans.steps(device, waiting.request, origin), waiting, origin)
     return None
+
+
+def _is_ready(state: State, device: Device, turn: Turn, waiting: Waiting) -> bool:
+    """Whether the action behind a deferred message may go; if it never may, the message is given up."""
+    ready = state.table.is_ready(waiting.request.path, device.inputs)
+    if ready is False:
+        device.outbox.remove(waiting)
+        tell_failed(
+            state, device, turn, waiting, "refused", "what the device tells says that it cannot be done"
+        )
+    return bool(ready)
 
 
 def _observe(observation: Observation) -> Observe | ObserveComposite:
@@ -210,7 +229,7 @@ def _start(state: State, device: Device, turn: Turn, job: Job, step: Single) -> 
     try:
         request = _coap(state, device, step, content_format, registration.root)
     except (CodecError, RequestError) as error:
-        fail(device, turn, job, "refused", str(error))
+        fail(state, device, turn, job, "refused", str(error))
         return
     request = state.hooks.outgoing(device.endpoint, request) or request
     expires_at = turn.now + state.settings.composite_timeout if isinstance(step, COMPOSITES) else None
@@ -291,16 +310,34 @@ def _abort(state: State, device: Device, turn: Turn) -> None:
 
 
 def _leave(device: Device, id: int) -> None:
-    if device.outbox and device.outbox[0].id == id:
-        device.outbox.pop(0)
+    for place, waiting in enumerate(device.outbox):
+        # Nearly always the first: only deferred messages let others pass.
+        if waiting.id == id:
+            del device.outbox[place]
+            return
 
 
-def _fail(device: Device, turn: Turn, job: Job, reason: str, detail: str = "") -> None:
+def _fail(state: State, device: Device, turn: Turn, job: Job, reason: str, detail: str = "") -> None:
     if job.message is not None:
-        turn.tell(_failed(device, turn, job.message.id, job.message.request, reason, detail))
+        tell_failed(state, device, turn, job.message, reason, detail)
 
 
-def _failed(device: Device, turn: Turn, id: int, request: Request, reason: str, detail: str = "") -> Failed:
-    return Failed(
-        device.endpoint, turn.now, id, request.operation, request.path, reason, detail, prefix_of(request)
+def tell_failed(
+    state: State, device: Device, turn: Turn, waiting: Waiting, reason: str, detail: str = ""
+) -> None:
+    """A message has no usable answer and never will have one."""
+    request = waiting.request
+    turn.tell(
+        Failed(
+            device.endpoint,
+            turn.now,
+            waiting.id,
+            request.operation,
+            request.path,
+            reason,
+            detail,
+            prefix_of(request),
+        )
     )
+    outcome = Outcome.CANCELLED if reason == "cancelled" else Outcome.FAILED
+    tell_outcome(state, device, turn, request, outcome)

@@ -99,6 +99,8 @@ class Waiting:
     """True in a record read after a crash: the first datagram may have left."""
     sent: bool = False
     """True in a record read after a crash: the device had acknowledged it and not answered yet."""
+    deferred: bool = False
+    """It is sent when the action it belongs to says that it may be; others need not wait for it."""
 
 
 @attrs.frozen(slots=True)

@@ -89,6 +89,7 @@ def update(state: State, turn: Turn, request: CoapRequest, peer: Peer, id: str) 
     turn.tell(Updated(device.endpoint, turn.now, registration, liveness, bool(changes), moved))
     if "objects" in changes:
         relations.keep_to(state, device, registration.objects, turn)
+        begin_mappings(state, device, turn)
     if moved and peer.is_connection:
         # Nobody may have noticed the end of the one before.
         relations.disconnect(state, device, turn)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from lwm2m_engine.coap import is_success
@@ -13,11 +13,13 @@ from lwm2m_engine.engine.turn import Turn
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import CodecError
 from lwm2m_engine.formats import ContentFormat
-from lwm2m_engine.mapping.managed import ManagedChange
+from lwm2m_engine.mapping.managed import ManagedChange, Outcome
 from lwm2m_engine.mapping.table import MappingProblem
+from lwm2m_engine.messages.requests import Execute, Request
 from lwm2m_engine.messages.wire import below
 from lwm2m_engine.model.catalog import ModelView
 from lwm2m_engine.paths import Path
+from lwm2m_engine.values import Value
 
 
 def report(
@@ -71,24 +73,55 @@ def report(
         )
     )
     if entries and not prefix:
-        apply_mappings(state, device, turn, entries, history=kind == "send")
+        apply_mappings(
+            state,
+            device,
+            turn,
+            entries,
+            history=kind == "send",
+            complete=kind != "send" and not paths and len(path) < 4,
+        )
     return error
 
 
 def begin_mappings(state: State, device: Device, turn: Turn) -> None:
-    """What mappings make of the endpoint name alone."""
+    """What mappings make of the endpoint name alone, and of the announced Object Instances being there."""
     problems: list[MappingProblem] = []
-    changes = state.table.begin(device.endpoint, device.inputs, device.managed, problems)
+    changes = state.table.begin(device.endpoint, device.inputs, device.managed, problems, _instances(device))
     _tell(device, turn, changes, problems)
 
 
+def _instances(device: Device) -> Iterator[Path]:
+    """Announced ones; of an Object announced without any, that which Objects of one Instance have."""
+    if device.registration is None:
+        return
+    yield from device.registration.instances
+    announced = {path[0] for path in device.registration.instances}
+    for number in device.registration.objects:
+        spec = device.view.object(number) if number not in announced else None
+        if spec is not None and not spec.multiple:
+            yield Path((number, 0))
+
+
+def tell_outcome(state: State, device: Device, turn: Turn, request: Request, outcome: Outcome) -> None:
+    """An Execute may stand behind an attribute of a managed resource, which tells how it goes."""
+    if isinstance(request, Execute) and not request.prefix:
+        _tell(device, turn, state.table.conclude(request.path, outcome, device.managed), ())
+
+
 def apply_mappings(
-    state: State, device: Device, turn: Turn, entries: Sequence[Entry], *, history: bool = False
+    state: State,
+    device: Device,
+    turn: Turn,
+    entries: Sequence[Entry],
+    *,
+    history: bool = False,
+    complete: bool = False,
 ) -> None:
     """Values that a mapping reads become changes of managed resources.
 
     An answer or a notification tells what holds at the device now. With ``history`` values may be older
-    than what is known; these are left out.
+    than what is known; these are left out. ``complete`` entries are all there are where they lie.
     """
     mapped = state.table.mapped(entries)
     if history:
@@ -99,8 +132,13 @@ def apply_mappings(
         _note_time(device, entry, turn.now)
     problems: list[MappingProblem] = []
     known = device.inputs.copy()
-    changes = state.table.apply(device.endpoint, device.inputs, device.managed, mapped, problems)
-    news = tuple((path, value) for path, value in device.inputs.items() if known.get(path) != value)
+    changes = state.table.apply(
+        device.endpoint, device.inputs, device.managed, mapped, problems, complete=complete
+    )
+    news: tuple[tuple[Path, Value | None], ...] = tuple(
+        (path, value) for path, value in device.inputs.items() if known.get(path) != value
+    )
+    news += tuple((path, None) for path in known.keys() - device.inputs.keys())
     if news:
         turn.tell(InputsChanged(device.endpoint, turn.now, news))
     _tell(device, turn, changes, problems)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from lwm2m_engine.engine import outbox, presence
 from lwm2m_engine.engine.devices import Device
-from lwm2m_engine.engine.events import Failed
 from lwm2m_engine.engine.records import DeviceRecord, Waiting
 from lwm2m_engine.engine.state import State
 from lwm2m_engine.engine.step import Abort
@@ -21,7 +20,7 @@ def restore(state: State, record: DeviceRecord, turn: Turn, *, resume: bool) -> 
         state.attach(device, record.registration, record.liveness)
         presence.resume(state, device, turn)
     _relate(state, device, record)
-    device.outbox = _repeatable(record, turn)
+    device.outbox = _repeatable(state, device, record, turn)
     if not resume:
         device.resume_at = turn.now + state.settings.retry_after
     outbox.advance(state, device, turn)
@@ -55,23 +54,13 @@ def _clear(state: State, endpoint: str, turn: Turn) -> None:
     device.due = None
 
 
-def _repeatable(record: DeviceRecord, turn: Turn) -> list[Waiting]:
+def _repeatable(state: State, device: Device, record: DeviceRecord, turn: Turn) -> list[Waiting]:
     """What was in flight is sent again, except what must not happen twice."""
     kept = []
     for waiting in record.outbox:
-        request = waiting.request
-        if (waiting.in_flight or waiting.sent) and isinstance(request, outbox.NOT_REPEATABLE):
-            turn.tell(
-                Failed(
-                    record.endpoint,
-                    turn.now,
-                    waiting.id,
-                    request.operation,
-                    request.path,
-                    "unknown-outcome",
-                    "the server stopped before the answer came",
-                )
-            )
+        if (waiting.in_flight or waiting.sent) and isinstance(waiting.request, outbox.NOT_REPEATABLE):
+            detail = "the server stopped before the answer came"
+            outbox.tell_failed(state, device, turn, waiting, "unknown-outcome", detail)
         else:
             kept.append(waiting)
     return kept

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 from lwm2m_engine.coap import CoapReply
@@ -18,3 +20,10 @@ class Step:
     reply: CoapReply | None = None
     events: tuple[Event, ...] = ()
     effects: tuple[Effect, ...] = ()
+
+
+def joined(steps: Iterable[Step]) -> Step:
+    """What several inputs led to, in order; none of them has a reply."""
+    parts = tuple(steps)
+    events = tuple(event for part in parts for event in part.events)
+    return Step(events=events, effects=tuple(effect for part in parts for effect in part.effects))

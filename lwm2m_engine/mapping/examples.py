@@ -6,31 +6,59 @@ from collections import abc
 from typing import Any
 
 from lwm2m_engine.entries import Entry
-from lwm2m_engine.errors import MappingError, ValueRejected
-from lwm2m_engine.mapping.compiler import Objects, resolve, resource_type
-from lwm2m_engine.mapping.rules import Example, Mapping, Source
-from lwm2m_engine.mapping.table import MappingProblem, MappingTable
-from lwm2m_engine.paths import Path
-from lwm2m_engine.values import Value, coerce
+from lwm2m_engine.errors import MappingError, RequestError, ValueRejected
+from lwm2m_engine.mapping.commands import Order, orders
+from lwm2m_engine.mapping.compiler import resolve, resource_type
+from lwm2m_engine.mapping.managed import AttributeValue, ManagedCommand
+from lwm2m_engine.mapping.rules import INSTANCE, CommandExample, Example, Mapping, Source
+from lwm2m_engine.mapping.table import Inputs, Managed, MappingProblem, MappingTable
+from lwm2m_engine.messages.text import parse
+from lwm2m_engine.model.catalog import Catalog
+from lwm2m_engine.values import coerce
 
 
-def run_examples(plugin: str, mapping: Mapping, catalog: Objects) -> None:
+def run_examples(plugin: str, mapping: Mapping, catalog: Catalog) -> None:
     """Run all examples of one mapping; raises ``MappingError`` for the first that does not hold.
 
     A mapping without examples is refused, and an example value has to fit its Resource's type.
     """
     place = f"{plugin}: {mapping.name}"
     table = MappingTable.compile([(plugin, mapping)], catalog)
-    if not mapping.examples:
+    if not mapping.examples and (mapping.rules or not mapping.commands):
         raise MappingError(f"{place}: a mapping needs at least one example")
     for number, example in enumerate(mapping.examples, 1):
         try:
             _run(table, mapping, example, catalog)
         except MappingError as error:
             raise MappingError(f"{place}: example {number}: {error}") from error
+    for number, command in enumerate(mapping.commands, 1):
+        try:
+            _command(table, mapping, command, catalog)
+        except (MappingError, RequestError) as error:
+            raise MappingError(f"{place}: command {number}: {error}") from error
 
 
-def _run(table: MappingTable, mapping: Mapping, example: Example, catalog: Objects) -> None:
+def _command(table: MappingTable, mapping: Mapping, example: CommandExample, catalog: Catalog) -> None:
+    """Of a mapping of each Object Instance: what is written to that of instance 0."""
+    match example:
+        case (abc.Mapping() as changes, list() | tuple() as messages):
+            pass
+        case _:
+            raise MappingError(f"{example!r} is no pair ({{attribute: value}}, [message, …])")
+    name = mapping.name.replace(INSTANCE, "0")
+    made = orders(table, ManagedCommand("", mapping.target, name, changes), catalog)
+    expected = [parse(message, catalog) for message in messages]
+    if [order.request for order in made] != expected:
+        raise MappingError(
+            f"it becomes {', '.join(map(_told, made)) or 'nothing'}, expected {', '.join(messages)}"
+        )
+
+
+def _told(order: Order) -> str:
+    return f"{order.request.operation} {order.request.path}"
+
+
+def _run(table: MappingTable, mapping: Mapping, example: Example, catalog: Catalog) -> None:
     given, expected = _halves(example)
     endpoint, entries = _inputs(given, catalog)
     for entry in entries:
@@ -57,7 +85,7 @@ def _halves(example: object) -> Example:
     raise MappingError(f"{example!r} is no pair ({{source: value}}, {{attribute: value}})")
 
 
-def _inputs(given: abc.Mapping[Source, Any], catalog: Objects) -> tuple[str | None, list[Entry]]:
+def _inputs(given: abc.Mapping[Source, Any], catalog: Catalog) -> tuple[str | None, list[Entry]]:
     endpoint: str | None = None
     entries: list[Entry] = []
     for source, value in given.items():
@@ -74,15 +102,19 @@ def _inputs(given: abc.Mapping[Source, Any], catalog: Objects) -> tuple[str | No
 
 def _attributes(
     table: MappingTable, mapping: Mapping, endpoint: str | None, entries: list[Entry]
-) -> tuple[dict[str, Value], list[MappingProblem]]:
-    inputs: dict[Path, Value] = {}
-    # An example that names no endpoint is about the other rules: the resource is already there.
-    managed: dict[str, dict[str, Value]] = {mapping.name: {}}
+) -> tuple[dict[str, AttributeValue], list[MappingProblem]]:
+    inputs: Inputs = {}
+    # An example is about rules that it has values for: the resource is already there.
+    instances = {entry.path[1] for entry in entries} if mapping.is_of_each_instance else {0}
+    if len(instances) > 1:
+        raise MappingError("it is about several Object Instances, and each has a managed resource of its own")
+    name = mapping.name.replace(INSTANCE, str(next(iter(instances), 0)))
+    managed: Managed = {name: {}}
     problems: list[MappingProblem] = []
     if endpoint is not None:
         table.begin(endpoint, inputs, managed, problems)
     table.apply(endpoint or "", inputs, managed, entries, problems)
-    return managed[mapping.name], problems
+    return managed[name], problems
 
 
 def _show(attributes: abc.Mapping[str, Any], name: str) -> str:

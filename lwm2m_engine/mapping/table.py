@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
+from collections.abc import Mapping as Map
+from typing import TypeAlias
 
 import attrs
 
 from lwm2m_engine.entries import Entry, latest
-from lwm2m_engine.mapping.compiler import CompiledRule, Objects, compile_rules
-from lwm2m_engine.mapping.managed import ManagedChange
+from lwm2m_engine.mapping.compiled import CompiledAction, CompiledRule, CompiledSource, Gathered, Rules
+from lwm2m_engine.mapping.compiler import Objects, compile_rules
+from lwm2m_engine.mapping.index import Index
+from lwm2m_engine.mapping.managed import AttributeValue, ManagedChange, Outcome
 from lwm2m_engine.mapping.rules import Mapping
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink, Value
 
 _VALUE_TYPES = (bool, int, float, str, bytes, ObjLink)
+
+Inputs: TypeAlias = dict[Path, Value]
+"""The last value of every Resource that a rule reads."""
+Managed: TypeAlias = dict[str, dict[str, AttributeValue]]
+"""Attributes by managed resource."""
 
 
 @attrs.frozen(slots=True)
@@ -32,133 +40,226 @@ class MappingProblem:
 
 
 class MappingTable:
-    """All rules of all plugins, compiled. Immutable; ``MappingTable()`` maps nothing.
+    """All rules of all plugins, compiled. ``MappingTable()`` maps nothing.
 
-    ``inputs`` (the last value of every Resource a rule reads) and ``managed`` (attributes by managed
-    resource) belong to one device and are kept by the caller; ``begin`` and ``apply`` update them.
+    ``inputs`` and ``managed`` belong to one device and are kept by the caller; ``begin``, ``apply`` and
+    ``conclude`` update them.
     """
 
-    __slots__ = ("_beginning", "_by_path", "_endpoint_only", "_sources", "reads")
+    __slots__ = ("_by_path", "_index", "_open", "_readers", "reads")
 
     reads: tuple[int, ...]
     """Objects to read after Register, in order, each once."""
 
-    def __init__(self, rules: Iterable[CompiledRule] = ()) -> None:
-        by_path: dict[Path, list[CompiledRule]] = defaultdict(list)
-        endpoint_only: dict[str, list[CompiledRule]] = defaultdict(list)
-        reads: dict[int, None] = {}
-        self._sources: dict[tuple[str, str], tuple[Path, ...]] = {}
-        for rule in rules:
-            paths = rule.paths
-            self._sources[rule.mapping.name, rule.rule.target] = paths
-            for path in dict.fromkeys(paths):
-                by_path[path].append(rule)
-            if not paths:
-                endpoint_only[rule.mapping.name].append(rule)
-            if rule.mapping.read_at_register:
-                reads.update(dict.fromkeys(path[0] for path in paths))
-        self._by_path = {path: tuple(readers) for path, readers in by_path.items()}
-        self._endpoint_only = {name: tuple(readers) for name, readers in endpoint_only.items()}
-        self._beginning = tuple(rule for rules in self._endpoint_only.values() for rule in rules)
-        self.reads = tuple(reads)
+    def __init__(self, compiled: Rules | None = None) -> None:
+        compiled = compiled if compiled is not None else Rules()
+        self._index = Index(compiled)
+        self._by_path, self._open, self._readers = self._index.by_path, self._index.open, self._index.readers
+        read = (rule for rule in compiled.rules if rule.mapping.read_at_register)
+        self.reads = tuple(dict.fromkeys(path[0] for rule in read for path in rule.paths))
 
     @classmethod
     def compile(cls, mappings: Iterable[tuple[str, Mapping]], catalog: Objects) -> MappingTable:
         """From pairs of plugin name and mapping; raises ``MappingError``, ``MappingConflict``."""
         return cls(compile_rules(mappings, catalog))
 
+    # --- what is mapped ------------------------------------------------------------------------------
+
     def is_mapped(self, path: Path) -> bool:
         """True if a rule reads this Resource or Resource Instance."""
-        return path in self._by_path
+        return bool(self._readers(path))
 
     def mapped(self, entries: Iterable[Entry]) -> list[Entry]:
         """The entries that a rule reads; most payloads have none."""
-        by_path = self._by_path
-        return [entry for entry in entries if entry.path in by_path]
+        by_path, open_objects, readers = self._by_path, self._open, self._readers
+        return [
+            entry
+            for entry in entries
+            if (path := entry.path) in by_path or (path and path[0] in open_objects and readers(path))
+        ]
 
     def sources(self, name: str, attribute: str) -> tuple[Path, ...]:
         """The Resources an attribute of the managed resource ``name`` is made from."""
-        return self._sources.get((name, attribute), ())
+        found = self.own(name).get(attribute)
+        return found.paths if isinstance(found, CompiledRule) else ()
+
+    def own(self, name: str) -> Map[str, CompiledRule | CompiledAction]:
+        """Rules and actions of one managed resource, by attribute."""
+        return self._index.own(name)
+
+    def kind(self, name: str) -> str:
+        """What a managed resource is in the target system; empty if nothing is mapped to it."""
+        return next((one.mapping.target for one in self.own(name).values()), "")
+
+    # --- from the device -----------------------------------------------------------------------------
 
     def begin(
         self,
         endpoint: str,
-        inputs: dict[Path, Value],
-        managed: dict[str, dict[str, Value]],
+        inputs: Inputs,
+        managed: Managed,
         problems: list[MappingProblem],
+        instances: Iterable[Path] = (),
     ) -> list[ManagedChange]:
-        """Run what needs nothing but the endpoint name; due at every Register."""
-        return _run(self._beginning, endpoint, inputs, managed, problems)
+        """Run what needs nothing but the endpoint name, or that the device has one of these Object
+        Instances; due at every Register."""
+        changes = _Changes(self._index, managed)
+        for instance in instances:
+            for name in self._index.executable(instance):
+                changes.bear(name)
+        for rule in self._index.without_values():
+            changes.run(rule, endpoint, inputs, problems)
+        return changes.all()
 
     def apply(
         self,
         endpoint: str,
-        inputs: dict[Path, Value],
-        managed: dict[str, dict[str, Value]],
+        inputs: Inputs,
+        managed: Managed,
         entries: Iterable[Entry],
         problems: list[MappingProblem],
+        *,
+        complete: bool = False,
     ) -> list[ManagedChange]:
         """Take in values and run the rules that read them; one change for each resource that differs.
 
         Of several samples of one path the newest counts. An entry without a value forgets the input
-        and leaves the attributes made from it as they are. Failures are appended to ``problems``.
+        and leaves the attributes made from it as they are. If the entries are ``complete``, their
+        multiple-instance Resources have no other instances. Failures are appended to ``problems``.
         """
-        by_path = self._by_path
         due: dict[CompiledRule, None] = {}
-        for path, entry in latest(self.mapped(entries)).items():
+        changes = _Changes(self._index, managed)
+        news = latest(self.mapped(entries))
+        for path, entry in news.items():
             if entry.value is None:
                 inputs.pop(path, None)
                 continue
             inputs[path] = entry.value
-            for rule in by_path[path]:
-                if rule.mapping.name not in managed:
-                    due.update(dict.fromkeys(self._endpoint_only.get(rule.mapping.name, ())))
+            for rule in self._readers(path):
+                if rule.name not in managed:
+                    due.update(dict.fromkeys(self._index.endpoint_only(rule.name)))
+                    changes.bear(rule.name)
                 due[rule] = None
-        return _run(due, endpoint, inputs, managed, problems)
+        if complete:
+            _forget_others(inputs, news)
+        for rule in due:
+            changes.run(rule, endpoint, inputs, problems)
+        return changes.all()
+
+    # --- to the device -------------------------------------------------------------------------------
+
+    def conclude(self, path: Path, outcome: Outcome, managed: Managed) -> list[ManagedChange]:
+        """How it goes with an Execute, as its managed resource tells it."""
+        action = self._index.action(path)
+        changes = _Changes(self._index, managed)
+        if action is not None and action.action.tell is not None and action.action.status is not None:
+            value = action.action.tell(outcome)
+            if value is not None:
+                changes.bear(action.name)
+                changes.set(action, action.action.status, value)
+        return changes.all()
+
+    def is_ready(self, path: Path, inputs: Map[Path, Value]) -> bool | None:
+        """Whether an Execute may be sent; false if it never may, ``None`` if it has to wait."""
+        action = self._index.action(path)
+        if action is None or action.action.when is None:
+            return True
+        values = [_argument(source, "", inputs) for source in action.waits_for]
+        try:
+            return action.action.when.test(*values)
+        except Exception:  # noqa: BLE001 - a plugin's code may raise anything; what is not clear is not done
+            return False
+
+    def waits_for(self, path: Path) -> tuple[Path, ...]:
+        """The Resources that say when an Execute may be sent."""
+        action = self._index.action(path)
+        return action.paths if action is not None else ()
 
 
-def _run(
-    rules: Iterable[CompiledRule],
-    endpoint: str,
-    inputs: dict[Path, Value],
-    managed: dict[str, dict[str, Value]],
-    problems: list[MappingProblem],
-) -> list[ManagedChange]:
-    changed: dict[str, tuple[str, dict[str, Value]]] = {}
-    for rule in rules:
+class _Changes:
+    """What becomes different in the managed resources of one device."""
+
+    __slots__ = ("_changed", "_index", "_managed")
+
+    def __init__(self, index: Index, managed: Managed) -> None:
+        self._index, self._managed = index, managed
+        self._changed: dict[str, tuple[str, dict[str, AttributeValue]]] = {}
+
+    def bear(self, name: str) -> None:
+        """What executes is there from the beginning."""
+        if name not in self._managed:
+            for action in self._index.shown(name):
+                self.set(action, action.target, action.action.shows)
+
+    def run(
+        self, rule: CompiledRule, endpoint: str, inputs: Map[Path, Value], problems: list[MappingProblem]
+    ) -> None:
         value = _evaluate(rule, endpoint, inputs, problems)
-        if value is None:
-            continue
-        name, target = rule.mapping.name, rule.rule.target
-        attributes = managed.setdefault(name, {})
-        known = attributes.get(target)
+        if value is not None:
+            self.set(rule, rule.rule.target, value)
+
+    def set(self, one: CompiledRule | CompiledAction, attribute: str, value: AttributeValue) -> None:
+        attributes = self._managed.setdefault(one.name, {})
+        known = attributes.get(attribute)
         # 1, 1.0 and True are equal to Python and different values here.
         if known != value or type(known) is not type(value):
-            attributes[target] = value
-            changed.setdefault(name, (rule.mapping.target, {}))[1][target] = value
-    return [ManagedChange(kind, name, new, dict(managed[name])) for name, (kind, new) in changed.items()]
+            attributes[attribute] = value
+            self._changed.setdefault(one.name, (one.mapping.target, {}))[1][attribute] = value
+
+    def all(self) -> list[ManagedChange]:
+        return [
+            ManagedChange(kind, name, new, dict(self._managed[name]), self._index.places(name))
+            for name, (kind, new) in self._changed.items()
+        ]
+
+
+def _forget_others(inputs: Inputs, news: Map[Path, Entry]) -> None:
+    """Of multiple-instance Resources, the instances that are not there any more."""
+    resources = {path[:3] for path in news if len(path) == 4}
+    if resources:
+        for path in [
+            path for path in inputs if len(path) == 4 and path[:3] in resources and path not in news
+        ]:
+            del inputs[path]
+
+
+def _argument(
+    source: CompiledSource, endpoint: str, inputs: Map[Path, Value]
+) -> Value | dict[int, Value] | None:
+    if source is None:
+        return endpoint
+    return source.of(inputs) if isinstance(source, Gathered) else inputs.get(source)
 
 
 def _evaluate(
-    rule: CompiledRule, endpoint: str, inputs: dict[Path, Value], problems: list[MappingProblem]
-) -> Value | None:
+    rule: CompiledRule, endpoint: str, inputs: Map[Path, Value], problems: list[MappingProblem]
+) -> AttributeValue | None:
     """The attribute's value; ``None`` if a source is unknown, the rule says so, or it failed."""
-    arguments: list[Value] = []
+    arguments: list[Value | dict[int, Value]] = []
     for source in rule.sources:
-        argument = endpoint if source is None else inputs.get(source)
+        argument = _argument(source, endpoint, inputs)
         if argument is None:
             return None
         arguments.append(argument)
     convert = rule.rule.convert
     if convert is None:
-        return arguments[0]
+        first = arguments[0]
+        return list(first.values()) if isinstance(first, dict) else first
     try:
         value: object = convert(*arguments)
     except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything; it must not stop the step
         reason = f"convert({', '.join(map(repr, arguments))}) raised {type(error).__name__}: {error}"
     else:
-        if value is None or isinstance(value, _VALUE_TYPES):
-            return value
+        if value is None or _is_attribute(value):
+            return value  # type: ignore[return-value]
         reason = f"convert returned {type(value).__name__}, which is no value of an attribute"
-    problems.append(MappingProblem(rule.plugin, rule.mapping.name, str(rule.rule), reason))
+    problems.append(MappingProblem(rule.plugin, rule.name, str(rule.rule), reason))
     return None
+
+
+def _is_attribute(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_attribute(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(map(_is_attribute, value))
+    return isinstance(value, _VALUE_TYPES)

@@ -18,7 +18,9 @@ from lwm2m_engine.engine.events import Event
 from lwm2m_engine.engine.hooks import Verdict
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import CodecError
+from lwm2m_engine.mapping.managed import ManagedCommand
 from lwm2m_engine.mapping.rules import Mapping
+from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.messages.uplink import Register
 from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.paths import Path
@@ -53,6 +55,15 @@ def lwm2m_admit(register: Register, peer: Peer, known: bool) -> Verdict | None:
 
     ``known`` says whether it may by configuration; ``None`` leaves the decision to the next plugin and
     in the end to ``known``. A plugin that fails refuses with 5.03: a broken gate stays closed.
+    """
+
+
+@hookspec(firstresult=True)
+def lwm2m_mgmt_command(command: ManagedCommand) -> Sequence[Request] | None:
+    """An application changes a managed resource: what to ask of the device in place of what the rules say.
+
+    An empty sequence does nothing, ``None`` leaves it to the next plugin and in the end to the rules.
+    ``RequestError`` refuses the change; so does a plugin that fails.
     """
 
 

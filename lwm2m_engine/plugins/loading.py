@@ -34,9 +34,11 @@ class Candidate:
 
 
 def bundled() -> Iterator[Candidate]:
-    """The modules of the package ``lwm2m_plugins``."""
+    """The modules of the package ``lwm2m_plugins``; those that begin with ``_`` are theirs to share."""
     package = importlib.import_module(PACKAGE)
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
+        if module.name.startswith("_"):
+            continue
         name = f"{PACKAGE}.{module.name}"
         found = find_spec(name)
         file = (found.origin if found is not None else None) or name

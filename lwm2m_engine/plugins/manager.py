@@ -13,9 +13,11 @@ from lwm2m_engine.codecs.codec import Codec
 from lwm2m_engine.engine.events import Event
 from lwm2m_engine.engine.hooks import Hooks, Verdict
 from lwm2m_engine.entries import Entry
-from lwm2m_engine.errors import CodecError, MappingError, PluginError
+from lwm2m_engine.errors import CodecError, MappingError, PluginError, RequestError
+from lwm2m_engine.mapping.managed import ManagedCommand
 from lwm2m_engine.mapping.rules import Mapping
 from lwm2m_engine.mapping.table import MappingTable
+from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.messages.uplink import Register
 from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.paths import Path
@@ -51,6 +53,7 @@ class PluginManager(Hooks):
             self._registry.add(PluginRow(file.stem, str(file.parent), str(file), "not loaded", reason))
         # Looked up once: where no plugin listens, nothing is called at all.
         self._gates = self._registry.latest_first("lwm2m_admit")
+        self._commanders = self._registry.latest_first("lwm2m_mgmt_command")
         self._rewriters = self._registry.latest_first("lwm2m_outgoing")
         self._rescuers = self._registry.latest_first("lwm2m_rescue_payload")
         self._listeners = self._registry.in_order("lwm2m_event")
@@ -147,6 +150,22 @@ class PluginManager(Hooks):
                 return Verdict(False, Code.SERVICE_UNAVAILABLE, f"plugin {gate.plugin} failed")
         return None
 
+    def mgmt_command(self, command: ManagedCommand) -> Sequence[Request] | None:
+        """The first plugin with requests of its own. Raises ``RequestError``, also if one fails: it may have
+        meant to refuse."""
+        for commander in self._commanders:
+            try:
+                requests = commander.call(command=command)
+                if requests is not None:
+                    return _requests(requests)
+            except RequestError:
+                raise
+            except Exception as error:
+                self._count(commander, error)
+                reason = f"plugin {commander.plugin} failed"
+                raise RequestError(Code.INTERNAL_SERVER_ERROR, reason) from error
+        return None
+
     def outgoing(self, endpoint: str, request: CoapRequest) -> CoapRequest | None:
         """The first plugin that wants another request in its place."""
         for rewriter in self._rewriters:
@@ -214,3 +233,11 @@ class PluginManager(Hooks):
         if self._strict and faults:
             text = "\n".join(map(str, faults))
             raise PluginError(text) from ExceptionGroup("plugins that cannot be used", faults)
+
+
+def _requests(found: object) -> tuple[Request, ...]:
+    requests = expect_all(object, found)
+    for request in requests:
+        if not isinstance(request, Request):
+            raise PluginError(f"gave {request!r}, not a request")
+    return requests  # type: ignore[return-value]

@@ -26,6 +26,13 @@ def milliseconds(seconds: float) -> str:
     return str(round(seconds * 1000))
 
 
+def seconds(text: object) -> int:
+    """What ``milliseconds`` is made from; LwM2M counts time in whole seconds."""
+    if not (isinstance(text, str) and text.isascii() and text.isdecimal()):
+        raise ValueError("it is milliseconds since 1970, as a text")
+    return int(text) // 1000
+
+
 @hookimpl
 def lwm2m_mappings(catalog: Catalog) -> Iterator[Mapping]:
     yield Mapping(
@@ -36,7 +43,7 @@ def lwm2m_mappings(catalog: Catalog) -> Iterator[Mapping]:
             Rule(ENDPOINT, "deviceLabel"),
             Rule("/3/0/manufacturer", "deviceName"),
             Rule("/3/0/firmware_version", "fwVersion"),
-            Rule("/3/0/current_time", "systemTime", convert=milliseconds),
+            Rule("/3/0/current_time", "systemTime", convert=milliseconds, write=seconds),
             Rule(("/6/0/latitude", "/6/0/longitude"), "location", convert=geo),
         ],
         examples=[
@@ -47,4 +54,5 @@ def lwm2m_mappings(catalog: Catalog) -> Iterator[Mapping]:
             ),
             ({"/6/0/0": 52.5, "/6/0/1": 13.4}, {"location": "geo:52.5,13.4"}),
         ],
+        commands=[({"systemTime": "1752761133000"}, ["PUT /3/0/13 1752761133000"])],
     )

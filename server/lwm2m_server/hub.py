@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
-from lwm2m_engine.engine import Abort, Engine, Perform, Step
+from lwm2m_engine.engine import Abort, Engine, Perform, Step, joined
 from lwm2m_engine.engine.events import Started
 from lwm2m_engine.engine.presence import Presence
 from lwm2m_engine.engine.records import PowerSaving
 from lwm2m_engine.errors import RequestError
+from lwm2m_engine.mapping.commands import Order
 from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.catalog import ModelView
 from lwm2m_server import collector
@@ -30,7 +31,7 @@ from lwm2m_server.commits import Commits, Settled
 from lwm2m_server.directory import Directory, key_of
 from lwm2m_server.logs import Ration
 from lwm2m_server.outcomes import kept, refusal
-from lwm2m_server.ports import Projection, Transport, Write
+from lwm2m_server.ports import Errand, Projection, Transport, Write
 from lwm2m_server.security.admission import Admission
 from lwm2m_server.store.protocols import (
     CommitFailed,
@@ -268,6 +269,7 @@ class Hub:
         *,
         id: int,
         expires_at: float | None,
+        deferred: bool = False,
         store: Callable[[Transaction, bool], T],
     ) -> T:
         """Check and queue a request, committed together with ``store``, which is told whether it starts
@@ -275,14 +277,48 @@ class Hub:
 
         Raises ``RequestError``, ``ContainerFull``, ``CommitFailed`` and what ``store`` raises.
         """
+        errand = Errand(id, request, expires_at, deferred)
+        tenant, step, started = self._queue(device, (errand,))
+        return await self._settled(tenant, step, first=lambda write: store(write, id in started))
+
+    async def submit_all(
+        self,
+        device: Device,
+        errands: Sequence[Errand],
+        store: Callable[[Transaction, Collection[int]], Any],
+        last: Callable[[Transaction], T],
+    ) -> T:
+        """The same for several: all of them or none. ``store`` is told the ids of those that start at once;
+        ``last`` sees what has become of it all."""
+        tenant, step, started = self._queue(device, errands)
+        return await self._settled(tenant, step, first=lambda write: store(write, started), last=last)
+
+    def _queue(self, device: Device, errands: Sequence[Errand]) -> tuple[str, Step, Collection[int]]:
         ref = self._introduce(device)
-        engine = self._engines[device.tenant]
+        engine, now = self._engines[device.tenant], self._clock()
         # Where nothing waits there is room.
         if engine.has_waiting(ref.endpoint) and self._projection.outgoing_is_full(device.node):
             raise ContainerFull(f"too many messages wait for {device.name}")
-        step = engine.submit(ref.endpoint, request, self._clock(), id=id, expires_at=expires_at)
-        starts = any(isinstance(event, Started) and event.message == id for event in step.events)
-        return await self._settled(device.tenant, step, first=lambda transaction: store(transaction, starts))
+        if len(errands) > 1:
+            for errand in errands:
+                engine.check(ref.endpoint, errand.request)
+        steps = [
+            engine.submit(
+                ref.endpoint, one.request, now, id=one.id, expires_at=one.expires_at, deferred=one.deferred
+            )
+            for one in errands
+        ]
+        step = steps[0] if len(steps) == 1 else joined(steps)
+        return device.tenant, step, {event.message for event in step.events if isinstance(event, Started)}
+
+    def attributes(self, device: Device, name: str) -> Mapping[str, bool]:
+        """What mappings have for a management object, and which of it can be written."""
+        return self._engines[device.tenant].attributes(name)
+
+    def orders(self, device: Device, name: str, changes: Mapping[str, object]) -> Sequence[Order]:
+        """What a change of a management object asks of the device. Raises ``RequestError``."""
+        ref = self._introduce(device)
+        return self._engines[device.tenant].command(ref.endpoint, name, changes)
 
     async def cancel(self, device: Device, id: int, store: Callable[[Transaction], T]) -> T:
         """Take a waiting message back."""

@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
+import attrs
+
 from lwm2m_engine.engine import DeviceRecord, Engine, Perform
 from lwm2m_engine.engine.events import Event
+from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.catalog import ModelView
 from lwm2m_server.store.protocols import Device, DeviceRef, Transaction
 
 Write: TypeAlias = Callable[[Transaction], object]
+
+
+@attrs.frozen(slots=True)
+class Errand:
+    """A request to a device, and the message in ``outgoing-msg`` that stands for it."""
+
+    id: int
+    """Of the message."""
+    request: Request
+    expires_at: float | None
+    """Seconds since 1970-01-01 UTC."""
+    deferred: bool = False
+    """It waits until its action may go (``lwm2m_engine.mapping.rules.When``)."""
 
 
 class Transport(Protocol):

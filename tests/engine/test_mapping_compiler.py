@@ -48,7 +48,9 @@ def test_the_endpoint_is_no_path(catalog: Catalog) -> None:
         ("/3/0", "'/3/0' is no Resource"),
         ("/3", "'/3' is no Resource"),
         ("", "'' is no Resource"),
-        ("/3/*/9", "'*' is not an id"),
+        ("/3/*/9", "needs {instance} in the name of the mapping"),
+        ("/*/0/9", "* stands for an Object Instance or for all Resource Instances"),
+        ("/3/0/9/*", "/3/0/9 (Battery Level) has no instances"),
         ("/3/0/11", "has instances: name one, as /3/0/11/0"),
         ("/3/0/9/0", "/3/0/9 (Battery Level) has no instances"),
         ("/3/0/11/x", "'x' is not an id"),
@@ -84,7 +86,7 @@ def test_a_malformed_rule_is_refused(catalog: Catalog, rule: Any, reason: str) -
 
 @pytest.mark.parametrize("convert", [str, int, round, "{}%".format])
 def test_built_in_functions_convert(catalog: Catalog, convert: Callable[..., Any]) -> None:
-    assert len(compile_rules([("p", battery(Rule("/3/0/9", "x", convert=convert)))], catalog)) == 1
+    assert len(compile_rules([("p", battery(Rule("/3/0/9", "x", convert=convert)))], catalog).rules) == 1
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_a_malformed_mapping_is_refused(catalog: Catalog, mapping: Mapping, reas
 def test_rules_may_come_from_a_generator(catalog: Catalog) -> None:
     mapping = Mapping("m2m:battery", name="battery", rules=(rule for rule in [LEVEL, STATUS]))
     for _ in range(2):
-        assert len(compile_rules([("p", mapping)], catalog)) == 2
+        assert len(compile_rules([("p", mapping)], catalog).rules) == 2
 
 
 def test_a_mapping_of_wrong_types_is_refused_where_it_is_made() -> None:
@@ -132,7 +134,7 @@ def test_two_writers_of_one_attribute_conflict_and_both_are_named(catalog: Catal
 
 
 def test_different_attributes_of_one_resource_do_not_conflict(catalog: Catalog) -> None:
-    assert len(compile_rules([("a", battery(LEVEL)), ("b", battery(STATUS))], catalog)) == 2
+    assert len(compile_rules([("a", battery(LEVEL)), ("b", battery(STATUS))], catalog).rules) == 2
 
 
 def test_one_attribute_twice_in_one_mapping_conflicts(catalog: Catalog) -> None:
@@ -143,7 +145,7 @@ def test_one_attribute_twice_in_one_mapping_conflicts(catalog: Catalog) -> None:
 @pytest.mark.parametrize("swap", [False, True])
 def test_replaces_decides_whatever_the_order(catalog: Catalog, swap: bool) -> None:
     mappings = [("old", battery(LEVEL, STATUS)), ("new", battery(OTHER_LEVEL, replaces="old"))]
-    rules = compile_rules(reversed(mappings) if swap else mappings, catalog)
+    rules = compile_rules(reversed(mappings) if swap else mappings, catalog).rules
     writers = {rule.rule.target: rule.plugin for rule in rules}
     assert writers == {"batteryLevel": "new", "batteryStatus": "old"}
 

@@ -81,7 +81,11 @@ def subject(table: MappingTable) -> Subject:
 def test_begin_makes_what_needs_only_the_endpoint_once(subject: Subject) -> None:
     (change,) = subject.begin()
     assert change == ManagedChange(
-        "m2m:deviceInfo", "device-info", {"deviceLabel": "dev1"}, {"deviceLabel": "dev1"}
+        "m2m:deviceInfo",
+        "device-info",
+        {"deviceLabel": "dev1"},
+        {"deviceLabel": "dev1"},
+        (("urn:oma:lwm2m:oma:3", Path("/3/0")), ("urn:oma:lwm2m:oma:6", Path("/6/0"))),
     )
     assert subject.begin() == []
 
@@ -188,11 +192,11 @@ def test_a_failing_convert_is_a_problem_and_stops_nothing(subject: Subject) -> N
 
 
 def test_a_result_that_is_no_value_is_a_problem(catalog: Catalog) -> None:
-    rule = Rule("/3/0/9", "list", convert=lambda level: [level])  # type: ignore[arg-type,return-value]
+    rule = Rule("/3/0/9", "set", convert=lambda level: {level})  # type: ignore[arg-type,return-value]
     table = MappingTable.compile([("p", Mapping("m2m:battery", name="b", rules=[rule]))], catalog)
     subject = Subject(table)
     assert subject.say("/3/0/9", 1) == {}
-    assert "convert returned list, which is no value" in str(subject.problems[0])
+    assert "convert returned set, which is no value" in str(subject.problems[0])
     assert subject.managed == {}
 
 

@@ -229,7 +229,7 @@ def test_a_failed_mapping_recovers_with_another_catalog(write: Write, catalog: C
     assert "no model of object 3" in row(manager, "battery").reason
     manager.table(catalog)
     assert row(manager, "battery").status == "loaded"
-    assert {plugin for plugin, _ in manager.mappings} == {"onem2m_device", "battery"}
+    assert {plugin for plugin, _ in manager.mappings} >= {"onem2m_device", "battery"}
 
 
 def test_strict_raises_with_every_fault(write: Write) -> None:

@@ -55,11 +55,18 @@ def test_its_examples_show_every_attribute(plugin: str, mapping: Mapping) -> Non
 
 
 @every_mapping
+def test_its_commands_show_every_attribute_that_can_be_written(plugin: str, mapping: Mapping) -> None:
+    shown = {attribute for changes, _ in mapping.commands for attribute in changes}
+    written = {rule.target for rule in mapping.rules if rule.write}
+    assert written | {action.target for action in mapping.actions} == shown
+
+
+@every_mapping
 def test_it_names_a_onem2m_resource_and_long_attributes(plugin: str, mapping: Mapping) -> None:
     assert re.fullmatch(r"[a-z0-9]+:[a-zA-Z0-9]+", mapping.target)
-    assert re.fullmatch(r"[A-Za-z0-9_.-]+", mapping.name)
-    for rule in mapping.rules:
-        assert re.fullmatch(r"[a-z][A-Za-z0-9]{3,}", rule.target), rule
+    assert re.fullmatch(r"[A-Za-z0-9_.-]+(\{instance\})?", mapping.name)
+    for one in (*mapping.rules, *mapping.actions):
+        assert re.fullmatch(r"[a-zA-Z][A-Za-z0-9]{2,}", one.target), one
 
 
 @every_mapping

@@ -11,6 +11,9 @@ import pytest
 
 from lwm2m_engine import Catalog
 from lwm2m_engine.engine.presence import Presence
+from lwm2m_engine.mapping.commands import orders
+from lwm2m_engine.mapping.managed import ManagedCommand
+from lwm2m_engine.mapping.table import MappingTable
 from lwm2m_server.access import hashing
 from lwm2m_server.access.opening import AccessControl, open_access
 from lwm2m_server.http.app import create_http
@@ -49,6 +52,8 @@ class QueueingDevices:
     def __init__(self, ledger, catalog):
         self._ledger, self._catalog = ledger, catalog
         self.queues, self.forgotten, self.ended = {}, [], []
+        self.table = MappingTable()
+        """What mappings there are; a test may give others."""
 
     def models(self, device):
         registration = device.registration
@@ -60,7 +65,24 @@ class QueueingDevices:
         waiting = len(self.queues.get(device.name, ()))
         return Presence(device.registration is not None, None, None, waiting, False)
 
-    async def submit(self, device, request, *, id, expires_at, store):
+    def attributes(self, device, name):
+        return {attribute: one.is_writable for attribute, one in self.table.own(name).items()}
+
+    def orders(self, device, name, changes):
+        command = ManagedCommand(device.name, self.table.kind(name), name, changes)
+        return orders(self.table, command, self._catalog)
+
+    async def submit_all(self, device, errands, store, last):
+        def run(transaction):
+            store(transaction, ())
+            return last(transaction)
+
+        stored = await self._ledger.commit(run)
+        for errand in errands:
+            self.queues.setdefault(device.name, {})[errand.id] = (errand.request, errand.expires_at)
+        return stored
+
+    async def submit(self, device, request, *, id, expires_at, store, deferred=False):
         stored = await self._ledger.commit(lambda transaction: store(transaction, False))
         self.queues.setdefault(device.name, {})[id] = (request, expires_at)
         return stored

@@ -96,7 +96,7 @@ def test_it_introduces_itself(demo: Demo) -> None:
     first = demo.wait_for("devices -> ")
     assert f"coap://{demo.addresses['coap']}" in first
     assert f"API -> {demo.addresses['http']}    tenant demo" in first
-    assert "drop XML into ./models/xml      plugins onem2m_device;" in demo.wait_for("models ")
+    assert "drop XML into ./models/xml      plugins onem2m_device and 6 more;" in demo.wait_for("models ")
 
 
 @pytest.mark.parametrize(

@@ -110,20 +110,15 @@ def test_list_has_a_row_for_each_and_strict_exits_1() -> None:
     run("new", "plugins/bat.py")
     Path("plugins/bad.py").write_text("1 / 0")
     rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
-    assert {name: row["status"] for name, row in rows.items()} == {
-        "onem2m_device": "loaded",
-        "onem2m_device_more": "off",
+    assert {name: row["status"] for name, row in rows.items() if row["origin"] != "bundled"} == {
         "bad": "not loaded",
         "bat": "not loaded",
     }
+    assert (rows["onem2m_device"]["status"], rows["onem2m_device_more"]["status"]) == ("loaded", "off")
     result = run("list", "--plugins-dir", "plugins", "--enable", "onem2m_device_more", "--json")
     rows = {row["name"]: row for row in json.loads(result.stdout)}
-    assert {name: row["status"] for name, row in rows.items()} == {
-        "onem2m_device": "loaded",
-        "onem2m_device_more": "loaded",
-        "bad": "failed",
-        "bat": "loaded",
-    }
+    assert rows["onem2m_device_more"]["status"] == "loaded"
+    assert (rows["bad"]["status"], rows["bat"]["status"]) == ("failed", "loaded")
     assert rows["bat"]["mappings"] == ["battery"]
     assert rows["bad"]["reason"] == "plugins/bad.py: ZeroDivisionError: division by zero in line 1"
     assert result.exit_code == 0
@@ -133,7 +128,7 @@ def test_list_has_a_row_for_each_and_strict_exits_1() -> None:
 def test_list_is_readable() -> None:
     lines = run("list").stdout.splitlines()
     assert lines[0].split() == ["name", "status", "writes", "origin", "reason"]
-    assert lines[1].split() == ["onem2m_device", "loaded", "device-info", "bundled"]
+    assert ["onem2m_device", "loaded", "device-info", "bundled"] in [line.split() for line in lines]
 
 
 OWN_OBJECT = """<?xml version="1.0" encoding="UTF-8"?>

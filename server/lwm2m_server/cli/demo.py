@@ -16,6 +16,7 @@ import attrs
 import click
 
 from lwm2m_engine.engine.events import Asleep, Event
+from lwm2m_engine.plugins.manager import PluginManager
 from lwm2m_server import app, logs
 from lwm2m_server.cli.narration import Narrator
 from lwm2m_server.cli.options import given, server_options
@@ -143,14 +144,22 @@ def introduction(running: app.Running, settings: Settings, temporary: bool) -> I
     catalog = running.models.catalog
     versions = sum(len(catalog.versions(spec.id)) for spec in catalog)
     folders = " or ".join(_near(folder) for folder in settings.models.dirs)
-    loaded = ", ".join(row.name for row in running.plugins.report if row.status == "loaded")
     yield (
         f"models {len(catalog)} objects, {versions} versions; drop XML into {folders}      "
-        f"plugins {loaded}; add yours with --plugins-dir DIR"
+        f"plugins {_loaded(running.plugins)}; add yours with --plugins-dir DIR"
     )
     for row in running.plugins.report:
         if row.status in ("failed", "not loaded"):
             yield f"plugin {row.name} ({row.file}) {row.status}: {row.reason}"
+
+
+def _loaded(plugins: PluginManager) -> str:
+    """Those that ask devices something of themselves, and a person's own; the others wait for values."""
+    asking = {plugin for plugin, mapping in plugins.mappings if mapping.read_at_register}
+    rows = [row for row in plugins.report if row.status == "loaded"]
+    named = [row.name for row in rows if row.origin != "bundled" or row.name in asking]
+    more = [f"{len(rows) - len(named)} more"] if len(rows) > len(named) else []
+    return " and ".join([*filter(None, [", ".join(named)]), *more])
 
 
 def suggestions(addresses: app.Addresses, settings: Settings) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 
+from lwm2m_engine.mapping.managed import AttributeValue
 from lwm2m_engine.values import Value
 
 UNITS = {"/100": "%", "Cel": "°C", "lat": "°", "lon": "°"}
@@ -16,7 +17,7 @@ def quantity(value: Value | None, units: str) -> str:
     return f"{literal(value)} {UNITS.get(units, units)}".rstrip()
 
 
-def literal(value: Value | None) -> str:
+def literal(value: AttributeValue | None) -> str:
     """A value as one would type it: text in quotes, a geo URI as it is."""
     if value is None:
         return "nothing"
@@ -24,6 +25,8 @@ def literal(value: Value | None) -> str:
         return f"0x{value.hex()}" if len(value) <= 16 else f"{len(value)} bytes"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, (list, dict)):
+        return json.dumps(value, ensure_ascii=False, default=str)
     if isinstance(value, str):
         return value if value.startswith("geo:") else json.dumps(value, ensure_ascii=False)
     return str(value)

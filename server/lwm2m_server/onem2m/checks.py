@@ -17,11 +17,13 @@ from lwm2m_server.onem2m.names import (
     COMMON,
     FLEX_CONTAINER,
     LONG,
+    SHORT,
     TYPES,
     Access,
     Kind,
     Type,
     UnknownName,
+    self_defined,
     short_name,
     type_of,
 )
@@ -50,6 +52,8 @@ class Draft:
 
     type: Type
     attributes: dict[str, Any]
+    originator: str = ""
+    """Who sent it."""
 
     def take_name(self) -> str | None:
         """``rn`` out of the attributes."""
@@ -85,6 +89,22 @@ def read_update(body: object, type: Type) -> Draft:
     return Draft(type, attributes)
 
 
+def read_self_defined(body: object, key: str) -> Draft:
+    """As ``read_update``, of a management object with attributes of its own. Raises ``BadRequest``."""
+    if not isinstance(body, dict) or body.keys() != {key} or not isinstance(body[key], dict):
+        raise BadRequest(f'the body must be an object such as {{"{key}": {{…}}}}')
+    attributes: dict[str, Any] = {}
+    for name, value in body[key].items():
+        short = SHORT.get(name, name)
+        if short in attributes:
+            raise BadRequest(f"{_both(short)} is there twice, under its short and its long name")
+        attributes[short] = value
+    type = self_defined(key)
+    _check_access(type, attributes, _NOT_AT_UPDATE)
+    _check_values(type, {name: value for name, value in attributes.items() if value is not None})
+    return Draft(type, attributes)
+
+
 def require(draft: Draft) -> None:
     """All that oneM2M makes mandatory. Raises ``BadRequest`` naming all that is missing."""
     missing = [
@@ -114,7 +134,10 @@ def own_attributes(type: Type, attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _legal(type: Type) -> Container[str]:
-    return _LEGAL.get(type.key) or _LEGAL[BY_TY[type.ty].key]
+    if type.key in _LEGAL:
+        return _LEGAL[type.key]
+    known = BY_TY.get(type.ty)
+    return _LEGAL[known.key] if known is not None else type.attributes.keys() | COMMON.keys()
 
 
 def _root(body: object, ty: int) -> tuple[Type, Mapping[str, Any]]:

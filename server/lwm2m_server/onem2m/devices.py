@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from lwm2m_engine.engine.presence import Presence
 from lwm2m_engine.engine.records import PowerSaving
+from lwm2m_engine.mapping.commands import Order
 from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.view import ModelView
+from lwm2m_server.ports import Errand
 from lwm2m_server.store.protocols import Device, Transaction
 
 T = TypeVar("T")
@@ -36,13 +38,34 @@ class Devices(Protocol):
         *,
         id: int,
         expires_at: float | None,
+        deferred: bool = False,
         store: Callable[[Transaction, bool], T],
     ) -> T:
         """Check and queue a request; ``store`` commits in the same transaction, and is told whether the
         request goes out at once.
 
-        ``expires_at`` is seconds since 1970-01-01 UTC. Raises ``RequestError`` and ``ContainerFull``.
+        ``expires_at`` is seconds since 1970-01-01 UTC; ``deferred`` as in ``Errand``. Raises ``RequestError``
+        and ``ContainerFull``.
         """
+        ...
+
+    async def submit_all(
+        self,
+        device: Device,
+        errands: Sequence[Errand],
+        store: Callable[[Transaction, Collection[int]], object],
+        last: Callable[[Transaction], T],
+    ) -> T:
+        """The same for several requests, all or none. ``store`` is told the ids of those that go out at once;
+        ``last`` sees what has become of it all."""
+        ...
+
+    def attributes(self, device: Device, name: str) -> Mapping[str, bool]:
+        """What mappings have for a management object of the device, and which of it can be written."""
+        ...
+
+    def orders(self, device: Device, name: str, changes: Mapping[str, object]) -> Sequence[Order]:
+        """What a change of a management object asks of the device. Raises ``RequestError``."""
         ...
 
     async def cancel(self, device: Device, id: int, store: Callable[[Transaction], T]) -> T:

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import attrs
 
-from lwm2m_engine.values import ObjLink, Value
+from lwm2m_engine.mapping.managed import AttributeValue
+from lwm2m_engine.values import ObjLink
 from lwm2m_server.onem2m import tables
 
 
@@ -180,6 +181,11 @@ def flexible(key: str) -> Type:
     return attrs.evolve(BY_TY[FLEX_CONTAINER], key=key, aliases=())
 
 
+def self_defined(key: str) -> Type:
+    """The type of management objects of a mapping plugin's own kind; their own attributes are not in it."""
+    return Type(13, key, key, _accesses(tables.MGMT_COMMON), frozenset({23}))
+
+
 def type_of(ty: int, key: str) -> Type | None:
     """The type of a resource; ``None`` for a management object of a mapping plugin's own kind."""
     found = _BY_KEY.get(key)
@@ -219,7 +225,7 @@ class Managed:
     attributes: Mapping[str, Any]
 
 
-def managed(kind: str, attributes: Mapping[str, Value]) -> Managed:
+def managed(kind: str, attributes: Mapping[str, AttributeValue]) -> Managed:
     """What a mapping plugin wrote (``m2m:battery``, ``{"batteryLevel": 72}``) as an mgmtObj.
 
     A kind of a namespace other than ``m2m`` and ``dcfg`` is self-defined (mgmtDefinition 0) and keeps
@@ -240,7 +246,7 @@ def _own(row: Type, name: str) -> str:
     return short
 
 
-def _json(value: Value) -> Any:
+def _json(value: AttributeValue) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     return str(value) if isinstance(value, ObjLink) else value

@@ -13,7 +13,7 @@ from lwm2m_server.onem2m.behaviours.context import Context
 from lwm2m_server.onem2m.behaviours.provisioning import discard
 from lwm2m_server.onem2m.behaviours.roots import put_roots
 from lwm2m_server.onem2m.behaviours.table import Behaviour, behaviour_of
-from lwm2m_server.onem2m.checks import read_creation, read_update
+from lwm2m_server.onem2m.checks import read_creation, read_self_defined, read_update
 from lwm2m_server.onem2m.chores import Chores
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.errors import (
@@ -192,15 +192,17 @@ class Onem2m:
 
     async def _update(self, request: Primitive) -> Answer:
         target = self._real(request)
-        self._privileges.originator(request, target)
+        originator = self._privileges.originator(request, target)
         what = target.what
         update = _behaviour(what).update
         if isinstance(what, Message) or update is None:
             raise NotAllowed(f"{what.name} cannot be updated")
         kind = type_of(what.type, what.key)
-        if kind is None:
-            raise NotAllowed(f"{what.name} is of a type of its own ({what.key}) and cannot be updated")
-        draft = read_update(request.body, kind)
+        if kind is not None:
+            draft = read_update(request.body, kind)
+        else:
+            draft = read_self_defined(request.body, what.key)
+        draft = attrs.evolve(draft, originator=originator)
         sent = dict(draft.attributes)
         changed = await update(self._context, target, draft)
         return Answer(UPDATED, self._written(attrs.evolve(target, what=changed), request, sent))

@@ -14,7 +14,7 @@ from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.catalog import ModelView
 from lwm2m_engine.paths import ROOT
 from lwm2m_server.directory import key_of
-from lwm2m_server.onem2m.behaviours.messages import request_of
+from lwm2m_server.onem2m.behaviours.messages import is_deferred, request_of
 from lwm2m_server.onem2m.behaviours.nodes import node_name, provision_node, put_node
 from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.onem2m.tree import COMMUNICATION
@@ -125,10 +125,16 @@ class Nodes:
             except RequestError as error:
                 lost.append((message.id, error.reason))
                 continue
-            is_sent = isinstance(message, Unanswered)
-            in_flight = not isinstance(message, Unanswered) and message.in_flight
             queued_at = message.id / SECOND
-            waiting.append(Waiting(message.id, request, queued_at, message.deadline, in_flight, is_sent))
+            if isinstance(message, Unanswered):
+                waiting.append(Waiting(message.id, request, queued_at, message.deadline, sent=True))
+                continue
+            deferred = is_deferred(message)
+            waiting.append(
+                Waiting(
+                    message.id, request, queued_at, message.deadline, message.in_flight, deferred=deferred
+                )
+            )
         return tuple(waiting), lost
 
     def outgoing_is_full(self, node: int) -> bool:

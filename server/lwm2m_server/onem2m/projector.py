@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from lwm2m_engine.coap import Code
+from lwm2m_engine.coap import Code, dotted, is_success
 from lwm2m_engine.engine.events import (
     Answered,
     Asleep,
@@ -34,11 +34,13 @@ from lwm2m_engine.engine.events import (
     Warned,
 )
 from lwm2m_engine.engine.records import Registration
+from lwm2m_engine.mapping.managed import AttributeValue, ManagedChange
 from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
 from lwm2m_server.onem2m import content
 from lwm2m_server.onem2m.answers import Answers
+from lwm2m_server.onem2m.behaviours.commands import is_command
 from lwm2m_server.onem2m.behaviours.nodes import ERRORS, RECEIVED, SENT, is_born_with
 from lwm2m_server.onem2m.happenings import record
 from lwm2m_server.onem2m.names import UnknownName, managed
@@ -146,13 +148,16 @@ class Projector:
         request_id = self._request_id(event.message)
         body = content.received(event, device.name, models, request_id, extras=self._extras)
         answer = self._add(device, event.at, RECEIVED, event.kind, body, event.message)
-        if event.message is None or (event.error is None and event.code != Code.UNAUTHORIZED):
+        if event.message is None or (event.error is None and is_success(event.code)):
             return answer
         reason, detail = "decode", event.error
-        if detail is None:
+        if detail is None and event.code == Code.UNAUTHORIZED:
             reason, detail = "unauthorized", explain(event.operation, event.path)
-        problem = content.failed(event, device.name, request_id, reason=reason, detail=detail)
-        return _all(answer, self._add(device, event.at, ERRORS, "error", problem))
+        elif detail is None:
+            reason, detail = "refused", f"the device answered {dotted(event.code)}"
+        body = content.failed(event, device.name, request_id, reason=reason, detail=detail)
+        problem = self._add(device, event.at, ERRORS, "error", body)
+        return _all(answer, problem if reason != "refused" else _of_command(problem, device))
 
     def _started(self, event: Started, device: DeviceRef) -> Write | None:
         if event.at_once:
@@ -215,17 +220,17 @@ class Projector:
     def _managed_changed(self, event: ManagedChanged, device: DeviceRef) -> Write | None:
         change = event.change
         try:
-            whole = managed(change.kind, _clean_attributes(change.attributes))
+            whole = managed(change.kind, _cleaned(change.attributes))
             changed = whole.attributes
             if change.changed.keys() != change.attributes.keys():
-                changed = managed(change.kind, _clean_attributes(change.changed)).attributes
+                changed = managed(change.kind, _cleaned(change.changed)).attributes
         except UnknownName as error:
             return self._line(device, event.at, "warning", f"{change.name}: {error}")
         is_newborn = device is self._newborn and event.at == self._born_at
         if is_newborn and is_born_with(device.name, change.name, whole.key, changed):
             return None
         id, modified = self._ids.next(), int(event.at * SECOND)
-        new = {"mgd": whole.mgd, **whole.attributes}
+        new = {"mgd": whole.mgd, **_places(change, whole.key), **whole.attributes}
         created = Resource(
             id, device.tenant, device.node, change.name, MGMT_OBJ, whole.key, new, max(modified, id)
         )
@@ -348,15 +353,48 @@ def _all(*writes: Write) -> Write:
     return run
 
 
+def _of_command(problem: Write, device: DeviceRef) -> Write:
+    """Who wrote to a management object does not look for answers of the device. What is answered is what was
+    sent last: a device has one request under way."""
+
+    def run(write: Transaction) -> None:
+        sent = write.latest(NodeIds(device.node).sent)
+        if sent is not None and is_command(sent):
+            problem(write)
+
+    return run
+
+
+def _places(change: ManagedChange, key: str) -> dict[str, Any]:
+    """Where a management object comes from (TS-0005, 6.2). Of deviceInfo the D2C documents show nothing else
+    than its values."""
+    if not change.places or key == "m2m:dvi":
+        return {}
+    return {
+        "obis": [urn for urn, _ in change.places],
+        "obps": [str(path) for _, path in change.places],
+    }
+
+
 def _summary(registration: Registration) -> str:
     return content.summary(
         registration.version, registration.lifetime, registration.queue_mode, tuple(registration.objects)
     )
 
 
-def _clean_inputs(inputs: tuple[tuple[Path, Value], ...]) -> dict[Path, Value]:
+def _clean_inputs(inputs: tuple[tuple[Path, Value | None], ...]) -> dict[Path, Value | None]:
     return {path: content.clean(value) if isinstance(value, str) else value for path, value in inputs}
 
 
-def _clean_attributes(attributes: Mapping[str, Value]) -> dict[str, Value]:
-    return {name: content.plain(value, None) for name, value in attributes.items()}
+def _clean(value: AttributeValue) -> Any:
+    match value:
+        case dict():
+            return {content.clean(name): _clean(one) for name, one in value.items()}
+        case list():
+            return [_clean(one) for one in value]
+        case _:
+            return content.plain(value, None)
+
+
+def _cleaned(attributes: Mapping[str, AttributeValue]) -> dict[str, Any]:
+    return {name: _clean(value) for name, value in attributes.items()}

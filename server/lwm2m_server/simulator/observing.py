@@ -55,6 +55,9 @@ class Relations:
     def begin(self, token: bytes, request: CoapRequest) -> CoapReply:
         """The first answer; raises what reading raises."""
         relation = _Relation(token, self._service.paths(request), request.code == Code.FETCH, request.accept)
+        if token in self._relations:
+            # The same entry, asked for again (RFC 7641, 4.1): what is newer has to have a higher number.
+            relation.sequence = self._relations[token].sequence
         reply = self._represent(relation)
         self.end(token)
         self._relations[token] = relation

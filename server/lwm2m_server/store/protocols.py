@@ -657,8 +657,8 @@ class Transaction(Reader, Protocol):
         ...
 
     def remove_observation(self, token: bytes) -> None: ...
-    def set_inputs(self, node: int, inputs: Mapping[Path, Value]) -> None:
-        """Remember these values; those of other paths stay. Raises ``Gone``."""
+    def set_inputs(self, node: int, inputs: Mapping[Path, Value | None]) -> None:
+        """Remember these values, forget where there is none; those of other paths stay. Raises ``Gone``."""
         ...
 
 

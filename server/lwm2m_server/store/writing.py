@@ -396,12 +396,13 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, OnboardingWriter, Aud
     def remove_observation(self, token: bytes) -> None:
         self._execute("DELETE FROM observation WHERE token = ?", (token,))
 
-    def set_inputs(self, node: int, inputs: Mapping[Path, Value]) -> None:
+    def set_inputs(self, node: int, inputs: Mapping[Path, Value | None]) -> None:
         row = self._execute("SELECT document FROM inputs WHERE node = ?", (node,)).fetchone()
         known = inputs_from_json(row[0]) if row else {}
+        kept = {path: value for path, value in (known | dict(inputs)).items() if value is not None}
         changed = self._execute(
             "INSERT OR REPLACE INTO inputs SELECT node, ? FROM device WHERE node = ?",
-            (inputs_to_json(known | dict(inputs)), node),
+            (inputs_to_json(kept), node),
         )
         if changed.rowcount == 0:
             raise Gone("the node was removed")

@@ -23,6 +23,8 @@ from lwm2m_server.store.ids import SECOND
 from lwm2m_server.store.protocols import Conflict, Message, Transaction
 
 TEXT_CONTENT = "text/plain:0"
+DEFERRED = "when:ready"
+"""Label of a message that is sent when what the device tells allows it: an update that is downloaded."""
 _TTL = re.compile(r"ttl:\s*(\d{1,9})")
 
 
@@ -49,6 +51,7 @@ async def create_message(context: Context, target: Target, draft: Draft, origina
         request,
         id=message.id,
         expires_at=message.deadline,
+        deferred=is_deferred(message),
         store=lambda write, starts: context.notices.add(write, message, started=starts),
     )
     return message.tagged(state_tag)
@@ -67,6 +70,11 @@ async def delete_message(context: Context, target: Target) -> None:
             await context.devices.cancel(device, message.id, remove)
             return
     await context.devices.change(remove)
+
+
+def is_deferred(message: Message) -> bool:
+    """Whether it waits until its action may go."""
+    return message.labels is not None and DEFERRED in message.labels
 
 
 def request_of(content: str, content_info: str | None, models: ModelView | None) -> Request:
