@@ -212,6 +212,7 @@ def test_roles_and_tenants_of_a_d2c_token():
         {"tenants": []},
         {"tenants": None},
         {"tenants": 5},
+        {"tenants": ["\ud800", "a\nb"]},
         {"realm_access": {"roles": ["rw%connection-management-orchestrator"]}},
         {"realm_access": "admin"},
         {"realm_access": {"roles": {"rw%device-management-orchestrator": 1}}},

@@ -133,9 +133,11 @@ def ledger(tmp_path):
 async def test_what_was_noted_last_is_kept_at_the_end(ledger):
     audit = Audit(ledger, AuditSettings())
     audit.note(OPEN, "create", "/x" * 1000, 201, tenant="main")
+    audit.note(OPEN, "create", "/\ud800/é\x00", 201, tenant="main")
     audit.close()
-    (entry,) = ledger.reader.audit(None, limit=9)
-    assert len(entry.target) == 300
+    strange, long = ledger.reader.audit(None, limit=9)
+    assert len(long.target) == 300
+    assert strange.target == "/\\ud800/é\x00"
 
 
 async def test_the_log_is_bounded(ledger, monkeypatch):

@@ -100,6 +100,10 @@ async def test_guessing_is_slowed_down(secret):
     answer = await guarded.client.post("/auth/token", data=FORM, auth=("my-app", password))
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
+    # Others are not held up by it.
+    other = await guarded.add("other", "main", "read")
+    answer = await guarded.client.post("/auth/token", data=FORM, auth=("other", other))
+    assert answer.status_code == 200
 
 
 async def test_too_many_at_once_are_asked_to_come_again(secret):

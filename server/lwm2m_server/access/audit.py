@@ -45,6 +45,9 @@ class Audit:
         """``tenant`` whose it is. Called on the event loop."""
         if not self._pending:
             asyncio.get_running_loop().call_soon(self._flush)
+        if not target.isascii():
+            # A path can hold what UTF-8 cannot.
+            target = target.encode("utf-8", "backslashreplace").decode()
         at = int(time.time() * SECOND)
         origin = origin[:MAX_TEXT] if origin is not None else None
         entry = AuditEntry(at, tenant, caller.client, origin, action, target[:MAX_TEXT], result, facts)

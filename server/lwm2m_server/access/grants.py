@@ -27,6 +27,8 @@ _ROLES: Final = {
     "rw%device-management-orchestrator": "operate",
 }
 """What the roles of a D2C token mean."""
+MAX_CLIENT: Final = 100
+"""Characters of the name an issuer has for a client that are kept."""
 _TENANT_ROLES: Final = ("read", "operate", "admin")
 RoleName: TypeAlias = Literal["read", "operate", "admin", "system"]
 
@@ -81,8 +83,8 @@ class Issuer:
         if not granted or not tenants:
             return None
         role = max(Role[one.upper()] for one in granted)
-        client = next((claims[key] for key in ("azp", "clientId", "sub") if claims.get(key)), "")
-        return Caller(f"{name}:{client}", tenants[0], role, None, frozenset(tenants[1:]))
+        client = next((text for key in ("azp", "clientId", "sub") for text in _texts(claims.get(key))), "")
+        return Caller(f"{name}:{client[:MAX_CLIENT]}", tenants[0], role, None, frozenset(tenants[1:]))
 
 
 @attrs.frozen
@@ -147,9 +149,11 @@ def _claim(claims: Mapping[str, Any], name: str) -> object:
 
 
 def _texts(found: object) -> list[str]:
-    if isinstance(found, str):
-        return found.split()
-    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+    """Words, or a list of them; what cannot be printed is in no name."""
+    words = found.split() if isinstance(found, str) else found
+    if not isinstance(words, list):
+        return []
+    return [word for word in words if isinstance(word, str) and word.isprintable()]
 
 
 _CONVERTER = cattrs.Converter(forbid_extra_keys=True)

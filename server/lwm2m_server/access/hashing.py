@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import secrets
-from functools import cache
 from typing import Final
 
 COST, BLOCK_SIZE, PARALLEL = 2**14, 8, 1
@@ -38,13 +37,3 @@ def _derive(secret: str, salt: bytes, n: int, r: int, p: int) -> bytes:
 
 def _text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
-
-
-def is_nobodys(secret: str) -> bool:
-    """Never; where there is no client it takes as long to say so."""
-    return is_secret(secret, _nobody())
-
-
-@cache
-def _nobody() -> str:
-    return hash_secret(secrets.token_hex())

@@ -19,9 +19,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lwm2m_server.access.audit import Audit
-from lwm2m_server.access.authentication import Access
+from lwm2m_server.access.authentication import Access, Proven
 from lwm2m_server.access.callers import OPEN, Caller
-from lwm2m_server.access.limits import Buckets
 from lwm2m_server.access.tokens import Unauthenticated
 from lwm2m_server.http.hosts import only_for
 from lwm2m_server.logs import Ration
@@ -34,12 +33,14 @@ PUBLIC: Final = frozenset(("/auth/token", "/healthz", "/readyz", "/openapi.json"
 """Paths for everybody: they tell nothing about anybody."""
 METRICS: Final = "/metrics"
 """For everybody on this machine."""
-FAILURES: Final = (1.0, 30.0)
-"""Tokens that are not good: how many a second, and at once, an address may send."""
 _ACTIONS: Final = {"POST": "create", "PUT": "update", "PATCH": "update", "DELETE": "delete"}
 _NO_PRIVILEGE: Final = b"4103"
 
 _log = structlog.get_logger(__name__)
+
+
+class _Over(Exception):
+    """The caller may hear no more."""
 
 
 class Door:
@@ -50,7 +51,6 @@ class Door:
         self._guarded = only_for((settings.http.host, *settings.http_hosts), app)
         self._access, self._audit = access, audit
         self._prefix, self._default_tenant = settings.http_prefix, settings.tenant
-        self._failures = Buckets(*FAILURES)
         self._ration = Ration()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -58,49 +58,78 @@ class Door:
             return self._app(scope, receive, send)
         access = self._access
         if access.is_open:
-            return self._enter(OPEN, self._guarded, scope, receive, send)
+            return self._enter(None, OPEN, self._guarded, scope, receive, send)
         if scope["path"] in PUBLIC or (scope["path"] == METRICS and is_neighbour(scope)):
             return self._app(scope, receive, send)
         header = _header(scope, b"authorization")
+        if header is None:
+            return _refuse(scope, send, None)
         now = time.monotonic()
-        proven = access.remembered(header, now) if header is not None else None
+        proven = access.remembered(header, now)
         if proven is None:
-            return self._prove(header, now, scope, receive, send)
+            return self._prove(header, scope, receive, send)
+        return self._admit(header, proven, now, scope, receive, send)
+
+    async def _prove(self, header: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        """Of a header that nobody sent lately."""
+        try:
+            proven = await self._access.prove(header)
+        except Unauthenticated as error:
+            self._tell(scope, error)
+            await _refuse(scope, send, str(error))
+            return
+        await self._admit(header, proven, time.monotonic(), scope, receive, send)
+
+    def _admit(
+        self, header: bytes, proven: Proven, now: float, scope: Scope, receive: Receive, send: Send
+    ) -> Awaitable[None]:
         if proven.bucket is not None and (wait := proven.bucket.take(now)):
             return _too_many(scope, send, wait)
-        return self._enter(proven.caller, self._app, scope, receive, send)
+        return self._enter(header, proven.caller, self._app, scope, receive, send)
 
     def _enter(
-        self, caller: Caller, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+        self,
+        header: bytes | None,
+        caller: Caller,
+        app: ASGIApp,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> Awaitable[None]:
         scope["caller"] = caller
         action = _ACTIONS.get(scope["method"])
         if action is not None and scope["path"] not in PUBLIC:
             send = self._noting(caller, action, scope, send)
+        elif action is None and scope["path"].startswith(API):
+            return self._while_good(header, app, scope, receive, send)
         return app(scope, receive, send)
 
-    async def _prove(
-        self, header: bytes | None, now: float, scope: Scope, receive: Receive, send: Send
+    async def _while_good(
+        self, header: bytes | None, app: ASGIApp, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Of a header that nobody sent lately."""
-        if header is None:
-            await _refuse(scope, send, None)
-            return
-        failures = self._failures.of(_address(scope))
-        if failures.is_empty(now):
-            await _too_many(scope, send, 1.0)
-            return
+        """Answers may be streams without end: they end when their caller's token does."""
+
+        async def lasting(message: Message) -> None:
+            if message.get("more_body") and not await self._is_good(header):
+                await send({"type": "http.response.body", "body": b""})
+                raise _Over
+            await send(message)
+
         try:
-            proven = await self._access.prove(header)
-        except Unauthenticated as error:
-            failures.take(now)
-            self._tell(scope, error)
-            await _refuse(scope, send, str(error))
-            return
-        if proven.bucket is not None and (wait := proven.bucket.take(now)):
-            await _too_many(scope, send, wait)
-            return
-        await self._enter(proven.caller, self._app, scope, receive, send)
+            await app(scope, receive, lasting)
+        except* _Over:
+            pass
+
+    async def _is_good(self, header: bytes | None) -> bool:
+        if header is None:
+            return self._access.is_open
+        if self._access.is_open or self._access.remembered(header, time.monotonic()) is not None:
+            return True
+        try:
+            await self._access.prove(header)
+        except Unauthenticated:
+            return False
+        return True
 
     def _noting(self, caller: Caller, action: str, scope: Scope, send: Send) -> Send:
         """Every change goes into the audit log, with what came of it; before the caller hears of it."""

@@ -25,7 +25,7 @@ from lwm2m_server.store.protocols import ApiClient
 
 MAX_BODY: Final = 4096
 FAILURES: Final = (0.5, 20.0)
-"""Wrong secrets: how many a second, and at once, an address may send."""
+"""Wrong secrets: how many a second, and at once, an address may send for one client."""
 SCOPE: Final = "client-origin profile email"
 _PASSER_BY: Final = ApiClient("open", None, "system", "", 0)
 """Who gets a token while no clients are configured; nobody asks for it then."""
@@ -102,7 +102,8 @@ class TokenApi:
         if self._access.is_open:
             return _PASSER_BY
         now, address = time.monotonic(), request.client.host if request.client else ""
-        failures = self._failures.of(address)
+        # Of one client alone: behind a proxy all addresses are the same.
+        failures = self._failures.of((address, id))
         if failures.is_empty(now):
             raise Refused("invalid_client", "too many wrong secrets", HTTPStatus.TOO_MANY_REQUESTS)
         client = await self._clients.with_secret(id, secret)

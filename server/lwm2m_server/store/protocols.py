@@ -184,9 +184,8 @@ class SealedCredential:
     sealed: bytes | None
 
 
-@attrs.frozen(slots=True)
-class AuditEntry:
-    """One line of the audit log."""
+class AuditEntry(NamedTuple):
+    """One line of the audit log; each request that changes something makes one."""
 
     at: int
     """Microseconds since 1970-01-01 UTC."""
