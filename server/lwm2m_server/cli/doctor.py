@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any
 
 import click
 from OpenSSL import SSL
 
+from lwm2m_server.cli.checkup import Finding, checkup
 from lwm2m_server.cli.exits import Exit
+from lwm2m_server.cli.options import given, server_options
 from lwm2m_server.coap import oscore_contexts
 from lwm2m_server.coap.batches import Batches
 from lwm2m_server.coap.dtls import psk
 from lwm2m_server.coap.dtls.gnutls_library import LibraryMissing, library, version
-
-
-class Finding(NamedTuple):
-    """``trouble`` is ``None`` if all is well; what is not ``needed`` may be missing."""
-
-    subject: str
-    what: str
-    trouble: str | None = None
-    needed: bool = True
+from lwm2m_server.configuration import load
 
 
 @click.command()
-def doctor() -> None:
-    """Try what depends on libraries and the system. Exit code 1 if something that a server needs fails."""
-    found = list(findings())
+@server_options
+def doctor(config: Path | None, **flags: Any) -> None:
+    """Try what a server with these settings needs: libraries, data folder, keys, certificates, ports.
+
+    Changes nothing. Exit code 1 if something that a server needs fails.
+    """
+    settings = load(config, environ=os.environ, flags=given(flags)).settings
+    found = [*findings(), *checkup(settings)]
     width = max(len(one.subject) for one in found)
     for one in found:
         mark = "ok" if one.trouble is None else "BAD" if one.needed else "--"

@@ -23,7 +23,7 @@ SECTIONS = {
         "audit": ("lwm2m_server.cli.audit:audit", "Who changed what."),
         "config": ("lwm2m_server.cli.config:config", "Show every setting and where it came from."),
         "backup": ("lwm2m_server.cli.backup:backup", "The data of a server in one file, while it runs."),
-        "doctor": ("lwm2m_server.cli.doctor:doctor", "Try what a server needs on this machine."),
+        "doctor": ("lwm2m_server.cli.doctor:doctor", "Try what a server with these settings needs."),
         "simulate": ("lwm2m_server.cli.simulate:simulate", "Simulated devices for a server under test."),
         "bench": ("lwm2m_server.cli.bench:bench", "Measure the server under load; needs a checkout."),
     },
