@@ -73,7 +73,11 @@ class Arrivals:
 
     def enlisted(self, container: int) -> None:
         """They are in the list now."""
-        self._own[container] = b""
+        self.keep(container, b"")
+
+    def keep(self, container: int, records: bytes) -> None:
+        """The others wait no more."""
+        self._own[container] = records
 
     def mark(self) -> Mark:
         """For ``back_to``."""

@@ -10,16 +10,18 @@ from lwm2m_server.store.arrivals import RECORD, Arrivals
 from lwm2m_server.store.contents import Contents, limits
 from lwm2m_server.store.documents import dumps
 from lwm2m_server.store.evicted import Evicted
+from lwm2m_server.store.expiration import Clock
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.protocols import Born, Conflict, ContainerFull, Gone, Message, Resource
 from lwm2m_server.store.reading import LedgerReader
 
-_MOVE = """UPDATE message SET id = ?, container = ?, name = NULL, st = ?, deadline = NULL, in_flight = 0
-    WHERE id = ?"""
+_MOVE = """UPDATE message SET id = ?, container = ?, name = NULL, st = ?, et = NULL, deadline = NULL,
+    in_flight = 0 WHERE id = ?"""
 _DELETE = "DELETE FROM message WHERE id = ?"
 _COUNT = "UPDATE container SET st = ?, cni = ?, cbs = ? WHERE id = ?"
 _ENTER = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)"
 _DROP = "DELETE FROM entry WHERE container = ? AND id <= ?"
+_FIRST = "SELECT id FROM entry WHERE container = ? ORDER BY id LIMIT ?"
 _UNLIST = "DELETE FROM entry WHERE container = ? AND id = ? RETURNING cs"
 
 KNOWN = 20_000
@@ -36,8 +38,9 @@ class ContainerWriter(LedgerReader):
         names: Names,
         arrivals: Arrivals,
         evicted: Evicted,
+        clock: Clock,
     ) -> None:
-        super().__init__(connection, latest, names, arrivals.waiting)
+        super().__init__(connection, latest, names, arrivals.waiting, clock)
         self._connection, self._arrivals, self._evicted = connection, arrivals, evicted
         self._known: dict[int, Contents] = {}
         self._newborn: dict[int, Born] = {}
@@ -65,12 +68,19 @@ class ContainerWriter(LedgerReader):
                 message.in_flight or started,
             ),
         )
-        return self._list(container, message.id, size, named=name is not None)
+        at_once = name is not None or message.expires is not None
+        return self._list(container, message.id, size, at_once=at_once)
 
     def remove_message(self, id: int) -> None:
         row = self._execute("SELECT container FROM message WHERE id = ?", (id,)).fetchone()
         if row is not None and self._unlist(row[0], id) is not None:
             self._execute(_DELETE, (id,))
+
+    def expire_message(self, message: Message) -> bool:
+        is_there = self._unlist(message.container, message.id) is not None
+        # Evicted before, it would lie there until its neighbours go.
+        self._execute(_DELETE, (message.id,))
+        return is_there
 
     def move_message(self, id: int, container: int, target: int, new_id: int) -> bool:
         size = self._unlist(container, id)
@@ -109,12 +119,12 @@ class ContainerWriter(LedgerReader):
             )
         return container
 
-    def _list(self, container: Contents, id: int, size: int, *, named: bool = False) -> int:
+    def _list(self, container: Contents, id: int, size: int, *, at_once: bool = False) -> int:
         """Enter a message, at once or later; returns the container's new ``state_tag``."""
-        # By its own name a message is looked for in the list.
+        # By its own name a message is looked for in the list, and so is one that is not over.
         if (
             container.evict
-            and not named
+            and not at_once
             and id > container.newest
             and self._arrivals.add(container.id, id, size, container.state_tag + 1)
         ):
@@ -164,6 +174,11 @@ class ContainerWriter(LedgerReader):
             return
         # Whoever only adds messages does not count them.
         self._known.pop(id, None)
+        if self._contents(id) is None:
+            # The container was removed: they are in its list to be deleted with it.
+            self._connection.executemany(_ENTER, [(id, *one, 0, 0) for one in RECORD.iter_unpack(came)])
+            self._arrivals.enlisted(id)
+            return
         container = self._container(id)
         self._arrivals.enlisted(id)
         arrived, container.arrived = container.arrived, ()
@@ -189,15 +204,24 @@ class ContainerWriter(LedgerReader):
         self._save(container)
 
     def _remove_container(self, id: int) -> None:
-        came = self._arrived(id)
-        if came:
-            self._connection.executemany(_DELETE, [(one,) for one, *_ in RECORD.iter_unpack(came)])
-            self._arrivals.enlisted(id)
+        """What it is; its messages go in ``_clear_messages``."""
         self._known.pop(id, None)
         self._newborn.pop(id, None)
         self._execute("DELETE FROM container WHERE id = ?", (id,))
-        self._execute("DELETE FROM message WHERE id IN (SELECT id FROM entry WHERE container = ?)", (id,))
-        self._execute("DELETE FROM entry WHERE container = ?", (id,))
+
+    def _clear_messages(self, container: int, budget: int) -> int:
+        """Delete up to so many messages of a container that is gone; returns what is left of the budget."""
+        came = self._arrived(container)
+        if came:
+            end = budget * RECORD.size
+            self._connection.executemany(_DELETE, [(id,) for id, *_ in RECORD.iter_unpack(came[:end])])
+            self._arrivals.keep(container, came[end:])
+            budget -= len(came[:end]) // RECORD.size
+        ids = self._execute(_FIRST, (container, budget)).fetchall() if budget else ()
+        if ids:
+            self._connection.executemany(_DELETE, ids)
+            self._execute(_DROP, (container, ids[-1][0]))
+        return budget - len(ids)
 
     def _container(self, id: int) -> Contents:
         """As it is stored, and from now on known."""

@@ -11,7 +11,8 @@ import attrs
 from lwm2m_server.store import arrivals
 from lwm2m_server.store.arrivals import RECORD
 from lwm2m_server.store.documents import loads
-from lwm2m_server.store.ids import id_of_name
+from lwm2m_server.store.expiration import Clock
+from lwm2m_server.store.ids import SECOND, id_of_name
 from lwm2m_server.store.protocols import Counters, Message
 
 CONTAINER = 3
@@ -24,7 +25,10 @@ _MESSAGE = """SELECT m.id, m.container, m.name, m.creator, m.st, m.content, m.cn
     m.deadline, m.in_flight FROM"""
 _BY_ID = f"{_MESSAGE} message m WHERE m.id = ?"
 # CROSS JOIN: the list of the container first, whatever the planner thinks.
-_LISTED = f"{_MESSAGE} entry e CROSS JOIN message m ON m.id = e.id WHERE e.container = ?"
+_LISTED = f"""{_MESSAGE} entry e CROSS JOIN message m ON m.id = e.id WHERE e.container = ?
+    AND (m.et IS NULL OR m.deadline IS NOT NULL OR m.et > ?)"""
+_OVER = f"""{_MESSAGE} message m WHERE m.et IS NOT NULL AND m.deadline IS NULL AND m.et <= ?
+    ORDER BY m.et LIMIT ?"""
 _IS_LISTED = "SELECT 1 FROM entry WHERE container = ? AND id = ?"
 _COUNTERS = """SELECT max(c.st, ifnull(e.st, 0)), iif(e.st > c.st, e.cni, c.cni),
     iif(e.st > c.st, e.cbs, c.cbs), ifnull(e.id, 0), c.mni, c.mbs, c.evict
@@ -72,6 +76,19 @@ class ContainerReader:
     _execute: Callable[..., sqlite3.Cursor]
     _waiting: Mapping[int, bytes]
 
+    _clock: Clock
+
+    def _now(self) -> int:
+        """Microseconds."""
+        return int(self._clock() * SECOND)
+
+    def _is_over(self, moment: int | None) -> bool:
+        """Of something that ends then; what has no end is never over."""
+        return moment is not None and moment <= self._now()
+
+    def expired_messages(self, limit: int) -> Sequence[Message]:
+        return [_message(row) for row in self._execute(_OVER, (self._now(), limit)).fetchall()]
+
     def _without_row(self, id: int) -> tuple[int, int, bool] | None:
         """Limits of a container that has no row, and whether it evicts; ``None`` if there is none."""
         raise NotImplementedError
@@ -87,7 +104,9 @@ class ContainerReader:
 
     def message(self, id: int) -> Message | None:
         row = self._execute(_BY_ID, (id,)).fetchone()
-        return _message(row) if row and self._is_in(row[1], id) else None
+        if row is None or (row[10] is None and self._is_over(row[9])):
+            return None
+        return _message(row) if self._is_in(row[1], id) else None
 
     def message_named(self, container: int, name: str) -> Message | None:
         """By primary key for a generated name; a client's own name is looked for in its container."""
@@ -95,7 +114,7 @@ class ContainerReader:
         found = None if id is None else self.message(id)
         if found is not None and found.container == container and found.name == name:
             return found
-        row = self._execute(f"{_LISTED} AND m.name = ?", (container, name)).fetchone()
+        row = self._execute(f"{_LISTED} AND m.name = ?", (container, self._now(), name)).fetchone()
         return _message(row) if row and self._is_in(container, row[0]) else None
 
     def latest(self, container: int) -> Message | None:
@@ -103,7 +122,8 @@ class ContainerReader:
         if arrived:
             row = self._execute(_BY_ID, (arrivals.newest(arrived),)).fetchone()
         else:
-            row = self._execute(f"{_LISTED} ORDER BY e.id DESC LIMIT 1", (container,)).fetchone()
+            query = f"{_LISTED} ORDER BY e.id DESC LIMIT 1"
+            row = self._execute(query, (container, self._now())).fetchone()
         return _message(row) if row else None
 
     def oldest(self, container: int) -> Message | None:
@@ -118,7 +138,7 @@ class ContainerReader:
             after = max(after, contents.evicted_through)
         rows = self._execute(
             f"{_LISTED} AND e.id > ? ORDER BY e.id LIMIT ? OFFSET ?",
-            (container, after, row_limit(limit), offset),
+            (container, self._now(), after, row_limit(limit), offset),
         ).fetchall()
         if contents is not None and (limit is None or len(rows) < limit):
             ids = [id for id, *_ in contents.arrived if id > after]

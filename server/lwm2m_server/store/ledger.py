@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from lwm2m_server.store.broods import REACH
 from lwm2m_server.store.checkpoints import Checkpoints
 from lwm2m_server.store.events import USUAL, Keep
+from lwm2m_server.store.expiration import Clock
 from lwm2m_server.store.inline import InlineWriter
 from lwm2m_server.store.outbox import BOUNDS, Bounds, Outbox
 from lwm2m_server.store.protocols import CommitFailed, Reader, Subscriber, Transaction
@@ -27,7 +29,7 @@ class SqliteLedger:
 
     ``power_safe`` syncs at each commit, so that facts survive a loss of power and not only of the
     process; a thread waits for the disk then, else the loop itself writes. ``connect`` opens
-    connections. Raises ``SettingsError`` for an unusable file.
+    connections; ``clock`` tells what is over. Raises ``SettingsError`` for an unusable file.
     """
 
     def __init__(
@@ -38,12 +40,13 @@ class SqliteLedger:
         keep: Keep = USUAL,
         bounds: Bounds = BOUNDS,
         connect: Connect = connect,
+        clock: Clock = time.time,
     ) -> None:
         prepare(file, connect)
         self._file = file
         self.on_failure: Callable[[], object] = lambda: None
         opening = partial(open_writer, file, connect, power_safe=power_safe)
-        self._transactions = Transactions(opening, keep, bounds)
+        self._transactions = Transactions(opening, keep, bounds, clock)
         self._reading = open_reader(file, connect)
         self.reader: Reader = self._transactions.reader(self._reading)
         self._checkpoints = Checkpoints(

@@ -360,7 +360,11 @@ class Gone(Exception):
 
 
 class Reader(Protocol):
-    """Reads. On the loop they see what is committed; in a transaction also what it has written."""
+    """Reads. On the loop they see what is committed; in a transaction also what it has written.
+
+    What has an ``et`` that is over is not there any more, but for ``expired`` and ``expired_messages``;
+    counters count it until its row is deleted.
+    """
 
     def resource(self, id: int) -> Resource | None: ...
     def child(self, parent: int, name: str) -> Resource | None: ...
@@ -382,6 +386,19 @@ class Reader(Protocol):
         ...
 
     def count_children(self, parent: int, types: Collection[int] = ()) -> int: ...
+
+    def next_expiry(self) -> int | None:
+        """When the next resource or message is over, or was; microseconds."""
+        ...
+
+    def expired(self, limit: int) -> Sequence[Resource]:
+        """Resources that are over and not removed, the first to be over first."""
+        ...
+
+    def expired_messages(self, limit: int) -> Sequence[Message]: ...
+    def doomed(self, limit: int) -> Sequence[int]:
+        """Resources that are gone, below which there may be some still."""
+        ...
 
     def counters(self, container: int) -> Counters: ...
     def is_full(self, container: int) -> bool:
@@ -538,7 +555,24 @@ class Transaction(Reader, Protocol):
         ...
 
     def remove(self, id: int) -> None:
-        """A resource with all below it; of a node also device row and observations."""
+        """A resource with all below it; of a node also device row and observations.
+
+        What lies below it may be deleted later, by ``clear``.
+        """
+        ...
+
+    def doom(self, id: int) -> None:
+        """What lies below this one goes; it is not in this store itself."""
+        ...
+
+    def spare(self, id: int) -> None:
+        """It is not doomed any more."""
+        ...
+
+    def is_doomed(self, id: int) -> bool: ...
+    def clear(self, ids: Sequence[int], budget: int) -> None:
+        """Delete up to so many messages, or as much else, below doomed ones; they are doomed until there is
+        nothing left."""
         ...
 
     def add_message(self, message: Message, *, started: bool = False) -> int:
@@ -548,10 +582,14 @@ class Transaction(Reader, Protocol):
         ...
 
     def remove_message(self, id: int) -> None: ...
+    def expire_message(self, message: Message) -> bool:
+        """Remove one that is over; False if its container had evicted it already."""
+        ...
+
     def move_message(self, id: int, container: int, target: int, new_id: int) -> bool:
-        """From its container to the end of another, with a new id and no name of its own, no longer
-        waiting; content, labels and creator are kept. False if it is gone. Raises ``ContainerFull`` if the
-        other container does not take it: it is then in neither."""
+        """From its container to the end of another, with a new id and neither name nor ``et`` of its own, no
+        longer waiting; content, labels and creator are kept. False if it is gone. Raises ``ContainerFull``
+        if the other container does not take it: it is then in neither."""
         ...
 
     def mark_in_flight(self, id: int, in_flight: bool) -> None: ...

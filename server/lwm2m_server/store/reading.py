@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import takewhile
 from typing import Any, TypeAlias
 
 from lwm2m_engine.coap import Peer
@@ -25,6 +26,7 @@ from lwm2m_server.store.documents import (
     registration_from_json,
 )
 from lwm2m_server.store.events import EventReader
+from lwm2m_server.store.expiration import NOT_OVER, Clock
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.onboarding import OnboardingReader
 from lwm2m_server.store.outbox import OutboxReader
@@ -39,11 +41,14 @@ ANNOUNCEMENTS = 4096
 GENERATIONS = 4
 """Names looked up at once on the way down."""
 
-_COLUMNS = ("id", "tenant", "parent", "name", "ty", "key", "attributes", "modified", "brood")
+_COLUMNS = ("id", "tenant", "parent", "name", "ty", "key", "attributes", "modified", "expires", "brood")
 _RESOURCE = f"SELECT {', '.join(_COLUMNS)} FROM resource"  # noqa: S608
 _CHILD = f"""{_RESOURCE} WHERE parent = ?1 AND name = ?2
     UNION ALL {_RESOURCE} WHERE id = ?1 AND brood IS NOT NULL LIMIT 1"""
 """Or else the parent, if it has children without rows."""
+_NEXT_RESOURCE = "SELECT expires FROM resource WHERE expires IS NOT NULL ORDER BY expires LIMIT 1"
+_NEXT_MESSAGE = "SELECT et FROM message WHERE et IS NOT NULL AND deadline IS NULL ORDER BY et LIMIT 1"
+_OVER = "SELECT count(*) FROM resource INDEXED BY resource_expires WHERE expires <= ?"
 _QUEUES = """SELECT id FROM container WHERE evict = 0
     AND EXISTS (SELECT 1 FROM entry WHERE container = container.id)"""
 _WAITING = """SELECT count(*) FROM container c CROSS JOIN entry e ON e.container = c.id
@@ -73,9 +78,10 @@ class LedgerReader(
         latest: Mapping[int, bytes],
         names: Names,
         waiting: Mapping[int, bytes],
+        clock: Clock,
     ) -> None:
         """``latest`` is that of ``Contacts``, ``waiting`` that of ``Arrivals``."""
-        self._execute = connection.execute
+        self._execute, self._clock = connection.execute, clock
         self._latest, self._names, self._waiting = latest, names, waiting
         self._announcements: dict[bytes, Announcement] = {}
         self._broods: dict[int, Brood] = {}
@@ -85,14 +91,14 @@ class LedgerReader(
     def resource(self, id: int) -> Resource | None:
         row = self._execute(f"{_RESOURCE} WHERE id = ?", (id,)).fetchone()
         if row is not None:
-            return _resource(row)
+            return None if self._is_over(row[-2]) else _resource(row)
         birth = self._birth(id)
         return None if birth is None else born(birth[1], birth[0])
 
     def child(self, parent: int, name: str) -> Resource | None:
         row = self._execute(_CHILD, (parent, name)).fetchone()
         if row is None or row[2] == parent:
-            return None if row is None else _resource(row)
+            return None if row is None or self._is_over(row[-2]) else _resource(row)
         return named(name, _resource(row), self._brood(row[-1]))
 
     def below(self, parent: int, names: Sequence[str]) -> Sequence[Resource]:
@@ -105,7 +111,9 @@ class LedgerReader(
             ).fetchone()
             width = len(_COLUMNS)
             cells = () if row is None else (row[at : at + width] for at in range(0, len(row), width))
-            more = [_resource(one) for one in cells if one[0] is not None]
+            more = [
+                _resource(one) for one in takewhile(lambda one: one[0] and not self._is_over(one[-2]), cells)
+            ]
             found += more
             if len(more) < len(generations):
                 child = self._born_child(found[-1].id if found else parent, names[len(found)])
@@ -129,22 +137,43 @@ class LedgerReader(
         rows: list[Row] = []
         if after is not None:
             # SQLite finds a place by (type, id) only if the type is one value.
-            query = f"{_RESOURCE} WHERE parent = ? AND ty = ? AND id > ? ORDER BY id LIMIT ?"
-            rows = self._execute(query, (parent, after.type, after.id, row_limit(limit))).fetchall()
+            query = f"{_RESOURCE} WHERE parent = ? AND ty = ? AND id > ? AND {NOT_OVER} ORDER BY id LIMIT ?"
+            arguments = parent, after.type, after.id, self._now(), row_limit(limit)
+            rows = self._execute(query, arguments).fetchall()
         if limit is None or len(rows) < limit:
             behind = "" if after is None else f" AND ty > {after.type}"
-            query = f"{_RESOURCE} WHERE parent = ?{behind}{_among(types)} ORDER BY ty, id LIMIT ? OFFSET ?"
+            among = f"parent = ?{behind}{_among(types)} AND {NOT_OVER}"
             rest = row_limit(limit) if limit is None else limit - len(rows)
-            rows += self._execute(query, (parent, *types, rest, offset)).fetchall()
+            rows += self._execute(
+                f"{_RESOURCE} WHERE {among} ORDER BY ty, id LIMIT ? OFFSET ?",
+                (parent, *types, self._now(), rest, offset),
+            ).fetchall()
         return [_resource(row) for row in rows]
 
     def count_children(self, parent: int, types: Collection[int] = ()) -> int:
-        query = f"SELECT count(*) FROM resource WHERE parent = ?{_among(types)}"  # noqa: S608
+        among = f"parent = ?{_among(types)}"
+        query = f"SELECT count(*) FROM resource WHERE {among}"  # noqa: S608
         count = int(self._execute(query, (parent, *types)).fetchone()[0])
+        count -= int(self._execute(f"{_OVER} AND {among}", (self._now(), parent, *types)).fetchone()[0])
         family = self._family(parent)
         if family is not None:
             count += sum(not types or child.type in types for child in family[1].children)
         return count
+
+    # --- what is over, or about to be ----------------------------------------------------------------
+
+    def next_expiry(self) -> int | None:
+        resource = self._execute(_NEXT_RESOURCE).fetchone()
+        message = self._execute(_NEXT_MESSAGE).fetchone()
+        return min((row[0] for row in (resource, message) if row is not None), default=None)
+
+    def expired(self, limit: int) -> Sequence[Resource]:
+        query = f"{_RESOURCE} WHERE expires <= ? ORDER BY expires LIMIT ?"
+        return [_resource(row) for row in self._execute(query, (self._now(), limit)).fetchall()]
+
+    def doomed(self, limit: int) -> Sequence[int]:
+        rows = self._execute("SELECT id FROM doomed ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
+        return [id for (id,) in rows]
 
     # --- those without rows --------------------------------------------------------------------------
 
@@ -171,7 +200,8 @@ class LedgerReader(
         self, parent: Resource, brood: Brood, types: Collection[int], after: Resource | None
     ) -> list[Resource]:
         """All children of a parent that has only few of them."""
-        rows = self._execute(f"{_RESOURCE} WHERE parent = ?", (parent.id,)).fetchall()
+        query = f"{_RESOURCE} WHERE parent = ? AND {NOT_OVER}"
+        rows = self._execute(query, (parent.id, self._now())).fetchall()
         found = [*map(_resource, rows), *children(brood, parent)]
         if types:
             found = [one for one in found if one.type in types]
@@ -316,7 +346,7 @@ def _among(types: Collection[int]) -> str:
 
 
 def _resource(row: Row) -> Resource:
-    id, tenant, parent, name, type, key, attributes, modified, _ = row
+    id, tenant, parent, name, type, key, attributes, modified, *_ = row
     return Resource(id, tenant, parent, name, type, key, loads(attributes), modified)
 
 

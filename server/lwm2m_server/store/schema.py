@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lwm2m_engine.errors import SettingsError
-from lwm2m_server.store import audit, credentials, events, onboarding, outbox, subscribers
+from lwm2m_server.store import audit, credentials, events, expiration, onboarding, outbox, subscribers
 
 Connect: TypeAlias = Callable[[Path], sqlite3.Connection]
 
@@ -111,6 +111,7 @@ _VERSION_7 = f"""{audit.VERSION_7}
 {outbox.VERSION_7}
 {subscribers.VERSION_7}
 {credentials.VERSION_7}
+{expiration.VERSION_7}
 """
 
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN

@@ -6,6 +6,7 @@ import logging
 import math
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Any
@@ -17,6 +18,7 @@ from lwm2m_server.store.arrivals import Arrivals
 from lwm2m_server.store.contacts import Contacts
 from lwm2m_server.store.events import USUAL, Events, Keep
 from lwm2m_server.store.evicted import Evicted
+from lwm2m_server.store.expiration import Clock
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.outbox import BOUNDS, Bounds, Outbox
 from lwm2m_server.store.protocols import CommitFailed, Transaction
@@ -84,7 +86,9 @@ class Transactions:
         open_connection: Callable[[], sqlite3.Connection],
         keep: Keep = USUAL,
         bounds: Bounds = BOUNDS,
+        clock: Clock = time.time,
     ) -> None:
+        self._clock = clock
         self.lock = threading.Lock()
         self.figures = Written()
         self._open = open_connection
@@ -117,7 +121,9 @@ class Transactions:
 
     def reader(self, connection: sqlite3.Connection) -> LedgerReader:
         """Reads what is committed."""
-        return LedgerReader(connection, self._contacts.latest, self._names, self._arrivals.waiting)
+        return LedgerReader(
+            connection, self._contacts.latest, self._names, self._arrivals.waiting, self._clock
+        )
 
     @property
     def changes(self) -> int:
@@ -147,6 +153,7 @@ class Transactions:
             self._events,
             self.outbox,
             self.subscribers,
+            self._clock,
         )
 
     def _quickly(self, transaction: LedgerTransaction, jobs: Sequence[Job], seconds: float) -> int:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Hashable, Mapping
 from hashlib import blake2b
-from typing import Any, TypeAlias
-
-import attrs
+from typing import TypeAlias
 
 from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration
 from lwm2m_engine.paths import Path
@@ -15,15 +13,11 @@ from lwm2m_engine.values import Value
 from lwm2m_server.store.arrivals import Arrivals
 from lwm2m_server.store.arrivals import Mark as ArrivalMark
 from lwm2m_server.store.audit import AuditWriter
-from lwm2m_server.store.broods import born, brood_to_json, named
 from lwm2m_server.store.contacts import Contact, Contacts
 from lwm2m_server.store.contacts import Mark as ContactMark
-from lwm2m_server.store.containers import ContainerWriter
-from lwm2m_server.store.contents import CONTAINER
 from lwm2m_server.store.credentials import CredentialWriter
 from lwm2m_server.store.documents import (
     announcement_to_json,
-    dumps,
     inputs_from_json,
     inputs_to_json,
     observation_to_json,
@@ -32,32 +26,15 @@ from lwm2m_server.store.documents import (
 )
 from lwm2m_server.store.events import Events
 from lwm2m_server.store.evicted import Evicted
+from lwm2m_server.store.expiration import Clock
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.onboarding import OnboardingWriter
 from lwm2m_server.store.outbox import Mark as OutboxMark
 from lwm2m_server.store.outbox import Outbox
-from lwm2m_server.store.protocols import Brood, Conflict, Gone, Resource, SealedCredential
-from lwm2m_server.store.reading import ANNOUNCEMENTS, node_id_key
-from lwm2m_server.store.subscribers import SUBSCRIPTION, Subscribers
-
-NODE = 14
-"""``ty``"""
-
-_SUBTREE = """WITH RECURSIVE tree(id) AS (
-    VALUES (?) UNION ALL SELECT resource.id FROM tree JOIN resource ON resource.parent = tree.id
-) SELECT tree.id, resource.ty, resource.parent, resource.brood
-    FROM tree JOIN resource ON resource.id = tree.id"""
-
-_DELETE_DEVICE = (
-    "DELETE FROM device WHERE node = ?",
-    "DELETE FROM liveness WHERE node = ?",
-    "DELETE FROM inputs WHERE node = ?",
-    "DELETE FROM observation WHERE node = ?",
-    "DELETE FROM unanswered WHERE node = ?",
-    "DELETE FROM credential WHERE node = ?",
-    "DELETE FROM oscore_number WHERE node = ?",
-    "DELETE FROM route WHERE node = ?",
-)
+from lwm2m_server.store.protocols import Conflict, Gone, SealedCredential
+from lwm2m_server.store.reading import ANNOUNCEMENTS
+from lwm2m_server.store.removals import RemovalWriter
+from lwm2m_server.store.subscribers import Subscribers
 
 # Nearly always under the name it had before, whose index is left alone then.
 _REGISTER_BOUND = """UPDATE device SET registration = ?, announcement = ?, registered_at = ?
@@ -65,15 +42,12 @@ _REGISTER_BOUND = """UPDATE device SET registration = ?, announcement = ?, regis
 
 _UNREGISTER = "UPDATE device SET registration = NULL, announcement = NULL"
 
-_PUT = "INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-
-
 Mark: TypeAlias = tuple[ContactMark, ArrivalMark, int, int, OutboxMark, int]
 Announced: TypeAlias = tuple[Hashable, ...]
 """All that ``announcement_to_json`` writes of a registration."""
 
 
-class LedgerTransaction(ContainerWriter, CredentialWriter, OnboardingWriter, AuditWriter):
+class LedgerTransaction(RemovalWriter, CredentialWriter, OnboardingWriter, AuditWriter):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 
     def __init__(
@@ -86,16 +60,14 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, OnboardingWriter, Aud
         events: Events,
         outbox: Outbox,
         subscribers: Subscribers,
+        clock: Clock,
     ) -> None:
-        super().__init__(connection, contacts.latest, names, arrivals, evicted)
+        super().__init__(connection, contacts.latest, names, arrivals, evicted, subscribers, clock)
         self._contacts, self._events = contacts, events
-        self._outbox, self._subscribers = outbox, subscribers
+        self._outbox = outbox
         self.note_event = events.add
         self.add_notice, self.remove_notices = outbox.add, outbox.remove
         self.bury_notices, self.remove_dead_letters = outbox.bury, outbox.unbury
-        self._numbers: dict[Brood, int] = {}
-        self._families: dict[int, tuple[Resource, Brood]] = {}
-        """Parents with broods that came to be in this transaction."""
         self._announced: dict[Announced, bytes] = {}
 
     # --- what is in memory ---------------------------------------------------------------------------
@@ -147,134 +119,11 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, OnboardingWriter, Aud
         self._subscribers.rolled_back()
         self.forget()
 
-    # --- oneM2M resources ----------------------------------------------------------------------------
-
-    def put(
-        self,
-        resource: Resource,
-        *,
-        evict: bool = True,
-        brood: Brood | None = None,
-        endpoint: str | None = None,
-    ) -> None:
-        number = None if brood is None else self._number(brood)
-        # Who has a brood is not born into one.
-        if brood is None and self._born_child(resource.parent, resource.name) is not None:
-            raise Conflict(f"the name {resource.name!r} is taken")
-        try:
-            self._execute(_PUT, _row(resource, number))
-        except sqlite3.IntegrityError:
-            raise Conflict(f"the name {resource.name!r} is taken") from None
-        if resource.type == CONTAINER and not evict:
-            self._put_queue(resource)
-        elif resource.type == NODE:
-            self._put_device(resource, endpoint)
-        elif resource.type == SUBSCRIPTION:
-            self._subscribers.put(resource, resource.attributes)
-        if brood is not None:
-            self._families[resource.id] = resource, brood
-            for child in brood.children:
-                if child.type == CONTAINER:
-                    self._newborn[resource.id + child.offset] = child
-
-    def _number(self, brood: Brood) -> int:
-        number = self._numbers.get(brood)
-        if number is None:
-            document = brood_to_json(brood)
-            self._execute("INSERT OR IGNORE INTO brood (document) VALUES (?)", (document,))
-            row = self._execute("SELECT number FROM brood WHERE document = ?", (document,)).fetchone()
-            number = self._numbers[brood] = int(row[0])
-        return number
-
     def forget(self) -> None:
         super().forget()
-        self._numbers.clear()
-        self._broods.clear()
-        self._families.clear()
         self._announced.clear()
 
-    def child(self, parent: int, name: str) -> Resource | None:
-        """What asks for children of a node while it is made finds them here."""
-        family = self._families.get(parent)
-        found = None if family is None else named(name, *family)
-        return super().child(parent, name) if found is None else found
-
-    def _hatch(self, parent: Resource, brood: Brood) -> None:
-        """Rows for what a parent was born with."""
-        for child in brood.children:
-            resource = born(child, parent)
-            self._execute(_PUT, _row(resource, None))
-            if child.type == CONTAINER and not child.evict:
-                # As the container is now, with the messages that it has.
-                self._save(self._container(resource.id))
-        self._execute("UPDATE resource SET brood = NULL WHERE id = ?", (parent.id,))
-        self._families.pop(parent.id, None)
-
-    def _put_device(self, node: Resource, endpoint: str | None) -> None:
-        node_id = node.attributes.get("ni")
-        key = node_id and node_id_key(node_id)
-        self._names.add(node.name, key, endpoint)
-        try:
-            self._execute(
-                "INSERT INTO device (node, tenant, name, ni, ni_key, endpoint) VALUES (?, ?, ?, ?, ?, ?)",
-                (node.id, node.tenant, node.name, node_id, key, endpoint),
-            )
-        except sqlite3.IntegrityError:
-            self._execute("DELETE FROM resource WHERE id = ?", (node.id,))
-            raise Conflict(f"the name {node.name!r} or node id {node_id!r} is taken") from None
-
-    def change(self, id: int, attributes: Mapping[str, Any], modified: int) -> Resource | None:
-        before = self._with_row(id)
-        if before is None:
-            return None
-        if before.type == NODE:
-            self._change_node_id(id, attributes.get("ni"))
-        elif before.type == CONTAINER:
-            self._change_container(id, attributes)
-        elif before.type == SUBSCRIPTION:
-            self._subscribers.put(before, attributes)
-        self._execute(
-            "UPDATE resource SET attributes = ?, modified = ? WHERE id = ?", (dumps(attributes), modified, id)
-        )
-        return attrs.evolve(before, attributes=attributes, modified=modified)
-
-    def _change_node_id(self, node: int, node_id: str | None) -> None:
-        key = node_id and node_id_key(node_id)
-        self._names.add(key)
-        try:
-            self._execute("UPDATE device SET ni = ?, ni_key = ? WHERE node = ?", (node_id, key, node))
-        except sqlite3.IntegrityError:
-            raise Conflict(f"the node id {node_id!r} is taken") from None
-
-    def remove(self, id: int) -> None:
-        self._with_row(id)
-        for child, type, parent, brood in self._execute(_SUBTREE, (id,)).fetchall():
-            self._execute("DELETE FROM resource WHERE id = ?", (child,))
-            self._families.pop(child, None)
-            for one in self._brood(brood).children if brood is not None else ():
-                self._remove_born(child + one.offset, one.type)
-            if type == CONTAINER:
-                self._remove_container(child)
-            elif type == NODE:
-                for statement in _DELETE_DEVICE:
-                    self._execute(statement, (child,))
-            elif type == SUBSCRIPTION:
-                self._subscribers.remove(parent, child)
-
-    def _remove_born(self, id: int, type: int) -> None:
-        """One without a row, which may have children with rows all the same."""
-        for (child,) in self._execute("SELECT id FROM resource WHERE parent = ?", (id,)).fetchall():
-            self.remove(child)
-        if type == CONTAINER:
-            self._remove_container(id)
-
-    def _with_row(self, id: int) -> Resource | None:
-        """A resource that is about to change."""
-        birth = self._birth(id)
-        family = None if birth is None else self._family(birth[0].id)
-        if family is not None:
-            self._hatch(*family)
-        return self.resource(id)
+    # --- devices -------------------------------------------------------------------------------------
 
     def await_answer(self, node: int, id: int) -> None:
         self._execute(
@@ -285,8 +134,6 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, OnboardingWriter, Aud
 
     def end_awaiting(self, id: int) -> None:
         self._execute("DELETE FROM unanswered WHERE message = ?", (id,))
-
-    # --- devices -------------------------------------------------------------------------------------
 
     def put_credential(self, row: SealedCredential) -> None:
         self._names.add(row.endpoint)
@@ -414,8 +261,3 @@ class LedgerTransaction(ContainerWriter, CredentialWriter, OnboardingWriter, Aud
             raise Conflict("the endpoint name is taken") from None
         if changed.rowcount == 0:
             raise Gone("the node was removed")
-
-
-def _row(one: Resource, brood: int | None) -> tuple[object, ...]:
-    attributes = dumps(one.attributes)
-    return one.id, one.tenant, one.parent, one.name, one.type, one.key, attributes, one.modified, brood
