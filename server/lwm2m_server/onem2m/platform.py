@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 import attrs
 
 from lwm2m_engine.errors import RequestError
-from lwm2m_server.onem2m.behaviours.context import Context
+from lwm2m_server.onem2m.behaviours.context import Context, now
 from lwm2m_server.onem2m.behaviours.provisioning import discard
 from lwm2m_server.onem2m.behaviours.roots import put_roots
 from lwm2m_server.onem2m.behaviours.table import Behaviour, behaviour_of
@@ -26,6 +27,7 @@ from lwm2m_server.onem2m.errors import (
     NotImplementedYet,
     Unavailable,
 )
+from lwm2m_server.onem2m.expiry import begin_life, change_life, ends
 from lwm2m_server.onem2m.fanout import FAN_OUT, FanOut
 from lwm2m_server.onem2m.names import BY_MGD, BY_TY, CREATABLE, FLEX_CONTAINER, UNSUPPORTED, Type, type_of
 from lwm2m_server.onem2m.nonblocking import NonBlocking
@@ -44,6 +46,7 @@ from lwm2m_server.onem2m.rendering import (
 )
 from lwm2m_server.onem2m.retrieval import Retrieval
 from lwm2m_server.onem2m.routing import Routes
+from lwm2m_server.onem2m.sweeper import Sweeper
 from lwm2m_server.onem2m.tree import AE, LATEST, OLDEST, Target, Tree
 from lwm2m_server.security.credentials import BadCredentials
 from lwm2m_server.security.store import Credentials
@@ -59,6 +62,7 @@ from lwm2m_server.store.protocols import (
     Ledger,
     Message,
     Resource,
+    Transaction,
 )
 
 
@@ -75,6 +79,7 @@ class Onem2m:
         credentials: Credentials,
         notices: Notices,
         outlets: Outlets,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
         self.inventory = inventory
@@ -103,6 +108,7 @@ class Onem2m:
             chores,
             routes,
         )
+        self._sweeper = Sweeper(self._context, clock)
 
     async def prepare(self) -> None:
         """Give every tenant the resources it must have; to be called at start, and again at will."""
@@ -111,6 +117,7 @@ class Onem2m:
 
     async def resume(self) -> None:
         """Go on with work that the last run did not finish."""
+        await self._spare()
         for id in self._context.reader.open_onboardings():
             request = self._context.reader.resource(id)
             if request is None:
@@ -124,6 +131,19 @@ class Onem2m:
         """Wait for requests that nobody waits for; end work that the next start goes on with."""
         await self._later.close()
         await self._context.chores.close()
+        await self._sweeper.close()
+
+    async def _spare(self) -> None:
+        """Applications whose removal was interrupted are there still, and so is what lies below them."""
+        tenants = self.inventory.tenants()
+        applications = [one.id for tenant in tenants for one in self.inventory.applications(tenant.name)]
+
+        def spare(transaction: Transaction) -> None:
+            for id in applications:
+                transaction.spare(id)
+
+        await self._ledger.commit(spare)
+        self._sweeper.soon()
 
     async def answer(self, request: Primitive) -> Answer:
         """Raises ``OneM2MError``."""
@@ -161,7 +181,10 @@ class Onem2m:
         if create is None:
             raise NotImplementedYet(f"a {draft.type.long} cannot be created yet")
         sent = dict(draft.attributes)
+        begin_life(draft.attributes, target.way, now())
         created = await create(self._context, target, draft, originator)
+        if ends(created):
+            self._sweeper.soon()
         way = (*target.way, created) if isinstance(created, Resource) else target.way
         made = Target(target.tenant, created, target.root, way)
         location = f"{target.root}/~/{target.tenant.name}/{self._renderer.ri(created, target.tenant)}"
@@ -204,7 +227,10 @@ class Onem2m:
             draft = read_self_defined(request.body, what.key)
         draft = attrs.evolve(draft, originator=originator)
         sent = dict(draft.attributes)
+        change_life(draft.attributes, target.way[:-1], now())
         changed = await update(self._context, target, draft)
+        if ends(changed):
+            self._sweeper.soon()
         return Answer(UPDATED, self._written(attrs.evolve(target, what=changed), request, sent))
 
     async def _delete(self, request: Primitive) -> Answer:
@@ -218,6 +244,7 @@ class Onem2m:
             style = self._style(request, target)
             body = (await self._retrieval.retrieve(target, request.query, style)).body
         await delete(self._context, target)
+        self._sweeper.soon()
         return Answer(DELETED, body)
 
     def _real(self, request: Primitive) -> Target:

@@ -230,7 +230,7 @@ spid   specializationID         uint
 
 # Behind a name its ``Access``: "!" a client must give it, "=" at CREATE only, "-" never from a client,
 # "~" known to oneM2M and not supported here.
-COMMON: Final = "ty- ri- rn= pi- ct- lt- cr- lbl et~ acpi~ daci~ at~ aa~ ast~ cstn~ loc~"
+COMMON: Final = "ty- ri- rn= pi- ct- lt- cr- lbl et acpi~ daci~ at~ aa~ ast~ cstn~ loc~"
 """What every resource has; the row of a type overrules it."""
 
 TYPES: Final = """
@@ -238,7 +238,7 @@ TYPES: Final = """
 1  m2m:acp accessControlPolicy | pv! pvs! adri~ apri~ airi~ acpi- | 23
 2  m2m:ae  AE                  | api!= aei- apn rr srv poa poah nl csz or esi~ tren~ ape~ | 1 3 9 15 23 28
 3  m2m:cnt container           | st- mni mbs mia cni- cbs- disr or li~ | 3 4 23 28
-4  m2m:cin contentInstance     | st- con! cnf cs- et or~ dgt~ conr~ dcnt~ acpi- |
+4  m2m:cin contentInstance     | st- con! cnf cs- or~ dgt~ conr~ dcnt~ acpi- |
 9  m2m:grp group               | mt= cnm- mnm! mid! mtv- csy= gn spty~ macp~ ssi~ nar~ | 23
 14 m2m:nod node                | ni! hcl hael hsl mgca rms- nid- nty | 13 23 28
 17 m2m:req request             | op- tg- org- rid- mi- rs- ors- |

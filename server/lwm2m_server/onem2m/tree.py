@@ -145,10 +145,10 @@ class Tree:
         if resource is None or resource.type != (type if message is None else CONTAINER):
             return None
         tenant = self._tenant(resource.tenant)
-        way = self._way(tenant, resource)
+        way = self.way(tenant, resource)
         return None if way is None else (tenant, way, message or resource)
 
-    def _way(self, tenant: Tenant, resource: Resource) -> list[Resource] | None:
+    def way(self, tenant: Tenant, resource: Resource) -> list[Resource] | None:
         """From below the CSEBase; ``None`` if it leads there no more, because something above was removed."""
         way = [resource]
         while way[-1].parent != tenant.id:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ from tinydb.queries import QueryInstance
 from tinydb.table import Document
 
 from lwm2m_engine.errors import SettingsError
+from lwm2m_server.store.expiration import Clock, expires
+from lwm2m_server.store.ids import SECOND
 from lwm2m_server.store.jsonfile import Migration, Snapshot, Tables, load, replace
 from lwm2m_server.store.protocols import (
     ApiClient,
@@ -46,8 +49,10 @@ class TinyInventory:
     """The ``Inventory`` of ``protocols``. Changes are made one after the other, on a draft that takes the
     place of what readers see when it is on disk. Raises ``SettingsError`` for an unusable file."""
 
-    def __init__(self, file: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-        self._file = file
+    def __init__(
+        self, file: Path, migrations: Sequence[Migration] = MIGRATIONS, *, clock: Clock = time.time
+    ) -> None:
+        self._file, self._clock = file, clock
         tables = load(file, migrations)
         _validate(file, tables)
         self._stored = Snapshot(tables)
@@ -111,16 +116,34 @@ class TinyInventory:
     # --- applications --------------------------------------------------------------------------------
 
     def applications(self, tenant: str) -> Sequence[Application]:
-        return [application for application in self._applications.values() if application.tenant == tenant]
+        return [
+            application
+            for application in self._applications.values()
+            if application.tenant == tenant and not self._is_over(application)
+        ]
 
     def application(self, tenant: str, name: str) -> Application | None:
-        return self._by_name.get((tenant, name))
+        return self._there(self._by_name.get((tenant, name)))
 
     def application_by_id(self, id: int) -> Application | None:
-        return self._applications.get(id)
+        return self._there(self._applications.get(id))
 
     def application_by_aei(self, tenant: str, aei: str) -> Application | None:
-        return self._by_aei.get((tenant, aei))
+        return self._there(self._by_aei.get((tenant, aei)))
+
+    def next_expiry(self) -> int | None:
+        ends = (expires(application.attributes) for application in self._applications.values())
+        return min((end for end in ends if end is not None), default=None)
+
+    def expired_applications(self) -> Sequence[Application]:
+        return [application for application in self._applications.values() if self._is_over(application)]
+
+    def _there(self, application: Application | None) -> Application | None:
+        return None if application is None or self._is_over(application) else application
+
+    def _is_over(self, application: Application) -> bool:
+        end = expires(application.attributes)
+        return end is not None and end <= self._clock() * SECOND
 
     async def put_application(self, application: Application) -> None:
         taken = (where("tenant") == application.tenant) & (

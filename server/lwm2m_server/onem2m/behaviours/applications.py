@@ -10,7 +10,7 @@ from lwm2m_server.onem2m.checks import Draft, check_name, require
 from lwm2m_server.onem2m.errors import AlreadyRegistered, BadRequest, NameTaken, NotFound
 from lwm2m_server.onem2m.origins import ADMIN, GROUPS, PLATFORM
 from lwm2m_server.onem2m.tree import RELEASES, Target, as_resource
-from lwm2m_server.store.protocols import Application, Resource
+from lwm2m_server.store.protocols import Application, CommitFailed, Resource
 
 
 async def create_application(
@@ -55,10 +55,16 @@ async def update_application(context: Context, target: Target, draft: Draft) -> 
 
 
 async def delete_application(context: Context, target: Target) -> None:
-    """With all below it, which lies in the ledger, and what device groups sent to it."""
-    application = _application(context, target)
-    await context.inventory.remove_application(application.id)
-    await context.devices.change(lambda transaction: transaction.remove(application.id))
+    """With all below it, which lies in the ledger and is doomed before the application is gone, and what
+    device groups sent to it."""
+    application = _there_or_over(context, target)
+    await context.devices.change(lambda transaction: transaction.doom(application.id))
+    try:
+        await context.inventory.remove_application(application.id)
+    except CommitFailed:
+        await context.devices.change(lambda transaction: transaction.spare(application.id))
+        raise
+    await context.devices.change(lambda transaction: context.notices.deleted(transaction, target.what))
     await context.routes.left(target.tenant, application)
 
 
@@ -69,3 +75,9 @@ def _application(context: Context, target: Target) -> Application:
     if found is None:
         raise NotFound(f"{target.what.name} was removed meanwhile")
     return found
+
+
+def _there_or_over(context: Context, target: Target) -> Application:
+    """The same; one that is over is there to be removed."""
+    over = (one for one in context.inventory.expired_applications() if one.id == target.what.id)
+    return next(over, None) or _application(context, target)

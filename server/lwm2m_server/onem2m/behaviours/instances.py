@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import orjson
 
-from lwm2m_server.onem2m.behaviours.context import Context
+from lwm2m_server.onem2m.behaviours.context import Context, now
 from lwm2m_server.onem2m.behaviours.resources import check_parent, check_place
 from lwm2m_server.onem2m.checks import Draft, check_name, require
 from lwm2m_server.onem2m.errors import BadRequest
 from lwm2m_server.onem2m.rendering import JSON_CONTENT
 from lwm2m_server.onem2m.tree import Target
-from lwm2m_server.store.ids import parse_timestamp
-from lwm2m_server.store.protocols import Message, Transaction
+from lwm2m_server.store.ids import SECOND, parse_timestamp, timestamp
+from lwm2m_server.store.protocols import Message, Resource, Transaction
 
 _CONTENT_INFO: Final = re.compile(r"[\w.+-]+/[\w.+-]+:\d{1,4}(:\d)?")
 
@@ -24,6 +24,7 @@ async def create_instance(context: Context, target: Target, draft: Draft, origin
     """Raises ``ContainerFull`` for what the container never takes, ``Conflict`` for a taken name."""
     check_place(target, draft)
     container = target.resource
+    _limit_age(container, draft)
     instance = new_instance(context, container.id, draft, originator)
 
     def store(transaction: Transaction) -> int:
@@ -47,7 +48,7 @@ def new_instance(
     content, content_info = _content(given["con"], given.get("cnf"))
     labels = given.get("lbl")
     id = context.ids.next()
-    expires = _expiry(id, given.get("et"))
+    expires = parse_timestamp(given["et"]) if "et" in given else None
     return Message(
         id=id,
         container=container,
@@ -74,10 +75,8 @@ def _content(content: Any, content_info: str | None) -> tuple[str, str | None]:
     return orjson.dumps(content).decode(), JSON_CONTENT
 
 
-def _expiry(now: int, text: str | None) -> int | None:
-    if text is None:
-        return None
-    expires = parse_timestamp(text)
-    if expires <= now:
-        raise BadRequest(f"et (expirationTime) {text} is over")
-    return expires
+def _limit_age(container: Resource, draft: Draft) -> None:
+    """``mia`` (maxInstanceAge) in seconds: the longest that an instance lives."""
+    if "mia" in container.attributes:
+        end = timestamp(now() + container.attributes["mia"] * SECOND)
+        draft.attributes["et"] = min(draft.attributes.get("et", end), end)

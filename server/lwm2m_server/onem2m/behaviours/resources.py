@@ -56,7 +56,10 @@ async def add(
 
 def check_parent(transaction: Transaction, parent: Resource) -> None:
     """Inside a commit. Raises ``Gone`` if the parent was removed meanwhile."""
-    if parent.type not in (CSE_BASE, AE) and transaction.resource(parent.id) is None:
+    if parent.type == CSE_BASE:
+        return
+    gone = transaction.is_doomed(parent.id) if parent.type == AE else transaction.resource(parent.id) is None
+    if gone:
         raise Gone(f"{parent.name} was removed meanwhile")
 
 
