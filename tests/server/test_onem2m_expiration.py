@@ -42,7 +42,8 @@ async def until(condition, seconds=20.0):
 def rows(api, tmp_path):
     """Of resources of clients, messages, and what is left of removed ones."""
     with sqlite3.connect(tmp_path / "ledger.db") as connection:
-        count = """SELECT (SELECT count(*) FROM resource WHERE name <> 'device-communication'),
+        count = """SELECT (SELECT count(*) FROM resource WHERE name NOT LIKE 'device-%'
+            AND name NOT IN ('request', 'response')),
             (SELECT count(*) FROM message), (SELECT count(*) FROM entry), (SELECT count(*) FROM doomed)"""
         return connection.execute(count).fetchone()
 
