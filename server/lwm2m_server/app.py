@@ -25,6 +25,7 @@ from lwm2m_server.http.bootstrap import BootstrapApi
 from lwm2m_server.http.clients import ClientApi
 from lwm2m_server.http.counting import Requests
 from lwm2m_server.http.credentials import CredentialApi
+from lwm2m_server.http.deliveries import DeliveryApi
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.door import Door
 from lwm2m_server.http.events import EventApi
@@ -186,6 +187,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *TenantApi(tenants).routes(),
         *ClientApi(control.clients, control.keys, control.access, settings.tenant).routes(),
         *AuditApi(ledger, settings.tenant).routes(),
+        *DeliveryApi(deliveries, outlets.targets, ledger, settings.tenant).routes(),
         *EventApi(finder, ledger.reader, feed).routes(),
     ]
     lag, requests = Lag(), Requests()

@@ -26,6 +26,7 @@ TIMEOUT = 30.0
 ADMIN = "CAdmin"
 """Who speaks, if the file of the token does not name another AE."""
 
+_LETTERS = "/api/v1/deliveries/dead-letters"
 _BOOTSTRAP = "/api/v1/bootstrap"
 
 # A server on this machine is not to be asked for through a proxy.
@@ -211,6 +212,41 @@ class Client:
         """A page of the audit log, of what was before a number; 0 for the end of the log."""
         found: dict[str, Any] = self.get(f"/api/v1/audit?{self._query(before=before)}")
         return found
+
+    def deliveries(self) -> dict[str, Any]:
+        """How notifications get to each target."""
+        found: dict[str, Any] = self.get(f"/api/v1/deliveries?{self._query()}")
+        return found
+
+    def dead_letters(self, target: str | None = None) -> Iterator[dict[str, Any]]:
+        """Of one target or of all, the oldest first."""
+        after: str | None = "0"
+        while after is not None:
+            more = {"target": target} if target is not None else {}
+            page = self.get(f"{_LETTERS}?{self._query(after=after, **more)}")
+            yield from page["deadLetters"]
+            after = page.get("next")
+
+    def dead_letter(self, id: str) -> dict[str, Any]:
+        """With its content."""
+        found: dict[str, Any] = self.get(f"{_LETTERS}/{segment(id)}?{self._query()}")
+        return found
+
+    def replay(self, id: str) -> None:
+        self._request("POST", f"{_LETTERS}/{segment(id)}/replay?{self._query()}")
+
+    def drop(self, id: str) -> None:
+        self._request("DELETE", f"{_LETTERS}/{segment(id)}?{self._query()}")
+
+    def replay_all(self, target: str | None) -> int:
+        """Returns how many."""
+        more = {"target": target} if target is not None else {}
+        return int(self._request("POST", f"/api/v1/deliveries/replay?{self._query(**more)}")["replayed"])
+
+    def drop_all(self, target: str | None) -> int:
+        """Returns how many."""
+        more = {"target": target} if target is not None else {}
+        return int(self._request("DELETE", f"{_LETTERS}?{self._query(**more)}")["dropped"])
 
     def _query(self, **arguments: int | str) -> str:
         return urlencode({**arguments, **({"tenant": self.tenant} if self.tenant else {})})

@@ -33,6 +33,10 @@ SECTIONS = {
         "bootstrap": ("lwm2m_server.cli.bootstrap:bootstrap", "What devices get when they bootstrap."),
         "queue": ("lwm2m_server.cli.queue:queue", "What waits for a device; take a message back."),
         "trace": ("lwm2m_server.cli.trace:trace", "What is said with a device, message by message."),
+        "deliveries": (
+            "lwm2m_server.cli.deliveries:deliveries",
+            "How notifications get to applications; replay those that did not.",
+        ),
         "events": ("lwm2m_server.cli.events:events", "What happened to devices, and what happens."),
         "send": ("lwm2m_server.cli.send:send", "Send a message to a device and print its answer."),
         "read": (f"{_OPERATIONS}:read", "Read values."),

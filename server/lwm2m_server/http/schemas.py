@@ -196,6 +196,18 @@ _SESSION: Final = obj(
 
 _EVENT: Final = obj("*", id=COUNT, kind=STRING, endpoint=STRING, message=ref("EventMessage"))
 
+_DEAD_LETTER: Final = obj(
+    "*",
+    id=STRING,
+    target=STRING,
+    subscription=STRING,
+    device=nullable(STRING),
+    at=TIME,
+    diedAt=TIME,
+    reason=STRING,
+    size=COUNT,
+)
+
 COMPONENTS: Final[dict[str, Schema]] = {
     "Problem": obj("*", type=STRING, title=STRING, status=INTEGER, detail=STRING),
     "Device": _DEVICE,
@@ -235,6 +247,24 @@ COMPONENTS: Final[dict[str, Schema]] = {
         origins=nullable(array(STRING)),
         created=TIME,
     ),
+    "Delivery": obj(
+        "*",
+        target=STRING,
+        application=nullable(STRING),
+        subscription=nullable(STRING),
+        waiting=COUNT,
+        waitingBytes=COUNT,
+        oldestWaiting=OFTEN_TIME,
+        delivered=COUNT,
+        failed=COUNT,
+        dead=COUNT,
+        latency=nullable(COUNT),
+        lastError=nullable(STRING),
+        lastErrorAt=OFTEN_TIME,
+        retryAt=OFTEN_TIME,
+    ),
+    "DeadLetter": _DEAD_LETTER,
+    "DeadLetterDetails": {"allOf": [ref("DeadLetter"), obj("*", notification={"type": "object"})]},
     "Tenant": obj("*", name=STRING, names=nullable(STRING)),
     "AuditEntry": obj(
         "*",
