@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 from device_api import device_api_page
+from http_api import http_api_page
 from mappings import mappings_page
 from onem2m_types import onem2m_page
 
@@ -171,6 +172,7 @@ def shown(value: object) -> str:
 PAGES = {
     "attributes.md": attributes_page,
     "cli.md": cli_page,
+    "http-api.md": http_api_page,
     "lwm2m-device-api.md": device_api_page,
     "mappings.md": mappings_page,
     "onem2m.md": onem2m_page,

@@ -94,7 +94,13 @@ def test_generated_pages_are_current(tmp_path: Path) -> None:
     """In a process of its own: click remembers how a command was called first."""
     subprocess.run([sys.executable, str(ROOT / "docs/generate.py"), str(tmp_path)], check=True, timeout=60)
     written = {page.name: page.read_text(encoding="utf-8") for page in tmp_path.iterdir()}
-    assert set(written) == {"attributes.md", "cli.md", "lwm2m-device-api.md", "mappings.md"} | {
+    assert set(written) == {
+        "attributes.md",
+        "cli.md",
+        "http-api.md",
+        "lwm2m-device-api.md",
+        "mappings.md",
+    } | {
         "onem2m.md",
         "settings.md",
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -49,3 +51,12 @@ async def test_figures_of_a_server(server, api, device, eventually):
     assert after["lwm2m_loop_lag_seconds_count", ""] > 0
     # What grows with the fleet has no place here.
     assert "a-device" not in text
+    page = (Path(__file__).parents[2] / "docs/how-to/observability.md").read_text(encoding="utf-8")
+    counts = (Path(__file__).parents[2] / "docs/reference/counts.md").read_text(encoding="utf-8")
+    for family in text_string_to_metric_families(text):
+        name = family.name + ("_total" if family.type == "counter" else "")
+        assert (
+            not name.startswith("lwm2m_")
+            or f"`{name}`" in page
+            or f"`{name.removeprefix('lwm2m_')}`" in counts
+        ), name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import orjson
@@ -17,7 +18,7 @@ from lwm2m_server.http.app import create_http
 from lwm2m_server.http.devices import DeviceFinder
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.feed import CHUNK, RECENT, Feed
-from lwm2m_server.onem2m.happenings import record
+from lwm2m_server.onem2m.happenings import KINDS, record
 from lwm2m_server.store.protocols import DeviceRef, Tenant
 
 PATIENCE = 20.0
@@ -246,3 +247,8 @@ async def test_when_the_server_stops_streams_end(events):
         await stream.reached(0)
         events.feed.close()
         await stream.task
+
+
+def test_every_kind_is_explained():
+    page = (Path(__file__).parents[2] / "docs/how-to/events.md").read_text(encoding="utf-8")
+    assert [kind for kind in (*KINDS, "gap") if f"`{kind}`" not in page] == []

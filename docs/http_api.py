@@ -1,0 +1,68 @@
+"""The reference page of everything over HTTP that is not oneM2M, from what the routes say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lwm2m_server.http.audit import AuditApi
+from lwm2m_server.http.bootstrap import BootstrapApi
+from lwm2m_server.http.clients import ClientApi
+from lwm2m_server.http.credentials import CredentialApi
+from lwm2m_server.http.devices import DeviceApi
+from lwm2m_server.http.events import EventApi
+from lwm2m_server.http.health import health_routes
+from lwm2m_server.http.metrics import metrics_route
+from lwm2m_server.http.openapi import ALWAYS, document, openapi_route
+from lwm2m_server.http.tenants import TenantApi
+from lwm2m_server.http.tokens import TokenApi
+from lwm2m_server.http.traces import TraceApi
+
+BELOW_API = (
+    DeviceApi,
+    CredentialApi,
+    TraceApi,
+    BootstrapApi,
+    EventApi,
+    TenantApi,
+    ClientApi,
+    AuditApi,
+)
+
+HEAD = """\
+# HTTP API
+
+What oneM2M has no word for lies below `/api/v1`; the [oneM2M API](onem2m.md) lies below `http_prefix`. A
+running server has all of it as OpenAPI 3.1 at `/openapi.json`, with the schemas of bodies.
+
+A refusal below `/api/v1` is a problem (RFC 9457, `application/problem+json`) with `status` and `detail`.
+Besides the statuses listed, each operation but the public ones may answer {always}. `tenant` names another
+tenant than the caller's own. Times are milliseconds since 1970-01-01 UTC.
+
+Reading takes the role `read`, all else `operate`, and some take `admin` or `system`.
+
+| operation | what it does | query | answers |
+|---|---|---|---|
+"""
+
+
+def http_api_page() -> str:
+    return HEAD.format(always=", ".join(map(str, ALWAYS))) + "".join(map(_row, _operations()))
+
+
+def _operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    # Nothing is asked of these objects but where their routes are.
+    api = [route for kind in BELOW_API for route in object.__new__(kind).routes()]
+    others = [*object.__new__(TokenApi).routes(), *health_routes(dict), metrics_route(())]
+    others.append(openapi_route((), (), {}))
+    for path, methods in document(others, api, {})["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def _row(found: tuple[str, str, dict[str, Any]]) -> str:
+    method, path, operation = found
+    query = [one["name"] for one in operation["parameters"] if one["in"] == "query"]
+    statuses = [status for status in operation["responses"] if int(status) not in ALWAYS]
+    names = " ".join(f"`{name}`" for name in query)
+    return f"| `{method} {path}` | {operation['summary']} | {names} | {' '.join(statuses)} |\n"
