@@ -10,6 +10,7 @@ import attrs
 import orjson
 
 from lwm2m_server.onem2m.names import BY_TY, FLEX_CONTAINER, long_key, long_names
+from lwm2m_server.onem2m.tables import MEMBERS
 from lwm2m_server.security.credentials import Psk
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
@@ -202,4 +203,8 @@ def named(representation: Mapping[str, Any], long: bool) -> dict[str, Any]:
     if not long:
         return dict(representation)
     names = long_names(representation.get("cnd"))
-    return {names.get(name, name): value for name, value in representation.items()}
+    found = {names.get(name, name): value for name, value in representation.items()}
+    for name, members in MEMBERS.items():
+        if name in representation:
+            found[names[name]] = {members[short]: value for short, value in representation[name].items()}
+    return found

@@ -228,6 +228,28 @@ spid   specializationID         uint
 """
 """Short name, long name, kind of JSON."""
 
+MEMBERS: Final = {
+    "enc": {
+        "net": "notificationEventType",
+        "atr": "attribute",
+        "chty": "childResourceType",
+        "fo": "filterOperation",
+        "crb": "createdBefore",
+        "cra": "createdAfter",
+        "ms": "modifiedSince",
+        "us": "unmodifiedSince",
+        "exb": "expireBefore",
+        "exa": "expireAfter",
+        "sts": "stateTagSmaller",
+        "stb": "stateTagBigger",
+        "sza": "sizeAbove",
+        "szb": "sizeBelow",
+        "lbl": "labels",
+    },
+    "bn": {"num": "number", "dur": "duration"},
+}
+"""Short and long names of members of attributes that are objects."""
+
 # Behind a name its ``Access``: "!" a client must give it, "=" at CREATE only, "-" never from a client,
 # "~" known to oneM2M and not supported here.
 COMMON: Final = "ty- ri- rn= pi- ct- lt- cr- lbl et acpi~ daci~ at~ aa~ ast~ cstn~ loc~"

@@ -167,7 +167,8 @@ class Tree:
         """A child that is no resource of the ledger. Raises ``NotFound``."""
         found: Resource | Message | None = None
         if isinstance(parent, Resource) and parent.type == CONTAINER:
-            found = self._message(parent.id, name)
+            # The way that is known of a device's container ends at it.
+            found = self._message(parent.id, name) or self._reader.child(parent.id, name)
         elif isinstance(parent, Resource) and parent.type == CSE_BASE:
             application = self._inventory.application(tenant.name, name)
             found = as_resource(application, tenant) if application is not None else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 from lwm2m_server.onem2m.behaviours.context import Context, now
@@ -10,6 +12,7 @@ from lwm2m_server.onem2m.checks import Draft, check_name, require
 from lwm2m_server.onem2m.errors import AlreadyRegistered, BadRequest, NameTaken, NotFound
 from lwm2m_server.onem2m.origins import ADMIN, GROUPS, PLATFORM
 from lwm2m_server.onem2m.tree import RELEASES, Target, as_resource
+from lwm2m_server.sinks.headers import BadHeader, read_headers
 from lwm2m_server.store.protocols import Application, CommitFailed, Resource
 
 
@@ -26,6 +29,7 @@ async def create_application(
     api = attributes.pop("api")
     if not (api.startswith(("N", "R")) and len(api) > 1):
         raise BadRequest(f"api (App-ID) begins with N, or with R if it is registered, not {api[:40]!r}")
+    _check_headers(attributes.get("poah"))
     id = context.ids.next()
     aei = originator if originator not in (None, "", "C") else f"C{id:x}"
     if aei in (ADMIN, PLATFORM, GROUPS) or context.inventory.application_by_aei(tenant.name, aei) is not None:
@@ -44,6 +48,7 @@ async def create_application(
 
 async def update_application(context: Context, target: Target, draft: Draft) -> Resource:
     application = _application(context, target)
+    _check_headers(draft.attributes.get("poah"))
     attributes = {**application.attributes, **draft.attributes}
     changed = attrs.evolve(
         application,
@@ -66,6 +71,14 @@ async def delete_application(context: Context, target: Target) -> None:
         raise
     await context.devices.change(lambda transaction: context.notices.deleted(transaction, target.what))
     await context.routes.left(target.tenant, application)
+
+
+def _check_headers(lines: Sequence[str] | None) -> None:
+    """Raises ``BadRequest`` for what no webhook can be sent."""
+    try:
+        read_headers(lines or ())
+    except BadHeader as error:
+        raise BadRequest(f"poah: {error}") from error
 
 
 def _application(context: Context, target: Target) -> Application:

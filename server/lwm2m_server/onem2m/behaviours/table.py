@@ -33,7 +33,7 @@ from lwm2m_server.onem2m.behaviours.resources import create_resource, delete_res
 from lwm2m_server.onem2m.behaviours.updates import update_resource
 from lwm2m_server.onem2m.checks import Draft
 from lwm2m_server.onem2m.names import FLEX_CONTAINER, REQUEST
-from lwm2m_server.onem2m.notify.notices import SUBSCRIPTION
+from lwm2m_server.onem2m.notify.criteria import SUBSCRIPTION
 from lwm2m_server.onem2m.notify.subscriptions import create_subscription, update_subscription
 from lwm2m_server.onem2m.rendering import AE, CONTAINER, CONTENT_INSTANCE, MGMT_OBJ, NODE
 from lwm2m_server.onem2m.tree import Target

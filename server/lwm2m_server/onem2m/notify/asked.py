@@ -19,6 +19,7 @@ from lwm2m_server.onem2m.notify.criteria import (
     UPDATED,
     read_conditions,
 )
+from lwm2m_server.onem2m.tables import MEMBERS
 from lwm2m_server.sinks.targets import check_url, is_url
 
 MOST_TARGETS: Final = 16
@@ -26,25 +27,6 @@ MOST_TOGETHER: Final = 1000
 """Notices in one batch."""
 
 _EVENTS: Final = {UPDATED, DELETED, CHILD_CREATED, CHILD_DELETED}
-_LONG: Final = {
-    "notificationEventType": "net",
-    "attribute": "atr",
-    "childResourceType": "chty",
-    "filterOperation": "fo",
-    "createdBefore": "crb",
-    "createdAfter": "cra",
-    "modifiedSince": "ms",
-    "unmodifiedSince": "us",
-    "expireBefore": "exb",
-    "expireAfter": "exa",
-    "stateTagSmaller": "sts",
-    "stateTagBigger": "stb",
-    "sizeAbove": "sza",
-    "sizeBelow": "szb",
-    "labels": "lbl",
-}
-"""Members of eventNotificationCriteria."""
-_BATCH_LONG: Final = {"number": "num", "duration": "dur"}
 _UNSUPPORTED: Final = frozenset({"om", "operationMonitor", "md", "missingData", "aq", "attributeQuery"})
 _DURATION: Final = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 _TARGET: Final = re.compile(r"[!-~]{1,2000}")
@@ -94,7 +76,7 @@ def _target(target: Any) -> str:
 
 
 def _criteria(value: Any) -> dict[str, Any]:
-    found = _members("enc (eventNotificationCriteria)", value, _LONG, _UNSUPPORTED)
+    found = _members("enc", "eventNotificationCriteria", value)
     for name in ("net", "chty"):
         if name in found:
             _expect(f"enc/{name}", found[name], _is_numbers, "a list of integers")
@@ -121,7 +103,7 @@ def _criteria(value: Any) -> dict[str, Any]:
 
 
 def _batch(value: Any) -> dict[str, Any]:
-    found = _members("bn (batchNotify)", value, _BATCH_LONG, frozenset())
+    found = _members("bn", "batchNotify", value)
     number, duration = found.get("num"), found.get("dur")
     if number is None and duration is None:
         raise BadRequest("bn (batchNotify) needs num (number), dur (duration) or both")
@@ -165,18 +147,18 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 
-def _members(what: str, value: Any, long: dict[str, str], unsupported: Collection[str]) -> dict[str, Any]:
+def _members(name: str, long: str, value: Any) -> dict[str, Any]:
     """An object by the short names of its members."""
     if not isinstance(value, dict):
-        raise BadRequest(f"{what} is an object")
+        raise BadRequest(f"{name} ({long}) is an object")
+    shorts = {both: short for short, long in MEMBERS[name].items() for both in (short, long)}
     found: dict[str, Any] = {}
-    for name, member in value.items():
-        if name in unsupported:
-            raise NotImplementedYet(f"{name} of {what} is not supported")
-        short = long.get(name, name)
-        if short is None or short not in long.values():
-            raise BadRequest(f"{name[:40]!r} is no member of {what}")
-        found[short] = member
+    for given, member in value.items():
+        if given in _UNSUPPORTED:
+            raise NotImplementedYet(f"{given} of {name} ({long}) is not supported")
+        if given not in shorts:
+            raise BadRequest(f"{given[:40]!r} is no member of {name} ({long})")
+        found[shorts[given]] = member
     return found
 
 

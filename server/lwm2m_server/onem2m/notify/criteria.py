@@ -14,6 +14,8 @@ UPDATED, DELETED, CHILD_CREATED, CHILD_DELETED = 1, 2, 3, 4
 """``net``, notificationEventType."""
 ALL, MODIFIED, REFERENCE = 1, 2, 3
 """``nct``, notificationContentType."""
+SUBSCRIPTION: Final = 23
+"""``ty``"""
 SEND_LATEST: Final = 1
 """``pn``, pendingNotification."""
 CONDITIONS: Final = ("crb", "cra", "ms", "us", "exb", "exa", "sts", "stb", "sza", "szb", "lbl")
@@ -32,7 +34,7 @@ class Criteria:
     attributes: frozenset[str]
     """``atr``; none for any."""
     child_types: frozenset[int]
-    """``chty``; none for any."""
+    """``chty``; none for any but subscriptions."""
     conditions: Conditions
     counts: bool
     """It ends after so many notices (``exc``)."""
@@ -44,7 +46,9 @@ class Criteria:
         if event not in self.events:
             return False
         if child_type is not None:
-            return not self.child_types or child_type in self.child_types
+            # Who waits for messages does not want to hear of others who do.
+            wants_all = not self.child_types and child_type != SUBSCRIPTION
+            return wants_all or child_type in self.child_types
         return event != UPDATED or not self.attributes or not self.attributes.isdisjoint(modified)
 
 

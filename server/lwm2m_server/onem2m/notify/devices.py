@@ -7,9 +7,9 @@ from typing import Any, Final
 import attrs
 import orjson
 
-from lwm2m_server.onem2m.rendering import NODE
+from lwm2m_server.onem2m.rendering import JSON_CONTENT, NODE
 from lwm2m_server.store.ids import NodeIds
-from lwm2m_server.store.protocols import Transaction
+from lwm2m_server.store.protocols import Message, Resource, Transaction
 
 PREFIXES: Final = ("d2c-uplink-property_", "UplinkProperty_")
 """Labels of a node that are properties; the second is the older form."""
@@ -27,18 +27,16 @@ class Described:
     """``rn`` of the node."""
     properties: dict[str, str]
 
-    def extend(self, representation: dict[str, Any]) -> dict[str, Any]:
+    def extend(self, representation: dict[str, Any], what: Resource | Message) -> dict[str, Any]:
         """A contentInstance with the properties: in its content if that is an object, else beside it."""
-        content = representation.get("con")
-        if not isinstance(content, orjson.Fragment):
+        if not self.properties or not isinstance(what, Message):
+            return representation
+        text = what.content
+        if what.content_info != JSON_CONTENT or not text.startswith("{") or text == "{}":
             return {**representation, MEMBER: self.properties}
-        text = content.contents if isinstance(content.contents, str) else content.contents.decode()
-        if not text.startswith("{") or text == "{}":
-            return {**representation, MEMBER: self.properties}
-        members = orjson.dumps({MEMBER: self.properties}).decode()
-        longer = f"{text[:-1]},{members[1:]}"
-        added = len(members.encode()) - 1
-        return {**representation, "con": orjson.Fragment(longer), "cs": representation["cs"] + added}
+        members = orjson.dumps({MEMBER: self.properties})
+        longer = f"{text[:-1]},{members[1:].decode()}"
+        return {**representation, "con": orjson.Fragment(longer), "cs": what.size + len(members) - 1}
 
 
 class Boxes:

@@ -14,6 +14,7 @@ from lwm2m_server.onem2m.notify.criteria import (
     DELETED,
     MODIFIED,
     REFERENCE,
+    SUBSCRIPTION,
     UPDATED,
     Criteria,
     read_criteria,
@@ -34,8 +35,6 @@ from lwm2m_server.store.protocols import (
     Transaction,
 )
 
-SUBSCRIPTION: Final = 23
-"""``ty``"""
 KNOWN: Final = 10_000
 """Texts of subscriptions whose meaning is kept in memory."""
 What: TypeAlias = Resource | Message
@@ -147,8 +146,8 @@ class Notices:
             if representation is None:
                 representation = self._represent(transaction, event.what, tenant)
                 device = self._boxes.device(transaction, resource)
-                if device is not None and device.properties:
-                    representation = device.extend(representation)
+                if device is not None:
+                    representation = device.extend(representation, event.what)
             if not criteria.conditions.accept(representation):
                 continue
             if criteria.counts and not self._count(transaction, subscriber.id):
