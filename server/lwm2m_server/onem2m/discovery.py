@@ -15,7 +15,7 @@ import attrs
 from lwm2m_server.onem2m.errors import TooMuch
 from lwm2m_server.onem2m.names import TYPES
 from lwm2m_server.onem2m.queries import UNLIMITED, Query
-from lwm2m_server.onem2m.rendering import CONTAINER, CONTENT_INSTANCE, CSE_BASE, Renderer
+from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, CSE_BASE, Renderer, Sight, shows_instances
 from lwm2m_server.onem2m.tree import AE, Target, as_resource
 from lwm2m_server.store.protocols import Inventory, Ledger, Message, Reader, Resource
 
@@ -39,7 +39,9 @@ class Discovery:
     def __init__(self, inventory: Inventory, ledger: Ledger, renderer: Renderer) -> None:
         self._inventory, self._ledger, self._renderer = inventory, ledger, renderer
 
-    async def find(self, target: Target, query: Query) -> tuple[list[Found], int | None]:
+    async def find(
+        self, target: Target, query: Query, sees: Sight | None = None
+    ) -> tuple[list[Found], int | None]:
         """What was found, parents before children, and where to go on if there is more.
 
         Raises ``TooMuch`` when ``MAX_INSPECTED`` do not suffice.
@@ -53,7 +55,8 @@ class Discovery:
             applications = [as_resource(one, target.tenant) for one in known]
 
         def search(reader: Reader) -> tuple[list[Found], int | None]:
-            candidates = _below(reader, what, applications, query)
+            sight = None if sees is None else sees.reading(reader)
+            candidates = _below(reader, what, applications, query, sight)
             return _page(_matching(candidates, target, query, self._renderer.reading(reader)), query)
 
         return await self._ledger.apart(search)
@@ -84,7 +87,11 @@ def _matching(
 
 
 def _below(
-    reader: Reader, start: Resource, applications: Sequence[Resource], query: Query
+    reader: Reader,
+    start: Resource,
+    applications: Sequence[Resource],
+    query: Query,
+    sees: Sight | None,
 ) -> Iterator[Found]:
     """Depth first. Branches that cannot hold what is looked for are left out."""
     levels = UNLIMITED if query.level is None else query.level
@@ -95,8 +102,10 @@ def _below(
         if found is None:
             stack.pop()
             continue
-        yield found
         what = found.what
+        if sees is not None and isinstance(what, Resource) and not sees(what):
+            continue
+        yield found
         if isinstance(what, Resource) and len(stack) < levels and _leads(what.type, query.types):
             stack.append(_children(reader, what, found.way, query.types))
 
@@ -110,7 +119,7 @@ def _children(
             if not types or child.type in types or _leads(child.type, types):
                 yield Found(child, (*way, child.name))
         after = page[-1]
-    if parent.type == CONTAINER and (not types or CONTENT_INSTANCE in types):
+    if shows_instances(parent) and (not types or CONTENT_INSTANCE in types):
         last = 0
         while messages := reader.messages(parent.id, limit=PAGE, after=last):
             yield from (Found(one, (*way, one.name)) for one in messages)

@@ -11,6 +11,7 @@ import attrs
 
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.onem2m.behaviours.context import Context, now
+from lwm2m_server.onem2m.behaviours.policies import check_links
 from lwm2m_server.onem2m.behaviours.provisioning import discard
 from lwm2m_server.onem2m.behaviours.roots import put_roots
 from lwm2m_server.onem2m.behaviours.table import Behaviour, behaviour_of
@@ -33,6 +34,7 @@ from lwm2m_server.onem2m.names import BY_MGD, BY_TY, CREATABLE, FLEX_CONTAINER, 
 from lwm2m_server.onem2m.nonblocking import NonBlocking
 from lwm2m_server.onem2m.notify.notices import Notices
 from lwm2m_server.onem2m.onboarding import begin
+from lwm2m_server.onem2m.policies import Policies
 from lwm2m_server.onem2m.polling import POLLING, Polling
 from lwm2m_server.onem2m.primitives import CREATED, DELETED, OK, UPDATED, Answer, Primitive
 from lwm2m_server.onem2m.privileges import Privileges
@@ -40,9 +42,11 @@ from lwm2m_server.onem2m.queries import Content, Response
 from lwm2m_server.onem2m.rendering import (
     CONTENT_INSTANCE,
     Renderer,
+    Sight,
     Style,
     named,
     root_key,
+    shows_instances,
 )
 from lwm2m_server.onem2m.retrieval import Retrieval
 from lwm2m_server.onem2m.routing import Routes
@@ -87,7 +91,8 @@ class Onem2m:
         resource_ids = ResourceIds(ledger.installation)
         self._renderer = Renderer(resource_ids, ledger.reader, settings, credentials)
         self.tree = Tree(inventory, ledger.reader, resource_ids)
-        self._privileges = Privileges(inventory, self.tree)
+        self._policies = Policies(inventory, ledger.reader, resource_ids)
+        self._privileges = Privileges(inventory, self.tree, self._policies)
         self._retrieval = Retrieval(inventory, ledger, self._renderer)
         chores = Chores()
         routes = Routes(inventory, ledger.reader, devices, ids, resource_ids, chores)
@@ -181,6 +186,7 @@ class Onem2m:
         if create is None:
             raise NotImplementedYet(f"a {draft.type.long} cannot be created yet")
         sent = dict(draft.attributes)
+        check_links(self._policies, target.tenant, draft)
         begin_life(draft.attributes, target.way, now())
         created = await create(self._context, target, draft, originator)
         if ends(created):
@@ -209,8 +215,10 @@ class Onem2m:
 
     async def _retrieve(self, request: Primitive) -> Answer:
         target = self._privileges.target(request)
-        self._privileges.originator(request, target)
-        result = await self._retrieval.retrieve(target, request.query, self._style(request, target))
+        originator = self._privileges.originator(request, target)
+        style = self._style(request, target, self._privileges.sight(request, originator, target))
+        _check_retrieval(target)
+        result = await self._retrieval.retrieve(target, request.query, style)
         return Answer(OK, result.body, next_offset=result.next_offset)
 
     async def _update(self, request: Primitive) -> Answer:
@@ -227,6 +235,7 @@ class Onem2m:
             draft = read_self_defined(request.body, what.key)
         draft = attrs.evolve(draft, originator=originator)
         sent = dict(draft.attributes)
+        check_links(self._policies, target.tenant, draft, alone=True)
         change_life(draft.attributes, target.way[:-1], now())
         changed = await update(self._context, target, draft)
         if ends(changed):
@@ -235,13 +244,14 @@ class Onem2m:
 
     async def _delete(self, request: Primitive) -> Answer:
         target = self._privileges.target(request)
-        self._privileges.originator(request, target)
+        originator = self._privileges.originator(request, target)
+        _check_retrieval(target)
         delete = _behaviour(target.what).delete
         if delete is None:
             raise NotAllowed(f"{target.what.name} belongs to the platform and cannot be deleted")
         body = None
         if request.query.content is not None:
-            style = self._style(request, target)
+            style = self._style(request, target, self._privileges.sight(request, originator, target))
             body = (await self._retrieval.retrieve(target, request.query, style)).body
         await delete(self._context, target)
         self._sweeper.soon()
@@ -254,12 +264,12 @@ class Onem2m:
             raise NotAllowed(f"{names[-1]} can be retrieved and deleted only")
         return self._privileges.target(request)
 
-    def _style(self, request: Primitive, target: Target) -> Style:
+    def _style(self, request: Primitive, target: Target, sight: Sight | None = None) -> Style:
         long = request.long_names
         if long is None:
             long = (target.tenant.names or self.settings.names) == "long"
         readable = self.settings.credentials.readable and self._privileges.sees_secrets(request, target)
-        return Style(long, secrets=readable and not request.kept)
+        return Style(long, secrets=readable and not request.kept, sees=sight)
 
     def _written(self, target: Target, request: Primitive, sent: dict[str, Any]) -> dict[str, Any] | None:
         """The body after a CREATE or UPDATE, as ``rcn`` wants it."""
@@ -293,6 +303,12 @@ def _type(resource: Resource) -> Type:
     kind = type_of(resource.type, resource.key)
     # A self-defined management object is a management object all the same.
     return kind if kind is not None else BY_MGD[1007]
+
+
+def _check_retrieval(target: Target) -> None:
+    """Raises ``NotAllowed`` for contentInstances of a container with ``disr``."""
+    if isinstance(target.what, Message) and not shows_instances(target.way[-1]):
+        raise NotAllowed(f"{target.way[-1].name} lets nobody retrieve what is in it (disr)")
 
 
 def _check_child(parent: Resource | Message, ty: int) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from lwm2m_server.access.callers import OPEN, Role
 from lwm2m_server.onem2m.errors import NoPrivilege, NotFound
 from lwm2m_server.onem2m.origins import ADMIN, PLATFORM
+from lwm2m_server.onem2m.policies import DISCOVERY, EXEMPT, OPERATIONS, Policies, Sight, changes_links
 from lwm2m_server.onem2m.primitives import Primitive
 from lwm2m_server.onem2m.tree import Target, Tree
 from lwm2m_server.store.protocols import Inventory
@@ -18,8 +19,8 @@ _AE_ID: Final = re.compile(r"C[!-~]{0,254}")
 class Privileges:
     """Asked by every request before it touches anything."""
 
-    def __init__(self, inventory: Inventory, tree: Tree) -> None:
-        self._inventory, self._tree = inventory, tree
+    def __init__(self, inventory: Inventory, tree: Tree, policies: Policies) -> None:
+        self._inventory, self._tree, self._policies = inventory, tree, policies
 
     def target(self, request: Primitive) -> Target:
         """What the request is about. Raises ``NoPrivilege``; ``NotFound``, also for what is another tenant's.
@@ -40,10 +41,24 @@ class Privileges:
 
     def originator(self, request: Primitive, target: Target) -> str:
         """The AE that asks: one of the tenant, and of the caller. None is the administrator, who is, as the
-        platform is, for the role admin. Raises ``NoPrivilege``.
+        platform is, for the role admin. Policies may have more to say. Raises ``NoPrivilege``.
 
         Without API clients any AE-ID is believed.
         """
+        originator = self._known(request, target)
+        if request.operation == "update" and changes_links(request.body):
+            self._policies.check_link(originator, target)
+        else:
+            self._policies.check(originator, _operation(request), target)
+        return originator
+
+    def sight(self, request: Primitive, originator: str, target: Target) -> Sight | None:
+        """Which children it may see; ``None`` for all."""
+        if originator in EXEMPT:
+            return None
+        return Sight(self._policies, originator, _operation(request), target.tenant)
+
+    def _known(self, request: Primitive, target: Target) -> str:
         originator, caller, tenant = request.originator or ADMIN, request.caller, target.tenant.name
         _check_form(originator)
         if caller is OPEN:
@@ -71,6 +86,10 @@ class Privileges:
     def sees_secrets(self, request: Primitive, target: Target) -> bool:
         """Where the settings let anybody see them."""
         return request.caller.may(Role.ADMIN, target.tenant.name)
+
+
+def _operation(request: Primitive) -> int:
+    return DISCOVERY if request.query.discovery else OPERATIONS[request.operation]
 
 
 def _check_form(originator: str) -> None:

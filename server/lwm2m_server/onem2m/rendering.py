@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import attrs
 import orjson
@@ -35,6 +35,15 @@ MAX_TYPES: Final = 10_000
 """Parents whose types are kept in memory."""
 
 
+class Sight(Protocol):
+    """Which children the client may see of what it may see."""
+
+    def __call__(self, child: Resource) -> bool: ...
+    def reading(self, reader: Reader) -> Sight:
+        """The same for another thread."""
+        ...
+
+
 @attrs.frozen(slots=True)
 class Style:
     """How the client that asks wants it, and what it may see."""
@@ -42,6 +51,12 @@ class Style:
     long: bool
     secrets: bool = False
     """Secrets in clear."""
+    sees: Sight | None = None
+    """``None`` for all children."""
+
+    def shows(self, child: Resource | Message) -> bool:
+        """A contentInstance is seen by who sees its container."""
+        return self.sees is None or isinstance(child, Message) or self.sees(child)
 
 
 @attrs.frozen(slots=True)
@@ -180,6 +195,11 @@ class Renderer:
 def without_lifecycle(labels: list[str]) -> list[str]:
     """Labels as a client sends them back, without those that only tell of the registration."""
     return [label for label in labels if label.partition(":")[0].strip() not in LIFECYCLE_LABELS]
+
+
+def shows_instances(parent: Resource) -> bool:
+    """Whether it is a container whose contentInstances can be retrieved (``disr``)."""
+    return parent.type == CONTAINER and not parent.attributes.get("disr", False)
 
 
 def root_key(what: Resource | Message, long: bool) -> str:

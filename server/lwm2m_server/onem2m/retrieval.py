@@ -13,13 +13,13 @@ from lwm2m_server.onem2m.discovery import Discovery
 from lwm2m_server.onem2m.errors import BadRequest
 from lwm2m_server.onem2m.queries import Content, Query
 from lwm2m_server.onem2m.rendering import (
-    CONTAINER,
     CONTENT_INSTANCE,
     CSE_BASE,
     Renderer,
     Style,
     named,
     root_key,
+    shows_instances,
 )
 from lwm2m_server.onem2m.tree import AE, Target, as_resource
 from lwm2m_server.store.protocols import Inventory, Ledger, Message, Reader, Resource
@@ -95,7 +95,7 @@ class Retrieval:
 
     async def _discover(self, target: Target, query: Query, style: Style) -> Result:
         """References to all that was found, as a list of addresses unless ``rcn=6`` asks for more."""
-        found, more = await self._discovery.find(target, query)
+        found, more = await self._discovery.find(target, query, style.sees)
         start = self._names(target)
         if query.content is Content.REFERENCES:
             references = [
@@ -137,6 +137,8 @@ class Retrieval:
         for count, child in enumerate(walk):
             if count % TURN == TURN - 1:
                 await asyncio.sleep(0)
+            if not style.shows(child):
+                continue
             representation = self._renderer.represent(child, target.tenant, secrets=style.secrets)
             if query.conditions and not query.conditions.accept(representation):
                 continue
@@ -158,7 +160,7 @@ class Retrieval:
             found = self._inventory.applications(target.tenant.name)
             applications = [as_resource(one, target.tenant) for one in found]
         after, beyond = await self._pass(parent.id, types, skip - len(applications))
-        has_messages = parent.type == CONTAINER and (not types or CONTENT_INSTANCE in types)
+        has_messages = shows_instances(parent) and (not types or CONTENT_INSTANCE in types)
         return chain(
             applications[skip:],
             self._resources(parent.id, types, after) if not beyond else (),

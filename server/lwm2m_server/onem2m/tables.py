@@ -252,7 +252,7 @@ MEMBERS: Final = {
 
 # Behind a name its ``Access``: "!" a client must give it, "=" at CREATE only, "-" never from a client,
 # "~" known to oneM2M and not supported here.
-COMMON: Final = "ty- ri- rn= pi- ct- lt- cr- lbl et acpi~ daci~ at~ aa~ ast~ cstn~ loc~"
+COMMON: Final = "ty- ri- rn= pi- ct- lt- cr- lbl et acpi daci~ at~ aa~ ast~ cstn~ loc~"
 """What every resource has; the row of a type overrules it."""
 
 TYPES: Final = """

@@ -28,6 +28,7 @@ from lwm2m_server.onem2m.behaviours.management import (
 from lwm2m_server.onem2m.behaviours.membership import GROUP, create_group, update_group
 from lwm2m_server.onem2m.behaviours.messages import create_message, delete_message
 from lwm2m_server.onem2m.behaviours.nodes import create_node, delete_node
+from lwm2m_server.onem2m.behaviours.policies import create_policy, update_policy
 from lwm2m_server.onem2m.behaviours.provisioning import create_request, delete_request
 from lwm2m_server.onem2m.behaviours.resources import create_resource, delete_resource
 from lwm2m_server.onem2m.behaviours.updates import update_resource
@@ -35,6 +36,7 @@ from lwm2m_server.onem2m.checks import Draft
 from lwm2m_server.onem2m.names import FLEX_CONTAINER, REQUEST
 from lwm2m_server.onem2m.notify.criteria import SUBSCRIPTION
 from lwm2m_server.onem2m.notify.subscriptions import create_subscription, update_subscription
+from lwm2m_server.onem2m.policies import POLICY
 from lwm2m_server.onem2m.rendering import AE, CONTAINER, CONTENT_INSTANCE, MGMT_OBJ, NODE
 from lwm2m_server.onem2m.tree import Target
 from lwm2m_server.store.protocols import Message, Resource
@@ -55,6 +57,7 @@ class Behaviour:
 
 
 _BY_TY: Final[dict[int, Behaviour]] = {
+    POLICY: Behaviour(create_policy, update_policy, delete_resource),
     AE: Behaviour(create_application, update_application, delete_application),
     CONTAINER: Behaviour(create_container, update_container, delete_container),
     CONTENT_INSTANCE: Behaviour(create_message, delete=delete_message),
