@@ -19,7 +19,7 @@ from lwm2m_server.access.callers import Caller
 from lwm2m_server.onem2m.addresses import parse_address
 from lwm2m_server.onem2m.answers import Answers, preferred_wait, unless_gone
 from lwm2m_server.onem2m.behaviours.context import now
-from lwm2m_server.onem2m.bodies import MAX_BODY, parse_body
+from lwm2m_server.onem2m.bodies import MAX_BODY, MAX_ONBOARDING, read_body
 from lwm2m_server.onem2m.errors import (
     BadRequest,
     Expired,
@@ -56,6 +56,7 @@ _OPERATIONS: Final[dict[str, tuple[Any, frozenset[Content]]]] = {
     "PUT": ("update", UPDATE_CONTENT),
     "DELETE": ("delete", DELETE_CONTENT),
 }
+_ONBOARDING: Final = ("device-provisioning", "request")
 _PLAIN_JSON, _ONEM2M_JSON = "application/json", "application/vnd.onem2m-res+json"
 _ONEM2M_MEDIA: Final = "application/vnd.onem2m-"
 _ACCEPTABLE: Final = frozenset({"*/*", "application/*", _PLAIN_JSON, _ONEM2M_JSON})
@@ -138,7 +139,8 @@ class Binding:
                 raise UnsupportedMediaType(
                     f"the body is {media_type[:60]}; {_PLAIN_JSON} or {_ONEM2M_JSON} is understood"
                 )
-            body = parse_body(await _read(receive, headers))
+            limit = MAX_ONBOARDING if address.names[:2] == _ONBOARDING else MAX_BODY
+            body = await read_body(await _read(receive, headers, limit))
         return Primitive(
             operation,
             address,
@@ -219,11 +221,11 @@ def _check_accept(text: str) -> None:
         raise NotAcceptable(f"Accept: {text[:60]}; this server answers in {_PLAIN_JSON}")
 
 
-async def _read(receive: Receive, headers: Headers) -> bytes:
+async def _read(receive: Receive, headers: Headers, limit: int) -> bytes:
     """The whole body. Raises ``BadRequest`` as soon as it is known to be too large."""
     announced = headers.get("content-length", "0")
-    too_large = BadRequest(f"the body is larger than {MAX_BODY} bytes")
-    if not announced.isdigit() or int(announced) > MAX_BODY:
+    too_large = BadRequest(f"the body is larger than {limit} bytes")
+    if not announced.isdigit() or int(announced) > limit:
         raise too_large
     body = bytearray()
     while True:
@@ -231,7 +233,7 @@ async def _read(receive: Receive, headers: Headers) -> bytes:
         if message["type"] == "http.disconnect":
             raise BadRequest("the client went away")
         body += message.get("body", b"")
-        if len(body) > MAX_BODY:
+        if len(body) > limit:
             raise too_large
         if not message.get("more_body", False):
             return bytes(body)
