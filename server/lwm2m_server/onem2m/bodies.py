@@ -39,6 +39,7 @@ async def read_body(payload: bytes) -> Any:
     while True:
         end = perf_counter() + PATIENCE
         try:
+            next(reading)
             while perf_counter() < end:
                 next(reading)
         except StopIteration as stop:
@@ -108,7 +109,6 @@ class _Reading:
             return (yield from self._list(levels - 1))
         found, self._at = _DECODER.raw_decode(self._text, self._at)
         _check_depth(found)
-        yield
         return found
 
     def _object(self, levels: int) -> Generator[None, None, dict[str, Any]]:
@@ -121,6 +121,7 @@ class _Reading:
             name, self._at = _DECODER.raw_decode(self._text, self._at)
             self._take(":")
             found[name] = yield from self._value(levels)
+            yield
             closed = self._ends("}")
         return found
 
@@ -130,6 +131,7 @@ class _Reading:
         closed = self._closes("]")
         while not closed:
             found.append((yield from self._value(levels)))
+            yield
             closed = self._ends("]")
         return found
 

@@ -29,7 +29,9 @@ Route: TypeAlias = tuple[int, int]
 FLEX_CONTAINER, SUBSCRIPTION = 28, 23
 GROUP_KEY: Final = "dtiot:devGr"
 TURN: Final = 50
-"""Members looked at, or subscriptions changed, before others may run."""
+"""Members looked at before others may run."""
+WRITES: Final = 20
+"""Subscriptions made or ended in one commit."""
 SOON: Final = 2.0
 """Seconds that a client waits for what its change of a group leads to; what takes longer comes later."""
 
@@ -147,7 +149,7 @@ class Routes:
         self, group: int, nodes: Collection[int], applications: Collection[int]
     ) -> AsyncIterator[None]:
         after = (-1, -1)
-        while routes := self.reader.routes(group, after=after, limit=TURN):
+        while routes := self.reader.routes(group, after=after, limit=WRITES):
             others = [(node, one) for node, one in routes if node not in nodes or one not in applications]
             if others:
                 await self.devices.change(partial(self._disconnect, group, others))
@@ -161,9 +163,9 @@ class Routes:
             for node, application in product(nodes, applications.values())
             if (node, application.id) not in known
         ]
-        if new:
-            first = self.ids.next(len(new))
-            await self.devices.change(partial(self._connect, group, new, first))
+        for start in range(0, len(new), WRITES):
+            first = self.ids.next(WRITES)
+            await self.devices.change(partial(self._connect, group, new[start : start + WRITES], first))
 
     def _connect(
         self, group: int, routes: Sequence[tuple[int, Application]], first: int, transaction: Transaction
