@@ -54,7 +54,13 @@ async def callers(serve: Any) -> Any:
         yield callers
 
 
-async def test_every_path_there_is(callers: Callers) -> None:
+async def test_every_path_there_is_and_some_there_are_not(callers: Callers) -> None:
+    await every_path(callers)
+    await tricks(callers)
+
+
+async def every_path(callers: Callers) -> None:
+    """As the server describes them."""
     described = (await callers.client.get("/openapi.json")).json()["paths"]
     api = 0
     for pattern, methods in described.items():
@@ -81,8 +87,8 @@ async def test_every_path_there_is(callers: Callers) -> None:
     assert [one["name"] for one in still.json()["devices"]] == ["device001"]
 
 
-async def test_paths_as_no_client_library_would_send_them(callers: Callers) -> None:
-    """Over a bare socket: what is not normalized on its way."""
+async def tricks(callers: Callers) -> None:
+    """Over a bare socket: paths as no library sends them."""
     parts = urlsplit(str(callers.client.base_url))
     bearer = callers.tokens["stranger"]["Authorization"]
     prefix = "/device-management-orchestrator/v3"

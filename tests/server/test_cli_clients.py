@@ -125,6 +125,7 @@ def test_a_folder_that_a_server_has_is_not_opened(run, tmp_path):
 def test_a_running_server(run, serve, tmp_path):
     server = serve("--unknown-devices", "create")
     url = ["--url", server.http]
+    check_removal(run, server, url)
     # Open as long as there are no clients; the first one ends that.
     run("clients", "add", "root", "--role", "system", "--save", "root.json", *url)
     assert "token is due" in run("clients", "list", *url, code=1)
@@ -174,15 +175,16 @@ def test_a_running_server(run, serve, tmp_path):
     assert server.errors().count("Traceback") == 0
 
 
-def test_a_removed_tenant_is_gone(run, serve):
-    server = serve()
-    url = ["--url", server.http]
-    run("tenants", "add", "acme", *url)
+def check_removal(run, server, url):
+    """A tenant that is gone can be there again."""
     base = f"{server.http}/device-management-orchestrator/v3/acme"
-    assert httpx.get(base, headers={"X-M2M-Origin": "CAdmin"}).status_code == 200
+
+    def status():
+        return httpx.get(base, headers={"X-M2M-Origin": "CAdmin"}).status_code
+
+    run("tenants", "add", "acme", *url)
+    assert status() == 200
     run("tenants", "remove", "acme", *url)
-    assert httpx.get(base, headers={"X-M2M-Origin": "CAdmin"}).status_code == 404
+    assert status() == 404
     assert "default tenant" in run("tenants", "remove", "main", *url, code=1)
     assert "no tenant" in run("tenants", "remove", "acme", *url, code=2)
-    run("tenants", "add", "acme", *url)
-    assert httpx.get(base, headers={"X-M2M-Origin": "CAdmin"}).status_code == 200
