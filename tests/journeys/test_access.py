@@ -83,6 +83,10 @@ async def every_path(callers: Callers) -> None:
                 assert found.status_code in (400, 403, 404), (place, found.text)
                 assert (await callers.call("root", method, path, **body)).status_code == 403, place
     assert api > 30
+    from_elsewhere = {"X-Forwarded-For": "192.0.2.1"}
+    for who, status in ((None, 401), ("boss", 403), ("root", 200)):
+        figures = await callers.call(who, "get", "/metrics", headers=from_elsewhere)
+        assert figures.status_code == status
     still = await callers.call("boss", "get", "/api/v1/devices")
     assert [one["name"] for one in still.json()["devices"]] == ["device001"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from lwm2m_server.cli.exits import Exit
 TIMEOUT = 30.0
 """Seconds the server may take for one answer."""
 
+AGAIN = 0.5
+"""Seconds before a stream that ended is asked for again."""
 ADMIN = "CAdmin"
 """Who speaks, if the file of the token does not name another AE."""
 
@@ -168,11 +171,24 @@ class Client:
 
     def follow_trace(self, name: str) -> Iterator[dict[str, Any]]:
         """What was said with a device that is traced, and what is said from now on, until the trace ends."""
-        path = f"{self._trace(name)}?{self._query(follow=1)}"
-        with self._response("GET", path) as response:
-            for line in response:
-                if line.strip():
-                    yield json.loads(line)
+        after, connected = 0, False
+        while True:
+            try:
+                with self._response("GET", self._following(name, after)) as response:
+                    connected = True
+                    for line in filter(bytes.strip, response):
+                        message = json.loads(line)
+                        after = message["number"]
+                        yield message
+            except ServerError as error:
+                if connected and error.status in (0, HTTPStatus.CONFLICT):
+                    return
+                raise
+            # A stream ends with the token that it was asked for with, too; with a new one it goes on.
+            time.sleep(AGAIN)
+
+    def _following(self, name: str, after: int) -> str:
+        return f"{self._trace(name)}?{self._query(follow=1, after=after)}"
 
     def events(self, after: int | None, **wanted: Sequence[str]) -> dict[str, Any]:
         """A page of what happened behind ``after``, or lately; ``wanted`` are filters."""

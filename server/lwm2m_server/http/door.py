@@ -32,7 +32,7 @@ API: Final = "/api/"
 PUBLIC: Final = frozenset(("/auth/token", "/healthz", "/readyz", "/openapi.json"))
 """Paths for everybody: they tell nothing about anybody."""
 METRICS: Final = "/metrics"
-"""For everybody on this machine."""
+"""For everybody on this machine, and for the system: it counts what all tenants do."""
 _ACTIONS: Final = {"POST": "create", "PUT": "update", "PATCH": "update", "DELETE": "delete"}
 _NO_PRIVILEGE: Final = b"4103"
 
@@ -83,6 +83,8 @@ class Door:
     def _admit(
         self, header: bytes, proven: Proven, now: float, scope: Scope, receive: Receive, send: Send
     ) -> Awaitable[None]:
+        if scope["path"] == METRICS and not proven.caller.is_system:
+            return _answer(scope, send, HTTPStatus.FORBIDDEN, "figures of all tenants: the role system", [])
         if proven.bucket is not None and (wait := proven.bucket.take(now)):
             return _too_many(scope, send, wait)
         return self._enter(header, proven.caller, self._app, scope, receive, send)
