@@ -29,6 +29,7 @@ SECTIONS = {
     },
     "Devices of a running server": {
         "devices": ("lwm2m_server.cli.devices:devices", "List, show, add and remove devices."),
+        "onboard": ("lwm2m_server.cli.onboard:onboard", "Let many devices in, from a CSV file."),
         "credentials": ("lwm2m_server.cli.credentials:credentials", "What devices prove themselves with."),
         "bootstrap": ("lwm2m_server.cli.bootstrap:bootstrap", "What devices get when they bootstrap."),
         "queue": ("lwm2m_server.cli.queue:queue", "What waits for a device; take a message back."),
