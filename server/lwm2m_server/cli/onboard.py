@@ -63,6 +63,9 @@ def onboard(
     name is needed. A device is let in with all that its line says, or not at all.
     """
     items = list(_items(file))
+    if not remove:
+        # Who has no id of their own is known by their name.
+        items = [{"ni": item.get("noRNe", ""), **item} for item in items]
     if not items:
         raise Misuse(f"{file.name}: there are no devices in it")
     client = Client.of(url, tenant, token_file)
@@ -125,7 +128,6 @@ def _items(file: TextIO) -> Iterator[dict[str, Any]]:
 
 def _item(row: Mapping[str, str]) -> dict[str, Any]:
     item: dict[str, Any] = {short: row[name] for name, short in _MEMBERS.items() if name in row}
-    item.setdefault("ni", row.get("name", ""))
     for name, short in _LISTS.items():
         if name in row:
             item[short] = [one.strip() for one in row[name].split(";") if one.strip()]
