@@ -6,15 +6,15 @@ back with ``Last-Event-ID`` misses nothing that is still kept; what is not is to
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, Final
 
 import attrs
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_server.http.describing import (
@@ -33,6 +33,7 @@ from lwm2m_server.http.devices import DeviceFinder, number_of
 from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.schemas import ref
+from lwm2m_server.http.streams import Stream
 from lwm2m_server.onem2m.happenings import KINDS, Happening
 from lwm2m_server.store.protocols import Reader
 
@@ -124,20 +125,19 @@ class EventApi:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{FOLLOWERS} readers follow the events already")
         known = request.headers.get("last-event-id", "")
         after = _number(known) if known else number_of(request, "after", self._feed.last)
-        return StreamingResponse(self._frames(after, wanted), headers=_HEADERS, media_type=EVENT_STREAM)
+        return Stream(self._frames(after, wanted), _HEADERS, EVENT_STREAM)
 
-    async def _frames(self, after: int, wanted: Wanted) -> AsyncIterator[bytes]:
+    async def _frames(self, after: int, wanted: Wanted) -> AsyncGenerator[bytes, None]:
         last = self._feed.last
         if after > last:
             # A number of another ledger, or of this one before it was restored.
             yield _gap(last + 1, after, last)
             after = last
         yield b"retry: %d\nid: %d\n\n" % (RETRY, after)
-        async for chunk in self._feed.follow(after):
-            yield _lines(chunk, after, wanted.of(chunk, self._reader))
-            after = chunk[-1].number if chunk else after
-            # Who has gone away takes everything at once, and would never let others have a turn.
-            await asyncio.sleep(0)
+        async with aclosing(self._feed.follow(after)) as chunks:
+            async for chunk in chunks:
+                yield _lines(chunk, after, wanted.of(chunk, self._reader))
+                after = chunk[-1].number if chunk else after
 
     def _wanted(self, request: Request) -> Wanted:
         """Raises ``Problem``."""

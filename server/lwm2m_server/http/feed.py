@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -20,7 +20,7 @@ from lwm2m_server.store.protocols import Ledger, Reader
 
 RECENT: Final = 4096
 """Events in memory while somebody follows."""
-CHUNK: Final = 256
+CHUNK: Final = 64
 """Events a reader gets at a time."""
 PAUSE: Final = 0.02
 """Seconds between two looks at the journal: what comes meanwhile is read at once."""
@@ -51,7 +51,7 @@ class Feed:
         """Events behind ``after``, at most so many; of those that are kept."""
         return await self._ledger.apart(lambda reader: _read(reader, after, limit))
 
-    async def follow(self, after: int) -> AsyncIterator[Sequence[Happening]]:
+    async def follow(self, after: int) -> AsyncGenerator[Sequence[Happening], None]:
         """What is behind ``after`` and what is to come, until the server stops; now and then nothing."""
         self._enter()
         try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_engine.coap import Code, dotted, is_success
@@ -23,6 +23,7 @@ from lwm2m_server.http.describing import PLACE, STRING, TENANT, Parameter, descr
 from lwm2m_server.http.devices import DeviceFinder, number_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.schemas import ref
+from lwm2m_server.http.streams import Stream
 from lwm2m_server.notes import Note, place
 from lwm2m_server.onem2m.content import clean, plain
 from lwm2m_server.onem2m.devices import Devices
@@ -31,6 +32,7 @@ from lwm2m_server.tracing import TooManyTraces, Trace, Traces
 
 HEARTBEAT: Final = 10.0
 """Seconds between two signs of life of a trace that is followed: an empty line."""
+_HEADERS: Final = {"cache-control": "no-store"}
 METHODS: Final = frozenset(range(Code.GET, Code.IPATCH + 1))
 
 
@@ -84,12 +86,12 @@ class TraceApi:
         if "follow" in request.query_params:
             if trace is None:
                 raise Problem(HTTPStatus.CONFLICT, f"{device.name} is not traced; PUT switches that on")
-            return StreamingResponse(self._lines(device, trace, after), media_type="application/x-ndjson")
+            return Stream(self._lines(device, trace, after), _HEADERS, "application/x-ndjson")
         if trace is None:
             return _json({"tracing": False, "messages": []})
         return _json(_summary(trace) | {"messages": self._rendered(device, trace, after)})
 
-    async def _lines(self, device: Device, trace: Trace, after: int) -> AsyncIterator[bytes]:
+    async def _lines(self, device: Device, trace: Trace, after: int) -> AsyncGenerator[bytes, None]:
         while True:
             # Looked at anew each time: the device may have registered with other models meanwhile.
             for message in self._rendered(device, trace, after):
@@ -184,4 +186,4 @@ def _meaning(note: Note, models: ModelView | None) -> dict[str, Any]:
 
 
 def _json(document: object) -> Response:
-    return Response(orjson.dumps(document), 200, {"cache-control": "no-store"}, media_type="application/json")
+    return Response(orjson.dumps(document), 200, _HEADERS, media_type="application/json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 import attrs
@@ -27,6 +28,10 @@ KINDS: Final = (
 """What may happen; the message of the first six and of ``warning`` is a line of ``logs``."""
 
 
+_AS_NAMED: Final = "null"
+"""Of an endpoint name that the node has, too."""
+
+
 @attrs.frozen(slots=True)
 class Happening:
     """``message`` is what stands in ``received-msg``, ``error-msg`` or ``logs``, or looks like it."""
@@ -48,13 +53,16 @@ class Happening:
 
 def record(device: DeviceRef, kind: str, message: str) -> str:
     """A line; ``message`` is JSON text."""
-    return f'[{_quoted(device.tenant)},{device.node},{_quoted(device.endpoint)},"{kind}",{message}]'
+    endpoint = device.endpoint
+    shown = _AS_NAMED if endpoint == device.name else orjson.dumps(endpoint).decode()
+    return f'[{_quoted(device.tenant)},{device.node},{shown},"{kind}",{message}]'
 
 
 def happening(number: int, line: bytes) -> Happening:
     tenant, node, endpoint, kind, message = orjson.loads(line)
-    return Happening(number, kind, tenant, node, endpoint, message)
+    return Happening(number, kind, tenant, node, endpoint or message["nodeResourceName"], message)
 
 
+@lru_cache(maxsize=1024)
 def _quoted(text: str) -> str:
     return orjson.dumps(text).decode()
