@@ -2,7 +2,7 @@
 
 import pytest
 
-from lwm2m_server.access.callers import OPEN, Caller, Role
+from lwm2m_server.access.callers import NOBODY, OPEN, Caller, Role
 
 TENANT_ROLES = [Role.READ, Role.OPERATE, Role.ADMIN]
 
@@ -25,6 +25,11 @@ def test_the_system_is_no_tenant():
     caller = Caller("root", None, Role.SYSTEM, None)
     assert caller.is_system
     assert not any(caller.may(role, "main") for role in TENANT_ROLES)
+
+
+def test_nobody_may_do_nothing():
+    assert not any(NOBODY.may(role, "main") for role in TENANT_ROLES)
+    assert not NOBODY.is_system
 
 
 def test_without_clients_everybody_administers():

@@ -40,6 +40,15 @@ async def test_without_a_token_there_is_nothing(guarded):
         assert answer.headers["www-authenticate"] == 'Bearer realm="lwm2m"'
 
 
+async def test_what_is_for_everybody_is_nothing_more(guarded):
+    """With other methods these are paths of the tree like any other."""
+    paths = ("/auth/token", "/healthz", "/readyz", "/openapi.json", "/metrics")
+    for method, path in product(("GET", "POST", "PUT", "DELETE", "PATCH"), paths):
+        ty = 2 if method == "POST" else None
+        answer = await guarded.call(method, path, ty=ty, json={"m2m:ae": {"api": "N.x"}})
+        assert answer.status_code in (400, 404, 405), (method, path, answer.text)
+
+
 async def test_refusals_have_the_form_of_the_interface(guarded):
     problem = await guarded.call("GET", "/api/v1/devices")
     assert problem.headers["content-type"] == "application/problem+json"

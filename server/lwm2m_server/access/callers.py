@@ -50,3 +50,5 @@ class Caller:
 
 OPEN: Final = Caller("open", None, Role.ADMIN, None)
 """Whoever can connect while no clients are configured: administrator of any tenant, from this machine."""
+NOBODY: Final = Caller("nobody", None, Role.READ, frozenset())
+"""Who asks for what is for everybody, and may do nothing else."""

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lwm2m_server.access.audit import Audit
 from lwm2m_server.access.authentication import Access, Proven
-from lwm2m_server.access.callers import OPEN, Caller
+from lwm2m_server.access.callers import NOBODY, OPEN, Caller
 from lwm2m_server.access.tokens import Unauthenticated
 from lwm2m_server.http.hosts import only_for
 from lwm2m_server.logs import Ration
@@ -60,6 +60,7 @@ class Door:
         if access.is_open:
             return self._enter(None, OPEN, self._guarded, scope, receive, send)
         if scope["path"] in PUBLIC or (scope["path"] == METRICS and is_neighbour(scope)):
+            scope["caller"] = NOBODY
             return self._app(scope, receive, send)
         header = _header(scope, b"authorization")
         if header is None:
