@@ -15,7 +15,7 @@ from lwm2m_server.onem2m.errors import BadRequest
 from lwm2m_server.onem2m.rendering import JSON_CONTENT
 from lwm2m_server.onem2m.tree import Target
 from lwm2m_server.store.ids import SECOND, parse_timestamp, timestamp
-from lwm2m_server.store.protocols import Message, Resource, Transaction
+from lwm2m_server.store.protocols import Conflict, Message, Resource, Transaction
 
 _CONTENT_INFO: Final = re.compile(r"[\w.+-]+/[\w.+-]+:\d{1,4}(:\d)?")
 
@@ -29,6 +29,8 @@ async def create_instance(context: Context, target: Target, draft: Draft, origin
 
     def store(transaction: Transaction) -> int:
         check_parent(transaction, container)
+        if instance.own_name is not None and transaction.child(container.id, instance.own_name) is not None:
+            raise Conflict(f"the name {instance.own_name!r} is taken")
         return context.notices.add(transaction, instance)
 
     return instance.tagged(await context.devices.change(store))

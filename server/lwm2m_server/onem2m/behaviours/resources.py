@@ -8,10 +8,10 @@ from typing import Any
 from lwm2m_server.onem2m.behaviours.context import Context, now
 from lwm2m_server.onem2m.checks import Draft, check_name, require
 from lwm2m_server.onem2m.errors import InvalidChildType, NotAllowed, NotFound
-from lwm2m_server.onem2m.rendering import AE, CSE_BASE
+from lwm2m_server.onem2m.rendering import AE, CONTAINER, CSE_BASE
 from lwm2m_server.onem2m.tree import Target
 from lwm2m_server.store.ids import uuid_name
-from lwm2m_server.store.protocols import Gone, Resource, Transaction
+from lwm2m_server.store.protocols import Conflict, Gone, Resource, Transaction
 
 
 async def create_resource(context: Context, target: Target, draft: Draft, originator: str) -> Resource:
@@ -44,6 +44,8 @@ async def add(
     def store(transaction: Transaction) -> Resource:
         check_parent(transaction, parent)
         check(transaction)
+        if parent.type == CONTAINER and transaction.message_named(parent.id, resource.name) is not None:
+            raise Conflict(f"the name {resource.name!r} is taken")
         transaction.put(resource)
         context.notices.created(transaction, parent.id, resource)
         return resource
