@@ -67,6 +67,7 @@ from lwm2m_server.store.protocols import CommitFailed, Ledger, Tenant
 from lwm2m_server.tenants import Tenants
 from lwm2m_server.trail import Trail
 from lwm2m_server.watching import watch
+from lwm2m_server.wishes import Wishes
 
 _log = structlog.get_logger(__name__)
 
@@ -96,6 +97,7 @@ class Running:
     models: Models
     plugins: PluginManager
     hub: Hub
+    wishes: Wishes
     ledger: Ledger
     ids: Ids
     counts: Counts
@@ -151,11 +153,12 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     )
     stack.push_async_callback(deliveries.close)
     outlets.channels.on_poll = deliveries.try_now
-    onem2m = Onem2m(inventory, ledger, hub, ids, settings, credentials, notices, outlets)
+    wishes = Wishes(hub, nodes, settings.tenant)
+    onem2m = Onem2m(inventory, ledger, wishes, ids, settings, credentials, notices, outlets)
     await onem2m.prepare()
     waiting = hub.restore()
     bootstrap = await open_bootstrap(
-        settings, inventory, ledger.reader, credentials, hub.change, lambda: models.catalog, engines.codecs
+        settings, inventory, ledger.reader, credentials, wishes.change, lambda: models.catalog, engines.codecs
     )
     stack.push_async_callback(bootstrap.close)
     counts = Counts()
@@ -180,9 +183,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     finder = DeviceFinder(inventory, ledger.reader, settings)
     feed = Feed(ledger, bus)
     api = [
-        *DeviceApi(inventory, ledger, hub, settings).routes(),
-        *CredentialApi(finder, ledger.reader, hub, credentials).routes(),
-        *TraceApi(finder, hub, hub.traces).routes(),
+        *DeviceApi(inventory, ledger, wishes, settings).routes(),
+        *CredentialApi(finder, ledger.reader, wishes, credentials).routes(),
+        *TraceApi(finder, wishes, hub.traces).routes(),
         *BootstrapApi(bootstrap, models, finder).routes(),
         *TenantApi(tenants).routes(),
         *ClientApi(control.clients, control.keys, control.access, settings.tenant).routes(),
@@ -203,7 +206,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.callback(feed.close)
     _watch(models, engines, bootstrap, inventory, stack)
     addresses = Addresses(http.url, bound)
-    return Running(addresses, bus, models, plugins, hub, ledger, ids, counts)
+    return Running(addresses, bus, models, plugins, hub, wishes, ledger, ids, counts)
 
 
 def _open_stores(settings: Settings, stack: AsyncExitStack) -> tuple[SqliteLedger, TinyInventory]:

@@ -9,21 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
 
 import structlog
 
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
-from lwm2m_engine.engine import Abort, Engine, Perform, Step, joined
-from lwm2m_engine.engine.events import Started
-from lwm2m_engine.engine.presence import Presence
-from lwm2m_engine.engine.records import PowerSaving
+from lwm2m_engine.engine import Abort, Engine, Perform, Step
 from lwm2m_engine.errors import RequestError
-from lwm2m_engine.mapping.commands import Order
-from lwm2m_engine.messages.requests import Request
-from lwm2m_engine.model.catalog import ModelView
 from lwm2m_server import collector
 from lwm2m_server.alarm import Alarm
 from lwm2m_server.bus import Bus
@@ -31,11 +24,10 @@ from lwm2m_server.commits import Commits, Settled
 from lwm2m_server.directory import Directory, key_of
 from lwm2m_server.logs import Ration
 from lwm2m_server.outcomes import kept, refusal
-from lwm2m_server.ports import Errand, Projection, Transport, Write
+from lwm2m_server.ports import Projection, Transport, Write
 from lwm2m_server.security.admission import Admission
 from lwm2m_server.store.protocols import (
     CommitFailed,
-    ContainerFull,
     Device,
     DeviceRef,
     Ledger,
@@ -50,9 +42,9 @@ _log = structlog.get_logger(__name__)
 
 
 class Hub:
-    """Routes what devices say and applications wish to the tenants' engines.
+    """Routes what devices say to the tenants' engines, and settles what comes of that and of wishes.
 
-    It is the gateway's ``Uplink`` and the oneM2M side's ``Devices``.
+    It is the gateway's ``Uplink``; ``Wishes`` speaks for applications.
     """
 
     def __init__(
@@ -84,6 +76,9 @@ class Hub:
 
     def add_tenant(self, name: str, engine: Engine) -> None:
         self._engines[name] = engine
+
+    def engine(self, tenant: str) -> Engine:
+        return self._engines[tenant]
 
     def remove_tenant(self, name: str) -> None:
         """One without devices."""
@@ -249,114 +244,18 @@ class Hub:
                 return found
         return None
 
-    # --- the applications' side --------------------------------------------------------------------
+    # --- for wishes ----------------------------------------------------------------------------------
 
-    def models(self, device: Device) -> ModelView:
-        return self._engines[device.tenant].models(key_of(device))
+    def now(self) -> float:
+        """Seconds since 1970-01-01 UTC."""
+        return self._clock()
 
-    def state(self, device: Device) -> Presence:
-        """Whether the device can be reached, and what waits for it."""
-        key = key_of(device)
-        if key in self._directory:
-            return self._engines[device.tenant].presence(key)
-        # Looking at a device is no reason to keep it in memory.
-        return Presence(False, None, None, self._projection.waiting(device.node), False)
+    def knows_device(self, key: str) -> bool:
+        """Whether an engine has to do with the device of this name (``key_of``) at present."""
+        return key in self._directory
 
-    async def submit(
-        self,
-        device: Device,
-        request: Request,
-        *,
-        id: int,
-        expires_at: float | None,
-        deferred: bool = False,
-        store: Callable[[Transaction, bool], T],
-    ) -> T:
-        """Check and queue a request, committed together with ``store``, which is told whether it starts
-        at once.
-
-        Raises ``RequestError``, ``ContainerFull``, ``CommitFailed`` and what ``store`` raises.
-        """
-        errand = Errand(id, request, expires_at, deferred)
-        tenant, step, started = self._queue(device, (errand,))
-        return await self._settled(tenant, step, first=lambda write: store(write, id in started))
-
-    async def submit_all(
-        self,
-        device: Device,
-        errands: Sequence[Errand],
-        store: Callable[[Transaction, Collection[int]], Any],
-        last: Callable[[Transaction], T],
-    ) -> T:
-        """The same for several: all of them or none. ``store`` is told the ids of those that start at once;
-        ``last`` sees what has become of it all."""
-        tenant, step, started = self._queue(device, errands)
-        return await self._settled(tenant, step, first=lambda write: store(write, started), last=last)
-
-    def _queue(self, device: Device, errands: Sequence[Errand]) -> tuple[str, Step, Collection[int]]:
-        ref = self._introduce(device)
-        engine, now = self._engines[device.tenant], self._clock()
-        # Where nothing waits there is room.
-        if engine.has_waiting(ref.endpoint) and self._projection.outgoing_is_full(device.node):
-            raise ContainerFull(f"too many messages wait for {device.name}")
-        if len(errands) > 1:
-            for errand in errands:
-                engine.check(ref.endpoint, errand.request)
-        steps = [
-            engine.submit(
-                ref.endpoint, one.request, now, id=one.id, expires_at=one.expires_at, deferred=one.deferred
-            )
-            for one in errands
-        ]
-        step = steps[0] if len(steps) == 1 else joined(steps)
-        return device.tenant, step, {event.message for event in step.events if isinstance(event, Started)}
-
-    def attributes(self, device: Device, name: str) -> Mapping[str, bool]:
-        """What mappings have for a management object, and which of it can be written."""
-        return self._engines[device.tenant].attributes(name)
-
-    def orders(self, device: Device, name: str, changes: Mapping[str, object]) -> Sequence[Order]:
-        """What a change of a management object asks of the device. Raises ``RequestError``."""
-        ref = self._introduce(device)
-        return self._engines[device.tenant].command(ref.endpoint, name, changes)
-
-    async def cancel(self, device: Device, id: int, store: Callable[[Transaction], T]) -> T:
-        """Take a waiting message back."""
-        ref = self._introduce(device)
-        step = self._engines[device.tenant].cancel(ref.endpoint, id, self._clock())
-        return await self._settled(device.tenant, step, last=store)
-
-    async def save_power(self, device: Device, power: PowerSaving | None) -> None:
-        """When the device can hear, kept together with what follows from it at once."""
-        ref = self._introduce(device)
-        step = self._engines[device.tenant].set_power_saving(ref.endpoint, power, self._clock())
-        await self._settled(
-            device.tenant, step, first=lambda write: write.set_power(device.node, power), about=ref.endpoint
-        )
-
-    async def change(self, store: Callable[[Transaction], T]) -> T:
-        """Commit what concerns no device's queue."""
-        return await self._settled(self._default, Step(), first=store)
-
-    async def forget(self, device: Device, store: Callable[[Transaction], T]) -> T:
-        """End all that lives with the device's registration, committed together with ``store``."""
-        ref = self._introduce(device)
-        step = self._engines[device.tenant].forget(ref.endpoint, self._clock())
-        done = self._settled(device.tenant, step, last=store, about=ref.endpoint)
-        # If it fails, the entry is what the device is brought back by.
-        done.add_done_callback(partial(self._forgotten, ref))
-        return await done
-
-    async def end(self, device: Device, store: Callable[[Transaction], T]) -> T:
-        """End its registration, committed together with ``store``; messages go on waiting."""
-        if key_of(device) not in self._directory:
-            # It has none, and nothing waits for it.
-            return await self.change(store)
-        ref = self._introduce(device)
-        step = self._engines[device.tenant].end(ref.endpoint, self._clock())
-        return await self._settled(device.tenant, step, last=store, about=ref.endpoint)
-
-    def _forgotten(self, ref: DeviceRef, done: asyncio.Future[T]) -> None:
+    def forgotten(self, ref: DeviceRef, done: asyncio.Future[T]) -> None:
+        """A device is removed, if ``done`` says so."""
         if not done.cancelled() and done.exception() is None and self._directory.get(ref.endpoint) is ref:
             self._directory.remove(ref.endpoint)
             self.traces.stop(ref.node)
@@ -387,7 +286,7 @@ class Hub:
         self._commits.add(tenant, step, keys, writes, settled, first=first, last=last, awaited=awaited)
         self._alarm.soon()
 
-    def _settled(
+    def settled(
         self,
         tenant: str,
         step: Step,
@@ -504,7 +403,7 @@ class Hub:
             self._after(device.tenant, Step(effects=step.effects))
         self._load(engine, device, key=endpoint, resume=False)
 
-    def _introduce(self, device: Device) -> DeviceRef:
+    def introduce(self, device: Device) -> DeviceRef:
         """The device under the name its engine knows; an engine that does not know it yet learns it.
 
         Raises ``CommitFailed`` while the engine does not have what the ledger says.

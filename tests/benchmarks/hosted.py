@@ -64,10 +64,10 @@ class Resident:
     async def send(self, device: Device, text: str) -> int:
         """Submit a message as an application would; returns its id."""
         running, id = self._running, self._running.ids.next()
-        request = parse(text, running.hub.models(device))
+        request = parse(text, running.wishes.models(device))
         box = NodeIds(device.node).outgoing
         message = Message(id, box, None, "CLoad", 0, text, None, len(text), deadline=id / SECOND + 600)
-        await running.hub.submit(
+        await running.wishes.submit(
             device,
             request,
             id=id,

@@ -38,6 +38,7 @@ from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.protocols import CommitFailed, Message, Tenant
+from lwm2m_server.wishes import Wishes
 
 CATALOG = Catalog.bundled()
 PLUGINS = PluginManager.default()
@@ -112,13 +113,14 @@ class HubMachine(RuleBasedStateMachine):
         self.hub = Hub(
             self.ledger, nodes, bus, default_tenant="main", admission=admission, clock=lambda: self.now
         )
+        self.wishes = Wishes(self.hub, nodes, "main")
         self.engine = Engine(CATALOG, PLUGINS, table=TABLE)
         self.hub.add_tenant("main", self.engine)
         self.wire = Wire(self)
         self.hub.add_transport("coap", self.wire)
         outlets = open_outlets(self.ledger, self.inventory, configuration.deliveries)
         platform = Onem2m(
-            self.inventory, self.ledger, self.hub, self.ids, configuration, credentials, notices, outlets
+            self.inventory, self.ledger, self.wishes, self.ids, configuration, credentials, notices, outlets
         )
         await platform.prepare()
         self.hub.resume(self.hub.restore())
@@ -220,8 +222,8 @@ class HubMachine(RuleBasedStateMachine):
         id = self.ids.next()
         container = NodeIds(device.node).outgoing
         message = Message(id, container, None, "CApp", 0, text, None, len(text))
-        request = parse(text, self.hub.models(device))
-        work = self.hub.submit(
+        request = parse(text, self.wishes.models(device))
+        work = self.wishes.submit(
             device,
             request,
             id=id,
@@ -250,7 +252,7 @@ class HubMachine(RuleBasedStateMachine):
             transaction.remove(NodeIds(device.node).communication)
 
         refuses = self.refuses(endpoint)
-        work = self.hub.forget(device, remove)
+        work = self.wishes.forget(device, remove)
         waiting = [id for id, owner in self.acknowledged.items() if owner == endpoint]
         try:
             self.run(work)

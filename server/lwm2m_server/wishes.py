@@ -1,0 +1,133 @@
+"""``Wishes``: what applications want of devices; the oneM2M side's ``Devices``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from lwm2m_engine.engine import Step, joined
+from lwm2m_engine.engine.events import Started
+from lwm2m_engine.engine.presence import Presence
+from lwm2m_engine.engine.records import PowerSaving
+from lwm2m_engine.mapping.commands import Order
+from lwm2m_engine.messages.requests import Request
+from lwm2m_engine.model.catalog import ModelView
+from lwm2m_server.directory import key_of
+from lwm2m_server.hub import Hub
+from lwm2m_server.ports import Errand, Projection
+from lwm2m_server.store.protocols import ContainerFull, Device, Transaction
+
+T = TypeVar("T")
+
+
+class Wishes:
+    """Each becomes a ``Step`` of the device's engine, which the hub settles."""
+
+    def __init__(self, hub: Hub, projection: Projection, default_tenant: str) -> None:
+        self._hub, self._projection, self._tenant = hub, projection, default_tenant
+
+    def models(self, device: Device) -> ModelView:
+        return self._hub.engine(device.tenant).models(key_of(device))
+
+    def state(self, device: Device) -> Presence:
+        """Whether the device can be reached, and what waits for it."""
+        key = key_of(device)
+        if self._hub.knows_device(key):
+            return self._hub.engine(device.tenant).presence(key)
+        # Looking at a device is no reason to keep it in memory.
+        return Presence(False, None, None, self._projection.waiting(device.node), False)
+
+    async def submit(
+        self,
+        device: Device,
+        request: Request,
+        *,
+        id: int,
+        expires_at: float | None,
+        deferred: bool = False,
+        store: Callable[[Transaction, bool], T],
+    ) -> T:
+        """Check and queue a request, committed together with ``store``, which is told whether it starts
+        at once.
+
+        Raises ``RequestError``, ``ContainerFull``, ``CommitFailed`` and what ``store`` raises.
+        """
+        errand = Errand(id, request, expires_at, deferred)
+        tenant, step, started = self._queue(device, (errand,))
+        return await self._hub.settled(tenant, step, first=lambda write: store(write, id in started))
+
+    async def submit_all(
+        self,
+        device: Device,
+        errands: Sequence[Errand],
+        store: Callable[[Transaction, Collection[int]], Any],
+        last: Callable[[Transaction], T],
+    ) -> T:
+        """The same for several: all of them or none. ``store`` is told the ids of those that start at once;
+        ``last`` sees what has become of it all."""
+        tenant, step, started = self._queue(device, errands)
+        return await self._hub.settled(tenant, step, first=lambda write: store(write, started), last=last)
+
+    def _queue(self, device: Device, errands: Sequence[Errand]) -> tuple[str, Step, Collection[int]]:
+        ref = self._hub.introduce(device)
+        engine, now = self._hub.engine(device.tenant), self._hub.now()
+        # Where nothing waits there is room.
+        if engine.has_waiting(ref.endpoint) and self._projection.outgoing_is_full(device.node):
+            raise ContainerFull(f"too many messages wait for {device.name}")
+        if len(errands) > 1:
+            for errand in errands:
+                engine.check(ref.endpoint, errand.request)
+        steps = [
+            engine.submit(
+                ref.endpoint, one.request, now, id=one.id, expires_at=one.expires_at, deferred=one.deferred
+            )
+            for one in errands
+        ]
+        step = steps[0] if len(steps) == 1 else joined(steps)
+        return device.tenant, step, {event.message for event in step.events if isinstance(event, Started)}
+
+    def attributes(self, device: Device, name: str) -> Mapping[str, bool]:
+        """What mappings have for a management object, and which of it can be written."""
+        return self._hub.engine(device.tenant).attributes(name)
+
+    def orders(self, device: Device, name: str, changes: Mapping[str, object]) -> Sequence[Order]:
+        """What a change of a management object asks of the device. Raises ``RequestError``."""
+        ref = self._hub.introduce(device)
+        return self._hub.engine(device.tenant).command(ref.endpoint, name, changes)
+
+    async def cancel(self, device: Device, id: int, store: Callable[[Transaction], T]) -> T:
+        """Take a waiting message back."""
+        ref = self._hub.introduce(device)
+        step = self._hub.engine(device.tenant).cancel(ref.endpoint, id, self._hub.now())
+        return await self._hub.settled(device.tenant, step, last=store)
+
+    async def save_power(self, device: Device, power: PowerSaving | None) -> None:
+        """When the device can hear, kept together with what follows from it at once."""
+        ref = self._hub.introduce(device)
+        step = self._hub.engine(device.tenant).set_power_saving(ref.endpoint, power, self._hub.now())
+        await self._hub.settled(
+            device.tenant, step, first=lambda write: write.set_power(device.node, power), about=ref.endpoint
+        )
+
+    async def change(self, store: Callable[[Transaction], T]) -> T:
+        """Commit what concerns no device's queue."""
+        return await self._hub.settled(self._tenant, Step(), first=store)
+
+    async def forget(self, device: Device, store: Callable[[Transaction], T]) -> T:
+        """End all that lives with the device's registration, committed together with ``store``."""
+        ref = self._hub.introduce(device)
+        step = self._hub.engine(device.tenant).forget(ref.endpoint, self._hub.now())
+        done = self._hub.settled(device.tenant, step, last=store, about=ref.endpoint)
+        # If it fails, the entry is what the device is brought back by.
+        done.add_done_callback(partial(self._hub.forgotten, ref))
+        return await done
+
+    async def end(self, device: Device, store: Callable[[Transaction], T]) -> T:
+        """End its registration, committed together with ``store``; messages go on waiting."""
+        if not self._hub.knows_device(key_of(device)):
+            # It has none, and nothing waits for it.
+            return await self.change(store)
+        ref = self._hub.introduce(device)
+        step = self._hub.engine(device.tenant).end(ref.endpoint, self._hub.now())
+        return await self._hub.settled(device.tenant, step, last=store, about=ref.endpoint)
