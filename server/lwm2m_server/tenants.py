@@ -75,6 +75,7 @@ class Tenants:
         self._removed()
 
         def clear(transaction: Transaction) -> None:
+            transaction.forget_notices(name)
             for child in transaction.children(tenant.id):
                 transaction.remove(child.id)
 

@@ -370,5 +370,7 @@ async def listen():
 
 @pytest.fixture
 def open_to_loopback(settings):
-    deliveries = DeliverySettings(allow=("127.0.0.1",), first_retry=0.02, longest_retry=0.1)
+    deliveries = DeliverySettings(
+        allow=("127.0.0.1",), first_retry=0.02, longest_retry=0.1, answer_timeout=2.0
+    )
     return attrs.evolve(settings, deliveries=deliveries)

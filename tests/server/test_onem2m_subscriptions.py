@@ -365,3 +365,32 @@ async def test_headers_that_no_webhook_can_be_sent(api, receiver, line):
     await application(api, receiver)
     refused = await api.put("/App", {"m2m:ae": {"poah": [line]}})
     assert refused.status_code == 400
+
+
+async def test_a_sink_in_trouble_loses_nothing(api, listen):
+    """It answers 500, breaks connections, hangs, is gone, and comes back."""
+    receiver = await listen()
+    await api.add_device()
+    await application(api, receiver)
+    await subscribe(api)
+    good, taken = receiver.answer, []
+    troubles = [b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n"] * 20 + [None] * 5 + [b"HTTP/1.1 200 OK\r\n"]
+
+    def answer(body):
+        if troubles:
+            return troubles.pop()
+        taken.append(body["m2m:sgn"]["nev"]["rep"]["m2m:cin"]["con"])
+        return good(body)
+
+    receiver.answer = answer
+    for number in range(10):
+        await say(api, str(number))
+    await receiver.until(lambda: not troubles)
+    receiver.close()
+    for number in range(10, 20):
+        await say(api, str(number))
+    port = int(receiver.url.split(":")[2].split("/")[0])
+    again = await listen(port)
+    again.answer = answer
+    await again.until(lambda: len(taken) >= 20)
+    assert list(dict.fromkeys(taken)) == [str(number) for number in range(20)]

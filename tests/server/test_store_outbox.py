@@ -153,3 +153,20 @@ def test_who_subscribed_is_known_from_the_commit_on(start):
     assert [one.id for one in ledger.watched[10]] == [11]
     ledger.run(lambda write: write.remove(10))
     assert ledger.watched == {}
+
+
+def test_all_of_a_tenant_is_forgotten_and_nothing_of_others(start):
+    ledger = start()
+    other = Lane("other", "CApp")
+    add(ledger, LANE, "1", "2")
+    add(ledger, other, "3", "4")
+    for lane in (LANE, other):
+        found = ledger.reader.notices(lane, ledger.outbox.lanes[lane].number, after=0, limit=1, size=9)
+        ledger.run(lambda write, found=found: write.bury_notices(found, "why not"))
+    ledger.run(lambda write: write.forget_notices("other"))
+    assert (waiting(ledger, LANE), waiting(ledger, other)) == (["2"], [])
+    assert ledger.outbox.lanes[other].notices == 0
+    assert [len(ledger.reader.dead_letters(tenant, limit=9)) for tenant in ("main", "other")] == [1, 0]
+    assert ledger.outbox.dead.notices == 1
+    add(ledger, other, "5")
+    assert waiting(ledger, other) == ["5"]

@@ -52,6 +52,7 @@ class Carrier:
 
     def __init__(self, lane: Lane, office: Office) -> None:
         self._lane, self._office = lane, office
+        self._name = {"tenant": lane.tenant, "target": lane.target}
         self._statistics = office.statistics_of(lane)
         self._queues: dict[int, deque[Notice]] = {}
         """By subscription, what is in memory and not under way."""
@@ -200,7 +201,7 @@ class Carrier:
         except (Retry, Refused) as error:
             self._failed(subscription, batch, error)
         except Exception as error:  # noqa: BLE001 - a sink may be foreign code
-            _log.exception("a sink failed", tenant=self._lane.tenant, target=self._lane.target)
+            _log.exception("a sink failed", **self._name)
             self._failed(subscription, batch, Retry(repr(error)))
         else:
             self._delivered(subscription, batch)
@@ -227,6 +228,8 @@ class Carrier:
         self._office.delivered(batch)
         tell("delivered", batch)
         self._statistics.succeeded(len(batch), time.time() - batch[-1].id / SECOND)
+        if self._pauses:
+            _log.info("a target takes notifications again", **self._name)
         self._failures = self._pauses = 0
         self._suspects.clear()
         if self._allowed < self._office.settings.at_once:
@@ -309,6 +312,8 @@ class Carrier:
         self._paused, self._allowed = True, 1
         self._pauses += 1
         wait = delay(self._office.settings, self._pauses + PATIENCE - 1, error.after)
+        if self._pauses == 1:
+            _log.warning("a target takes no notifications", **self._name, reason=str(error))
         self._statistics.retry_at = time.time() + wait
         self._times = []
         self._set_alarm(wait)

@@ -22,6 +22,8 @@ ANSWER: Final = 65_536
 """Bytes of an answer that are read; nobody looks at them, but the connection can be used again."""
 KEPT: Final = 60.0
 """Seconds a connection is kept for the next request."""
+KNOWN: Final = 10_000
+"""URLs that are kept as they were understood."""
 RESOLVED: Final = 30
 """Seconds a name is not asked for again."""
 
@@ -46,13 +48,16 @@ class Posting:
         self._guard, self._settings = guard, settings
         self._session: aiohttp.ClientSession | None = None
         self._http: Any = None
+        self._urls: dict[str, Any] = {}
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answered:
         """Redirects are not followed: they lead who knows where. Raises ``NoAnswer``."""
         session = self._session or await self._open()
         try:
             async with asyncio.timeout(self._settings.answer_timeout):
-                answer = await session.post(url, data=body, headers=headers, allow_redirects=False)
+                # As texts, URLs would be taken apart each time.
+                where = self._urls.get(url) or self._parse(url)
+                answer = await session.post(where, data=body, headers=headers, allow_redirects=False)
             try:
                 await _finish(answer)
             finally:
@@ -86,6 +91,12 @@ class Posting:
                 ),
             )
         return self._session
+
+    def _parse(self, url: str) -> Any:
+        if len(self._urls) >= KNOWN:
+            self._urls.clear()
+        found = self._urls[url] = import_module("yarl").URL(url)
+        return found
 
     async def close(self) -> None:
         if self._session is not None:

@@ -74,7 +74,7 @@ class Bounds:
 
 
 BOUNDS: Final = Bounds()
-Mark: TypeAlias = tuple[int, int, int, int]
+Mark: TypeAlias = tuple[int, ...]
 
 
 class Outbox:
@@ -103,6 +103,7 @@ class Outbox:
         self._removed: list[Notice] = []
         self._buried: list[DeadLetter] = []
         self._unburied: list[int] = []
+        self._forgotten: list[str] = []
         self._loads: dict[Lane, Load] = {}
         self._dead = self.dead
         self._lost = 0
@@ -134,25 +135,39 @@ class Outbox:
         """Strike dead letters off."""
         self._unburied += ids
 
+    def forget(self, tenant: str) -> None:
+        """All that a tenant has, however much it is."""
+        self._forgotten.append(tenant)
+
     def mark(self) -> Mark:
         """For ``back_to``."""
-        return len(self._added), len(self._removed), len(self._buried), len(self._unburied)
+        return tuple(map(len, self._lists))
 
     def back_to(self, mark: Mark) -> None:
         """What came after ``mark`` was undone."""
-        del (
-            self._added[mark[0] :],
-            self._removed[mark[1] :],
-            self._buried[mark[2] :],
-            self._unburied[mark[3] :],
-        )
+        for pending, length in zip(self._lists, mark, strict=True):
+            del pending[length:]
+
+    @property
+    def _lists(self) -> tuple[list[Any], ...]:
+        return self._added, self._removed, self._buried, self._unburied, self._forgotten
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Among the last writes of a transaction."""
-        if self._added or self._removed:
+        for tenant in self._forgotten:
+            self._forget(connection, tenant)
+        if self._added or self._removed or self._loads:
             self._write_notices(connection)
         if self._buried or self._unburied:
             self._write_dead(connection)
+
+    def _forget(self, connection: sqlite3.Connection, tenant: str) -> None:
+        for lane, load in self.lanes.items():
+            if lane.tenant == tenant:
+                connection.execute("DELETE FROM notice WHERE lane = ?", (load.number,))
+                self._loads[lane] = Load(load.number, 0, 0)
+        connection.execute("DELETE FROM dead_letter WHERE tenant = ?", (tenant,))
+        self._dead = Load(0, *connection.execute(_COUNT_DEAD).fetchone())
 
     def _write_notices(self, connection: sqlite3.Connection) -> None:
         loads = self._loads
@@ -189,7 +204,7 @@ class Outbox:
         return known
 
     def _write_dead(self, connection: sqlite3.Connection) -> None:
-        count, size = self.dead.notices, self.dead.bytes
+        count, size = self._dead.notices, self._dead.bytes
         for letter in self._buried:
             connection.execute(_BURY, _dead_row(letter))
             count, size = count + 1, size + letter.notice.size
@@ -206,7 +221,7 @@ class Outbox:
     # --- after it ------------------------------------------------------------------------------------
 
     def committed(self) -> None:
-        if not (self._added or self._removed or self._buried or self._unburied):
+        if not any(self._lists):
             return
         for lane, load in self._loads.items():
             before = self.lanes.get(lane)

@@ -67,7 +67,8 @@ class LedgerTransaction(RemovalWriter, CredentialWriter, OnboardingWriter, Audit
         self._outbox = outbox
         self.note_event = events.add
         self.add_notice, self.remove_notices = outbox.add, outbox.remove
-        self.bury_notices, self.remove_dead_letters = outbox.bury, outbox.unbury
+        self.bury_notices, self.forget_notices = outbox.bury, outbox.forget
+        self.remove_dead_letters = outbox.unbury
         self._announced: dict[Announced, bytes] = {}
 
     # --- what is in memory ---------------------------------------------------------------------------
