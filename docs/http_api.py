@@ -9,6 +9,7 @@ from lwm2m_server.http.audit import AuditApi
 from lwm2m_server.http.bootstrap import BootstrapApi
 from lwm2m_server.http.clients import ClientApi
 from lwm2m_server.http.credentials import CredentialApi
+from lwm2m_server.http.deliveries import DeliveryApi
 from lwm2m_server.http.devices import DeviceApi
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.health import health_routes
@@ -24,6 +25,7 @@ BELOW_API = (
     TraceApi,
     BootstrapApi,
     EventApi,
+    DeliveryApi,
     TenantApi,
     ClientApi,
     AuditApi,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +15,8 @@ from structlog.testing import capture_logs
 
 from lwm2m_server.http.describing import STRING, described, obj
 from lwm2m_server.http.openapi import METHODS, document
+
+PAGE = Path(__file__).parents[2] / "docs/reference/http-api.md"
 
 
 @described("One", answers={200: obj("*", name=STRING)}, problems=(409,))
@@ -82,3 +85,14 @@ async def test_schemas_are_json_schema(served):
             schemas += [one["schema"] for one in operation["parameters"]]
     for schema in schemas:
         meta.validate(schema)
+
+
+async def test_the_reference_page_has_them_all(served):
+    page = PAGE.read_text(encoding="utf-8")
+    missing = [
+        f"{method.upper()} {path}"
+        for path, methods in served["paths"].items()
+        for method, operation in methods.items()
+        if operation["tags"] != ["oneM2M"] and f"`{method.upper()} {path}`" not in page
+    ]
+    assert missing == [], "docs/http_api.py: BELOW_API"
