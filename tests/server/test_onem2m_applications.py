@@ -80,3 +80,11 @@ async def test_an_application_is_changed_and_removed(api):
     assert (answer.headers["x-m2m-rsc"], answer.json()["m2m:ae"]["rn"]) == ("2002", "app")
     assert (await api.get("/app")).status_code == 404
     assert (await create(api, {"rn": "app", "api": "Nx"})).status_code == 201
+
+
+async def test_null_is_nothing_when_an_application_is_created(api):
+    """As the operator's own client does."""
+    given = {"api": "Napp", "rn": "app", "poa": None, "lbl": ["type:d2c"]}
+    answer = await api.post("", 2, {"m2m:ae": given}, headers={"X-M2M-Origin": "Capp"})
+    assert answer.status_code == 201
+    assert "pointOfAccess" not in api.inventory.application("main", "app").attributes

@@ -32,6 +32,8 @@ from lwm2m_server.store.ids import parse_timestamp
 
 _LEGAL: Final = {type.key: type.attributes.keys() | COMMON.keys() for type in TYPES}
 """By root key: short names of all attributes."""
+_NULL_IS_NOTHING: Final = frozenset({2, 13})
+"""``ty`` of what may be created with attributes that are null."""
 _NOT_AT_CREATE: Final = frozenset({Access.READ_ONLY})
 _NOT_AT_UPDATE: Final = _NOT_AT_CREATE | {Access.ONCE, Access.REQUIRED_ONCE}
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -67,9 +69,12 @@ def read_creation(body: object, ty: int) -> Draft:
     if type.ty != ty:
         raise BadRequest(f"the body is a {type.long} (ty {type.ty}), the Content-Type says ty={ty}")
     attributes = _short_names(type, given)
-    if attributes.get("cr", ...) is None:
-        # The one attribute for which null is meant: "tell who created it" (TS-0004, 7.4). It always is told.
-        del attributes["cr"]
+    # For cr null means "tell who created it" (TS-0004, 7.4), which always is told; of applications and
+    # management objects the operator's own client sends null for whatever it has no value for.
+    absent = attributes.keys() if ty in _NULL_IS_NOTHING else {"cr"}
+    attributes = {
+        name: value for name, value in attributes.items() if value is not None or name not in absent
+    }
     _check_access(type, attributes, _NOT_AT_CREATE)
     _check_values(type, attributes)
     return Draft(type, attributes)

@@ -24,8 +24,7 @@ async def create_application(
     Raises ``AlreadyRegistered``, ``NameTaken``.
     """
     require(draft)
-    tenant = target.tenant
-    attributes = {name: value for name, value in draft.attributes.items() if value is not None}
+    tenant, attributes = target.tenant, draft.attributes
     api = attributes.pop("api")
     if not (api.startswith(("N", "R")) and len(api) > 1):
         raise BadRequest(f"api (App-ID) begins with N, or with R if it is registered, not {api[:40]!r}")
@@ -34,7 +33,7 @@ async def create_application(
     aei = originator if originator not in (None, "", "C") else f"C{id:x}"
     if aei in (ADMIN, PLATFORM, GROUPS) or context.inventory.application_by_aei(tenant.name, aei) is not None:
         raise AlreadyRegistered(f"{aei} is registered already; an AE is created with its own X-M2M-Origin")
-    name = check_name(attributes.pop("rn", None) or aei[1:])
+    name = check_name(draft.take_name() or aei[1:])
     attributes.setdefault("rr", True)
     attributes.setdefault("srv", [RELEASES[-1]])
     application = Application(id, tenant.name, name, api, aei, attributes, id)
