@@ -3,12 +3,13 @@
 import sqlite3
 import time
 
+import attrs
 import pytest
 
 from lwm2m_server.store import removals
 from lwm2m_server.store.ids import SECOND, timestamp
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Gone, Message, Resource
+from lwm2m_server.store.protocols import Conflict, Gone, Message, Resource
 
 TABLES = ("resource", "message", "entry", "container", "doomed")
 HOUR = 3600
@@ -143,6 +144,19 @@ def test_a_resource_is_there_until_it_is_over(ledger, clock):
     assert [one.id for one in reader.expired(5)] == [3]
     ledger.run(lambda write: write.remove(3))
     assert reader.next_expiry() is None
+
+
+def test_the_name_of_what_is_over_is_free(ledger, clock):
+    ledger.run(lambda write: write.put(box(2)))
+    ledger.run(lambda write: write.put(box(3, 2, et=timestamp(clock.moment(HOUR)))))
+    ledger.run(lambda write: write.put(box(4, 3)))
+    again = attrs.evolve(box(5, 2), name="box3")
+    with pytest.raises(Conflict):
+        ledger.run(lambda write: write.put(again))
+    clock.now += HOUR
+    ledger.run(lambda write: write.put(again))
+    assert ledger.reader.child(2, "box3") == again
+    assert ledger.reader.resource(4) is None
 
 
 def test_an_update_changes_when_it_is_over(ledger, clock):

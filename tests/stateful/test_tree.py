@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import attrs
+import orjson
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -150,7 +151,8 @@ class TreeMachine(RuleBasedStateMachine):
             answer = self.loop.run_until_complete(self.platform.answer(request))
         except OneM2MError as error:
             return error.rsc, {}
-        return answer.rsc, next(iter((answer.body or {"": {}}).values()))
+        body = orjson.loads(orjson.dumps(answer.body or {"": {}}))
+        return answer.rsc, next(iter(body.values()))
 
     # --- what clients do -----------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lwm2m_server.store.contents import CONTAINER
+from lwm2m_server.store.protocols import Brood, Conflict, Resource
 from lwm2m_server.store.resources import NODE, ResourceWriter
 from lwm2m_server.store.subscribers import SUBSCRIPTION
 
@@ -19,6 +20,7 @@ COST: Final = 4
 """A resource takes as long as so many messages."""
 
 _ROW = "SELECT id, ty, parent, brood FROM resource WHERE"
+_OVER = "SELECT id FROM resource WHERE parent = ? AND name = ? AND expires <= ? AND ty <> ?"
 _DELETE_DEVICE = (
     "DELETE FROM device WHERE node = ?",
     "DELETE FROM liveness WHERE node = ?",
@@ -33,6 +35,24 @@ _DELETE_DEVICE = (
 
 class RemovalWriter(ResourceWriter):
     """The part of a ``Transaction`` that is about what goes."""
+
+    def put(
+        self,
+        resource: Resource,
+        *,
+        evict: bool = True,
+        brood: Brood | None = None,
+        endpoint: str | None = None,
+    ) -> None:
+        try:
+            super().put(resource, evict=evict, brood=brood, endpoint=endpoint)
+        except Conflict:
+            # Nobody sees what is over: its name is free. A node has more to it than the ledger knows.
+            over = self._execute(_OVER, (resource.parent, resource.name, self._now(), NODE)).fetchone()
+            if over is None:
+                raise
+            self.remove(over[0])
+            super().put(resource, evict=evict, brood=brood, endpoint=endpoint)
 
     def remove(self, id: int) -> None:
         self._with_row(id)
