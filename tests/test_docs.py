@@ -48,9 +48,30 @@ def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
 def commands() -> Iterator[tuple[str, str]]:
     for page in PAGES:
         for block in blocks(page, *SHELLS):
-            for line in block.replace("\\\n", " ").splitlines():
+            for line in lines(block):
                 if words := lwm2m_words(line):
                     yield name(page), shlex.join(words)
+
+
+def lines(block: str) -> Iterator[str]:
+    """As the shell sees them: continued ones, and quotations that go on in the next, are one."""
+    pending = ""
+    for line in block.replace("\\\n", " ").splitlines():
+        pending += line
+        if is_whole(pending):
+            yield pending
+            pending = ""
+        else:
+            pending += "\n"
+    assert not pending, f"a quotation that does not end: {pending}"
+
+
+def is_whole(line: str) -> bool:
+    try:
+        shlex.split(line, comments=True)
+    except ValueError:
+        return False
+    return True
 
 
 def lwm2m_words(line: str) -> list[str]:
