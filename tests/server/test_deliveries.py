@@ -109,14 +109,15 @@ class World:
         return self.ledger.reader.dead_letters("main", limit=1000)
 
 
-@pytest.fixture(params=[False, True], ids=["inline", "threaded"])
+@pytest.fixture
 async def world(tmp_path, request):
-    world = World(tmp_path, request.param)
+    world = World(tmp_path, getattr(request, "param", False))
     await world.start()
     yield world
     await world.stop()
 
 
+@pytest.mark.parametrize("world", [False, True], ids=["inline", "threaded"], indirect=True)
 async def test_in_order_of_each_subscription_and_then_nothing_is_left(world):
     for first in range(0, 500, 50):
         await world.add(50, subscription=1, first=first)
@@ -143,6 +144,7 @@ async def test_what_is_not_taken_is_tried_again_and_nothing_overtakes_it(world):
     assert world.attempts == 20 + PATIENCE + 2
 
 
+@pytest.mark.parametrize("world", [False, True], ids=["inline", "threaded"], indirect=True)
 async def test_a_stuck_subscription_holds_up_no_other_of_its_target(world):
     stuck = True
     world.answer = lambda notice: Retry("no") if stuck and notice.subscription == 7 else None
@@ -158,6 +160,7 @@ async def test_a_stuck_subscription_holds_up_no_other_of_its_target(world):
     assert world.bodies(8) == list(range(100))
 
 
+@pytest.mark.parametrize("world", [False, True], ids=["inline", "threaded"], indirect=True)
 async def test_a_dead_target_is_left_alone_and_waits_on_disk_only(world):
     dead = True
     world.answer = lambda notice: Retry("refused") if dead else None
@@ -191,6 +194,7 @@ async def test_a_hundred_dead_targets_slow_no_living_one(world):
     assert world.waiting >= 100 * 50
 
 
+@pytest.mark.parametrize("world", [False, True], ids=["inline", "threaded"], indirect=True)
 async def test_after_a_restart_it_goes_on_where_it_was(world):
     world.answer = lambda notice: Retry("down") if len(world.delivered) >= 10 else None
     await world.add(50)
