@@ -150,13 +150,14 @@ class Carrier:
 
     # --- couriers ------------------------------------------------------------------------------------
 
-    def _go(self) -> None:
+    def _go(self, free: int = 0) -> None:
+        """Send out as many couriers as there is work for, and those who are ``free`` do not take."""
         if self._paused:
             return
         if self._more:
             self._fill()
         loop = asyncio.get_running_loop()
-        for _ in range(min(self._allowed - len(self._couriers), len(self._ready))):
+        for _ in range(min(self._allowed - len(self._couriers), len(self._ready) - free)):
             task = loop.create_task(self._carry())
             self._couriers.add(task)
             task.add_done_callback(self._couriers.discard)
@@ -172,7 +173,7 @@ class Carrier:
             if subscription in self._queues:
                 self._ready.append(subscription)
             if self._more or len(self._ready) > 1:
-                self._go()
+                self._go(free=1)
 
     def _next(self) -> int | None:
         while self._ready:
