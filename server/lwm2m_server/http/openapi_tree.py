@@ -55,19 +55,20 @@ _OPERATIONS: Final = {
 def tree_paths(prefix: str) -> dict[str, Any]:
     """Below ``prefix``, the base path of the API."""
     base = f"{prefix}/{{tenant}}"
+    path = base + _OUTGOING
+    places = (*((base + place, what) for place, what in _PLACES), (path, "what waits for a device"))
     found: dict[str, Any] = {
-        base + place: {
-            method: _operation(base + place, method, f"{summary} {what}", status, parameters)
+        place: {
+            method: _operation(place, method, f"{summary} {what}", status, parameters)
             for method, (summary, status, parameters) in _OPERATIONS.items()
         }
-        for place, what in _PLACES
+        for place, what in places
     }
-    path = base + _OUTGOING
     summary = "Send a message to a device: a contentInstance, ty=4"
     sending = _operation(path, "post", summary, 201, (_CONTENT, _PREFER))
     answered = {"description": "What the device answered, with Prefer: wait=N", "content": _json(_RESOURCE)}
     sending["responses"]["200"] = answered
-    found[path] = {"post": sending}
+    found[path]["post"] = sending
     return found
 
 
