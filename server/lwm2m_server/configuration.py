@@ -13,7 +13,6 @@ from typing import Any, Literal, get_args, get_origin
 
 import attrs
 from cattrs.errors import CattrsError
-from typed_settings.cls_utils import deep_options
 from typed_settings.converters import (
     get_default_cattrs_converter,
     get_path_converter_from,
@@ -30,7 +29,28 @@ PREFIX = "LWM2M_"
 OF_COMMANDS = frozenset(("LWM2M_URL", "LWM2M_TOKEN_FILE"))
 """Variables that stand for flags of commands about a server, and are no settings."""
 
-OPTIONS = deep_options(Settings)
+
+def _options(cls: type[attrs.AttrsInstance], prefix: str = "") -> Iterator[OptionInfo]:
+    """As ``typed_settings.cls_utils.deep_options``, which reads the docstrings in the source too and takes
+    ten times as long for that."""
+    attrs.resolve_types(cls)
+    for field in attrs.fields(cls):
+        path = f"{prefix}{field.name}"
+        if field.type is not None and attrs.has(field.type):
+            yield from _options(field.type, f"{path}.")
+        else:
+            yield OptionInfo(
+                parent_cls=cls,
+                path=path,
+                cls=field.type,
+                default=field.default,
+                has_no_default=field.default is attrs.NOTHING,
+                default_is_factory=False,
+                converter=field.converter,
+            )
+
+
+OPTIONS = tuple(_options(Settings))
 KEYS = tuple(option.path for option in OPTIONS)
 """Every setting, dotted: ``devices.unknown``."""
 
