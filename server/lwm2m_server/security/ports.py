@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lwm2m_engine.errors import SettingsError
 from lwm2m_server.coap.dtls.certificates import Certificates
 from lwm2m_server.coap.dtls.choosing import ChoosingEngine
 from lwm2m_server.coap.dtls.cid import CidEngine
 from lwm2m_server.coap.dtls.compacting import CompactingEngine
 from lwm2m_server.coap.dtls.engine import DtlsEngine
-from lwm2m_server.coap.dtls.gnutls import GnutlsEngine
 from lwm2m_server.coap.dtls.identities import Identities
 from lwm2m_server.coap.dtls.limits import Limits
 from lwm2m_server.coap.dtls.openssl import OpensslEngine
@@ -37,9 +38,7 @@ def secured(settings: DtlsSettings, identities: Identities, shelf: Shelf | None 
 def _engine(settings: DtlsSettings, identities: Identities, certificates: Certificates | None) -> DtlsEngine:
     engine = _usual(settings, identities, certificates)
     if settings.raw_public_key_file is not None:
-        raw = GnutlsEngine(
-            identities, mtu=settings.mtu, certificates=certificates, raw_key=settings.raw_public_key_file
-        )
+        raw = _gnutls(settings, identities, certificates, settings.raw_public_key_file)
         engine = ChoosingEngine(engine, raw)
     return CompactingEngine(engine, settings.mtu) if settings.compact else engine
 
@@ -49,9 +48,21 @@ def _usual(settings: DtlsSettings, identities: Identities, certificates: Certifi
     if settings.connection_id and not (settings.compact and settings.engine == "openssl"):
         raise SettingsError('dtls.connection_id needs dtls.compact, and "openssl" as dtls.engine')
     if settings.engine == "gnutls":
-        return GnutlsEngine(identities, mtu=settings.mtu, certificates=certificates)
+        return _gnutls(settings, identities, certificates)
     engine = CidEngine if settings.connection_id else OpensslEngine
     return engine(identities, suites=settings.suites, mtu=settings.mtu, certificates=certificates)
+
+
+def _gnutls(
+    settings: DtlsSettings,
+    identities: Identities,
+    certificates: Certificates | None,
+    raw_key: Path | None = None,
+) -> DtlsEngine:
+    # The C declarations are parsed when it is imported, which the other servers need not wait for.
+    from lwm2m_server.coap.dtls.gnutls import GnutlsEngine
+
+    return GnutlsEngine(identities, mtu=settings.mtu, certificates=certificates, raw_key=raw_key)
 
 
 def tls(settings: DtlsSettings, identities: Identities) -> Tls:
