@@ -33,6 +33,7 @@ _HEADERS: Final = (
     Parameter("X-M2M-RVI", STRING, "release of oneM2M, e.g. 3", "header"),
     Parameter("fullName", {"enum": ["true", "false"]}, "long names of attributes, or short ones", "header"),
 )
+_RESPONSE: Final = Parameter("rt", COUNT, "how it is answered (TS-0004, responseType); 3: when it is done")
 _CONTENT: Final = Parameter("rcn", COUNT, "what the answer contains (TS-0004, resultContent)")
 _FILTERS: Final = (
     _CONTENT,
@@ -89,9 +90,9 @@ def _operation(
                 "schema": one.schema,
                 "description": one.meaning,
             }
-            for one in (*in_path, *_HEADERS, *parameters)
+            for one in (*in_path, *_HEADERS, _RESPONSE, *parameters)
         ],
-        "responses": {str(status): _done(status), **dict(_refusals())},
+        "responses": {str(one): _done(one) for one in (status, 202, 204)} | dict(_refusals()),
     }
     if method == "post":
         types = [f"application/json;ty={ty}" for ty in sorted(CREATABLE)]
@@ -102,7 +103,10 @@ def _operation(
 
 
 def _done(status: int) -> dict[str, Any]:
-    return {"description": "X-M2M-RSC says what came of it", "content": _json(_RESOURCE)}
+    if status == HTTPStatus.NO_CONTENT:
+        return {"description": "As it was asked for, nothing"}
+    what = "Where the result will be" if status == HTTPStatus.ACCEPTED else "X-M2M-RSC says what came of it"
+    return {"description": what, "content": _json(_RESOURCE)}
 
 
 def _refusals() -> Iterator[tuple[str, dict[str, Any]]]:
