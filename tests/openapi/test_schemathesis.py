@@ -8,7 +8,7 @@ from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-SECONDS = 14
+SECONDS = 10
 
 
 async def test_what_it_answers_is_described(serve, device, tmp_path):
