@@ -1,5 +1,8 @@
 """Resources of the generic types: what clients make of containers, flexContainers, groups and the rest."""
 
+import json
+
+BASE = "/device-management-orchestrator/v3/main"
 SHORT = {"fullName": "false"}
 ALL = {
     "m2m:bat": {"btl": 50, "bts": 1},
@@ -341,6 +344,27 @@ async def test_an_update_that_is_wrong_changes_nothing(api):
     for path, body, status, rsc in FAULTY_UPDATES:
         await refused(await api.put(path, body), status, rsc)
     assert await read(api, "?rcn=4&lvl=3") == before
+
+
+def nested(depth):
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    return {"acme:x": {"cnd": "a", "value": value}}
+
+
+async def test_bodies_that_are_too_large_too_deep_or_no_json_are_refused(api):
+    async def post(content):
+        headers = {"Content-Type": "application/json;ty=28", "X-M2M-Origin": "CTestApp"}
+        return await api.client.post(BASE, headers=headers, content=content)
+
+    assert (await api.post("", 28, nested(30))).status_code == 201
+    await refused(await api.post("", 28, nested(31)), 400, 4000, "levels")
+    await refused(await post("[" * 50_000 + "]" * 50_000), 400, 4000)
+    large = json.dumps({"acme:x": {"cnd": "a", "value": "x" * 2_000_000}})
+    await refused(await post(large), 400, 4000, "larger")
+    for text in ("", "{", '{"acme:x": {"cnd": "\\ud800"}}', '{"acme:x": {"cnd": NaN}}', "\x00", "null", "3"):
+        await refused(await post(text), 400, 4000)
 
 
 async def test_the_tenant_itself_cannot_be_deleted(api):
