@@ -1,9 +1,13 @@
 """Subscriptions: what clients may ask for, and what their targets get."""
 
 import json
+import time
+from types import SimpleNamespace
 
 import attrs
 import pytest
+
+from lwm2m_server.store.ids import SECOND, timestamp
 
 RECEIVED = "/device-communication/device001/received-msg"
 
@@ -394,3 +398,19 @@ async def test_a_sink_in_trouble_loses_nothing(api, listen):
     again.answer = answer
     await again.until(lambda: len(taken) >= 20)
     assert list(dict.fromkeys(taken)) == [str(number) for number in range(20)]
+
+
+async def test_one_that_has_expired_is_told_of_nothing(api, receiver, monkeypatch):
+    await api.add_device()
+    await application(api, receiver)
+    made = await subscribe(api, et=timestamp(int((time.time() + 3600) * SECOND)))
+    assert made.status_code == 201, made.text
+    await subscribe(api)
+    await say(api, "1")
+    await receiver.heard(2)
+    later = SimpleNamespace(time=lambda: time.time() + 7200)
+    monkeypatch.setattr("lwm2m_server.onem2m.notify.notices.time", later)
+    await say(api, "2")
+    await receiver.heard(3)
+    await api.deliveries.close()
+    assert len(receiver.bodies) == 3

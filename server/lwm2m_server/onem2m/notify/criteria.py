@@ -9,6 +9,7 @@ import attrs
 import orjson
 
 from lwm2m_server.onem2m.conditions import Conditions, Operation, Test, condition
+from lwm2m_server.store.expiration import expires
 
 UPDATED, DELETED, CHILD_CREATED, CHILD_DELETED = 1, 2, 3, 4
 """``net``, notificationEventType."""
@@ -40,6 +41,8 @@ class Criteria:
     """It ends after so many notices (``exc``)."""
     own_lane: bool
     """Its notices do not go out as they come."""
+    expires: int | None
+    """Microseconds since 1970: it is over from then on, though it may be there still."""
 
     def concern(self, event: int, child_type: int | None, modified: frozenset[str]) -> bool:
         """Whether an event is one of those to tell of."""
@@ -67,6 +70,7 @@ def read_criteria(document: str) -> Criteria:
         conditions=read_conditions(wanted),
         counts="exc" in given,
         own_lane="bn" in given or given.get("pn") == SEND_LATEST,
+        expires=expires(given),
     )
 
 

@@ -3,6 +3,7 @@ tree; what subscribers get is stored together with the change (TS-0004, 7.5.1.2.
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -23,7 +24,7 @@ from lwm2m_server.onem2m.notify.devices import Boxes
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, Renderer, named, root_key
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
-from lwm2m_server.store.ids import ResourceIds
+from lwm2m_server.store.ids import SECOND, ResourceIds
 from lwm2m_server.store.protocols import (
     Inventory,
     Lane,
@@ -138,6 +139,8 @@ class Notices:
         for subscriber in self.watched[resource]:
             criteria = self._criteria_of(subscriber.document)
             if not criteria.concern(event.type, event.child_type, event.modified):
+                continue
+            if criteria.expires is not None and criteria.expires <= time.time() * SECOND:
                 continue
             tenant = self._inventory.tenant(subscriber.tenant)
             if tenant is None:
