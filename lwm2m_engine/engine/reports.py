@@ -131,16 +131,15 @@ def apply_mappings(
     for entry in mapped:
         _note_time(device, entry, turn.now)
     problems: list[MappingProblem] = []
-    known = device.inputs.copy()
-    changes = state.table.apply(
-        device.endpoint, device.inputs, device.managed, mapped, problems, complete=complete
-    )
-    news: tuple[tuple[Path, Value | None], ...] = tuple(
-        (path, value) for path, value in device.inputs.items() if known.get(path) != value
-    )
-    news += tuple((path, None) for path in known.keys() - device.inputs.keys())
+    inputs = device.inputs
+    known: dict[Path, Value | None] = {entry.path: inputs.get(entry.path) for entry in mapped}
+    if complete and any(len(path) == 4 for path in known):
+        # Others than those that are told may be gone.
+        known |= inputs
+    changes = state.table.apply(device.endpoint, inputs, device.managed, mapped, problems, complete=complete)
+    news = [(path, inputs.get(path)) for path, value in known.items() if inputs.get(path) != value]
     if news:
-        turn.tell(InputsChanged(device.endpoint, turn.now, news))
+        turn.tell(InputsChanged(device.endpoint, turn.now, tuple(news)))
     _tell(device, turn, changes, problems)
 
 

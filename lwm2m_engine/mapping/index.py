@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TypeVar
 
-from lwm2m_engine.mapping.compiled import CompiledAction, CompiledRule, Gathered, Rules
+from lwm2m_engine.mapping.compiled import CompiledAction, CompiledRule, CompiledSource, Gathered, Rules
 from lwm2m_engine.mapping.rules import INSTANCE
 from lwm2m_engine.paths import Path
 
@@ -26,12 +26,14 @@ class Index:
         "_by_instance",
         "_each",
         "_endpoint_only",
+        "_gathering",
         "_learnt",
-        "_places",
         "_shown",
+        "_single",
         "by_path",
         "compiled",
         "open",
+        "places",
     )
 
     def __init__(self, compiled: Rules) -> None:
@@ -50,7 +52,12 @@ class Index:
         self._shown: dict[str, tuple[CompiledAction, ...]] = {}
         self._endpoint_only: dict[str, tuple[CompiledRule, ...]] = {}
         self._by_instance: dict[Path, tuple[str, ...]] = {}
-        self._places: dict[str, tuple[tuple[str, Path], ...]] = {}
+        self.places: dict[str, tuple[tuple[str, Path], ...]] = {}
+        """URN and path of the Object Instances a managed resource is made from, by its name."""
+        self._gathering: dict[tuple[int, ...], tuple[CompiledRule, ...]] = {}
+        """Rules that read all instances of a Resource."""
+        self._single: dict[Path, tuple[Path, ...]] = {}
+        """Of a Resource those instances that rules read by themselves."""
         self._learnt: set[Path] = set()
         self._begin()
 
@@ -61,7 +68,9 @@ class Index:
             self._shown,
             self._endpoint_only,
             self._by_instance,
-            self._places,
+            self.places,
+            self._gathering,
+            self._single,
         ):
             known.clear()
         self._learnt.clear()
@@ -69,8 +78,12 @@ class Index:
 
     # --- questions -----------------------------------------------------------------------------------
 
+    def reads(self, path: Path) -> bool:
+        """Whether the value of a Resource or Resource Instance is of interest to anybody."""
+        return bool(self.readers(path)) or path in self.by_path
+
     def readers(self, path: Path) -> tuple[CompiledRule, ...]:
-        """The rules that read a Resource or Resource Instance."""
+        """The rules that read a Resource or Resource Instance; none if only actions wait for it."""
         found = self.by_path.get(path)
         if found is not None:
             return found
@@ -79,7 +92,7 @@ class Index:
         self.learn(Path(path[:2]))
         found = self.by_path.get(path, ())
         if not found and len(path) == 4:
-            found = tuple(rule for rule in self.by_path.get(Path(path[:3]), ()) if _gathers(rule, path))
+            found = self._gathering.get(path[:3], ())
             if found:
                 self._keep(path)
                 self.by_path[path] = found
@@ -107,10 +120,6 @@ class Index:
         """The managed resources with attributes that execute something in an Object Instance."""
         self.learn(instance)
         return self._by_instance.get(instance, ())
-
-    def places(self, name: str) -> tuple[tuple[str, Path], ...]:
-        """URN and path of the Object Instances a managed resource is made from."""
-        return self._places.get(name, ())
 
     def own(self, name: str) -> dict[str, CompiledRule | CompiledAction]:
         """Rules and actions of one managed resource, by attribute."""
@@ -144,17 +153,33 @@ class Index:
                     for path in _touched(one)
                     if path[0] == number
                 ]
-                self._places[one.name] = _with(self._places.get(one.name), *places)
+                self.places[one.name] = _with(self.places.get(one.name), *places)
             if isinstance(one, CompiledAction):
                 instance = Path(one.path[:2])
                 self._actions[one.path] = one
                 self._shown[one.name] = _with(self._shown.get(one.name), one)
                 self._by_instance[instance] = _with(self._by_instance.get(instance), one.name)
+                for path in one.paths:
+                    self.by_path.setdefault(path, ())
                 continue
-            for path in dict.fromkeys(one.paths):
-                self.by_path[path] = (*self.by_path.get(path, ()), one)
+            for source in one.sources:
+                self._enter_source(source, one)
             if not one.paths:
                 self._endpoint_only[one.name] = (*self._endpoint_only.get(one.name, ()), one)
+
+    def _enter_source(self, source: CompiledSource, rule: CompiledRule) -> None:
+        """A Resource Instance may be read by itself, together with the others, or both."""
+        if isinstance(source, Gathered):
+            resource = source.resource
+            self._gathering[resource] = _with(self._gathering.get(resource), rule)
+            for path in self._single.get(resource, ()):
+                self.by_path[path] = _with(self.by_path.get(path), rule)
+        elif source is not None:
+            self.by_path[source] = _with(self.by_path.get(source), rule)
+            if len(source) == 4:
+                resource = Path(source[:3])
+                self._single[resource] = _with(self._single.get(resource), source)
+                self.by_path[source] = _with(self.by_path[source], *self._gathering.get(resource, ()))
 
 
 def _touched(one: CompiledRule | CompiledAction) -> tuple[Path, ...]:
@@ -163,10 +188,6 @@ def _touched(one: CompiledRule | CompiledAction) -> tuple[Path, ...]:
 
 def _with(known: tuple[T, ...] | None, *more: T) -> tuple[T, ...]:
     return tuple(dict.fromkeys((*(known or ()), *more)))
-
-
-def _gathers(rule: CompiledRule, path: Path) -> bool:
-    return any(isinstance(source, Gathered) and source.resource == path[:3] for source in rule.sources)
 
 
 def _instance_in(name: str, pattern: str) -> int | None:

@@ -23,6 +23,8 @@ Inputs: TypeAlias = dict[Path, Value]
 """The last value of every Resource that a rule reads."""
 Managed: TypeAlias = dict[str, dict[str, AttributeValue]]
 """Attributes by managed resource."""
+_Changed: TypeAlias = dict[str, tuple[str, dict[str, AttributeValue]]]
+"""By managed resource its kind, and what of it is new."""
 
 
 @attrs.frozen(slots=True)
@@ -66,16 +68,16 @@ class MappingTable:
     # --- what is mapped ------------------------------------------------------------------------------
 
     def is_mapped(self, path: Path) -> bool:
-        """True if a rule reads this Resource or Resource Instance."""
-        return bool(self._readers(path))
+        """True if a rule reads this Resource or Resource Instance, or an action waits for it."""
+        return self._index.reads(path)
 
     def mapped(self, entries: Iterable[Entry]) -> list[Entry]:
-        """The entries that a rule reads; most payloads have none."""
-        by_path, open_objects, readers = self._by_path, self._open, self._readers
+        """The entries that are mapped; most payloads have none."""
+        by_path, open_objects, reads = self._by_path, self._open, self._index.reads
         return [
             entry
             for entry in entries
-            if (path := entry.path) in by_path or (path and path[0] in open_objects and readers(path))
+            if (path := entry.path) in by_path or (path and path[0] in open_objects and reads(path))
         ]
 
     def sources(self, name: str, attribute: str) -> tuple[Path, ...]:
@@ -103,13 +105,11 @@ class MappingTable:
     ) -> list[ManagedChange]:
         """Run what needs nothing but the endpoint name, or that the device has one of these Object
         Instances; due at every Register."""
-        changes = _Changes(self._index, managed)
+        changed: _Changed = {}
         for instance in instances:
             for name in self._index.executable(instance):
-                changes.bear(name)
-        for rule in self._index.without_values():
-            changes.run(rule, endpoint, inputs, problems)
-        return changes.all()
+                self._bear(name, managed, changed)
+        return self._run(self._index.without_values(), endpoint, inputs, managed, problems, changed)
 
     def apply(
         self,
@@ -128,36 +128,41 @@ class MappingTable:
         multiple-instance Resources have no other instances. Failures are appended to ``problems``.
         """
         due: dict[CompiledRule, None] = {}
-        changes = _Changes(self._index, managed)
-        news = latest(self.mapped(entries))
+        changed: _Changed = {}
+        by_path, readers = self._by_path, self._readers
+        news = latest(entries)
         for path, entry in news.items():
-            if entry.value is None:
+            value = entry.value
+            if value is None:
                 inputs.pop(path, None)
                 continue
-            inputs[path] = entry.value
-            for rule in self._readers(path):
+            rules = by_path.get(path)
+            if rules is None:
+                rules = readers(path)
+                if not rules and path not in by_path:
+                    continue
+            inputs[path] = value
+            for rule in rules:
                 if rule.name not in managed:
                     due.update(dict.fromkeys(self._index.endpoint_only(rule.name)))
-                    changes.bear(rule.name)
+                    self._bear(rule.name, managed, changed)
                 due[rule] = None
         if complete:
             _forget_others(inputs, news)
-        for rule in due:
-            changes.run(rule, endpoint, inputs, problems)
-        return changes.all()
+        return self._run(due, endpoint, inputs, managed, problems, changed)
 
     # --- to the device -------------------------------------------------------------------------------
 
     def conclude(self, path: Path, outcome: Outcome, managed: Managed) -> list[ManagedChange]:
         """How it goes with an Execute, as its managed resource tells it."""
         action = self._index.action(path)
-        changes = _Changes(self._index, managed)
+        changed: _Changed = {}
         if action is not None and action.action.tell is not None and action.action.status is not None:
             value = action.action.tell(outcome)
             if value is not None:
-                changes.bear(action.name)
-                changes.set(action, action.action.status, value)
-        return changes.all()
+                self._bear(action.name, managed, changed)
+                _set(action, action.action.status, value, managed, changed)
+        return self._changes(managed, changed)
 
     def is_ready(self, path: Path, inputs: Map[Path, Value]) -> bool | None:
         """Whether an Execute may be sent; false if it never may, ``None`` if it has to wait."""
@@ -175,42 +180,57 @@ class MappingTable:
         action = self._index.action(path)
         return action.paths if action is not None else ()
 
+    # --- inner ---------------------------------------------------------------------------------------
 
-class _Changes:
-    """What becomes different in the managed resources of one device."""
-
-    __slots__ = ("_changed", "_index", "_managed")
-
-    def __init__(self, index: Index, managed: Managed) -> None:
-        self._index, self._managed = index, managed
-        self._changed: dict[str, tuple[str, dict[str, AttributeValue]]] = {}
-
-    def bear(self, name: str) -> None:
+    def _bear(self, name: str, managed: Managed, changed: _Changed) -> None:
         """What executes is there from the beginning."""
-        if name not in self._managed:
+        if name not in managed:
             for action in self._index.shown(name):
-                self.set(action, action.target, action.action.shows)
+                _set(action, action.target, action.action.shows, managed, changed)
 
-    def run(
-        self, rule: CompiledRule, endpoint: str, inputs: Map[Path, Value], problems: list[MappingProblem]
-    ) -> None:
-        value = _evaluate(rule, endpoint, inputs, problems)
-        if value is not None:
-            self.set(rule, rule.rule.target, value)
+    def _run(
+        self,
+        rules: Iterable[CompiledRule],
+        endpoint: str,
+        inputs: Map[Path, Value],
+        managed: Managed,
+        problems: list[MappingProblem],
+        changed: _Changed,
+    ) -> list[ManagedChange]:
+        for rule in rules:
+            value = _evaluate(rule, endpoint, inputs, problems)
+            if value is not None:
+                _set(rule, rule.rule.target, value, managed, changed)
+        return self._changes(managed, changed) if changed else []
 
-    def set(self, one: CompiledRule | CompiledAction, attribute: str, value: AttributeValue) -> None:
-        attributes = self._managed.setdefault(one.name, {})
-        known = attributes.get(attribute)
-        # 1, 1.0 and True are equal to Python and different values here.
-        if known != value or type(known) is not type(value):
-            attributes[attribute] = value
-            self._changed.setdefault(one.name, (one.mapping.target, {}))[1][attribute] = value
-
-    def all(self) -> list[ManagedChange]:
+    def _changes(self, managed: Managed, changed: _Changed) -> list[ManagedChange]:
+        places = self._index.places
         return [
-            ManagedChange(kind, name, new, dict(self._managed[name]), self._index.places(name))
-            for name, (kind, new) in self._changed.items()
+            ManagedChange(kind, name, new, managed[name].copy(), places.get(name, ()))
+            for name, (kind, new) in changed.items()
         ]
+
+
+def _set(
+    one: CompiledRule | CompiledAction,
+    attribute: str,
+    value: AttributeValue,
+    managed: Managed,
+    changed: _Changed,
+) -> None:
+    name = one.name
+    attributes = managed.get(name)
+    if attributes is None:
+        attributes = managed[name] = {}
+    known = attributes.get(attribute)
+    # 1, 1.0 and True are equal to Python and different values here.
+    if known != value or known.__class__ is not value.__class__:
+        attributes[attribute] = value
+        change = changed.get(name)
+        if change is None:
+            changed[name] = one.mapping.target, {attribute: value}
+        else:
+            change[1][attribute] = value
 
 
 def _forget_others(inputs: Inputs, news: Map[Path, Entry]) -> None:
@@ -226,9 +246,9 @@ def _forget_others(inputs: Inputs, news: Map[Path, Entry]) -> None:
 def _argument(
     source: CompiledSource, endpoint: str, inputs: Map[Path, Value]
 ) -> Value | dict[int, Value] | None:
-    if source is None:
-        return endpoint
-    return source.of(inputs) if isinstance(source, Gathered) else inputs.get(source)
+    if source.__class__ is Path:
+        return inputs.get(source)
+    return source.of(inputs) if isinstance(source, Gathered) else endpoint
 
 
 def _evaluate(
