@@ -13,7 +13,7 @@ COMMAND = [sys.executable, "-m", "lwm2m_server.launcher", "backup"]
 OUTGOING = "device-communication/meter/outgoing-msg"
 
 
-async def test_a_server_from_a_backup_has_everything(serve, connect, device, tmp_path):
+async def test_a_server_from_a_backup_has_everything(serve, connect, device, eventually, tmp_path):
     server = serve("--unknown-devices", "create")
     api = connect(server)
     node = {"m2m:nod": {"rn": "meter", "ni": "urn:dev:meter", "lbl": ["hall:3"]}}
@@ -24,7 +24,13 @@ async def test_a_server_from_a_backup_has_everything(serve, connect, device, tmp
     waiting = await api.wish("meter", "GET /3/0/9")
     application = {"m2m:ae": {"rn": "billing", "api": "NBilling", "rr": False, "srv": ["3"]}}
     assert (await api.post("", 2, application)).status_code == 201
-    await device(server, "device001")
+    registered = await device(server, "device001")
+
+    async def read_at_register() -> bool:
+        return {one["resourcePath"] for one in await api.messages("device001")} == {"3/0", "6/0"}
+
+    await eventually(read_at_register)
+    await registered.stop()
     seen = await api.get("device001?rcn=8")
 
     file = tmp_path / "backup.tar"
