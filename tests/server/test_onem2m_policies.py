@@ -143,6 +143,18 @@ async def test_applications_nodes_and_groups_are_governed_too(api):
         assert (await call(api, "GET", path, origin="CFriend")).status_code == 200
 
 
+async def test_who_subscribes_must_be_allowed_to_retrieve(api):
+    await policy(api, "acp", (["CWriter", "CBoth"], 1), (["CBoth"], 2))
+    await made(api, "", 3, {"m2m:cnt": {"rn": "box", "acpi": ["main/acp"]}})
+    for name in ("Writer", "Both"):
+        await made(api, "", 2, {"m2m:ae": {"rn": name, "api": "N1", "rr": False}}, f"C{name}")
+        await made(api, f"/{name}", 15, {"m2m:pch": {}}, f"C{name}")
+    for name, status in (("Writer", 403), ("Both", 201)):
+        body = {"m2m:sub": {"nu": [f"main/{name}"]}}
+        answer = await call(api, "POST", "/box", 23, body, f"C{name}")
+        assert answer.status_code == status, answer.text
+
+
 async def test_a_fan_out_asks_each_member_for_itself(api):
     await policy(api, "acp", (["CFriend"], ALL))
     await made(api, "", 3, {"m2m:cnt": {"rn": "open"}})

@@ -32,9 +32,10 @@ from lwm2m_server.onem2m.expiry import begin_life, change_life, ends
 from lwm2m_server.onem2m.fanout import FAN_OUT, FanOut
 from lwm2m_server.onem2m.names import BY_MGD, BY_TY, CREATABLE, FLEX_CONTAINER, UNSUPPORTED, Type, type_of
 from lwm2m_server.onem2m.nonblocking import NonBlocking
+from lwm2m_server.onem2m.notify.criteria import SUBSCRIPTION
 from lwm2m_server.onem2m.notify.notices import Notices
 from lwm2m_server.onem2m.onboarding import begin
-from lwm2m_server.onem2m.policies import Policies
+from lwm2m_server.onem2m.policies import RETRIEVE, Policies
 from lwm2m_server.onem2m.polling import POLLING, Polling
 from lwm2m_server.onem2m.primitives import CREATED, DELETED, OK, UPDATED, Answer, Primitive
 from lwm2m_server.onem2m.privileges import Privileges
@@ -181,6 +182,9 @@ class Onem2m:
         else:
             originator = self._privileges.originator(request, target)
         _check_child(target.what, ty)
+        if ty == SUBSCRIPTION and originator is not None:
+            # Who is told of it sees it.
+            self._policies.check(originator, RETRIEVE, target)
         draft = read_creation(request.body, ty)
         create = behaviour_of(ty, draft.type.key).create
         if create is None:
