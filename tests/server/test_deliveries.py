@@ -338,3 +338,16 @@ async def test_after_a_break_only_the_newest_if_that_is_wanted(world):
     await world.add(1, own=5, first=5)
     await world.until(lambda: world.waiting == 0)
     assert world.bodies() == [4, 5]
+
+
+async def test_what_was_taken_away_while_it_was_stuck_does_not_stop_the_rest(world):
+    down = True
+    world.answer = lambda notice: Retry("no") if down else None
+    await world.add(1, subscription=1)
+    await world.until(lambda: world.attempts == 1)
+    await world.ledger.commit(lambda write: write.forget_notices("main"))
+    await world.add(5, subscription=2)
+    await world.until(lambda: world.attempts >= 2 * PATIENCE)
+    down = False
+    await world.until(lambda: world.waiting == 0)
+    assert world.bodies(2) == list(range(5))

@@ -303,8 +303,9 @@ class Carrier:
     def _pause(self, error: Retry) -> None:
         """Nothing is taken: leave the target alone, and keep nothing in memory."""
         for subscription in self._suspects:
-            # Not their own fault.
-            if self._stuck[subscription].failures <= PATIENCE:
+            stuck = self._stuck.get(subscription)
+            if stuck is not None and stuck.failures <= PATIENCE:
+                # Not its own fault.
                 del self._stuck[subscription]
         self._suspects.clear()
         self._queues.clear()
