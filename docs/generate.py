@@ -14,9 +14,10 @@ from device_api import device_api_page
 from http_api import http_api_page
 from mappings import mappings_page
 from onem2m_types import onem2m_page
+from typed_settings.cls_utils import deep_options
 
 from lwm2m_engine.attributes import ATTRIBUTES
-from lwm2m_server import configuration, settings
+from lwm2m_server import settings
 from lwm2m_server.cli.demo import PRESETS
 from lwm2m_server.cli.exits import Exit
 from lwm2m_server.cli.main import lwm2m
@@ -134,7 +135,7 @@ def settings_page() -> str:
 
 def meanings() -> dict[str, str]:
     """What the settings' classes say about each, in Markdown; typed-settings reads their docstrings."""
-    texts = {option.path: option.metadata["click"]["help"] for option in configuration.OPTIONS}
+    texts = {option.path: option.metadata["click"]["help"] for option in deep_options(settings.Settings)}
     return {key: " ".join(text.replace("``", "`").split()) for key, text in texts.items()}
 
 
