@@ -27,6 +27,7 @@ def check_files(files: Iterable[Path], models: Iterable[Path] = ()) -> tuple[Plu
         [*loading.bundled(), *candidates], enabled=[candidate.name for candidate in candidates]
     )
     catalog = Catalog.of(Sources.standard(models, plugins=manager.models()))
+    manager.sinks()
     manager.table(catalog)
     rows = {row.file: row for row in manager.report}
     return tuple(_check_examples(rows[candidate.file], manager, catalog) for candidate in candidates)

@@ -7,8 +7,9 @@ happens, and what they raise is logged and counted, never passed on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path as FilePath
+from typing import Any
 
 import pluggy
 
@@ -46,6 +47,15 @@ def lwm2m_mappings(catalog: Catalog) -> Iterable[Mapping]:  # type: ignore[empty
     """Start-up: which Resources make which attributes of which managed resource. *The* hook.
 
     ``catalog`` is complete: bundled models, those of all plugins, and the operator's.
+    """
+
+
+@hookspec
+def server_sinks() -> Iterable[tuple[str, Callable[[Any], Any]]]:  # type: ignore[empty-body]
+    """Start-up: ways to deliver notifications, by the ``EndpointType`` of applications that want them so.
+
+    Each is called with a ``lwm2m_server.sinks.protocols.Endpoint`` and gives a ``Sink`` for it. There is one
+    for each type: what the server itself has already, or a plugin discovered before, is refused.
     """
 
 

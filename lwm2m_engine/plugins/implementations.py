@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import attrs
 
@@ -55,6 +55,23 @@ def expect(kind: type[T], value: object) -> T:
 def expect_all(kind: type[T], values: object) -> tuple[T, ...]:
     """As ``expect``, for a hook that gives several."""
     return tuple(expect(kind, value) for value in expect(Iterable, values))  # type: ignore[type-abstract]
+
+
+def by_kind(
+    given: Iterable[tuple[object, ...]], owners: Mapping[str, str]
+) -> dict[str, Callable[[Any], Any]]:
+    """What ``server_sinks`` gave; raises ``PluginError``. ``owners`` say whose a kind is already."""
+    found: dict[str, Callable[[Any], Any]] = {}
+    for item in given:
+        match item:
+            case (str(kind), make) if kind and callable(make):
+                if kind in found or kind in owners:
+                    owner = owners.get(kind, "this plugin")
+                    raise PluginError(f"server_sinks: EndpointType:{kind} is there already, of {owner}")
+                found[kind] = make
+            case _:
+                raise PluginError(f"server_sinks gave {item!r}, not an EndpointType and what makes its sinks")
+    return found
 
 
 def guarded(plugin: str, codec: Codec) -> Codec:

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path as FilePath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lwm2m_engine.coap import CoapRequest, Code, Peer
 from lwm2m_engine.codecs.codec import Codec
@@ -22,7 +22,7 @@ from lwm2m_engine.messages.uplink import Register
 from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.paths import Path
 from lwm2m_engine.plugins import loading
-from lwm2m_engine.plugins.implementations import Implementation, expect, expect_all, guarded
+from lwm2m_engine.plugins.implementations import Implementation, by_kind, expect, expect_all, guarded
 from lwm2m_engine.plugins.loading import Candidate
 from lwm2m_engine.plugins.registry import PluginRow, Registry
 
@@ -112,6 +112,26 @@ class PluginManager(Hooks):
         found = self._collect("lwm2m_codecs", Codec)
         self._raise_if_strict()
         return tuple(guarded(plugin, codec) for plugin, codec in found)
+
+    def sinks(self, taken: Iterable[str] = ()) -> dict[str, Callable[[Any], Any]]:
+        """By ``EndpointType``, what makes sinks of a server; ``taken`` are those it has already.
+
+        A plugin of which one cannot be used adds none.
+        """
+        accepted: dict[str, Callable[[Any], Any]] = {}
+        owners = dict.fromkeys(taken, "the server")
+        for implementation in self._registry.in_order("server_sinks"):
+            place = implementation.plugin, implementation.hook
+            self._registry.faults.pop(place, None)
+            try:
+                own = by_kind(implementation.collect(tuple), owners)
+            except PluginError as error:
+                self._registry.faults[place] = str(error)
+                continue
+            accepted |= own
+            owners |= dict.fromkeys(own, f"plugin {implementation.plugin}")
+        self._raise_if_strict()
+        return accepted
 
     def table(self, catalog: Catalog) -> MappingTable:
         """All mappings that compile against ``catalog``.

@@ -117,7 +117,7 @@ class Registry:
             raise PluginError("it has no hook; mark its functions with @hookimpl")
         for caller in callers:
             if not caller.has_spec():
-                known = [name for name in vars(hookspecs) if name.startswith("lwm2m_")]
+                known = [name for name in vars(hookspecs) if name.startswith(("lwm2m_", "server_"))]
                 raise PluginError(f"there is no hook {caller.name}{_nearest(caller.name, known)}")
             if any(one.wrapper or one.hookwrapper for one in caller.get_hookimpls() if one.plugin is plugin):
                 raise PluginError(f"{caller.name}: hook wrappers are not supported")

@@ -55,8 +55,9 @@ from lwm2m_server.security.admission import Admission
 from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.settings import Settings, refuse_exposure
 from lwm2m_server.sinks.outlets import open_outlets
+from lwm2m_server.sinks.plugged import checked
 from lwm2m_server.sinks.runner import Deliveries
-from lwm2m_server.sinks.targets import POLLING_CHANNEL, WEBHOOK
+from lwm2m_server.sinks.targets import OWN_KINDS
 from lwm2m_server.store.events import Keep
 from lwm2m_server.store.ids import Ids, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
@@ -119,6 +120,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         settings.plugins.dirs, strict=settings.strict, enabled=settings.plugins.enabled
     )
     models = Models(plugins, settings.models.dirs)
+    sinks = {kind: checked(kind, make) for kind, make in plugins.sinks(OWN_KINDS).items()}
     _tell_plugins(plugins)
     ledger, inventory = _open_stores(settings, stack)
     ids = Ids(floor=max(ledger.highest_id, inventory.highest_id))
@@ -147,7 +149,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     deliveries = Deliveries(
         ledger,
         outlets.targets,
-        {WEBHOOK: outlets.webhooks, POLLING_CHANNEL: outlets.channels},
+        {**outlets.factories, **sinks},
         settings.deliveries,
         lambda subscription: bundling_of(ledger.reader.resource(subscription)),
     )

@@ -274,8 +274,11 @@ class DeliverySettings:
     """Notifications on their way to applications."""
 
     allow: tuple[str, ...] = ()
-    """Addresses and networks that webhooks may have although they are this machine's, link-local or
-    otherwise not for them, e.g. ``127.0.0.1``."""
+    """Addresses and networks that webhooks and brokers may have although they are this machine's,
+    link-local or otherwise not for them, e.g. ``127.0.0.1``."""
+    ca_file: Path | None = None
+    """PEM file with authorities that are trusted besides the system's, for ``https``, ``mqtts`` and
+    ``kafkas``."""
     first_retry: float = attrs.field(default=1.0, validator=gt(0.0))
     """Seconds before a notification is tried again; each time twice as many."""
     longest_retry: float = attrs.field(default=300.0, validator=gt(0.0))
@@ -283,9 +286,9 @@ class DeliverySettings:
     give_up_after: float = attrs.field(default=86_400.0, validator=gt(0.0))
     """Seconds after which a notification that cannot be delivered is a dead letter."""
     connect_timeout: float = attrs.field(default=5.0, validator=gt(0.0))
-    """Seconds a webhook may take to accept a connection."""
+    """Seconds a webhook or a broker may take to accept a connection."""
     answer_timeout: float = attrs.field(default=10.0, validator=gt(0.0))
-    """Seconds until it has begun to answer, connecting included."""
+    """Seconds until a webhook has begun to answer, connecting included, or a broker has acknowledged."""
     timeout: float = attrs.field(default=30.0, validator=gt(0.0))
     """Seconds until it has answered completely."""
     at_once: int = attrs.field(default=16, validator=gt(0))

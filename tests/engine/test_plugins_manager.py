@@ -381,3 +381,46 @@ def test_the_engine_takes_a_manager_for_its_hooks(write: Write, catalog: Catalog
         step = engine.receive(CoapRequest(Code.POST, ("rd",), query, b"</3/0>", 40), PEER, 0.0)
         assert step.reply is not None
         assert step.reply.code == code
+
+
+SINK = """
+def server_sinks():
+    return [("Journal", dict), ("Paper", dict)]
+"""
+
+
+def test_sinks_are_collected_by_kind(write: Write) -> None:
+    manager = PluginManager.default([write(journal=hook(SINK))])
+    assert manager.sinks(["WebHook"]) == {"Journal": dict, "Paper": dict}
+    assert row(manager, "journal").status == "loaded"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ('[("WebHook", dict)]', "EndpointType:WebHook is there already, of the server"),
+        ('[("Journal", list)]', "EndpointType:Journal is there already, of plugin first"),
+        ('[("Other", list), ("Other", dict)]', "EndpointType:Other is there already, of this plugin"),
+        ('[("Other", "list")]', "not an EndpointType and what makes its sinks"),
+        ('[("", list)]', "not an EndpointType and what makes its sinks"),
+        ('[("Other", list, 1)]', "not an EndpointType and what makes its sinks"),
+        ('["Other"]', "not tuple"),
+        ("1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_sink_that_cannot_be_used_is_a_row_and_the_others_work(
+    write: Write, given: str, reason: str
+) -> None:
+    second = hook(f"def server_sinks():\n    return {given}\n")
+    manager = PluginManager.default([write(first=hook(SINK), second=second)])
+    assert manager.sinks(["WebHook"]) == {"Journal": dict, "Paper": dict}
+    assert row(manager, "first").status == "loaded"
+    assert row(manager, "second").status == "failed"
+    assert reason in row(manager, "second").reason
+    with pytest.raises(PluginError, match=r"second\.py"):
+        PluginManager.default([write(second=second)], strict=True).sinks(["WebHook", "Journal"])
+
+
+def test_a_misspelt_hook_of_the_server_is_refused_with_the_nearest(write: Write) -> None:
+    manager = PluginManager.default([write(journal=hook(SINK.replace("server_sinks", "server_sink")))])
+    assert "did you mean server_sinks?" in row(manager, "journal").reason

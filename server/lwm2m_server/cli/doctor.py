@@ -18,6 +18,7 @@ from lwm2m_server.coap.batches import Batches
 from lwm2m_server.coap.dtls import psk
 from lwm2m_server.coap.dtls.gnutls_library import LibraryMissing, library, version
 from lwm2m_server.configuration import load
+from lwm2m_server.sinks.extras import FOR_KAFKA, FOR_MQTT, Extra
 
 
 @click.command()
@@ -43,9 +44,18 @@ def findings() -> Iterator[Finding]:
     yield _gnutls()
     what = "a request as RFC 8613 has it; for CoAP over UDP with coap_stack native, not over TCP"
     yield Finding("OSCORE by aiocoap", what, oscore_contexts.problem())
+    yield from map(_client, (FOR_MQTT, FOR_KAFKA))
     batches = "datagrams are read and sent many at a time"
     trouble = None if Batches.available() else "datagrams are read and sent one by one, which takes longer"
     yield Finding("sockets", batches, trouble, needed=False)
+
+
+def _client(extra: Extra) -> Finding:
+    """Only applications that want it so need it."""
+    subject, found = f"deliveries, {extra.kind}", extra.version
+    if found is None:
+        return Finding(subject, "", extra.hint, needed=False)
+    return Finding(subject, f"{extra.package} {found}")
 
 
 def _gnutls() -> Finding:

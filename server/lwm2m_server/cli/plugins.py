@@ -14,6 +14,7 @@ from lwm2m_engine.plugins.checking import check_files
 from lwm2m_engine.plugins.manager import PluginManager
 from lwm2m_engine.plugins.registry import PluginRow
 from lwm2m_server.cli.tables import show_table
+from lwm2m_server.sinks.targets import OWN_KINDS
 
 HEADING = ("name", "status", "writes", "origin", "reason")
 
@@ -82,6 +83,7 @@ def list_(
     """List the plugins, what each writes, and why one does not run."""
     manager = PluginManager.default(directories, enabled=enable)
     manager.codecs()
+    manager.sinks(OWN_KINDS)
     manager.table(Catalog.of(Sources.standard(models, plugins=manager.models())))
     _show(manager.report, as_json)
     if strict and any(row.status == "failed" for row in manager.report):

@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterable
 from errno import EACCES
 from typing import Any, Final, TypeAlias
 
+from lwm2m_engine.errors import SettingsError
+from lwm2m_server.settings import DeliverySettings
+
 IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -66,6 +69,14 @@ class AddressGuard:
 def parse_network(text: str) -> IPNetwork:
     """An address or a network (``10.0.0.0/8``); raises ``ValueError``."""
     return ipaddress.ip_network(text, strict=False)
+
+
+def open_guard(settings: DeliverySettings) -> AddressGuard:
+    """Raises ``SettingsError``."""
+    try:
+        return AddressGuard(list(map(parse_network, settings.allow)))
+    except ValueError as error:
+        raise SettingsError(f"deliveries.allow: {error}") from error
 
 
 def _inner(address: IPAddress) -> IPAddress:

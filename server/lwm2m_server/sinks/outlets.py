@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import attrs
 
 from lwm2m_server.settings import DeliverySettings
+from lwm2m_server.sinks.addresses import open_guard
+from lwm2m_server.sinks.kafka import KafkaSinks
+from lwm2m_server.sinks.mqtt import MqttSinks
 from lwm2m_server.sinks.polling import Channels
-from lwm2m_server.sinks.protocols import Endpoint
-from lwm2m_server.sinks.targets import WEBHOOK, NoSuchTarget, Targets
+from lwm2m_server.sinks.protocols import Endpoint, SinkFactory
+from lwm2m_server.sinks.targets import KAFKA, MQTT, POLLING_CHANNEL, WEBHOOK, NoSuchTarget, Targets
 from lwm2m_server.sinks.webhook import WebHooks
 from lwm2m_server.store.ids import SECOND
 from lwm2m_server.store.protocols import Inventory, Ledger
@@ -22,6 +26,13 @@ class Outlets:
     targets: Targets
     webhooks: WebHooks
     channels: Channels
+    brokers: Mapping[str, SinkFactory]
+    """Kinds of them."""
+
+    @property
+    def factories(self) -> dict[str, SinkFactory]:
+        """What makes the sinks, by ``EndpointType``."""
+        return {WEBHOOK: self.webhooks, POLLING_CHANNEL: self.channels, **self.brokers}
 
     def check(self, tenant: str, target: str) -> None:
         """Raises ``NoSuchTarget`` if there is no such application."""
@@ -39,4 +50,9 @@ class Outlets:
 
 def open_outlets(ledger: Ledger, inventory: Inventory, settings: DeliverySettings) -> Outlets:
     """Raises ``SettingsError``."""
-    return Outlets(Targets(inventory, ledger.installation), WebHooks(settings), Channels())
+    guard = open_guard(settings)
+    brokers: dict[str, SinkFactory] = {
+        MQTT: MqttSinks(settings, guard, ledger.installation),
+        KAFKA: KafkaSinks(settings, guard),
+    }
+    return Outlets(Targets(inventory, ledger.installation), WebHooks(settings), Channels(), brokers)

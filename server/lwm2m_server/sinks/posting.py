@@ -14,6 +14,7 @@ import attrs
 
 from lwm2m_server.settings import DeliverySettings
 from lwm2m_server.sinks.addresses import AddressGuard
+from lwm2m_server.sinks.trust import Trust
 
 if TYPE_CHECKING:
     import aiohttp
@@ -46,6 +47,7 @@ class Posting:
 
     def __init__(self, guard: AddressGuard, settings: DeliverySettings) -> None:
         self._guard, self._settings = guard, settings
+        self._trust = Trust(settings)
         self._session: aiohttp.ClientSession | None = None
         self._http: Any = None
         self._urls: dict[str, Any] = {}
@@ -73,12 +75,14 @@ class Posting:
         if self._http is None:
             # A quarter of a second for servers that need it, and none for the others.
             self._http = await asyncio.to_thread(import_module, "aiohttp")
+        trust = await self._trust.context()
         if self._session is None:
             connector = self._http.TCPConnector(
                 limit=0,
                 keepalive_timeout=KEPT,
                 socket_factory=self._guard.open_socket,
                 ttl_dns_cache=RESOLVED,
+                ssl=trust,
             )
             self._session = self._http.ClientSession(
                 connector=connector,

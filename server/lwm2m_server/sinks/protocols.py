@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import attrs
 
@@ -40,8 +40,10 @@ class Endpoint:
 class Sink(Protocol):
     """Belongs to the event loop; several calls of ``deliver`` may be under way at a time."""
 
-    limit: ClassVar[int]
-    """How many notices it takes at once."""
+    @property
+    def limit(self) -> int:
+        """How many notices it takes at once; asked before each delivery."""
+        ...
 
     async def deliver(self, batch: Sequence[Notice]) -> None:
         """All of them are delivered when it returns, in this order. Raises ``Retry`` and ``Refused``: then

@@ -9,7 +9,8 @@ from lwm2m_server.sinks.protocols import Endpoint, Retry
 from lwm2m_server.store.ids import ResourceIds
 from lwm2m_server.store.protocols import Application, Inventory
 
-WEBHOOK, POLLING_CHANNEL = "WebHook", "PollingChannel"
+WEBHOOK, POLLING_CHANNEL, MQTT, KAFKA = OWN_KINDS = ("WebHook", "PollingChannel", "MQTT", "Kafka")
+"""What the server delivers to without a plugin."""
 KIND_LABEL: Final = "EndpointType:"
 _AE: Final = 2
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from lwm2m_engine.errors import SettingsError
 from lwm2m_server.settings import DeliverySettings
-from lwm2m_server.sinks.addresses import AddressGuard, parse_network
+from lwm2m_server.sinks.addresses import AddressGuard, open_guard
 from lwm2m_server.sinks.headers import BadHeader, read_headers
 from lwm2m_server.sinks.posting import NoAnswer, Posting
 from lwm2m_server.sinks.protocols import Endpoint, Refused, Retry
@@ -22,10 +21,7 @@ class WebHooks:
     """Makes the sinks, which have one pool of connections in common. Raises ``SettingsError``."""
 
     def __init__(self, settings: DeliverySettings) -> None:
-        try:
-            self._guard = AddressGuard(list(map(parse_network, settings.allow)))
-        except ValueError as error:
-            raise SettingsError(f"deliveries.allow: {error}") from error
+        self._guard = open_guard(settings)
         self._posting = Posting(self._guard, settings)
 
     def __call__(self, endpoint: Endpoint) -> WebHook:
