@@ -25,6 +25,8 @@ async def dial(
                 opened = guard.open_socket(info)
                 try:
                     await loop.sock_connect(opened, info[4])
+                    # Messages are short: none is to wait until the one before is acknowledged.
+                    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     return opened if tls is None else await _shake_hands(opened, host, tls)
                 except BaseException:
                     opened.close()
