@@ -34,9 +34,9 @@ def name(page: Path) -> str:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=name)
 def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All blocks of a page share one namespace, as a reader would type them."""
+    """All blocks of a page share one namespace, as a reader would type them. Programs do not run."""
     monkeypatch.chdir(tmp_path)
-    namespace: dict[str, object] = {"__name__": "__main__"}
+    namespace: dict[str, object] = {"__name__": "manual"}
     text = page.read_text(encoding="utf-8")
     for match in FENCE.finditer(text):
         if match[1] == "python":
