@@ -58,13 +58,15 @@ from lwm2m_server.sinks.outlets import open_outlets
 from lwm2m_server.sinks.plugged import checked
 from lwm2m_server.sinks.runner import Deliveries
 from lwm2m_server.sinks.targets import OWN_KINDS
+from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.events import Keep
 from lwm2m_server.store.ids import Ids, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.lock import DataDirectory
 from lwm2m_server.store.outbox import Bounds
-from lwm2m_server.store.protocols import CommitFailed, Ledger, Tenant
+from lwm2m_server.store.protocols import Ledger
+from lwm2m_server.store.records import Tenant
 from lwm2m_server.tenants import Tenants
 from lwm2m_server.trail import Trail
 from lwm2m_server.watching import watch

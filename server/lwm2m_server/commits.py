@@ -12,7 +12,9 @@ import attrs
 import structlog
 
 from lwm2m_engine.engine import Step
-from lwm2m_server.store.protocols import CommitFailed, Ledger, Transaction
+from lwm2m_server.store.errors import CommitFailed
+from lwm2m_server.store.protocols import Ledger
+from lwm2m_server.store.transaction import Transaction
 
 Write: TypeAlias = Callable[[Transaction], object]
 Settled: TypeAlias = Callable[[Any, BaseException | None], object]

@@ -8,7 +8,7 @@ from lwm2m_engine.coap import CoapRequest, Code, Peer
 from lwm2m_engine.engine import Engine
 from lwm2m_engine.engine.events import Deregistered, Event, Expired, Registered
 from lwm2m_engine.errors import RequestError
-from lwm2m_server.store.protocols import Device, DeviceRef
+from lwm2m_server.store.records import Device, DeviceRef
 
 _NOTED = frozenset({Registered, Deregistered, Expired})
 

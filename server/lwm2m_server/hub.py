@@ -26,13 +26,10 @@ from lwm2m_server.logs import Ration
 from lwm2m_server.outcomes import kept, refusal
 from lwm2m_server.ports import Projection, Transport, Write
 from lwm2m_server.security.admission import Admission
-from lwm2m_server.store.protocols import (
-    CommitFailed,
-    Device,
-    DeviceRef,
-    Ledger,
-    Transaction,
-)
+from lwm2m_server.store.errors import CommitFailed
+from lwm2m_server.store.protocols import Ledger
+from lwm2m_server.store.records import Device, DeviceRef
+from lwm2m_server.store.transaction import Transaction
 from lwm2m_server.tracing import Traces
 from lwm2m_server.trail import Trail
 

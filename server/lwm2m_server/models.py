@@ -13,7 +13,7 @@ from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.model.sources import SYSTEM, Sources, bundled_directory, user_directory
 from lwm2m_engine.model.spec import ObjectSpec
 from lwm2m_engine.plugins.manager import PluginManager
-from lwm2m_server.store.protocols import Model
+from lwm2m_server.store.records import Model
 
 PERIOD = 1.0
 """Seconds between two looks at the folders."""

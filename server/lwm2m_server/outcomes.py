@@ -9,7 +9,7 @@ import structlog
 from lwm2m_engine.coap import CoapReply, Code, diagnostic
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.commits import Settled
-from lwm2m_server.store.protocols import CommitFailed, Conflict, Gone
+from lwm2m_server.store.errors import CommitFailed, Conflict, Gone
 
 _log = structlog.get_logger(__name__)
 

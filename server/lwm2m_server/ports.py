@@ -11,7 +11,8 @@ from lwm2m_engine.engine import DeviceRecord, Engine, Perform
 from lwm2m_engine.engine.events import Event
 from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.catalog import ModelView
-from lwm2m_server.store.protocols import Device, DeviceRef, Transaction
+from lwm2m_server.store.records import Device, DeviceRef
+from lwm2m_server.store.transaction import Transaction
 
 Write: TypeAlias = Callable[[Transaction], object]
 

@@ -8,8 +8,11 @@ from typing import Final, Literal
 
 from lwm2m_server.engines import Engines
 from lwm2m_server.hub import Hub
+from lwm2m_server.store.errors import Conflict
 from lwm2m_server.store.ids import Ids
-from lwm2m_server.store.protocols import Conflict, Inventory, Ledger, Tenant, Transaction
+from lwm2m_server.store.protocols import Inventory, Ledger
+from lwm2m_server.store.records import Tenant
+from lwm2m_server.store.transaction import Transaction
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 RESERVED: Final = frozenset(("api", "auth", "healthz", "readyz", "metrics", "openapi.json"))

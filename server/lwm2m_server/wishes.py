@@ -16,7 +16,9 @@ from lwm2m_engine.model.catalog import ModelView
 from lwm2m_server.directory import key_of
 from lwm2m_server.hub import Hub
 from lwm2m_server.ports import Errand, Projection
-from lwm2m_server.store.protocols import ContainerFull, Device, Transaction
+from lwm2m_server.store.errors import ContainerFull
+from lwm2m_server.store.records import Device
+from lwm2m_server.store.transaction import Transaction
 
 T = TypeVar("T")
 

@@ -34,7 +34,7 @@ from lwm2m_server.cli.options import given, server_options
 from lwm2m_server.cli.serve import announce, run_server
 from lwm2m_server.configuration import load
 from lwm2m_server.store.ids import SECOND, NodeIds
-from lwm2m_server.store.protocols import Device, Message
+from lwm2m_server.store.records import Device, Message
 
 
 class Resident:

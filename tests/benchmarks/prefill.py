@@ -27,7 +27,8 @@ from lwm2m_server.store.ids import Ids, NodeIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.lock import DataDirectory
-from lwm2m_server.store.protocols import Message, Resource, Tenant, Transaction
+from lwm2m_server.store.records import Message, Resource, Tenant
+from lwm2m_server.store.transaction import Transaction
 
 AT_ONCE = 50
 """Devices in one transaction."""

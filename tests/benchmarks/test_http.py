@@ -28,7 +28,7 @@ from lwm2m_server.sinks.outlets import open_outlets
 from lwm2m_server.store.ids import Ids, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Tenant
+from lwm2m_server.store.records import Tenant
 
 DEVICES = 1000
 REQUESTS = 1000

@@ -9,7 +9,7 @@ from lwm2m_engine.engine.records import Liveness, Registration
 from lwm2m_engine.links import Link
 from lwm2m_engine.paths import Path
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Message, Resource
+from lwm2m_server.store.records import Message, Resource
 
 DEVICES = 1000
 IN_FLIGHT = 64

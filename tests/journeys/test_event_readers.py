@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lwm2m_server.onem2m.happenings import record
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import DeviceRef
+from lwm2m_server.store.records import DeviceRef
 
 EVENTS, SIZE = 20_000, 1000
 """Twenty times what socket buffers hold."""

@@ -36,7 +36,7 @@ from lwm2m_server.sinks.targets import POLLING_CHANNEL, WEBHOOK
 from lwm2m_server.store.ids import Ids
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Tenant
+from lwm2m_server.store.records import Tenant
 
 BASE = "/device-management-orchestrator/v3/main"
 

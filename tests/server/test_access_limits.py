@@ -9,8 +9,8 @@ from lwm2m_server.access.audit import Audit
 from lwm2m_server.access.callers import OPEN
 from lwm2m_server.access.limits import MAX_BUCKETS, Bucket, Buckets
 from lwm2m_server.settings import AccessSettings, AuditSettings
+from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import CommitFailed
 
 
 def test_a_burst_and_then_the_rate():

@@ -13,7 +13,7 @@ import pytest
 from lwm2m_engine.errors import SettingsError
 from lwm2m_server.backup import AHEAD, back_up
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Resource
+from lwm2m_server.store.records import Resource
 
 
 def _names(file: Path) -> dict[str, int]:

@@ -13,7 +13,7 @@ from lwm2m_server.bootstrap.keys import Keys
 from lwm2m_server.bootstrap.provisioning import Provisioning
 from lwm2m_server.security.credentials import NoSec, Psk
 from lwm2m_server.security.identities import KnownIdentities
-from lwm2m_server.store.protocols import CommitFailed
+from lwm2m_server.store.errors import CommitFailed
 
 CATALOG = Catalog.bundled()
 ACCOUNT = {

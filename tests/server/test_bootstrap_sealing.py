@@ -13,7 +13,7 @@ from lwm2m_server.bootstrap.sealing import SealedTemplates
 from lwm2m_server.bootstrap.templates import Templates
 from lwm2m_server.security.vault import Vault
 from lwm2m_server.store.inventory import TinyInventory
-from lwm2m_server.store.protocols import BootstrapTemplate
+from lwm2m_server.store.records import BootstrapTemplate
 
 CATALOG = Catalog.bundled()
 SECRET = "736563726574"

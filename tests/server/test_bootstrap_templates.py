@@ -15,8 +15,9 @@ from lwm2m_server.bootstrap.keys import Keys
 from lwm2m_server.bootstrap.sealing import SealedTemplates
 from lwm2m_server.bootstrap.templates import Templates
 from lwm2m_server.security.vault import Vault
+from lwm2m_server.store.errors import Conflict
 from lwm2m_server.store.inventory import TinyInventory
-from lwm2m_server.store.protocols import Conflict, Tenant
+from lwm2m_server.store.records import Tenant
 
 CATALOG = Catalog.bundled()
 PEER = Peer("10.0.0.1", 1, "coap-bs")

@@ -7,8 +7,9 @@ import pytest
 
 from lwm2m_engine.engine import Step
 from lwm2m_server.commits import Commits
+from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import CommitFailed, Resource
+from lwm2m_server.store.records import Resource
 
 
 class Breaking(sqlite3.Connection):

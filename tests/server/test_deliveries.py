@@ -15,7 +15,7 @@ from lwm2m_server.sinks.targets import Targets
 from lwm2m_server.store.ids import Ids
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Application, Lane, Tenant
+from lwm2m_server.store.records import Application, Lane, Tenant
 
 QUICK = DeliverySettings(first_retry=0.01, longest_retry=0.05)
 

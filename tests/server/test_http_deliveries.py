@@ -12,7 +12,7 @@ from lwm2m_server.cli.main import lwm2m
 from lwm2m_server.http.app import create_http
 from lwm2m_server.http.deliveries import DeliveryApi
 from lwm2m_server.sinks.targets import Targets
-from lwm2m_server.store.protocols import Lane, Notice, Tenant
+from lwm2m_server.store.records import Lane, Notice, Tenant
 
 DEAD = "/api/v1/deliveries/dead-letters"
 

@@ -10,7 +10,7 @@ from lwm2m_engine.paths import Path
 from lwm2m_server.http.app import create_http
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.store.ids import NodeIds
-from lwm2m_server.store.protocols import Message
+from lwm2m_server.store.records import Message
 
 REGISTRATION = Registration(
     id="r1",

@@ -19,7 +19,7 @@ from lwm2m_server.http.devices import DeviceFinder
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.feed import CHUNK, RECENT, Feed
 from lwm2m_server.onem2m.happenings import KINDS, record
-from lwm2m_server.store.protocols import DeviceRef, Tenant
+from lwm2m_server.store.records import DeviceRef, Tenant
 
 PATIENCE = 20.0
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from lwm2m_server.store.protocols import Resource
+from lwm2m_server.store.records import Resource
 
 DEVICES = 100_000
 LIMIT = 0.005

@@ -20,7 +20,7 @@ from lwm2m_server.sinks import extras
 from lwm2m_server.sinks.addresses import open_guard
 from lwm2m_server.sinks.kafka import KafkaSinks
 from lwm2m_server.sinks.protocols import Endpoint, Refused, Retry
-from lwm2m_server.store.protocols import Lane, Notice
+from lwm2m_server.store.records import Lane, Notice
 
 FOLDER = os.environ.get("INTEROP_KAFKA")
 JAVA = shutil.which("java")

@@ -20,7 +20,7 @@ from lwm2m_server.sinks import extras
 from lwm2m_server.sinks.addresses import open_guard
 from lwm2m_server.sinks.mqtt import MqttSinks
 from lwm2m_server.sinks.protocols import Endpoint, Refused, Retry
-from lwm2m_server.store.protocols import Lane, Notice
+from lwm2m_server.store.records import Lane, Notice
 
 MOSQUITTO = shutil.which(
     "mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/sbin"

@@ -6,7 +6,7 @@ import pytest
 
 from lwm2m_server.onem2m import chores as module
 from lwm2m_server.onem2m.chores import Chores
-from lwm2m_server.store.protocols import CommitFailed
+from lwm2m_server.store.errors import CommitFailed
 
 
 @pytest.fixture

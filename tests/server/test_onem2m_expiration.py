@@ -5,7 +5,7 @@ import sqlite3
 import time
 
 from lwm2m_server.store.ids import SECOND, parse_timestamp, timestamp
-from lwm2m_server.store.protocols import Message, Resource
+from lwm2m_server.store.records import Message, Resource
 
 SHORT = {"fullName": "false"}
 

@@ -7,7 +7,7 @@ from lwm2m_engine import Entry, Mapping, Path, Rule
 from lwm2m_engine.mapping.table import MappingTable
 from lwm2m_engine.messages import Write
 from lwm2m_server.settings import Settings
-from lwm2m_server.store.protocols import Resource
+from lwm2m_server.store.records import Resource
 
 
 async def refused(answer, status, rsc, *words):

@@ -8,7 +8,7 @@ from lwm2m_server.onem2m.behaviours.nodes import node_name, provision_node, put_
 from lwm2m_server.settings import MessageSettings
 from lwm2m_server.store.ids import NodeIds
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Tenant
+from lwm2m_server.store.records import Tenant
 
 BOXES = {"outgoing-msg", "sent-msg", "received-msg", "error-msg", "logs"}
 

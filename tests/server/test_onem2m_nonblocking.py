@@ -8,8 +8,8 @@ import pytest
 from lwm2m_server.onem2m import nonblocking
 from lwm2m_server.onem2m.errors import BadRequest
 from lwm2m_server.onem2m.moments import seconds_until
+from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.ids import SECOND, parse_timestamp
-from lwm2m_server.store.protocols import CommitFailed
 
 SHORT = {"fullName": "false"}
 

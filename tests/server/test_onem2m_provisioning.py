@@ -6,7 +6,7 @@ import time
 import pytest
 
 from lwm2m_server.store.ids import ResourceIds
-from lwm2m_server.store.protocols import OnboardingItem
+from lwm2m_server.store.records import OnboardingItem
 
 REQUESTS, RESPONSES = "/device-provisioning/request", "/device-provisioning/response"
 CND = "com.telekom.iot.orchestrator.nodeProvisioningRequest"

@@ -8,7 +8,7 @@ import pytest
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Registration
 from lwm2m_server.store.ids import NodeIds
-from lwm2m_server.store.protocols import Message
+from lwm2m_server.store.records import Message
 
 TIME = re.compile(r"\d{8}T\d{6},\d{6}")
 RI = re.compile(r"[0-9a-f]{24}")

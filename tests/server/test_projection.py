@@ -19,7 +19,7 @@ from lwm2m_server.sinks.outlets import open_outlets
 from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Message, Tenant
+from lwm2m_server.store.records import Message, Tenant
 
 
 async def test_a_waiting_message_that_cannot_be_read_any_more_ends_in_error_msg(tmp_path, catalog):

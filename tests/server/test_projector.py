@@ -39,10 +39,11 @@ from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.settings import DeviceSettings, MessageSettings, Settings
+from lwm2m_server.store.errors import Gone
 from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds, uuid_name
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import DeviceRef, Gone, Message, Tenant
+from lwm2m_server.store.records import DeviceRef, Message, Tenant
 
 AT = 1752761134.124
 ENDPOINT = "urn:dev:1"

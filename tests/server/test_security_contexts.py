@@ -8,8 +8,9 @@ from lwm2m_server.security.contexts import NUMBERS, PER_SECOND, OscoreContexts
 from lwm2m_server.security.credentials import Oscore
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.security.vault import Vault
+from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import CommitFailed, Resource
+from lwm2m_server.store.records import Resource
 
 KEYS = Oscore(b"\xfe\xdc", b"\x01", b"1234567890", b"0987654321", b"given")
 NODE = Resource(10, "main", 1, "dev10", 14, "m2m:nod", {"ni": "urn:dev:10"}, 10)

@@ -28,7 +28,7 @@ from lwm2m_server.security.credentials import (
     secret_part,
 )
 from lwm2m_server.security.forms import from_json, to_json
-from lwm2m_server.store.protocols import SealedCredential
+from lwm2m_server.store.records import SealedCredential
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 SPKI = KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

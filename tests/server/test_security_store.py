@@ -21,8 +21,9 @@ from lwm2m_server.security.store import Credentials
 from lwm2m_server.security.vault import Vault
 from lwm2m_server.settings import CredentialSettings, Settings
 from lwm2m_server.store import schema
+from lwm2m_server.store.errors import Conflict
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Conflict, Resource
+from lwm2m_server.store.records import Resource
 
 VAULT = Vault(bytes(32), "test")
 SECRET = "c2VjcmV0IG9mIGEgZGV2aWNl"

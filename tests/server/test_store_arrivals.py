@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lwm2m_server.store import arrivals, evicted
+from lwm2m_server.store.errors import Conflict, ContainerFull, Gone
 from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Conflict, ContainerFull, Counters, Gone, Message, Resource
+from lwm2m_server.store.records import Counters, Message, Resource
 
 BOXES = (50, 51, 52)
 """The last one never evicts."""

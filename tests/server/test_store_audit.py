@@ -6,7 +6,7 @@ import pytest
 
 from lwm2m_server.store import schema
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import AuditEntry
+from lwm2m_server.store.records import AuditEntry
 
 
 @pytest.fixture

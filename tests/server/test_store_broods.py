@@ -10,18 +10,10 @@ from hypothesis import strategies as st
 from lwm2m_server.onem2m.behaviours.nodes import provision_node, put_node
 from lwm2m_server.settings import MessageSettings
 from lwm2m_server.store.broods import born
+from lwm2m_server.store.errors import Conflict, ContainerFull, Gone
 from lwm2m_server.store.ids import NodeIds, uuid_name
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import (
-    Born,
-    Brood,
-    Conflict,
-    ContainerFull,
-    Gone,
-    Message,
-    Resource,
-    Tenant,
-)
+from lwm2m_server.store.records import Born, Brood, Message, Resource, Tenant
 
 PARENT = 1000
 LIMITS = {"mni": 3, "mbs": 20}

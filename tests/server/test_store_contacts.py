@@ -11,8 +11,9 @@ from lwm2m_engine.engine.records import Liveness, Observation, Registration
 from lwm2m_engine.links import Link
 from lwm2m_engine.paths import Path
 from lwm2m_server.store import contacts, schema
+from lwm2m_server.store.errors import Conflict
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Conflict, Resource
+from lwm2m_server.store.records import Resource
 
 NODE = 100
 LIVE = Liveness(Peer("192.0.2.1", 5683), seen_at=1000.0, expires_at=1300.0)

@@ -10,7 +10,7 @@ import pytest
 from lwm2m_server.store import schema
 from lwm2m_server.store.events import MOST, ROUND, Events, Keep
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Transaction
+from lwm2m_server.store.transaction import Transaction
 
 
 def _note(*records: str):

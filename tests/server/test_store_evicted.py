@@ -5,9 +5,10 @@ import sqlite3
 import pytest
 
 from lwm2m_server.store import arrivals, evicted, schema
+from lwm2m_server.store.errors import Conflict
 from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Conflict, Counters, Message, Resource
+from lwm2m_server.store.records import Counters, Message, Resource
 
 BOX = 50
 

@@ -12,8 +12,9 @@ import tinydb
 from lwm2m_engine.errors import SettingsError
 from lwm2m_server.store import inventory as module
 from lwm2m_server.store import jsonfile
+from lwm2m_server.store.errors import CommitFailed, Conflict
 from lwm2m_server.store.inventory import TinyInventory
-from lwm2m_server.store.protocols import ApiClient, Application, CommitFailed, Conflict, Model, Tenant
+from lwm2m_server.store.records import ApiClient, Application, Model, Tenant
 
 MAIN = Tenant(1000, "main")
 APP = Application(2000, "main", "app", "N.test", "CAdmin", {"rr": True, "poa": ["http://x"]}, 2000)

@@ -18,18 +18,10 @@ from lwm2m_engine.links import Link
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink
 from lwm2m_server.store import checkpoints, documents, schema
+from lwm2m_server.store.errors import CommitFailed, Conflict, ContainerFull, Gone
 from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import (
-    CommitFailed,
-    Conflict,
-    ContainerFull,
-    Counters,
-    Gone,
-    Message,
-    Resource,
-    SealedCredential,
-)
+from lwm2m_server.store.records import Counters, Message, Resource, SealedCredential
 
 ROOT = 1
 BOX = 50

@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Resource, SealedCredential
+from lwm2m_server.store.records import Resource, SealedCredential
 
 
 def node(id, name, ni=None):

@@ -7,7 +7,7 @@ from lwm2m_server.onem2m.behaviours.nodes import provision_node, put_node
 from lwm2m_server.settings import MessageSettings
 from lwm2m_server.store.ids import NodeIds
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import OnboardingItem, Resource, Tenant
+from lwm2m_server.store.records import OnboardingItem, Resource, Tenant
 
 ITEMS = [OnboardingItem(7, place, f'{{"a":{place}}}', f'{{"long":{place}}}', b"sealed") for place in range(5)]
 

@@ -4,7 +4,7 @@ import pytest
 
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.outbox import FULL, Bounds
-from lwm2m_server.store.protocols import Lane, Resource
+from lwm2m_server.store.records import Lane, Resource
 
 LANE, OTHER = Lane("main", "CApp"), Lane("main", "https://sink.example/")
 

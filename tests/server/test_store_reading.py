@@ -3,8 +3,8 @@
 import pytest
 
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Resource
 from lwm2m_server.store.reading import GENERATIONS
+from lwm2m_server.store.records import Resource
 
 DEPTH = 2 * GENERATIONS + 1
 NAMES = [f"level-{level}" for level in range(DEPTH)]

@@ -7,9 +7,10 @@ import attrs
 import pytest
 
 from lwm2m_server.store import removals
+from lwm2m_server.store.errors import Conflict, Gone
 from lwm2m_server.store.ids import SECOND, timestamp
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Conflict, Gone, Message, Resource
+from lwm2m_server.store.records import Message, Resource
 
 TABLES = ("resource", "message", "entry", "container", "doomed")
 HOUR = 3600

@@ -12,7 +12,7 @@ from lwm2m_server.sinks.headers import BadHeader, read_headers
 from lwm2m_server.sinks.protocols import Endpoint, Refused, Retry
 from lwm2m_server.sinks.targets import check_url
 from lwm2m_server.sinks.webhook import WebHooks
-from lwm2m_server.store.protocols import Lane, Notice
+from lwm2m_server.store.records import Lane, Notice
 
 NOTICE = Notice(0xABC, Lane("main", "CApp"), 1, "device001", '{"m2m:sgn":{"nev":{"net":3}}}')
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"

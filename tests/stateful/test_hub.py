@@ -34,10 +34,11 @@ from lwm2m_server.security.store import Credentials
 from lwm2m_server.security.vault import Vault
 from lwm2m_server.settings import Settings
 from lwm2m_server.sinks.outlets import open_outlets
+from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import CommitFailed, Message, Tenant
+from lwm2m_server.store.records import Message, Tenant
 from lwm2m_server.wishes import Wishes
 
 CATALOG = Catalog.bundled()

@@ -15,16 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Registration
 from lwm2m_server.store import contacts, evicted
+from lwm2m_server.store.errors import CommitFailed, Conflict, ContainerFull, Gone
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import (
-    CommitFailed,
-    Conflict,
-    ContainerFull,
-    Gone,
-    Message,
-    Resource,
-    SealedCredential,
-)
+from lwm2m_server.store.records import Message, Resource, SealedCredential
 
 REFUSALS = (Conflict, ContainerFull, Gone)
 BOXES = (1, 2, 3)

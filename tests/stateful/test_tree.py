@@ -29,7 +29,7 @@ from lwm2m_server.store import removals
 from lwm2m_server.store.ids import SECOND, Ids, timestamp
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import Tenant
+from lwm2m_server.store.records import Tenant
 
 HOUR = 3600
 EVERYTHING = parse_query("rcn=4&lvl=50&ty=3+4+28", RETRIEVE_CONTENT)

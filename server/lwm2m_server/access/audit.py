@@ -12,7 +12,9 @@ import structlog
 from lwm2m_server.access.callers import Caller
 from lwm2m_server.settings import AuditSettings
 from lwm2m_server.store.ids import SECOND
-from lwm2m_server.store.protocols import AuditEntry, Ledger, Transaction
+from lwm2m_server.store.protocols import Ledger
+from lwm2m_server.store.records import AuditEntry
+from lwm2m_server.store.transaction import Transaction
 
 MAX_TEXT: Final = 300
 """Characters of a target or an origin that are kept."""

@@ -13,7 +13,8 @@ from typing import Any, Final, TypeVar
 from lwm2m_server.access.callers import Role
 from lwm2m_server.access.hashing import hash_secret, is_secret
 from lwm2m_server.store.ids import SECOND
-from lwm2m_server.store.protocols import ApiClient, Inventory
+from lwm2m_server.store.protocols import Inventory
+from lwm2m_server.store.records import ApiClient
 
 T = TypeVar("T")
 

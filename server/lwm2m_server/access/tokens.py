@@ -10,7 +10,7 @@ import jwt
 
 from lwm2m_server.access.callers import Caller, Role
 from lwm2m_server.access.keys import SigningKeys
-from lwm2m_server.store.protocols import ApiClient
+from lwm2m_server.store.records import ApiClient
 
 LIFETIME: Final = 300
 """Seconds."""

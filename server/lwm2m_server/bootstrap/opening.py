@@ -17,7 +17,8 @@ from lwm2m_server.bootstrap.service import BootstrapService
 from lwm2m_server.bootstrap.templates import Templates
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
-from lwm2m_server.store.protocols import Inventory, Reader
+from lwm2m_server.store.protocols import Inventory
+from lwm2m_server.store.transaction import Reader
 
 KEY_FILE = "bootstrap.key"
 """In the data folder: what all keys that are made for devices are made from."""

@@ -18,7 +18,9 @@ from lwm2m_server.bootstrap.keys import Keys
 from lwm2m_server.security.admission import Admission
 from lwm2m_server.security.credentials import SIDES, BadCredentials, Psk
 from lwm2m_server.security.store import Credentials
-from lwm2m_server.store.protocols import CommitFailed, Conflict, Device, Gone, Reader, Transaction
+from lwm2m_server.store.errors import CommitFailed, Conflict, Gone
+from lwm2m_server.store.records import Device
+from lwm2m_server.store.transaction import Reader, Transaction
 
 T = TypeVar("T")
 

@@ -15,7 +15,8 @@ from lwm2m_engine.bootstrap.secrets import Place, is_reference, place_of, with_s
 from lwm2m_engine.errors import SettingsError
 from lwm2m_engine.model.view import ModelView
 from lwm2m_server.security.vault import Vault
-from lwm2m_server.store.protocols import BootstrapTemplate, Inventory
+from lwm2m_server.store.protocols import Inventory
+from lwm2m_server.store.records import BootstrapTemplate
 
 SEALED: Final = "sealed"
 """The only member of what stands in the file in place of a secret; no configuration can have it there."""

@@ -16,7 +16,8 @@ from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages.bootstrap import BootstrapRequest
 from lwm2m_engine.model.view import ModelView
 from lwm2m_server.bootstrap.sealing import SealedTemplates
-from lwm2m_server.store.protocols import BootstrapTemplate, Conflict
+from lwm2m_server.store.errors import Conflict
+from lwm2m_server.store.records import BootstrapTemplate
 
 EXAMPLE = "example"
 """The client a template for many is tried with, where nothing of its pattern is a name."""

@@ -17,11 +17,12 @@ from lwm2m_server.access.tokens import LIFETIME
 from lwm2m_server.cli.client import Client, ServerError, segment
 from lwm2m_server.configuration import load
 from lwm2m_server.settings import Settings
+from lwm2m_server.store.errors import Conflict
 from lwm2m_server.store.ids import SECOND, Ids
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.lock import DataDirectory, InUse
-from lwm2m_server.store.protocols import AuditEntry, Conflict, Tenant
+from lwm2m_server.store.records import AuditEntry, Tenant
 from lwm2m_server.tenants import BadTenant, check_name
 
 LOCAL = "local"

@@ -16,7 +16,8 @@ from lwm2m_server.http.describing import COUNT, LIMIT, PLACE, TENANT, Parameter,
 from lwm2m_server.http.devices import number_of
 from lwm2m_server.http.rights import caller_of, tenant_of
 from lwm2m_server.http.schemas import ref
-from lwm2m_server.store.protocols import AuditEntry, Ledger
+from lwm2m_server.store.protocols import Ledger
+from lwm2m_server.store.records import AuditEntry
 
 MAX_ROWS: Final = 1000
 

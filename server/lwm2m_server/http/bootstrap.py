@@ -34,7 +34,8 @@ from lwm2m_server.http.devices import DeviceFinder, milliseconds, number_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.schemas import ref
 from lwm2m_server.models import Models
-from lwm2m_server.store.protocols import BootstrapTemplate, CommitFailed, Conflict
+from lwm2m_server.store.errors import CommitFailed, Conflict
+from lwm2m_server.store.records import BootstrapTemplate
 
 MAX_NAME: Final = 255
 MAX_ROWS: Final = 1000

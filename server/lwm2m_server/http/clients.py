@@ -29,7 +29,8 @@ from lwm2m_server.http.describing import (
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import caller_of, need_system, tenant_of
 from lwm2m_server.http.schemas import ref
-from lwm2m_server.store.protocols import ApiClient, CommitFailed, Conflict
+from lwm2m_server.store.errors import CommitFailed, Conflict
+from lwm2m_server.store.records import ApiClient
 
 _MEMBERS = ("id", "role", "tenant", "origins")
 

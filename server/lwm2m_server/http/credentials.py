@@ -20,7 +20,9 @@ from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.security.credentials import SIDES, BadCredentials, Credential, Removed, Side
 from lwm2m_server.security.forms import from_json, to_json
 from lwm2m_server.security.store import Credentials
-from lwm2m_server.store.protocols import CommitFailed, Conflict, Device, Gone, Reader, Transaction
+from lwm2m_server.store.errors import CommitFailed, Conflict, Gone
+from lwm2m_server.store.records import Device
+from lwm2m_server.store.transaction import Reader, Transaction
 
 MAX_ROWS: Final = 1000
 TURN: Final = 10

@@ -20,9 +20,11 @@ from lwm2m_server.http.schemas import ref
 from lwm2m_server.sinks.runner import Deliveries
 from lwm2m_server.sinks.statistics import Statistics
 from lwm2m_server.sinks.targets import Targets
+from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.ids import ResourceIds
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import CommitFailed, DeadLetter, Lane, Load, Reader
+from lwm2m_server.store.records import DeadLetter, Lane, Load
+from lwm2m_server.store.transaction import Reader
 
 Act: TypeAlias = Callable[[Sequence[DeadLetter]], Awaitable[None]]
 

@@ -35,16 +35,11 @@ from lwm2m_server.http.schemas import ref
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
 from lwm2m_server.settings import Settings
+from lwm2m_server.store.errors import CommitFailed, Gone
 from lwm2m_server.store.ids import SECOND, NodeIds, ResourceIds
-from lwm2m_server.store.protocols import (
-    CommitFailed,
-    Device,
-    Gone,
-    Inventory,
-    Ledger,
-    Reader,
-    SealedCredential,
-)
+from lwm2m_server.store.protocols import Inventory, Ledger
+from lwm2m_server.store.records import Device, SealedCredential
+from lwm2m_server.store.transaction import Reader
 
 MAX_ROWS: Final = 1000
 TURN: Final = 10

@@ -35,7 +35,7 @@ from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.schemas import ref
 from lwm2m_server.http.streams import Stream
 from lwm2m_server.onem2m.happenings import KINDS, Happening
-from lwm2m_server.store.protocols import Reader
+from lwm2m_server.store.transaction import Reader
 
 EVENT_STREAM: Final = "text/event-stream"
 FOLLOWERS: Final = 1000

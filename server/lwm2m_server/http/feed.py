@@ -16,7 +16,8 @@ from typing import Final
 from lwm2m_engine.engine.events import Event
 from lwm2m_server.bus import Bus
 from lwm2m_server.onem2m.happenings import Happening, happening
-from lwm2m_server.store.protocols import Ledger, Reader
+from lwm2m_server.store.protocols import Ledger
+from lwm2m_server.store.transaction import Reader
 
 RECENT: Final = 4096
 """Events in memory while somebody follows."""

@@ -16,7 +16,8 @@ from lwm2m_server.http.describing import STRING, array, described, enum, nullabl
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import caller_of, need_system
 from lwm2m_server.http.schemas import ref
-from lwm2m_server.store.protocols import CommitFailed, Conflict, Tenant
+from lwm2m_server.store.errors import CommitFailed, Conflict
+from lwm2m_server.store.records import Tenant
 from lwm2m_server.tenants import BadTenant, Tenants
 
 

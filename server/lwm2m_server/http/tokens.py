@@ -21,7 +21,7 @@ from lwm2m_server.access.limits import Buckets
 from lwm2m_server.access.tokens import LIFETIME, Tokens
 from lwm2m_server.http.describing import FORM, INTEGER, STRING, described, obj
 from lwm2m_server.logs import Ration
-from lwm2m_server.store.protocols import ApiClient
+from lwm2m_server.store.records import ApiClient
 
 MAX_BODY: Final = 4096
 FAILURES: Final = (0.5, 20.0)

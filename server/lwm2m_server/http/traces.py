@@ -27,7 +27,7 @@ from lwm2m_server.http.streams import Stream
 from lwm2m_server.notes import Note, place
 from lwm2m_server.onem2m.content import clean, plain
 from lwm2m_server.onem2m.devices import Devices
-from lwm2m_server.store.protocols import Device
+from lwm2m_server.store.records import Device
 from lwm2m_server.tracing import TooManyTraces, Trace, Traces
 
 HEARTBEAT: Final = 10.0

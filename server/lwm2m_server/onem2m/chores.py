@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import attrs
 import structlog
 
-from lwm2m_server.store.protocols import CommitFailed
+from lwm2m_server.store.errors import CommitFailed
 
 Turns: TypeAlias = Callable[[], AsyncIterator[None]]
 """Begins the work; it yields after each turn. What it does twice it must have done once."""

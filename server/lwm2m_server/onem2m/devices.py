@@ -11,7 +11,8 @@ from lwm2m_engine.mapping.commands import Order
 from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.view import ModelView
 from lwm2m_server.ports import Errand
-from lwm2m_server.store.protocols import Device, Transaction
+from lwm2m_server.store.records import Device
+from lwm2m_server.store.transaction import Transaction
 
 T = TypeVar("T")
 

@@ -17,7 +17,9 @@ from lwm2m_server.onem2m.names import TYPES
 from lwm2m_server.onem2m.queries import UNLIMITED, Query
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, CSE_BASE, Renderer, Sight, shows_instances
 from lwm2m_server.onem2m.tree import AE, Target, as_resource
-from lwm2m_server.store.protocols import Inventory, Ledger, Message, Reader, Resource
+from lwm2m_server.store.protocols import Inventory, Ledger
+from lwm2m_server.store.records import Message, Resource
+from lwm2m_server.store.transaction import Reader
 
 MAX_INSPECTED: Final = 200_000
 """Resources one search may look at."""

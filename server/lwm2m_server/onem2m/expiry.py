@@ -7,7 +7,7 @@ from typing import Any
 
 from lwm2m_server.onem2m.errors import BadRequest
 from lwm2m_server.store.ids import parse_timestamp, timestamp
-from lwm2m_server.store.protocols import Message, Resource
+from lwm2m_server.store.records import Message, Resource
 
 
 def begin_life(attributes: dict[str, Any], above: Iterable[Resource], now: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 import orjson
 
-from lwm2m_server.store.protocols import DeviceRef
+from lwm2m_server.store.records import DeviceRef
 
 KINDS: Final = (
     "registered",

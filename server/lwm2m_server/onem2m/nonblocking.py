@@ -23,8 +23,11 @@ from lwm2m_server.onem2m.privileges import Privileges
 from lwm2m_server.onem2m.queries import Response
 from lwm2m_server.onem2m.rendering import AE
 from lwm2m_server.onem2m.tree import Target
+from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.ids import SECOND, Ids, timestamp
-from lwm2m_server.store.protocols import CommitFailed, Inventory, Ledger, Resource, Transaction
+from lwm2m_server.store.protocols import Inventory, Ledger
+from lwm2m_server.store.records import Resource
+from lwm2m_server.store.transaction import Transaction
 
 MOST: Final = 1_000
 """Requests under way at once."""

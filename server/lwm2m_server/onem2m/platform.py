@@ -57,18 +57,11 @@ from lwm2m_server.security.credentials import BadCredentials
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
 from lwm2m_server.sinks.outlets import Outlets
+from lwm2m_server.store.errors import CommitFailed, Conflict, ContainerFull, Gone
 from lwm2m_server.store.ids import Ids, ResourceIds
-from lwm2m_server.store.protocols import (
-    CommitFailed,
-    Conflict,
-    ContainerFull,
-    Gone,
-    Inventory,
-    Ledger,
-    Message,
-    Resource,
-    Transaction,
-)
+from lwm2m_server.store.protocols import Inventory, Ledger
+from lwm2m_server.store.records import Message, Resource
+from lwm2m_server.store.transaction import Transaction
 
 
 class Onem2m:

@@ -18,7 +18,9 @@ from lwm2m_server.onem2m.errors import BadRequest, NoPrivilege, NotFound
 from lwm2m_server.onem2m.origins import ADMIN, GROUPS, PLATFORM
 from lwm2m_server.onem2m.tree import Target, Tree
 from lwm2m_server.store.ids import ResourceIds
-from lwm2m_server.store.protocols import Inventory, Reader, Resource, Tenant
+from lwm2m_server.store.protocols import Inventory
+from lwm2m_server.store.records import Resource, Tenant
+from lwm2m_server.store.transaction import Reader
 
 POLICY: Final = 1
 """``ty``"""

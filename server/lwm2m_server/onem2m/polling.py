@@ -13,7 +13,8 @@ from lwm2m_server.onem2m.primitives import OK, Answer, Primitive
 from lwm2m_server.onem2m.privileges import Privileges
 from lwm2m_server.onem2m.tree import RELEASES
 from lwm2m_server.sinks.polling import MOST, Channels, TooManyPolls
-from lwm2m_server.store.protocols import Inventory, Notice
+from lwm2m_server.store.protocols import Inventory
+from lwm2m_server.store.records import Notice
 
 POLLING: Final = "pcu"
 PATIENCE: Final = 30.0

@@ -20,16 +20,9 @@ from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.onem2m.tree import COMMUNICATION
 from lwm2m_server.settings import MessageSettings
 from lwm2m_server.store.ids import SECOND, Ids, NodeIds
-from lwm2m_server.store.protocols import (
-    Device,
-    DeviceRef,
-    Inventory,
-    Message,
-    Reader,
-    Tenant,
-    Transaction,
-    Unanswered,
-)
+from lwm2m_server.store.protocols import Inventory
+from lwm2m_server.store.records import Device, DeviceRef, Message, Tenant, Unanswered
+from lwm2m_server.store.transaction import Reader, Transaction
 
 Write = Callable[[Transaction], object]
 

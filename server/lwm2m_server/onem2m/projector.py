@@ -49,8 +49,10 @@ from lwm2m_server.onem2m.origins import PLATFORM
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, JSON_CONTENT, MGMT_OBJ
 from lwm2m_server.onem2m.rights import explain
 from lwm2m_server.settings import Settings
+from lwm2m_server.store.errors import ContainerFull
 from lwm2m_server.store.ids import SECOND, Ids, NodeIds, ResourceIds
-from lwm2m_server.store.protocols import ContainerFull, DeviceRef, Message, Resource, Transaction
+from lwm2m_server.store.records import DeviceRef, Message, Resource
+from lwm2m_server.store.transaction import Transaction
 
 Write: TypeAlias = Callable[[Transaction], object]
 

@@ -15,7 +15,8 @@ from lwm2m_server.security.credentials import Psk
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import ResourceIds, timestamp
-from lwm2m_server.store.protocols import Message, Reader, Resource, Tenant
+from lwm2m_server.store.records import Message, Resource, Tenant
+from lwm2m_server.store.transaction import Reader
 
 JSON_CONTENT: Final = "application/json:0"
 MASK: Final = "***"

@@ -22,7 +22,9 @@ from lwm2m_server.onem2m.rendering import (
     shows_instances,
 )
 from lwm2m_server.onem2m.tree import AE, Target, as_resource
-from lwm2m_server.store.protocols import Inventory, Ledger, Message, Reader, Resource
+from lwm2m_server.store.protocols import Inventory, Ledger
+from lwm2m_server.store.records import Message, Resource
+from lwm2m_server.store.transaction import Reader
 
 FAR: Final = 1000
 """Children that can be passed before it is a matter for another thread."""

@@ -21,7 +21,9 @@ from lwm2m_server.onem2m.origins import PLATFORM
 from lwm2m_server.onem2m.rendering import NODE
 from lwm2m_server.onem2m.tree import AE
 from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds
-from lwm2m_server.store.protocols import Application, Inventory, Reader, Resource, Tenant, Transaction
+from lwm2m_server.store.protocols import Inventory
+from lwm2m_server.store.records import Application, Resource, Tenant
+from lwm2m_server.store.transaction import Reader, Transaction
 
 Route: TypeAlias = tuple[int, int]
 """A node and an application."""

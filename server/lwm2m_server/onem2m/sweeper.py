@@ -16,8 +16,10 @@ from lwm2m_server.onem2m.behaviours.context import Context
 from lwm2m_server.onem2m.behaviours.table import behaviour_of
 from lwm2m_server.onem2m.errors import OneM2MError
 from lwm2m_server.onem2m.tree import Target, as_resource
+from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.ids import SECOND
-from lwm2m_server.store.protocols import CommitFailed, Message, Resource, Transaction
+from lwm2m_server.store.records import Message, Resource
+from lwm2m_server.store.transaction import Transaction
 
 SHARE: Final = 400
 """Messages below removed resources that go in one turn, or as much else."""

@@ -12,7 +12,9 @@ from lwm2m_server.onem2m.names import TYPES
 from lwm2m_server.onem2m.rendering import AE as AE
 from lwm2m_server.onem2m.rendering import CONTAINER, CONTENT_INSTANCE, CSE_BASE
 from lwm2m_server.store.ids import ResourceIds
-from lwm2m_server.store.protocols import Application, Inventory, Message, Reader, Resource, Tenant
+from lwm2m_server.store.protocols import Inventory
+from lwm2m_server.store.records import Application, Message, Resource, Tenant
+from lwm2m_server.store.transaction import Reader
 
 MAX_DEVICES = 10_000
 """Devices whose containers are kept in memory; about 1 KB each that somebody asked for."""

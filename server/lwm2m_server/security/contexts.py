@@ -13,7 +13,9 @@ from lwm2m_server.coap.oscore_contexts import Binding, Context
 from lwm2m_server.coap.oscore_nonces import Nonces
 from lwm2m_server.security.credentials import Oscore, Side
 from lwm2m_server.security.identities import KnownIdentities
-from lwm2m_server.store.protocols import CommitFailed, Ledger, Transaction
+from lwm2m_server.store.errors import CommitFailed
+from lwm2m_server.store.protocols import Ledger
+from lwm2m_server.store.transaction import Transaction
 
 NUMBERS: Final = 256
 """Sequence numbers taken from the ledger at once."""

@@ -21,7 +21,7 @@ from lwm2m_server.security.credentials import (
     check,
 )
 from lwm2m_server.security.store import UNLESS_SAID
-from lwm2m_server.store.protocols import SealedCredential
+from lwm2m_server.store.records import SealedCredential
 
 T = TypeVar("T")
 

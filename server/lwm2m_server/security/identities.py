@@ -8,7 +8,7 @@ import attrs
 
 from lwm2m_server.coap.dtls.identities import Secret
 from lwm2m_server.security.credentials import Oscore, Psk, digest
-from lwm2m_server.store.protocols import SealedCredential
+from lwm2m_server.store.records import SealedCredential
 
 
 @attrs.frozen(slots=True)

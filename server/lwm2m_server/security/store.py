@@ -29,7 +29,10 @@ from lwm2m_server.security.credentials import (
 from lwm2m_server.security.identities import Known, KnownIdentities
 from lwm2m_server.security.shelf import SessionShelf
 from lwm2m_server.security.vault import Vault
-from lwm2m_server.store.protocols import Conflict, Device, Ledger, Reader, SealedCredential, Transaction
+from lwm2m_server.store.errors import Conflict
+from lwm2m_server.store.protocols import Ledger
+from lwm2m_server.store.records import Device, SealedCredential
+from lwm2m_server.store.transaction import Reader, Transaction
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from lwm2m_server.sinks.backoff import delay
 from lwm2m_server.sinks.office import Office
 from lwm2m_server.sinks.protocols import Refused, Retry
 from lwm2m_server.store.ids import SECOND
-from lwm2m_server.store.protocols import Lane, Notice
+from lwm2m_server.store.records import Lane, Notice
 
 PAGE_BYTES: Final = 4_000_000
 MOST: Final = 1000

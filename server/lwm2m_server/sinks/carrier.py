@@ -25,7 +25,7 @@ from lwm2m_server.sinks.office import GATHER, Office
 from lwm2m_server.sinks.protocols import Endpoint, Refused, Retry, Sink
 from lwm2m_server.sinks.trail import tell
 from lwm2m_server.store.ids import SECOND
-from lwm2m_server.store.protocols import Lane, Notice
+from lwm2m_server.store.records import Lane, Notice
 
 WINDOW: Final = 256
 """Notices of a lane in memory."""

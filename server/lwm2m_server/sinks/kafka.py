@@ -15,7 +15,7 @@ from lwm2m_server.sinks.extras import FOR_KAFKA
 from lwm2m_server.sinks.pace import Pace
 from lwm2m_server.sinks.protocols import Endpoint, Refused, Retry
 from lwm2m_server.sinks.trust import Trust
-from lwm2m_server.store.protocols import Notice
+from lwm2m_server.store.records import Notice
 
 if TYPE_CHECKING:
     from lwm2m_server.sinks.kafka_client import Producer

@@ -16,7 +16,7 @@ from lwm2m_server.sinks.extras import FOR_MQTT
 from lwm2m_server.sinks.pace import Pace
 from lwm2m_server.sinks.protocols import Endpoint, Refused, Retry
 from lwm2m_server.sinks.trust import Trust
-from lwm2m_server.store.protocols import Notice
+from lwm2m_server.store.records import Notice
 
 if TYPE_CHECKING:
     from lwm2m_server.sinks.mqtt_client import Connection

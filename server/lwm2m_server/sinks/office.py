@@ -13,9 +13,11 @@ from lwm2m_server.settings import DeliverySettings
 from lwm2m_server.sinks.protocols import Endpoint, Retry, Sink, SinkFactory
 from lwm2m_server.sinks.statistics import Statistics
 from lwm2m_server.sinks.targets import Targets
+from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.ids import SECOND
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import CommitFailed, Lane, Load, Notice, Reader, Transaction
+from lwm2m_server.store.records import Lane, Load, Notice
+from lwm2m_server.store.transaction import Reader, Transaction
 
 GATHER: Final = 0.02
 """Seconds in which what was delivered is gathered, to be struck off the ledger together."""

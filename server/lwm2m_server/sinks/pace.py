@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import attrs
 
 from lwm2m_server.sinks.protocols import Refused, Retry
-from lwm2m_server.store.protocols import Notice
+from lwm2m_server.store.records import Notice
 
 
 @attrs.define(slots=True)

@@ -12,7 +12,7 @@ import attrs
 
 from lwm2m_server.sinks.protocols import Endpoint, Retry
 from lwm2m_server.sinks.targets import POLLING_CHANNEL
-from lwm2m_server.store.protocols import Notice
+from lwm2m_server.store.records import Notice
 
 CONFIRMED_WITHIN: Final = 10.0
 """Seconds in which an application says that it has what it fetched; then it can fetch it again."""

@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-from lwm2m_server.store.protocols import Notice
+from lwm2m_server.store.records import Notice
 
 
 class Retry(Exception):

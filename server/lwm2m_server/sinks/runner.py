@@ -15,7 +15,8 @@ from lwm2m_server.sinks.protocols import Endpoint, Retry, SinkFactory
 from lwm2m_server.sinks.statistics import Statistics, Totals
 from lwm2m_server.sinks.targets import Targets
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.protocols import DeadLetter, Lane, Load, Notice, Transaction
+from lwm2m_server.store.records import DeadLetter, Lane, Load, Notice
+from lwm2m_server.store.transaction import Transaction
 
 SWEEP: Final = 60.0
 """Seconds between two looks at who has nothing to do."""

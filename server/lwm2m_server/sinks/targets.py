@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from lwm2m_server.sinks.protocols import Endpoint, Retry
 from lwm2m_server.store.ids import ResourceIds
-from lwm2m_server.store.protocols import Application, Inventory
+from lwm2m_server.store.protocols import Inventory
+from lwm2m_server.store.records import Application
 
 WEBHOOK, POLLING_CHANNEL, MQTT, KAFKA = OWN_KINDS = ("WebHook", "PollingChannel", "MQTT", "Kafka")
 """What the server delivers to without a plugin."""

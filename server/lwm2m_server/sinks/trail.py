@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import structlog
 
-from lwm2m_server.store.protocols import Notice
+from lwm2m_server.store.records import Notice
 
 _log = structlog.get_logger(__name__)
 _plain = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from lwm2m_server.sinks.headers import BadHeader, read_headers
 from lwm2m_server.sinks.posting import NoAnswer, Posting
 from lwm2m_server.sinks.protocols import Endpoint, Refused, Retry
 from lwm2m_server.sinks.targets import check_url
-from lwm2m_server.store.protocols import Notice
+from lwm2m_server.store.records import Notice
 
 RELEASE: Final = "4"
 """``X-M2M-RVI``"""

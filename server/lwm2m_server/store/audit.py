@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from lwm2m_server.store.documents import dumps, loads
-from lwm2m_server.store.protocols import AuditEntry
+from lwm2m_server.store.records import AuditEntry
 
 VERSION_7: Final = """
 CREATE TABLE audit (

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from lwm2m_server.store.protocols import Born, Brood, Resource
+from lwm2m_server.store.records import Born, Brood, Resource
 
 REACH = 15
 """Highest ``offset`` a child may have."""

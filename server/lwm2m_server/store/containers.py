@@ -9,11 +9,12 @@ from typing import Any
 from lwm2m_server.store.arrivals import RECORD, Arrivals
 from lwm2m_server.store.contents import Contents, limits
 from lwm2m_server.store.documents import dumps
+from lwm2m_server.store.errors import Conflict, ContainerFull, Gone
 from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.expiration import Clock
 from lwm2m_server.store.names import Names
-from lwm2m_server.store.protocols import Born, Conflict, ContainerFull, Gone, Message, Resource
 from lwm2m_server.store.reading import LedgerReader
+from lwm2m_server.store.records import Born, Message, Resource
 
 _MOVE = """UPDATE message SET id = ?, container = ?, name = NULL, st = ?, et = NULL, deadline = NULL,
     in_flight = 0 WHERE id = ?"""

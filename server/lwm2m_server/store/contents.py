@@ -13,7 +13,7 @@ from lwm2m_server.store.arrivals import RECORD
 from lwm2m_server.store.documents import loads
 from lwm2m_server.store.expiration import Clock
 from lwm2m_server.store.ids import SECOND, id_of_name
-from lwm2m_server.store.protocols import Counters, Message
+from lwm2m_server.store.records import Counters, Message
 
 CONTAINER = 3
 """``ty``"""

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from lwm2m_server.store.documents import dumps, loads
-from lwm2m_server.store.protocols import Conflict, Gone, SealedCredential
+from lwm2m_server.store.errors import Conflict, Gone
+from lwm2m_server.store.records import SealedCredential
 
 VERSION_6: Final = """
 CREATE TABLE credential (

@@ -15,18 +15,11 @@ from tinydb.queries import QueryInstance
 from tinydb.table import Document
 
 from lwm2m_engine.errors import SettingsError
+from lwm2m_server.store.errors import CommitFailed, Conflict
 from lwm2m_server.store.expiration import Clock, expires
 from lwm2m_server.store.ids import SECOND
 from lwm2m_server.store.jsonfile import Migration, Snapshot, Tables, load, replace
-from lwm2m_server.store.protocols import (
-    ApiClient,
-    Application,
-    BootstrapTemplate,
-    CommitFailed,
-    Conflict,
-    Model,
-    Tenant,
-)
+from lwm2m_server.store.records import ApiClient, Application, BootstrapTemplate, Model, Tenant
 
 T = TypeVar("T")
 

@@ -12,13 +12,15 @@ from typing import Any, TypeVar
 
 from lwm2m_server.store.broods import REACH
 from lwm2m_server.store.checkpoints import Checkpoints
+from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.events import USUAL, Keep
 from lwm2m_server.store.expiration import Clock
 from lwm2m_server.store.inline import InlineWriter
 from lwm2m_server.store.outbox import BOUNDS, Bounds, Outbox
-from lwm2m_server.store.protocols import CommitFailed, Reader, Subscriber, Transaction
+from lwm2m_server.store.records import Subscriber
 from lwm2m_server.store.schema import Connect, connect, open_reader, open_writer, prepare
 from lwm2m_server.store.threaded import ThreadedWriter
+from lwm2m_server.store.transaction import Reader, Transaction
 from lwm2m_server.store.transactions import Job, Transactions, Written
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
-from lwm2m_server.store.protocols import OnboardingItem
+from lwm2m_server.store.records import OnboardingItem
 
 # A request of thousands of devices is many rows and no large document. ``onboarding`` has those requests
 # that are not answered yet.

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from lwm2m_server.store.ids import SECOND
-from lwm2m_server.store.protocols import DeadLetter, Lane, Load, Notice
+from lwm2m_server.store.records import DeadLetter, Lane, Load, Notice
 
 VERSION_7: Final = """
 CREATE TABLE lane (

@@ -30,7 +30,7 @@ from lwm2m_server.store.expiration import NOT_OVER, Clock
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.onboarding import OnboardingReader
 from lwm2m_server.store.outbox import OutboxReader
-from lwm2m_server.store.protocols import Born, Brood, Device, Moments, Resource, Unanswered
+from lwm2m_server.store.records import Born, Brood, Device, Moments, Resource, Unanswered
 
 Row: TypeAlias = tuple[Any, ...]
 

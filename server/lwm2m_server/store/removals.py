@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from lwm2m_server.store.contents import CONTAINER
-from lwm2m_server.store.protocols import Brood, Conflict, Resource
+from lwm2m_server.store.errors import Conflict
+from lwm2m_server.store.records import Brood, Resource
 from lwm2m_server.store.resources import NODE, ResourceWriter
 from lwm2m_server.store.subscribers import SUBSCRIPTION
 

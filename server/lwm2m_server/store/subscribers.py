@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lwm2m_server.store.documents import dumps
-from lwm2m_server.store.protocols import Resource, Subscriber
+from lwm2m_server.store.records import Resource, Subscriber
 
 SUBSCRIPTION: Final = 23
 """``ty``"""

@@ -16,14 +16,15 @@ import attrs
 from lwm2m_server.figures import Histogram
 from lwm2m_server.store.arrivals import Arrivals
 from lwm2m_server.store.contacts import Contacts
+from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.events import USUAL, Events, Keep
 from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.expiration import Clock
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.outbox import BOUNDS, Bounds, Outbox
-from lwm2m_server.store.protocols import CommitFailed, Transaction
 from lwm2m_server.store.reading import LedgerReader
 from lwm2m_server.store.subscribers import Subscribers
+from lwm2m_server.store.transaction import Transaction
 from lwm2m_server.store.writing import LedgerTransaction
 
 BATCH = 512

@@ -24,6 +24,7 @@ from lwm2m_server.store.documents import (
     power_to_json,
     registration_to_json,
 )
+from lwm2m_server.store.errors import Conflict, Gone
 from lwm2m_server.store.events import Events
 from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.expiration import Clock
@@ -31,8 +32,8 @@ from lwm2m_server.store.names import Names
 from lwm2m_server.store.onboarding import OnboardingWriter
 from lwm2m_server.store.outbox import Mark as OutboxMark
 from lwm2m_server.store.outbox import Outbox
-from lwm2m_server.store.protocols import Conflict, Gone, SealedCredential
 from lwm2m_server.store.reading import ANNOUNCEMENTS
+from lwm2m_server.store.records import SealedCredential
 from lwm2m_server.store.removals import RemovalWriter
 from lwm2m_server.store.subscribers import Subscribers
 

@@ -13,7 +13,8 @@ from lwm2m_server.onem2m.errors import AlreadyRegistered, BadRequest, NameTaken,
 from lwm2m_server.onem2m.origins import ADMIN, GROUPS, PLATFORM
 from lwm2m_server.onem2m.tree import RELEASES, Target, as_resource
 from lwm2m_server.sinks.headers import BadHeader, read_headers
-from lwm2m_server.store.protocols import Application, CommitFailed, Resource
+from lwm2m_server.store.errors import CommitFailed
+from lwm2m_server.store.records import Application, Resource
 
 
 async def create_application(

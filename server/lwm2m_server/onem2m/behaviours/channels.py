@@ -7,7 +7,9 @@ from lwm2m_server.onem2m.behaviours.resources import add, drafted
 from lwm2m_server.onem2m.checks import Draft
 from lwm2m_server.onem2m.errors import NoPrivilege
 from lwm2m_server.onem2m.tree import Target
-from lwm2m_server.store.protocols import Conflict, Resource, Transaction
+from lwm2m_server.store.errors import Conflict
+from lwm2m_server.store.records import Resource
+from lwm2m_server.store.transaction import Transaction
 
 POLLING_CHANNEL = 15
 

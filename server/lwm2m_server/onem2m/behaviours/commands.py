@@ -20,7 +20,8 @@ from lwm2m_server.onem2m.names import SHORT, short_name, type_of_key
 from lwm2m_server.onem2m.rendering import JSON_CONTENT
 from lwm2m_server.ports import Errand
 from lwm2m_server.store.ids import SECOND, NodeIds
-from lwm2m_server.store.protocols import Device, Message, Resource, Transaction
+from lwm2m_server.store.records import Device, Message, Resource
+from lwm2m_server.store.transaction import Transaction
 
 COMMAND: Final = "mgmtObj:"
 """Begins the label of a message that came about by a change of a management object; its name follows."""

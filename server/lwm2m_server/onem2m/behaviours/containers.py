@@ -16,7 +16,7 @@ from lwm2m_server.onem2m.behaviours.resources import (
 )
 from lwm2m_server.onem2m.checks import Draft
 from lwm2m_server.onem2m.tree import Target
-from lwm2m_server.store.protocols import Resource
+from lwm2m_server.store.records import Resource
 
 LIMITS: Final = {"mni": 10_000, "mbs": 100_000_000}
 """What a container has that was made without them."""

@@ -18,7 +18,9 @@ from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
 from lwm2m_server.sinks.outlets import Outlets
 from lwm2m_server.store.ids import SECOND, Ids, ResourceIds
-from lwm2m_server.store.protocols import Device, Inventory, Reader
+from lwm2m_server.store.protocols import Inventory
+from lwm2m_server.store.records import Device
+from lwm2m_server.store.transaction import Reader
 
 
 @attrs.frozen(slots=True)

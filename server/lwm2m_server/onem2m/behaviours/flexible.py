@@ -12,7 +12,7 @@ from lwm2m_server.onem2m.behaviours.resources import add, change, check_place, d
 from lwm2m_server.onem2m.checks import Draft, own_attributes
 from lwm2m_server.onem2m.names import Type
 from lwm2m_server.onem2m.tree import Target
-from lwm2m_server.store.protocols import Resource
+from lwm2m_server.store.records import Resource
 
 
 async def create_flexible(context: Context, target: Target, draft: Draft, originator: str) -> Resource:

@@ -15,7 +15,8 @@ from lwm2m_server.onem2m.errors import BadRequest, InvalidChildType, NotFound
 from lwm2m_server.onem2m.routing import FLEX_CONTAINER, GROUP_KEY, TURN
 from lwm2m_server.onem2m.tree import Target
 from lwm2m_server.store.ids import uuid_name
-from lwm2m_server.store.protocols import Resource, Tenant, Transaction
+from lwm2m_server.store.records import Resource, Tenant
+from lwm2m_server.store.transaction import Transaction
 
 _SHOWN: Final = 3
 """Members that an error names."""

@@ -14,8 +14,10 @@ from lwm2m_server.onem2m.checks import Draft, check_name, require
 from lwm2m_server.onem2m.errors import BadRequest
 from lwm2m_server.onem2m.rendering import JSON_CONTENT
 from lwm2m_server.onem2m.tree import Target
+from lwm2m_server.store.errors import Conflict
 from lwm2m_server.store.ids import SECOND, parse_timestamp, timestamp
-from lwm2m_server.store.protocols import Conflict, Message, Resource, Transaction
+from lwm2m_server.store.records import Message, Resource
+from lwm2m_server.store.transaction import Transaction
 
 _CONTENT_INFO: Final = re.compile(r"[\w.+-]+/[\w.+-]+:\d{1,4}(:\d)?")
 

@@ -11,7 +11,9 @@ from lwm2m_server.onem2m.errors import BadRequest, NotFound
 from lwm2m_server.onem2m.rendering import MASK, MGMT_OBJ, UNDEFINED
 from lwm2m_server.onem2m.tree import Target
 from lwm2m_server.security.credentials import NoSec, Removed
-from lwm2m_server.store.protocols import Gone, Resource, Transaction
+from lwm2m_server.store.errors import Gone
+from lwm2m_server.store.records import Resource
+from lwm2m_server.store.transaction import Transaction
 
 NAMES = {"m2m:dvi": DEVICE_INFO, "m2m:crds": CREDENTIALS}
 """The one name each has below its node."""

@@ -13,7 +13,7 @@ from lwm2m_server.onem2m.checks import Draft, require
 from lwm2m_server.onem2m.errors import BadRequest, MembersInconsistent, NotFound, TooManyMembers
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
 from lwm2m_server.onem2m.tree import Target
-from lwm2m_server.store.protocols import Message, Resource, Tenant
+from lwm2m_server.store.records import Message, Resource, Tenant
 
 GROUP: Final = 9
 MIXED: Final = 0

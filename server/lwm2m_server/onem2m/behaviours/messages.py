@@ -19,8 +19,10 @@ from lwm2m_server.onem2m.checks import Draft
 from lwm2m_server.onem2m.errors import BadRequest, NotFound
 from lwm2m_server.onem2m.rendering import JSON_CONTENT
 from lwm2m_server.onem2m.tree import Target
+from lwm2m_server.store.errors import Conflict
 from lwm2m_server.store.ids import SECOND
-from lwm2m_server.store.protocols import Conflict, Message, Transaction
+from lwm2m_server.store.records import Message
+from lwm2m_server.store.transaction import Transaction
 
 TEXT_CONTENT = "text/plain:0"
 DEFERRED = "when:ready"

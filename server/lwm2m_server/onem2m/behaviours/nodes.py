@@ -18,7 +18,8 @@ from lwm2m_server.onem2m.rendering import CONTAINER, MGMT_OBJ, NODE, without_lif
 from lwm2m_server.onem2m.tree import COMMUNICATION, Target
 from lwm2m_server.settings import MessageSettings
 from lwm2m_server.store.ids import NodeIds
-from lwm2m_server.store.protocols import Born, Brood, Device, Resource, Tenant, Transaction
+from lwm2m_server.store.records import Born, Brood, Device, Resource, Tenant
+from lwm2m_server.store.transaction import Transaction
 
 OUTGOING, SENT, RECEIVED, ERRORS, LOGS = "outgoing-msg", "sent-msg", "received-msg", "error-msg", "logs"
 CREDENTIALS, DEVICE_INFO = "credentials", "device-info"

@@ -10,7 +10,7 @@ from lwm2m_server.onem2m.checks import Draft, require
 from lwm2m_server.onem2m.errors import BadRequest, NotImplementedYet
 from lwm2m_server.onem2m.policies import Policies
 from lwm2m_server.onem2m.tree import Target
-from lwm2m_server.store.protocols import Resource, Tenant
+from lwm2m_server.store.records import Resource, Tenant
 
 _SHORT: Final = {
     "accessControlRules": "acr",

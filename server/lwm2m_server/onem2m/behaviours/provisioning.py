@@ -17,8 +17,10 @@ from lwm2m_server.onem2m.items import take
 from lwm2m_server.onem2m.onboarding import OPERATIONS, REQUEST_KEY, begin, sealed_about
 from lwm2m_server.onem2m.routing import FLEX_CONTAINER
 from lwm2m_server.onem2m.tree import Target
+from lwm2m_server.store.errors import Conflict
 from lwm2m_server.store.ids import uuid_name
-from lwm2m_server.store.protocols import Conflict, OnboardingItem, Resource, Transaction
+from lwm2m_server.store.records import OnboardingItem, Resource
+from lwm2m_server.store.transaction import Transaction
 
 MAX_ITEMS: Final = 10_000
 """Devices in one request."""

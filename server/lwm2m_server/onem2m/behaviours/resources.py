@@ -10,8 +10,10 @@ from lwm2m_server.onem2m.checks import Draft, check_name, require
 from lwm2m_server.onem2m.errors import InvalidChildType, NotAllowed, NotFound
 from lwm2m_server.onem2m.rendering import AE, CONTAINER, CSE_BASE
 from lwm2m_server.onem2m.tree import Target
+from lwm2m_server.store.errors import Conflict, Gone
 from lwm2m_server.store.ids import uuid_name
-from lwm2m_server.store.protocols import Conflict, Gone, Resource, Transaction
+from lwm2m_server.store.records import Resource
+from lwm2m_server.store.transaction import Transaction
 
 
 async def create_resource(context: Context, target: Target, draft: Draft, originator: str) -> Resource:

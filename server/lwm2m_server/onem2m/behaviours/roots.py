@@ -8,7 +8,8 @@ from lwm2m_server.onem2m.origins import GROUPS, PLATFORM
 from lwm2m_server.onem2m.rendering import CONTAINER
 from lwm2m_server.onem2m.tree import AE, COMMUNICATION, RELEASES
 from lwm2m_server.store.ids import Ids
-from lwm2m_server.store.protocols import Reader, Resource, Tenant, Transaction
+from lwm2m_server.store.records import Resource, Tenant
+from lwm2m_server.store.transaction import Reader, Transaction
 
 PROVISIONING, REQUESTS, RESPONSES = "device-provisioning", "request", "response"
 DEVICE_GROUPS: Final = "device-group"

@@ -39,7 +39,7 @@ from lwm2m_server.onem2m.notify.subscriptions import create_subscription, update
 from lwm2m_server.onem2m.policies import POLICY
 from lwm2m_server.onem2m.rendering import AE, CONTAINER, CONTENT_INSTANCE, MGMT_OBJ, NODE
 from lwm2m_server.onem2m.tree import Target
-from lwm2m_server.store.protocols import Message, Resource
+from lwm2m_server.store.records import Message, Resource
 
 Create: TypeAlias = Callable[[Context, Target, Draft, Any], Awaitable[Resource | Message]]
 """Below a target, from a draft, by an originator; what was made. All three raise ``OneM2MError``."""

@@ -12,7 +12,8 @@ from lwm2m_server.onem2m.checks import Draft
 from lwm2m_server.onem2m.errors import NotFound
 from lwm2m_server.onem2m.rendering import MGMT_OBJ, without_lifecycle
 from lwm2m_server.onem2m.tree import Target
-from lwm2m_server.store.protocols import Resource, Transaction
+from lwm2m_server.store.records import Resource
+from lwm2m_server.store.transaction import Transaction
 
 
 async def update_resource(context: Context, target: Target, draft: Draft) -> Resource:

@@ -9,7 +9,8 @@ import orjson
 
 from lwm2m_server.onem2m.rendering import JSON_CONTENT, NODE
 from lwm2m_server.store.ids import NodeIds
-from lwm2m_server.store.protocols import Message, Resource, Transaction
+from lwm2m_server.store.records import Message, Resource
+from lwm2m_server.store.transaction import Transaction
 
 PREFIXES: Final = ("d2c-uplink-property_", "UplinkProperty_")
 """Labels of a node that are properties; the second is the older form."""

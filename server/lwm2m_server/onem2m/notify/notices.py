@@ -25,16 +25,9 @@ from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, Renderer, named, roo
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import SECOND, ResourceIds
-from lwm2m_server.store.protocols import (
-    Inventory,
-    Lane,
-    Ledger,
-    Message,
-    Resource,
-    Subscriber,
-    Tenant,
-    Transaction,
-)
+from lwm2m_server.store.protocols import Inventory, Ledger
+from lwm2m_server.store.records import Lane, Message, Resource, Subscriber, Tenant
+from lwm2m_server.store.transaction import Transaction
 
 KNOWN: Final = 10_000
 """Texts of subscriptions whose meaning is kept in memory."""

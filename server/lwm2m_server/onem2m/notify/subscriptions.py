@@ -18,7 +18,7 @@ from lwm2m_server.onem2m.tree import Target, base
 from lwm2m_server.sinks.bundler import Bundling
 from lwm2m_server.sinks.protocols import Refused, Retry
 from lwm2m_server.sinks.targets import is_url
-from lwm2m_server.store.protocols import Resource
+from lwm2m_server.store.records import Resource
 
 BATCH_SECONDS: Final = 60.0
 """How long the first notice of a batch waits where the subscription does not say."""

@@ -1,0 +1,369 @@
+"""``Reader`` and ``Transaction``: what can be asked of the ledger, and what can be written in one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration
+from lwm2m_engine.paths import Path
+from lwm2m_engine.values import Value
+from lwm2m_server.store.records import (
+    AuditEntry,
+    Brood,
+    Counters,
+    DeadLetter,
+    Device,
+    Lane,
+    Message,
+    Moments,
+    Notice,
+    OnboardingItem,
+    Resource,
+    SealedCredential,
+    Unanswered,
+)
+
+
+class Reader(Protocol):
+    """Reads. On the loop they see what is committed; in a transaction also what it has written.
+
+    What has an ``et`` that is over is not there any more, but for ``expired`` and ``expired_messages``;
+    counters count it until its row is deleted.
+    """
+
+    def resource(self, id: int) -> Resource | None: ...
+    def child(self, parent: int, name: str) -> Resource | None: ...
+    def below(self, parent: int, names: Sequence[str]) -> Sequence[Resource]:
+        """Child, grandchild and so on by these names, as far as they lead."""
+        ...
+
+    def children(
+        self,
+        parent: int,
+        *,
+        types: Collection[int] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        after: Resource | None = None,
+    ) -> Sequence[Resource]:
+        """Direct children, of all types or these; sorted by type, then oldest first. To begin behind
+        ``after`` costs nothing, behind so many others (``offset``) as much as these are."""
+        ...
+
+    def count_children(self, parent: int, types: Collection[int] = ()) -> int: ...
+
+    def next_expiry(self) -> int | None:
+        """When the next resource or message is over, or was; microseconds."""
+        ...
+
+    def expired(self, limit: int) -> Sequence[Resource]:
+        """Resources that are over and not removed, the first to be over first."""
+        ...
+
+    def expired_messages(self, limit: int) -> Sequence[Message]: ...
+    def doomed(self, limit: int) -> Sequence[int]:
+        """Resources that are gone, below which there may be some still."""
+        ...
+
+    def counters(self, container: int) -> Counters: ...
+    def is_full(self, container: int) -> bool:
+        """Whether it has as many messages as it may have."""
+        ...
+
+    def message(self, id: int) -> Message | None: ...
+    def message_named(self, container: int, name: str) -> Message | None: ...
+    def latest(self, container: int) -> Message | None: ...
+    def oldest(self, container: int) -> Message | None: ...
+    def messages(
+        self, container: int, *, limit: int | None = None, offset: int = 0, after: int = 0
+    ) -> Sequence[Message]:
+        """Oldest first, with an id above ``after``."""
+        ...
+
+    def device(self, node: int) -> Device | None: ...
+    def moments(self, node: int) -> Moments | None:
+        """When a device was last heard; a part of what ``device`` tells, for less."""
+        ...
+
+    def device_named(self, tenant: str, name: str) -> Device | None: ...
+    def device_of_endpoint(self, endpoint: str) -> Device | None:
+        """The node an endpoint name belongs to, by the rules in decisions: bound endpoint, the name its
+        credentials are for, rn, ni (``urn:imei:`` and ``urn:gsma:imei:`` alike)."""
+        ...
+
+    def devices(self, tenant: str | None = None, *, after: int = -1, chunk: int = 500) -> Iterable[Device]:
+        """Those with a node above ``after``, in order of creation, read ``chunk`` at a time: devices may
+        come and go meanwhile."""
+        ...
+
+    def node_at(self, tenant: str, place: int) -> int | None:
+        """The node of the tenant's device at this place in order of creation, from 0."""
+        ...
+
+    def observations(self, node: int) -> Sequence[Observation]: ...
+    def everything(self) -> Iterable[tuple[Device, Sequence[Observation]]]:
+        """As ``devices``, with the observations of each."""
+        ...
+
+    def queues(self) -> Collection[int]:
+        """The containers that never evict and have messages."""
+        ...
+
+    def count_waiting(self) -> int:
+        """Messages in all of those; touches each."""
+        ...
+
+    def unanswered(self, node: int) -> Sequence[Unanswered]:
+        """What the device has acknowledged and not answered, oldest first."""
+        ...
+
+    def awaiting(self) -> Collection[int]:
+        """The nodes that have some of it."""
+        ...
+
+    def events(self, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        """Numbers and records of what happened behind ``after``, at most so many."""
+        ...
+
+    def event_numbers(self) -> tuple[int, int]:
+        """Those of the first and the last event that are kept; the first is one more if there are none."""
+        ...
+
+    def notices(self, lane: Lane, number: int, *, after: int, limit: int, size: int) -> Sequence[Notice]:
+        """Those of a lane, and of its ``Load``'s number, with an id above ``after``; the last is the one
+        with which they have more than so many bytes."""
+        ...
+
+    def notices_of(
+        self, subscription: int, lane: Lane, number: int, *, after: int, through: int, limit: int, size: int
+    ) -> Sequence[Notice]:
+        """The same of one subscription, with an id up to ``through``."""
+        ...
+
+    def dead_letters(self, tenant: str, *, after: int = 0, limit: int) -> Sequence[DeadLetter]: ...
+    def dead_letter(self, id: int) -> DeadLetter | None: ...
+    def credential(self, node: int, side: str) -> SealedCredential | None: ...
+    def credentials_of(self, node: int) -> Sequence[SealedCredential]: ...
+    def oscore_id_context(self, node: int, side: str) -> bytes | None:
+        """That of the security context that device and server derived last, if they ever did."""
+        ...
+
+    def oscore_request(self, token: bytes) -> tuple[str, bytes, int] | None:
+        """Endpoint, partial IV and outer code of the request that began a relation."""
+        ...
+
+    def credentials(self, *, after: int = -1) -> Iterable[SealedCredential]:
+        """Those of all nodes above ``after``, in order of creation; they may come and go meanwhile."""
+        ...
+
+    def audit(
+        self, tenants: Sequence[str | None] | None, *, limit: int, before: int | None = None
+    ) -> Sequence[AuditEntry]:
+        """The newest first, of these tenants (``None`` among them: what is no tenant's) or of all; with a
+        number below ``before``. May touch every row."""
+        ...
+
+    def open_onboardings(self) -> Collection[int]:
+        """Onboarding requests that are not answered yet, oldest first."""
+        ...
+
+    def onboarding_items(self, request: int, *, after: int = -1, limit: int) -> Sequence[OnboardingItem]:
+        """In order, with a place above ``after``."""
+        ...
+
+    def onboarding_text(self, request: int, *, long: bool) -> str:
+        """JSON of all items, with commas between."""
+        ...
+
+    def routes(
+        self, group: int, *, after: tuple[int, int] = (-1, -1), limit: int
+    ) -> Sequence[tuple[int, int]]:
+        """Nodes and applications that a device group connects, in order."""
+        ...
+
+    def routes_between(self, group: int, first: int, last: int) -> Collection[tuple[int, int]]:
+        """The same of nodes from ``first`` to ``last``."""
+        ...
+
+    def groups_of(self, node: int) -> Collection[int]:
+        """The device groups that connect a node with any application."""
+        ...
+
+    def routed_groups(self) -> Collection[int]:
+        """The device groups that connect any, whether they still exist or not."""
+        ...
+
+
+class Transaction(Reader, Protocol):
+    """Writes, inside one commit. Every method is O(1) or O(log n) in what is stored."""
+
+    def put(
+        self,
+        resource: Resource,
+        *,
+        evict: bool = True,
+        brood: Brood | None = None,
+        endpoint: str | None = None,
+    ) -> None:
+        """Insert; a node also gets its ``Device`` row. Raises ``Conflict`` for a taken name or ni.
+
+        A container takes its limits from the attributes ``mni`` and ``mbs`` (100 and 1,000,000 where
+        missing); ``evict`` says what it does when full. With a ``brood`` there are its children, too.
+        A node may be bound to an ``endpoint`` name from the beginning.
+        That the parent exists is the caller's to know: it may lie in the other store.
+        """
+        ...
+
+    def change(self, id: int, attributes: Mapping[str, Any], modified: int) -> Resource | None:
+        """Replace the attributes of a resource; ``None`` if it is gone. Raises ``Conflict`` for a taken
+        ni. A container counts its ``st`` up, and smaller limits evict at once."""
+        ...
+
+    def remove(self, id: int) -> None:
+        """A resource with all below it; of a node also device row and observations.
+
+        What lies below it may be deleted later, by ``clear``.
+        """
+        ...
+
+    def doom(self, id: int) -> None:
+        """What lies below this one goes; it is not in this store itself."""
+        ...
+
+    def spare(self, id: int) -> None:
+        """It is not doomed any more."""
+        ...
+
+    def is_doomed(self, id: int) -> bool: ...
+    def clear(self, ids: Sequence[int], budget: int) -> None:
+        """Delete up to so many messages, or as much else, below doomed ones; they are doomed until there is
+        nothing left."""
+        ...
+
+    def add_message(self, message: Message, *, started: bool = False) -> int:
+        """Append, in flight already if ``started``; returns its ``state_tag``. Evicts the oldest beyond
+        ``mni``/``mbs`` of the container, or raises ``ContainerFull``. Raises ``Conflict`` for a taken
+        name, ``Gone``."""
+        ...
+
+    def remove_message(self, id: int) -> None: ...
+    def expire_message(self, message: Message) -> bool:
+        """Remove one that is over; False if its container had evicted it already."""
+        ...
+
+    def move_message(self, id: int, container: int, target: int, new_id: int) -> bool:
+        """From its container to the end of another, with a new id and neither name nor ``et`` of its own, no
+        longer waiting; content, labels and creator are kept. False if it is gone. Raises ``ContainerFull``
+        if the other container does not take it: it is then in neither."""
+        ...
+
+    def mark_in_flight(self, id: int, in_flight: bool) -> None: ...
+    def note_event(self, record: str) -> object:
+        """Append a line to the journal of events."""
+        ...
+
+    def add_notice(self, lane: Lane, subscription: int, device: str | None, body: str) -> None:
+        """To be delivered once this is committed; a dead letter at once if there is no room."""
+        ...
+
+    def remove_notices(self, notices: Iterable[Notice]) -> None: ...
+    def bury_notices(self, notices: Iterable[Notice], reason: str) -> None:
+        """They become dead letters."""
+        ...
+
+    def remove_dead_letters(self, ids: Iterable[int]) -> None: ...
+    def forget_notices(self, tenant: str) -> None:
+        """All of a tenant, dead letters as well."""
+        ...
+
+    def await_answer(self, node: int, id: int) -> None:
+        """A message is about to leave ``outgoing-msg``, and the device will answer it later."""
+        ...
+
+    def end_awaiting(self, id: int) -> None:
+        """It has answered, or never will."""
+        ...
+
+    def bind_endpoint(self, node: int, endpoint: str) -> None:
+        """Raises ``Conflict``, ``Gone``."""
+        ...
+
+    def put_credential(self, row: SealedCredential) -> None:
+        """Insert or replace those of one node and side. Raises ``Conflict``, ``Gone``."""
+        ...
+
+    def remove_credential(self, node: int, side: str) -> None: ...
+    def take_oscore_numbers(self, node: int, count: int, at_least: int) -> int:
+        """The first of so many sequence numbers that nobody had; 40 bits (RFC 8613, 7.2.1)."""
+        ...
+
+    def put_oscore_id_context(self, node: int, side: str, id_context: bytes) -> None:
+        """For as long as the credentials stay as they are."""
+        ...
+
+    def put_oscore_request(self, token: bytes, endpoint: str, number: bytes, code: int) -> None: ...
+    def tidy_oscore_requests(self) -> None:
+        """Forget those of relations that are no more."""
+        ...
+
+    def add_audit(self, entries: Iterable[AuditEntry]) -> None: ...
+    def prune_audit(self, *, keep: int, since: int) -> None:
+        """Forget all but so many lines, and those of before ``since`` (microseconds)."""
+        ...
+
+    def open_onboarding(self, request: int) -> None:
+        """Items may be put from now on, before the resource or with it."""
+        ...
+
+    def close_onboarding(self, request: int) -> None:
+        """It is answered."""
+        ...
+
+    def put_onboarding_items(self, items: Iterable[OnboardingItem]) -> None: ...
+    def settle_onboarding_item(self, item: OnboardingItem, outcome: str) -> None:
+        """Remember what came of it and forget its secret."""
+        ...
+
+    def remove_onboarding_items(self, request: int, count: int) -> bool:
+        """Up to so many of them; False if there were none."""
+        ...
+
+    def put_route(self, group: int, node: int, application: int) -> None: ...
+    def remove_route(self, group: int, node: int, application: int) -> None: ...
+    def take_unsealed(self) -> Sequence[tuple[int, str]]:
+        """Nodes and secrets of a ledger that had them in clear; they are there no more."""
+        ...
+
+    def set_power(self, node: int, power: PowerSaving | None) -> None:
+        """Raises ``Gone``."""
+        ...
+
+    def put_registration(self, node: int, registration: Registration, liveness: Liveness, at: float) -> None:
+        """A Register; binds the endpoint too. Raises ``Conflict``, ``Gone``."""
+        ...
+
+    def change_registration(self, node: int, registration: Registration) -> None:
+        """Raises ``Gone``."""
+        ...
+
+    def touch(self, node: int, liveness: Liveness, at: float) -> None:
+        """An Update from a new address: only the narrow columns. Raises ``Gone``."""
+        ...
+
+    def renew(self, node: int, at: float, expires_at: float | None) -> None:
+        """An Update from the address known: nothing but the times. Of a node that was removed, nothing."""
+        ...
+
+    def end_registration(self, node: int, at: float, *, expired: bool) -> None:
+        """Its observations stay: they are wanted in the next registration too."""
+        ...
+
+    def put_observation(self, node: int, observation: Observation) -> None:
+        """Raises ``Gone``."""
+        ...
+
+    def remove_observation(self, token: bytes) -> None: ...
+    def set_inputs(self, node: int, inputs: Mapping[Path, Value | None]) -> None:
+        """Remember these values, forget where there is none; those of other paths stay. Raises ``Gone``."""
+        ...
