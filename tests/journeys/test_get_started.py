@@ -18,6 +18,7 @@ class Webhook:
 
     def __init__(self) -> None:
         self.received: list[tuple[dict[str, str], Any]] = []
+        self._writers: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> Webhook:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -25,9 +26,14 @@ class Webhook:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """Connections that are kept alive end too."""
         self._server.close()
+        for writer in self._writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 lines = head.decode().split("\r\n")[1:-2]
@@ -36,6 +42,8 @@ class Webhook:
                 self.received.append((headers, json.loads(body)))
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
             writer.close()
 
     def contents(self) -> list[Any]:

@@ -28,7 +28,7 @@ from lwm2m_server.store import contacts
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.lock import DataDirectory
-from lwm2m_server.store.protocols import Application, Message, Resource
+from lwm2m_server.store.records import Application, Message, Resource
 
 data = DataDirectory(Path(sys.argv[1]))
 ledger = SqliteLedger(data.ledger, power_safe=sys.argv[2] == "safe")
