@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+pytestmark = pytest.mark.native_stack("applications only: nothing here depends on the CoAP stack")
+
 HEADERS = {"X-M2M-Origin": "CAdmin", "X-M2M-RI": "1"}
 NAMES = {"name": "device001", "side": "management", "id": "boss", "endpoint": "device001", "tenant": "main"}
 NOBODYS = {"/api/v1/tenants", "/api/v1/clients", "/api/v1/audit", "/api/v1/signing-key"}

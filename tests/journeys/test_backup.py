@@ -9,6 +9,8 @@ import tarfile
 
 import pytest
 
+pytestmark = pytest.mark.native_stack("applications only: nothing here depends on the CoAP stack")
+
 COMMAND = [sys.executable, "-m", "lwm2m_server.launcher", "backup"]
 OUTGOING = "device-communication/meter/outgoing-msg"
 

@@ -6,11 +6,14 @@ import socket
 
 import httpx
 import orjson
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lwm2m_server.onem2m.happenings import record
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.records import DeviceRef
+
+pytestmark = pytest.mark.native_stack("applications only: nothing here depends on the CoAP stack")
 
 EVENTS, SIZE = 20_000, 1000
 """Twenty times what socket buffers hold."""

@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+pytestmark = pytest.mark.native_stack("applications only: nothing here depends on the CoAP stack")
+
 PREFIX = "/device-management-orchestrator/v3/main"
 KEY = "dGVzdDEyMw=="
 

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from click.testing import CliRunner
 
 from lwm2m_server.cli.main import lwm2m
 from lwm2m_server.http.tls import Certificate
+
+pytestmark = pytest.mark.native_stack("applications only: nothing here depends on the CoAP stack")
 
 LAUNCH = [sys.executable, "-m", "lwm2m_server.launcher", "serve", "--coap", "127.0.0.1:0"]
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
+pytestmark = pytest.mark.native_stack("applications only: nothing here depends on the CoAP stack")
 
 
 def _samples(text: str) -> dict[tuple[str, str], float]:

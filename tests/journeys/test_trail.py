@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.native_stack("applications only: nothing here depends on the CoAP stack")
+
 OUTGOING = "device-communication/device001/outgoing-msg"
 
 

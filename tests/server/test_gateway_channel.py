@@ -124,7 +124,8 @@ async def test_each_step_costs_the_same_beside_ten_thousand_unanswered_requests(
     for exchange in range(100, 100 + MANY):
         bench.ask(exchange)
     crowded = costs(50_000)
-    assert all(crowded[step] <= alone[step] * 1.05 for step in alone), (alone, crowded)
+    # A table may grow, or a random Message ID be taken, in one and not in the other: some calls.
+    assert all(crowded[step] <= alone[step] * 1.2 for step in alone), (alone, crowded)
     assert bench.asker.heard == [
         outcome for first in (1, 11, 50_000) for outcome in ((first, REPLY), (first + 1, REFUSED))
     ]
