@@ -142,3 +142,29 @@ async def test_a_store_that_fails(api, monkeypatch):
 
     monkeypatch.setattr(api.ledger, "commit", fail)
     assert (await api.get("?rt=1")).status_code == 503
+
+
+async def test_a_result_is_for_who_asked(api):
+    """Others, who may not see what it is about, do not see it there."""
+    answer = await api.get("?rt=1")
+    await result(api, answer)
+    (address,) = answer.json().values()
+    path = f"/{address.partition('/')[2]}"
+    for stranger in ("COther", "C"):
+        refused = await api.get(path, headers={"X-M2M-Origin": stranger})
+        assert (refused.status_code, refused.headers["x-m2m-rsc"]) == (403, "4103")
+        listed = await api.get("?rcn=8&ty=17", headers={"X-M2M-Origin": stranger})
+        assert listed.json() == {"CSEBase": {}}
+        assert (await api.delete(path, headers={"X-M2M-Origin": stranger})).status_code == 403
+    assert (await api.get(path, headers={"X-M2M-Origin": "CAdmin"})).status_code == 200
+
+
+async def test_a_result_is_gone_when_its_time_is_over(api):
+    answer = await api.get("?rt=1&rp=300")
+    (address,) = answer.json().values()
+    path = f"/{address.partition('/')[2]}"
+    for _ in range(500):
+        if (await api.get(path)).status_code == 404:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it stays")

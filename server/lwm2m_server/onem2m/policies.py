@@ -1,7 +1,8 @@
 """accessControlPolicies: what an originator may do to resources that name some (TS-0003, 7.1.3).
 
 A resource is governed by the policies that it names in ``acpi``, else by those of the nearest one above that
-names some, else by the role of the caller alone. A policy itself is governed by its ``pvs``.
+names some, else by the role of the caller alone. A policy itself is governed by its ``pvs``; the result of a
+request, which may hold what others may not see, is for its originator.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import attrs
 
 from lwm2m_server.onem2m.addresses import parse_reference
 from lwm2m_server.onem2m.errors import BadRequest, NoPrivilege, NotFound
+from lwm2m_server.onem2m.names import REQUEST
 from lwm2m_server.onem2m.origins import ADMIN, GROUPS, PLATFORM
 from lwm2m_server.onem2m.tree import Target, Tree
 from lwm2m_server.store.ids import ResourceIds
@@ -63,6 +65,8 @@ class Policies:
         """Of a resource that governs itself."""
         if resource.type == POLICY:
             return _permits(resource.attributes["pvs"], originator, operation)
+        if resource.type == REQUEST:
+            return bool(resource.attributes["org"] == originator)
         policies = self.linked(tenant, resource.attributes["acpi"])
         return any(_permits(one.attributes["pv"], originator, operation) for one in policies)
 
@@ -83,7 +87,7 @@ class Policies:
     def _check(self, originator: str, operation: int, tenant: Tenant, resource: Resource) -> None:
         if not self.permits(originator, operation, tenant, resource):
             raise NoPrivilege(
-                f"the access control policy of {resource.name} does not let {originator} do that"
+                f"who may do that to {resource.name} is said there, and {originator} is not among them"
             )
 
 
@@ -108,7 +112,7 @@ class Sight:
 
 def governs(resource: Resource) -> bool:
     """Whether it says itself who may do what to it."""
-    return "acpi" in resource.attributes or resource.type == POLICY
+    return "acpi" in resource.attributes or resource.type in (POLICY, REQUEST)
 
 
 def changes_links(body: object) -> bool:
