@@ -54,8 +54,9 @@ from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
 from lwm2m_server.security.admission import Admission
 from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.settings import Settings, refuse_exposure
-from lwm2m_server.sinks.outlets import open_outlets
+from lwm2m_server.sinks.outlets import Outlets, open_outlets
 from lwm2m_server.sinks.plugged import checked
+from lwm2m_server.sinks.protocols import SinkFactory
 from lwm2m_server.sinks.runner import Deliveries
 from lwm2m_server.sinks.targets import OWN_KINDS
 from lwm2m_server.store.errors import CommitFailed
@@ -148,15 +149,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         hub.add_tenant(tenant.name, engines.start(tenant.name))
     outlets = open_outlets(ledger, inventory, settings.deliveries)
     stack.push_async_callback(outlets.close)
-    deliveries = Deliveries(
-        ledger,
-        outlets.targets,
-        {**outlets.factories, **sinks},
-        settings.deliveries,
-        lambda subscription: bundling_of(ledger.reader.resource(subscription)),
-    )
-    stack.push_async_callback(deliveries.close)
-    outlets.channels.on_poll = deliveries.try_now
+    deliveries = _deliveries(ledger, outlets, sinks, settings, stack)
     wishes = Wishes(hub, nodes, settings.tenant)
     onem2m = Onem2m(inventory, ledger, wishes, ids, settings, credentials, notices, outlets)
     await onem2m.prepare()
@@ -221,6 +214,26 @@ def _open_stores(settings: Settings, stack: AsyncExitStack) -> tuple[SqliteLedge
     ledger = SqliteLedger(directory.ledger, power_safe=settings.ledger.power_safe, keep=keep, bounds=bounds)
     stack.callback(ledger.close)
     return ledger, TinyInventory(directory.inventory)
+
+
+def _deliveries(
+    ledger: SqliteLedger,
+    outlets: Outlets,
+    sinks: Mapping[str, SinkFactory],
+    settings: Settings,
+    stack: AsyncExitStack,
+) -> Deliveries:
+    """To be started when all is there; ``sinks`` are those of plugins."""
+    deliveries = Deliveries(
+        ledger,
+        outlets.targets,
+        {**outlets.factories, **sinks},
+        settings.deliveries,
+        lambda subscription: bundling_of(ledger.reader.resource(subscription)),
+    )
+    stack.push_async_callback(deliveries.close)
+    outlets.channels.on_poll = deliveries.try_now
+    return deliveries
 
 
 async def _listen_http(served: ASGIApp, settings: Settings, stack: AsyncExitStack) -> HttpServer:

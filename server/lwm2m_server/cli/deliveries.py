@@ -71,11 +71,20 @@ def show(id: str, as_json: bool, url: str, tenant: str | None, token_file: Path 
     click.echo(json.dumps(letter["notification"], indent=2, ensure_ascii=False))
 
 
+def _chosen(command: Callable[..., None]) -> Callable[..., None]:
+    """Which dead letters it is about, and whose."""
+    for option in (
+        client_options,
+        click.option("--target", metavar="TARGET", help="All of this target, as subscriptions name it."),
+        click.option("--all", "everything", is_flag=True, help="All of them."),
+        click.argument("ids", metavar="[ID]...", nargs=-1),
+    ):
+        command = option(command)
+    return command
+
+
 @deliveries.command()
-@click.argument("ids", metavar="[ID]...", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All of them.")
-@click.option("--target", metavar="TARGET", help="All of this target, as subscriptions name it.")
-@client_options
+@_chosen
 def replay(
     ids: tuple[str, ...],
     everything: bool,
@@ -91,10 +100,7 @@ def replay(
 
 
 @deliveries.command()
-@click.argument("ids", metavar="[ID]...", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All of them.")
-@click.option("--target", metavar="TARGET", help="All of this target, as subscriptions name it.")
-@client_options
+@_chosen
 def drop(
     ids: tuple[str, ...],
     everything: bool,
