@@ -12,6 +12,7 @@ import tinydb
 from lwm2m_engine.errors import SettingsError
 from lwm2m_server.store import inventory as module
 from lwm2m_server.store import jsonfile
+from lwm2m_server.store.definitions import DeviceProfile, Package
 from lwm2m_server.store.errors import CommitFailed, Conflict
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.records import ApiClient, Application, Model, Tenant
@@ -268,3 +269,50 @@ async def test_a_tenant_goes_with_its_clients_but_not_with_its_applications(tmp_
     await inventory.remove_tenant("other")
     assert [tenant.name for tenant in inventory.tenants()] == ["main"]
     assert inventory.clients() == []
+
+
+async def test_a_collection(path):
+    inventory = TinyInventory(path)
+    profiles, meter = inventory.profiles, DeviceProfile("main", "meter", {"observe": ["/3/0/9"]})
+    before = profiles.all()
+    await profiles.add(meter)
+    with pytest.raises(Conflict):
+        await profiles.add(DeviceProfile("main", "meter", {}))
+    common = DeviceProfile(None, "meter", {})
+    await profiles.add(common)
+    assert profiles.all() is not before
+    assert profiles.of("main") == [meter]
+    assert profiles.of(None) == [common]
+    changed = attrs.evolve(meter, document={})
+    await profiles.put_all((changed, DeviceProfile("main", "tracker", {})))
+    again = TinyInventory(path).profiles
+    assert again.get("main", "meter") == changed
+    assert {(one.tenant, one.name) for one in again.all()} == {
+        (None, "meter"),
+        ("main", "meter"),
+        ("main", "tracker"),
+    }
+    await profiles.remove("main", "meter")
+    assert profiles.get("main", "meter") is None
+    assert profiles.get(None, "meter") == common
+
+
+async def test_what_a_failed_change_of_a_collection_leaves(inventory, full_disk):
+    with pytest.raises(CommitFailed):
+        await inventory.profiles.put(DeviceProfile("main", "meter", {}))
+    assert inventory.profiles.all() == []
+
+
+async def test_other_collections_are_not_read_again(inventory):
+    await inventory.profiles.put(DeviceProfile("main", "meter", {}))
+    before = inventory.profiles.all()
+    await inventory.packages.add(Package("main", "fw", "1.1.10", "firmware", "fw.bin", "00" * 32, 16, 1))
+    assert inventory.profiles.all() is before
+
+
+async def test_a_tenant_goes_with_its_definitions(inventory):
+    await inventory.add_tenant(MAIN)
+    common = DeviceProfile(None, "meter", {})
+    await inventory.profiles.put_all((DeviceProfile("main", "meter", {}), common))
+    await inventory.remove_tenant("main")
+    assert inventory.profiles.all() == [common]

@@ -15,6 +15,8 @@ from tinydb.queries import QueryInstance
 from tinydb.table import Document
 
 from lwm2m_engine.errors import SettingsError
+from lwm2m_server.store.collections import TinyCollection
+from lwm2m_server.store.definitions import Campaign, DeviceProfile, Enrolment, Package, UploadedModel
 from lwm2m_server.store.errors import CommitFailed, Conflict
 from lwm2m_server.store.expiration import Clock, expires
 from lwm2m_server.store.ids import SECOND
@@ -28,14 +30,21 @@ MIGRATIONS: tuple[Migration, ...] = ()
 
 TENANTS, APPLICATIONS, MODELS, BOOTSTRAP = "tenants", "applications", "models", "bootstrap"
 CLIENTS = "clients"
+PROFILES, UPLOADS, PACKAGES = "profiles", "uploads", "packages"
+CAMPAIGNS, ENROLMENTS = "campaigns", "enrolments"
 _CLASSES: dict[str, type] = {
     TENANTS: Tenant,
     APPLICATIONS: Application,
     MODELS: Model,
     BOOTSTRAP: BootstrapTemplate,
     CLIENTS: ApiClient,
+    PROFILES: DeviceProfile,
+    UPLOADS: UploadedModel,
+    PACKAGES: Package,
+    CAMPAIGNS: Campaign,
+    ENROLMENTS: Enrolment,
 }
-_WITHOUT_ID = (Model, BootstrapTemplate, ApiClient)
+_WITH_ID = (Tenant, Application)
 
 
 class TinyInventory:
@@ -51,6 +60,18 @@ class TinyInventory:
         self._stored = Snapshot(tables)
         self._database = TinyDB(storage=lambda: self._stored)
         self._changing = asyncio.Lock()
+        self.profiles = TinyCollection(PROFILES, DeviceProfile, _converter, self._change)
+        self.uploads = TinyCollection(UPLOADS, UploadedModel, _converter, self._change)
+        self.packages = TinyCollection(PACKAGES, Package, _converter, self._change)
+        self.campaigns = TinyCollection(CAMPAIGNS, Campaign, _converter, self._change)
+        self.enrolments = TinyCollection(ENROLMENTS, Enrolment, _converter, self._change)
+        self._collections: tuple[TinyCollection[Any], ...] = (
+            self.profiles,
+            self.uploads,
+            self.packages,
+            self.campaigns,
+            self.enrolments,
+        )
         self._read()
 
     @property
@@ -79,7 +100,7 @@ class TinyInventory:
             if draft.table(APPLICATIONS).contains(where("tenant") == name):
                 raise Conflict(f"the tenant {name!r} has applications")
             draft.table(TENANTS).remove(where("name") == name)
-            for table in (CLIENTS, BOOTSTRAP):
+            for table in (CLIENTS, BOOTSTRAP, *(one.table for one in self._collections)):
                 draft.table(table).remove(where("tenant") == name)
 
         await self._change(remove)
@@ -208,10 +229,15 @@ class TinyInventory:
                 await asyncio.to_thread(replace, self._file, draft.tables)
             except OSError as error:
                 raise CommitFailed(f"{self._file}: {error.strerror}") from error
-            self._stored.tables = draft.tables
-            self._read()
+            former, self._stored.tables = self._stored.tables, draft.tables
+            self._read(former)
 
-    def _read(self) -> None:
+    def _read(self, former: Tables | None = None) -> None:
+        """Others are in the file; ``former`` were there before."""
+        for collection in self._collections:
+            table = collection.table
+            if former is None or self._stored.tables.get(table) is not former.get(table):
+                collection.read(self._database)
         # Few, and asked for by every request and for every new device.
         tables = self._database.table
         tenants = (_structure(document, Tenant) for document in tables(TENANTS).all())
@@ -247,9 +273,9 @@ def _document(record: Tenant | Application, id: int) -> Document:
 
 
 def _structure(document: Document, kind: type[T]) -> T:
-    if kind in _WITHOUT_ID:
-        return _converter.structure(document, kind)
-    return _converter.structure({"id": document.doc_id, **document}, kind)
+    if kind in _WITH_ID:
+        return _converter.structure({"id": document.doc_id, **document}, kind)
+    return _converter.structure(document, kind)
 
 
 def _make_converter() -> cattrs.Converter:

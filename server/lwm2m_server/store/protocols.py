@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from lwm2m_server.store.definitions import Campaign, DeviceProfile, Enrolment, Package, UploadedModel
 from lwm2m_server.store.records import ApiClient, Application, BootstrapTemplate, Model, Subscriber, Tenant
 from lwm2m_server.store.transaction import Reader, Transaction
 
@@ -76,6 +77,50 @@ class Ledger(Protocol):
     def close(self) -> None: ...
 
 
+class Named(Protocol):
+    """What can be in a ``Collection``."""
+
+    @property
+    def tenant(self) -> str | None:
+        """Whose it is; ``None`` for what is every tenant's."""
+        ...
+
+    @property
+    def name(self) -> str: ...
+
+
+D = TypeVar("D", bound=Named)
+
+
+class Collection(Protocol[D]):
+    """Documents of one kind, each told by its tenant and its name."""
+
+    def all(self) -> Sequence[D]:
+        """Of all tenants; another list after each change."""
+        ...
+
+    def of(self, tenant: str | None) -> Sequence[D]:
+        """A tenant's own; with ``None`` those of every tenant."""
+        ...
+
+    def get(self, tenant: str | None, name: str) -> D | None: ...
+    async def add(self, document: D) -> None:
+        """Raises ``Conflict`` for a name that the tenant has already."""
+        ...
+
+    async def put(self, document: D) -> None:
+        """Insert, or replace the one of this tenant and name."""
+        ...
+
+    async def put_all(self, documents: Sequence[D]) -> None:
+        """The same for several: all of them or none."""
+        ...
+
+    async def remove(self, tenant: str | None, name: str) -> None:
+        """Nothing, if it is not there."""
+        ...
+
+
 class Inventory(Protocol):
     """Small operator documents. Reads come from memory and see only what is durable; each change is
     durable when its coroutine returns, and raises ``CommitFailed`` when nothing of it is stored."""
@@ -84,6 +129,17 @@ class Inventory(Protocol):
     def highest_id(self) -> int:
         """The highest id of any document: a floor for new ones."""
         ...
+
+    @property
+    def profiles(self) -> Collection[DeviceProfile]: ...
+    @property
+    def uploads(self) -> Collection[UploadedModel]: ...
+    @property
+    def packages(self) -> Collection[Package]: ...
+    @property
+    def campaigns(self) -> Collection[Campaign]: ...
+    @property
+    def enrolments(self) -> Collection[Enrolment]: ...
 
     def tenants(self) -> Sequence[Tenant]: ...
     def tenant(self, name: str) -> Tenant | None: ...
@@ -125,7 +181,7 @@ class Inventory(Protocol):
 
     async def remove_client(self, id: str) -> None: ...
     async def remove_tenant(self, name: str) -> None:
-        """With its clients and bootstrap templates. Raises ``Conflict`` while it has applications."""
+        """With its clients and definitions. Raises ``Conflict`` while it has applications."""
         ...
 
     def models(self) -> Sequence[Model]: ...
