@@ -15,6 +15,7 @@ from lwm2m_engine.engine.events import Event, Warned
 from lwm2m_engine.errors import SettingsError
 from lwm2m_engine.plugins.manager import PluginManager
 from lwm2m_server.access.opening import open_access
+from lwm2m_server.asks import Asks
 from lwm2m_server.bootstrap.opening import BootstrapServer, open_bootstrap
 from lwm2m_server.bus import Bus
 from lwm2m_server.counts import Counts
@@ -102,6 +103,7 @@ class Running:
     plugins: PluginManager
     hub: Hub
     wishes: Wishes
+    asks: Asks
     ledger: Ledger
     ids: Ids
     counts: Counts
@@ -150,7 +152,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     outlets = open_outlets(ledger, inventory, settings.deliveries)
     stack.push_async_callback(outlets.close)
     deliveries = _deliveries(ledger, outlets, sinks, settings, stack)
-    wishes = Wishes(hub, nodes, settings.tenant)
+    wishes, asks = Wishes(hub, nodes, settings.tenant), Asks(hub, bus)
     onem2m = Onem2m(inventory, ledger, wishes, ids, settings, credentials, notices, outlets)
     await onem2m.prepare()
     waiting = hub.restore()
@@ -203,7 +205,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.callback(feed.close)
     _watch(models, engines, bootstrap, inventory, stack)
     addresses = Addresses(http.url, bound)
-    return Running(addresses, bus, models, plugins, hub, wishes, ledger, ids, counts)
+    return Running(addresses, bus, models, plugins, hub, wishes, asks, ledger, ids, counts)
 
 
 def _open_stores(settings: Settings, stack: AsyncExitStack) -> tuple[SqliteLedger, TinyInventory]:

@@ -68,6 +68,8 @@ class Hub:
         self.traces = Traces(clock)
         self.trail: Trail | None = None
         """What the log says at level debug."""
+        self.on_restored: Callable[[str], object] = lambda key: None
+        """Hears which device its engine knows nothing else of than what the ledger has."""
 
     # --- assembly ----------------------------------------------------------------------------------
 
@@ -283,6 +285,10 @@ class Hub:
         self._commits.add(tenant, step, keys, writes, settled, first=first, last=last, awaited=awaited)
         self._alarm.soon()
 
+    def settle(self, tenant: str, step: Step) -> None:
+        """The same for a caller who awaits nothing."""
+        self._settle(tenant, step, kept())
+
     def settled(
         self,
         tenant: str,
@@ -360,6 +366,7 @@ class Hub:
             self._directory.remove(key)
             step = engine.forget(key, self._clock())
             self._after(ref.tenant, Step(effects=step.effects))
+            self.on_restored(key)
         else:
             self._settle(ref.tenant, self._load(engine, device, key=key, resume=False), kept())
 
@@ -398,6 +405,7 @@ class Hub:
         if self._directory.remove(former) is not None:
             step = engine.forget(former, self._clock())
             self._after(device.tenant, Step(effects=step.effects))
+            self.on_restored(former)
         self._load(engine, device, key=endpoint, resume=False)
 
     def introduce(self, device: Device) -> DeviceRef:
@@ -416,7 +424,9 @@ class Hub:
         endpoint = key if key is not None else key_of(device)
         self._directory.enter(device, endpoint)
         record = self._projection.record(device, endpoint, engine)
-        return engine.restore((record,), self._clock(), resume=resume)
+        step = engine.restore((record,), self._clock(), resume=resume)
+        self.on_restored(endpoint)
+        return step
 
     # --- time ----------------------------------------------------------------------------------------
 

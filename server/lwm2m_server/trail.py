@@ -59,4 +59,5 @@ class Trail:
 
     def _message(self, event: Event) -> str | None:
         number = event.message.id if isinstance(event, Queued) else getattr(event, "message", None)
-        return self._name(number) if number is not None else None
+        # A negative one is a request of the server's own.
+        return self._name(number) if number is not None and number > 0 else None

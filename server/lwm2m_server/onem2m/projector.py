@@ -60,7 +60,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Projector:
-    """Plans what each event changes in the ledger. Called on the loop, in order of the events."""
+    """Plans what each event changes in the ledger. Called on the loop, in order of the events.
+
+    What becomes of the server's own requests (``Asks``: their numbers are negative) is theirs to keep.
+    """
 
     def __init__(
         self,
@@ -146,7 +149,9 @@ class Projector:
 
     # --- messages ------------------------------------------------------------------------------------
 
-    def _received(self, event: Received, device: DeviceRef, models: ModelView) -> Write:
+    def _received(self, event: Received, device: DeviceRef, models: ModelView) -> Write | None:
+        if event.message is not None and event.message < 0:
+            return None
         request_id = self._request_id(event.message)
         body = content.received(event, device.name, models, request_id, extras=self._extras)
         answer = self._add(device, event.at, RECEIVED, event.kind, body, event.message)
@@ -162,15 +167,19 @@ class Projector:
         return _all(answer, problem if reason != "refused" else _of_command(problem, device))
 
     def _started(self, event: Started, device: DeviceRef) -> Write | None:
-        if event.at_once:
+        if event.at_once or event.message < 0:
             # Whoever stores it stores it as started.
             return None
         return lambda write: write.mark_in_flight(event.message, True)
 
-    def _held(self, event: Held, device: DeviceRef) -> Write:
+    def _held(self, event: Held, device: DeviceRef) -> Write | None:
+        if event.message < 0:
+            return None
         return lambda write: write.mark_in_flight(event.message, False)
 
-    def _sent(self, event: Sent, device: DeviceRef) -> Write:
+    def _sent(self, event: Sent, device: DeviceRef) -> Write | None:
+        if event.message < 0:
+            return None
         id, own = self._ids.next(), NodeIds(device.node)
         message, outgoing, sent = event.message, own.outgoing, own.sent
         note = record(device, "sent", content.sent(device.name, event.at, self._request_id(message)))
@@ -186,10 +195,14 @@ class Projector:
 
         return move
 
-    def _answered(self, event: Answered, device: DeviceRef) -> Write:
+    def _answered(self, event: Answered, device: DeviceRef) -> Write | None:
+        if event.message < 0:
+            return None
         return lambda write: write.end_awaiting(event.message)
 
-    def _failed(self, event: Failed, device: DeviceRef) -> Write:
+    def _failed(self, event: Failed, device: DeviceRef) -> Write | None:
+        if event.message < 0:
+            return None
         request_id = self._request_id(event.message)
         body = content.failed(event, device.name, request_id, reason=event.reason, detail=event.detail)
         problem = self._add(device, event.at, ERRORS, "error", body, event.message)
