@@ -12,12 +12,31 @@ import attrs
 
 
 @attrs.frozen(slots=True)
+class ProfileRule:
+    """Which devices a profile is for: those that fit all patterns it has. In a pattern ``*`` is any text."""
+
+    priority: int
+    """Rules with a lower number are asked first."""
+    endpoint: str | None = None
+    manufacturer: str | None = None
+    model: str | None = None
+
+
+@attrs.frozen(slots=True)
 class DeviceProfile:
     """What is done with the devices of a kind, and what their Resources are called."""
 
     tenant: str | None
     name: str
     document: Mapping[str, Any]
+    """Its ``profileData``, in canonical form."""
+    groups: tuple[str, ...] = ()
+    """Device groups that it is for."""
+    rules: tuple[ProfileRule, ...] = ()
+    is_default: bool = False
+    """It is for devices that no other one is for."""
+    former: tuple[str, ...] = ()
+    """Names it had, by which it is still assigned to devices."""
 
 
 @attrs.frozen(slots=True)

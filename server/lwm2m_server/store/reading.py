@@ -30,6 +30,7 @@ from lwm2m_server.store.expiration import NOT_OVER, Clock
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.onboarding import OnboardingReader
 from lwm2m_server.store.outbox import OutboxReader
+from lwm2m_server.store.profiles import ProfileReader
 from lwm2m_server.store.records import Born, Brood, Device, Moments, Resource, Unanswered
 
 Row: TypeAlias = tuple[Any, ...]
@@ -55,7 +56,8 @@ _WAITING = """SELECT count(*) FROM container c CROSS JOIN entry e ON e.container
     WHERE c.evict = 0"""
 _DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.registration,
     d.registered_at, l.updated_at, d.deregistered_at, d.expired_at, i.document,
-    l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal, d.announcement, d.power
+    l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal, d.announcement, d.power,
+    d.profile
     FROM device d LEFT JOIN liveness l ON l.node = d.node LEFT JOIN inputs i ON i.node = d.node"""
 _MOMENTS = """SELECT l.journal, l.updated_at, d.registered_at, d.deregistered_at, d.expired_at
     FROM device d LEFT JOIN liveness l ON l.node = d.node WHERE d.node = ?"""
@@ -68,7 +70,7 @@ _OF_ENDPOINT = """d.node = coalesce(
 
 
 class LedgerReader(
-    ContainerReader, CredentialReader, OnboardingReader, AuditReader, EventReader, OutboxReader
+    ContainerReader, CredentialReader, OnboardingReader, AuditReader, EventReader, OutboxReader, ProfileReader
 ):
     """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
 
@@ -354,7 +356,7 @@ def _device(row: Row, contact: Contact | None, announcement: Announcement | None
     node, tenant, name, node_id, endpoint, registration, *moments, inputs = row[:11]
     registered_at, updated_at, deregistered_at, expired_at = moments
     host, port, listener, proven, seen_at, expires_at = row[11:17]
-    power = row[19]
+    power, profile = row[19:21]
     if contact is not None:
         seen_at, expires_at = contact
         updated_at = seen_at
@@ -374,4 +376,5 @@ def _device(row: Row, contact: Contact | None, announcement: Announcement | None
         expired_at=expired_at,
         inputs=inputs_from_json(inputs) if inputs else {},
         power=power_from_json(power) if power else None,
+        profile=profile,
     )

@@ -154,6 +154,8 @@ class Device:
     inputs: Mapping[Path, Value]
     power: PowerSaving | None
     """What was set for it; ``None`` for what it says itself."""
+    profile: str | None = None
+    """The name of the device profile that was assigned to it; there may be one for it otherwise."""
 
 
 class Moments(NamedTuple):

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lwm2m_engine.errors import SettingsError
-from lwm2m_server.store import audit, credentials, events, expiration, onboarding, outbox, subscribers
+from lwm2m_server.store import (
+    audit,
+    credentials,
+    events,
+    expiration,
+    onboarding,
+    outbox,
+    profiles,
+    subscribers,
+)
 
 Connect: TypeAlias = Callable[[Path], sqlite3.Connection]
 
@@ -113,8 +122,7 @@ _VERSION_7 = f"""{audit.VERSION_7}
 {credentials.VERSION_7}
 {expiration.VERSION_7}
 """
-_VERSION_8 = """
-ALTER TABLE device ADD COLUMN profile TEXT;
+_VERSION_8 = f"""{profiles.VERSION_8}
 """
 
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN

@@ -101,6 +101,10 @@ class Reader(Protocol):
         """The node of the tenant's device at this place in order of creation, from 0."""
         ...
 
+    def assigned(self, tenant: str, profile: str, *, after: int = -1, limit: int) -> Sequence[int]:
+        """Nodes that a device profile was assigned to by this name, above ``after``."""
+        ...
+
     def observations(self, node: int) -> Sequence[Observation]: ...
     def everything(self) -> Iterable[tuple[Device, Sequence[Observation]]]:
         """As ``devices``, with the observations of each."""
@@ -337,6 +341,14 @@ class Transaction(Reader, Protocol):
 
     def set_power(self, node: int, power: PowerSaving | None) -> None:
         """Raises ``Gone``."""
+        ...
+
+    def set_profile(self, node: int, profile: str | None) -> None:
+        """Assign a device profile by its name, or none. Raises ``Gone``."""
+        ...
+
+    def move_assigned(self, tenant: str, former: str, profile: str | None, limit: int) -> int:
+        """Up to so many of the devices that one profile was assigned to get another, or none; how many."""
         ...
 
     def put_registration(self, node: int, registration: Registration, liveness: Liveness, at: float) -> None:

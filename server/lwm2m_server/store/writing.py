@@ -32,6 +32,7 @@ from lwm2m_server.store.names import Names
 from lwm2m_server.store.onboarding import OnboardingWriter
 from lwm2m_server.store.outbox import Mark as OutboxMark
 from lwm2m_server.store.outbox import Outbox
+from lwm2m_server.store.profiles import ProfileWriter
 from lwm2m_server.store.reading import ANNOUNCEMENTS
 from lwm2m_server.store.records import SealedCredential
 from lwm2m_server.store.removals import RemovalWriter
@@ -48,7 +49,7 @@ Announced: TypeAlias = tuple[Hashable, ...]
 """All that ``announcement_to_json`` writes of a registration."""
 
 
-class LedgerTransaction(RemovalWriter, CredentialWriter, OnboardingWriter, AuditWriter):
+class LedgerTransaction(RemovalWriter, CredentialWriter, OnboardingWriter, AuditWriter, ProfileWriter):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 
     def __init__(
@@ -148,6 +149,9 @@ class LedgerTransaction(RemovalWriter, CredentialWriter, OnboardingWriter, Audit
     def set_power(self, node: int, power: PowerSaving | None) -> None:
         document = None if power is None else power_to_json(power)
         self._change_device("UPDATE device SET power = ? WHERE node = ?", document, node)
+
+    def set_profile(self, node: int, profile: str | None) -> None:
+        self._change_device("UPDATE device SET profile = ? WHERE node = ?", profile, node)
 
     def put_registration(self, node: int, registration: Registration, liveness: Liveness, at: float) -> None:
         what = registration_to_json(registration), self._announce(registration), at

@@ -1,0 +1,34 @@
+"""Which devices a profile was assigned to by name."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Final
+
+VERSION_8: Final = """
+ALTER TABLE device ADD COLUMN profile TEXT;
+CREATE INDEX device_profile ON device (tenant, profile) WHERE profile IS NOT NULL;
+"""
+
+_ASSIGNED = """SELECT node FROM device WHERE tenant = ? AND profile = ? AND node > ?
+    ORDER BY node LIMIT ?"""
+_MOVE = """UPDATE device SET profile = ?1 WHERE node IN
+    (SELECT node FROM device WHERE tenant = ?2 AND profile = ?3 ORDER BY node LIMIT ?4)"""
+
+
+class ProfileReader:
+    """The part of a ``Reader`` that is about device profiles."""
+
+    _execute: Callable[..., sqlite3.Cursor]
+
+    def assigned(self, tenant: str, profile: str, *, after: int = -1, limit: int) -> Sequence[int]:
+        rows = self._execute(_ASSIGNED, (tenant, profile, after, limit)).fetchall()
+        return [node for (node,) in rows]
+
+
+class ProfileWriter(ProfileReader):
+    """The part of a ``Transaction`` that is about device profiles."""
+
+    def move_assigned(self, tenant: str, former: str, profile: str | None, limit: int) -> int:
+        return self._execute(_MOVE, (profile, tenant, former, limit)).rowcount
