@@ -52,6 +52,7 @@ from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
+from lwm2m_server.profiles.service import Profiles
 from lwm2m_server.security.admission import Admission
 from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.settings import Settings, refuse_exposure
@@ -103,6 +104,7 @@ class Running:
     plugins: PluginManager
     hub: Hub
     wishes: Wishes
+    profiles: Profiles
     asks: Asks
     ledger: Ledger
     ids: Ids
@@ -135,6 +137,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     control = open_access(settings, inventory, ledger, stack)
     refuse_exposure(settings, has_clients=not control.access.is_open)
     credentials = open_credentials(settings, ledger)
+    profiles = Profiles(inventory)
     bus = _bus(settings, plugins)
     notices = open_notices(ledger, inventory, settings, credentials)
     answers = Answers(bus)
@@ -205,7 +208,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.callback(feed.close)
     _watch(models, engines, bootstrap, inventory, stack)
     addresses = Addresses(http.url, bound)
-    return Running(addresses, bus, models, plugins, hub, wishes, asks, ledger, ids, counts)
+    return Running(addresses, bus, models, plugins, hub, wishes, profiles, asks, ledger, ids, counts)
 
 
 def _open_stores(settings: Settings, stack: AsyncExitStack) -> tuple[SqliteLedger, TinyInventory]:
