@@ -10,6 +10,7 @@ import attrs
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.messages.bootstrap import Finish
 from lwm2m_engine.messages.requests import Delete, Discover, Read, Write
+from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import ROOT, Path
 
 SECURITY, SERVER, ACCESS_CONTROL, APN, OSCORE = 0, 1, 2, 11, 21
@@ -43,6 +44,8 @@ class BootstrapConfig:
     """Whether the client may come without a security layer."""
     notes: tuple[str, ...] = ()
     """What people should know of it: what was asked for and is not written, and why."""
+    models: ModelView | None = attrs.field(default=None, eq=False, repr=False)
+    """What it is written with; ``None`` for the models of the bootstrap server."""
 
 
 @attrs.frozen(slots=True)

@@ -109,7 +109,7 @@ class Bootstrap:
         return self._sessions.deadlines.next()
 
     def swap(self, models: ModelView) -> None:
-        """Use other models from now on."""
+        """Use other models from now on, where a configuration does not have its own."""
         self._sessions.models = models
 
     # --- what clients ask ----------------------------------------------------------------------------
@@ -141,7 +141,8 @@ class Bootstrap:
     def _pack(self, request: BootstrapRequest, peer: Peer, turn: Turn) -> CoapReply:
         request, config = self._admitted(request, peer, turn)
         try:
-            reply = pack(config, request.preferred, self._sessions.codecs, self._sessions.models)
+            models = config.models if config.models is not None else self._sessions.models
+            reply = pack(config, request.preferred, self._sessions.codecs, models)
         except RequestError as error:
             turn.tell(Refused(request.endpoint, turn.now, peer, error.code, error.reason))
             raise

@@ -134,7 +134,8 @@ class Sessions:
         """In the first format that can carry it. Raises ``CodecError`` if none is left."""
         while (number := session.content_format()) is not None:
             try:
-                payload = self.codecs.encode(step.entries, number, at=step.path, types=self.models.types)
+                types = self._models(session).types
+                payload = self.codecs.encode(step.entries, number, at=step.path, types=types)
             except CodecError:
                 session.refused_formats.add(number)
                 continue
@@ -190,14 +191,18 @@ class Sessions:
                 session.inventory = session.inventory.with_answer(reply)
                 told = attrs.evolve(told, inventory=session.inventory)
             elif isinstance(step, Read):
-                told = attrs.evolve(told, entries=self._values(step, reply))
+                told = attrs.evolve(told, entries=self._values(session, step, reply))
         except CodecError as error:
             told = attrs.evolve(told, detail=str(error)[:MAX_DETAIL])
         turn.tell(told)
 
-    def _values(self, step: Read, reply: CoapReply) -> tuple[Entry, ...]:
-        number, types = reply.content_format, self.models.types
+    def _values(self, session: Session, step: Read, reply: CoapReply) -> tuple[Entry, ...]:
+        number, types = reply.content_format, self._models(session).types
         return tuple(self.codecs.decode(reply.payload, number, at=step.path, types=types))
+
+    def _models(self, session: Session) -> ModelView:
+        own = session.config.models
+        return own if own is not None else self.models
 
 
 def _diagnosis(reply: CoapReply) -> str:

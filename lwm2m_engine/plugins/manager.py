@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping as Map
 from pathlib import Path as FilePath
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+
+import attrs
 
 from lwm2m_engine.coap import CoapRequest, Code, Peer
 from lwm2m_engine.codecs.codec import Codec
@@ -28,7 +31,24 @@ from lwm2m_engine.plugins.registry import PluginRow, Registry
 
 T = TypeVar("T")
 
+_MAPPINGS: Final = "lwm2m_mappings"
+
 _log = logging.getLogger(__name__)
+
+
+@attrs.frozen(slots=True)
+class Compiled:
+    """What plugins map with one catalog."""
+
+    table: MappingTable
+    mappings: Map[str, tuple[Mapping, ...]]
+    """By plugin."""
+    faults: Map[tuple[str, str], str]
+    """By plugin and hook: why it adds nothing."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        return tuple(f"plugin {plugin}: {fault}" for (plugin, _), fault in self.faults.items())
 
 
 class PluginManager(Hooks):
@@ -139,22 +159,44 @@ class PluginManager(Hooks):
         A plugin with one that does not, or that conflicts with plugins discovered before it, adds
         none. May be called again with another catalog; the report then tells of the last call.
         """
-        self._registry.mappings.clear()
+        compiled = self._compile(catalog)
+        self.report_on(compiled)
+        self._raise_if_strict()
+        return compiled.table
+
+    def compile(self, catalog: Catalog) -> Compiled:
+        """The same without a word in the report, until ``report_on`` is told; may run on another thread.
+
+        Raises ``PluginError`` if it is strict and a plugin adds none.
+        """
+        compiled = self._compile(catalog)
+        if self._strict and compiled.faults:
+            raise PluginError("\n".join(compiled.reasons))
+        return compiled
+
+    def report_on(self, compiled: Compiled) -> None:
+        """Let the report tell of these mappings."""
+        registry = self._registry
+        for place in [place for place in registry.faults if place[1] == _MAPPINGS]:
+            del registry.faults[place]
+        registry.faults.update(compiled.faults)
+        registry.mappings = dict(compiled.mappings)
+
+    def _compile(self, catalog: Catalog) -> Compiled:
         accepted: tuple[tuple[str, Mapping], ...] = ()
-        for implementation in self._registry.in_order("lwm2m_mappings"):
-            place = implementation.plugin, implementation.hook
-            self._registry.faults.pop(place, None)
+        faults: dict[tuple[str, str], str] = {}
+        mappings: dict[str, tuple[Mapping, ...]] = {}
+        for implementation in self._registry.in_order(_MAPPINGS):
             try:
                 own = implementation.collect(Mapping, catalog=catalog)
                 candidates = (*accepted, *((implementation.plugin, mapping) for mapping in own))
                 MappingTable.compile(candidates, catalog)
             except (MappingError, PluginError) as error:
-                self._registry.faults[place] = str(error)
+                faults[implementation.plugin, implementation.hook] = str(error)
                 continue
             accepted = candidates
-            self._registry.mappings[implementation.plugin] = tuple(own)
-        self._raise_if_strict()
-        return MappingTable.compile(accepted, catalog)
+            mappings[implementation.plugin] = tuple(own)
+        return Compiled(MappingTable.compile(accepted, catalog), mappings, faults)
 
     # --- Hooks: what the engine asks ---------------------------------------------------------------
 

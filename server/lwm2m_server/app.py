@@ -16,7 +16,7 @@ from lwm2m_engine.errors import SettingsError
 from lwm2m_engine.plugins.manager import PluginManager
 from lwm2m_server.access.opening import open_access
 from lwm2m_server.asks import Asks
-from lwm2m_server.bootstrap.opening import BootstrapServer, open_bootstrap
+from lwm2m_server.bootstrap.opening import open_bootstrap
 from lwm2m_server.bus import Bus
 from lwm2m_server.counts import Counts
 from lwm2m_server.engines import Engines
@@ -42,8 +42,10 @@ from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.http.traces import TraceApi
 from lwm2m_server.hub import Hub
 from lwm2m_server.lag import Lag
+from lwm2m_server.library.files import ModelFiles
+from lwm2m_server.library.models import Models
+from lwm2m_server.library.shelf import Shelf
 from lwm2m_server.listeners import listen, listen_for_bootstrap
-from lwm2m_server.models import Models
 from lwm2m_server.onem2m.answers import Answers
 from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.notify.notices import open_notices
@@ -126,10 +128,10 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     plugins = PluginManager.default(
         settings.plugins.dirs, strict=settings.strict, enabled=settings.plugins.enabled
     )
-    models = Models(plugins, settings.models.dirs)
     sinks = {kind: checked(kind, make) for kind, make in plugins.sinks(OWN_KINDS).items()}
     _tell_plugins(plugins)
     ledger, inventory = _open_stores(settings, stack)
+    models = _open_models(settings, plugins, inventory)
     ids = Ids(floor=max(ledger.highest_id, inventory.highest_id))
     if inventory.tenant(settings.tenant) is None:
         await inventory.add_tenant(Tenant(ids.next(), settings.tenant))
@@ -160,7 +162,13 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     await onem2m.prepare()
     waiting = hub.restore()
     bootstrap = await open_bootstrap(
-        settings, inventory, ledger.reader, credentials, wishes.change, lambda: models.catalog, engines.codecs
+        settings,
+        inventory,
+        ledger.reader,
+        credentials,
+        wishes.change,
+        lambda tenant: models.of(tenant).catalog,
+        engines.codecs,
     )
     stack.push_async_callback(bootstrap.close)
     counts = Counts()
@@ -206,7 +214,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     # Whoever follows something is told that it is over: the HTTP server waits for open requests.
     stack.callback(hub.traces.close)
     stack.callback(feed.close)
-    _watch(models, engines, bootstrap, inventory, stack)
+    _watch(models, engines, inventory, stack)
     addresses = Addresses(http.url, bound)
     return Running(addresses, bus, models, plugins, hub, wishes, profiles, asks, ledger, ids, counts)
 
@@ -219,6 +227,16 @@ def _open_stores(settings: Settings, stack: AsyncExitStack) -> tuple[SqliteLedge
     ledger = SqliteLedger(directory.ledger, power_safe=settings.ledger.power_safe, keep=keep, bounds=bounds)
     stack.callback(ledger.close)
     return ledger, TinyInventory(directory.inventory)
+
+
+def _open_models(settings: Settings, plugins: PluginManager, inventory: TinyInventory) -> Models:
+    """Without what uploads that were not completed have left."""
+    files = ModelFiles(settings.data / "models")
+    try:
+        files.sweep({row.digest for row in inventory.uploads.all()})
+    except OSError as error:
+        raise SettingsError(f"{files.folder}: {error.strerror}") from error
+    return Models(plugins, settings.models.dirs, Shelf(files), inventory.uploads.all)
 
 
 def _deliveries(
@@ -276,13 +294,11 @@ def _bus(settings: Settings, plugins: PluginManager) -> Bus:
 def _watch(
     models: Models,
     engines: Engines,
-    bootstrap: BootstrapServer,
     inventory: TinyInventory,
     stack: AsyncExitStack,
 ) -> None:
     async def swap() -> None:
         engines.swap()
-        bootstrap.swap(models.catalog)
         try:
             await inventory.set_models(models.index)
         except CommitFailed as error:

@@ -1,4 +1,4 @@
-"""``Engines``: one a tenant, all with the same models, codecs and plugins."""
+"""``Engines``: one a tenant, with its models; all with the same codecs and plugins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import count
 from lwm2m_engine.codecs import Codecs
 from lwm2m_engine.engine import Engine, EngineSettings
 from lwm2m_engine.plugins.manager import PluginManager
-from lwm2m_server.models import Models
+from lwm2m_server.library.models import Edition, Models
 from lwm2m_server.settings import Settings
 
 
@@ -19,25 +19,32 @@ class Engines:
         self.codecs = Codecs().extended(plugins.codecs())
         self._exchanges = count(1)
         self._engines: dict[str, Engine] = {}
+        self._used: dict[str, Edition] = {}
 
     def start(self, tenant: str) -> Engine:
+        models = self._models.of(tenant)
         engine = self._engines[tenant] = Engine(
-            self._models.catalog,
+            models.catalog,
             self._plugins,
-            table=self._models.table,
+            table=models.table,
             codecs=self.codecs,
             settings=self._engine_settings(tenant),
             exchanges=self._exchanges,
         )
+        self._used[tenant] = models
         return engine
 
     def stop(self, tenant: str) -> None:
         self._engines.pop(tenant, None)
+        self._used.pop(tenant, None)
 
     def swap(self) -> None:
-        """The models have changed."""
-        for engine in self._engines.values():
-            engine.swap(self._models.catalog, self._models.table)
+        """Other models are in force."""
+        for tenant, engine in self._engines.items():
+            models = self._models.of(tenant)
+            if self._used.get(tenant) is not models:
+                engine.swap(models.catalog, models.table)
+                self._used[tenant] = models
 
     def _engine_settings(self, tenant: str) -> EngineSettings:
         settings = self._settings

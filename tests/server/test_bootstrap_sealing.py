@@ -38,7 +38,7 @@ def file(tmp_path):
 @pytest.fixture
 def opened(file):
     def opened(key=bytes(32)):
-        return SealedTemplates(TinyInventory(file), Vault(key), lambda: CATALOG)
+        return SealedTemplates(TinyInventory(file), Vault(key), lambda tenant: CATALOG)
 
     return opened
 
@@ -96,7 +96,8 @@ async def test_what_was_changed_cannot_be_opened(opened, file):
 
 
 async def test_nobody_can_hand_in_what_looks_sealed(opened):
-    templates = Templates(opened(), lambda endpoint, name: b"", lambda: CATALOG, lambda endpoint: "main")
+    kept = opened()
+    templates = Templates(kept, lambda endpoint, name: b"", lambda tenant: CATALOG, lambda endpoint: "main")
     for resource in ("3", "5"):
         document = {
             "noSec": True,

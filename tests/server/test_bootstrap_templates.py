@@ -35,7 +35,7 @@ def tenant_of(endpoint):
 
 @pytest.fixture
 def opened(tmp_path):
-    def opened(models=lambda: CATALOG, inventory=None):
+    def opened(models=lambda tenant: CATALOG, inventory=None):
         keys = Keys(tmp_path / "bootstrap.key")
         inventory = inventory or TinyInventory(tmp_path / "inventory.json")
         return Templates(SealedTemplates(inventory, Vault(bytes(32)), models), keys.key, models, tenant_of)
@@ -121,7 +121,7 @@ async def test_each_client_has_its_own_key_for_ever(opened):
 
 async def test_what_is_the_same_for_all_is_worked_out_once_and_anew_when_it_changes(opened):
     catalogs = [CATALOG]
-    templates = opened(lambda: catalogs[-1])
+    templates = opened(lambda tenant: catalogs[-1])
     same = {"write": {"/1/0": {"0": 1, "1": 300, "6": True, "7": "U"}}}
     await templates.put("main", "all", ["*"], same)
     first = templates.config(BootstrapRequest("a"), PEER)

@@ -8,7 +8,7 @@ import attrs
 
 from lwm2m_engine.bootstrap import Bootstrap, BootstrapSettings
 from lwm2m_engine.codecs import Codecs
-from lwm2m_engine.model.catalog import Catalog
+from lwm2m_engine.model.view import ModelView
 from lwm2m_server.bootstrap.journal import Journal
 from lwm2m_server.bootstrap.keys import Keys
 from lwm2m_server.bootstrap.provisioning import Change, Provisioning
@@ -31,8 +31,6 @@ class BootstrapServer:
     templates: Templates
     service: BootstrapService
     provisioning: Provisioning
-    swap: Callable[[Catalog], None]
-    """Use other models from now on."""
 
     async def close(self) -> None:
         self.service.close()
@@ -45,10 +43,10 @@ async def open_bootstrap(
     reader: Reader,
     credentials: Credentials,
     change: Change,
-    catalog: Callable[[], Catalog],
+    models: Callable[[str], ModelView],
     codecs: Codecs,
 ) -> BootstrapServer:
-    """``catalog`` gives the models in force.
+    """``models`` gives those in force for a tenant.
 
     Raises ``SettingsError`` for a key file that cannot be used, ``CommitFailed`` if secrets that were in
     clear cannot be sealed.
@@ -59,15 +57,15 @@ async def open_bootstrap(
         device = reader.device_of_endpoint(endpoint)
         return settings.tenant if device is None else device.tenant
 
-    kept = SealedTemplates(inventory, credentials.vault, catalog)
+    kept = SealedTemplates(inventory, credentials.vault, models)
     await kept.seal_clear()
     provisioning = Provisioning(Keys(settings.data / KEY_FILE), credentials, reader, change)
-    templates = Templates(kept, provisioning.key, catalog, tenant_of, provisioning.admit)
+    templates = Templates(kept, provisioning.key, models, tenant_of, provisioning.admit)
     limits = BootstrapSettings(
         session_timeout=settings.bootstrap.session_timeout,
         retry_after=settings.bootstrap.retry_after,
         max_sessions=settings.bootstrap.sessions,
     )
-    bootstrap = Bootstrap(templates, catalog(), codecs=codecs, settings=limits)
+    bootstrap = Bootstrap(templates, models(settings.tenant), codecs=codecs, settings=limits)
     service = BootstrapService(bootstrap, Journal(tenant_of), provision=provisioning)
-    return BootstrapServer(templates, service, provisioning, bootstrap.swap)
+    return BootstrapServer(templates, service, provisioning)

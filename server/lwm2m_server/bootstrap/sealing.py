@@ -27,8 +27,8 @@ _log = structlog.get_logger(__name__)
 class SealedTemplates:
     """A secret is bound to its place in its template: moved elsewhere it cannot be opened."""
 
-    def __init__(self, inventory: Inventory, vault: Vault, models: Callable[[], ModelView]) -> None:
-        """``models`` gives those in force, which say what is a secret."""
+    def __init__(self, inventory: Inventory, vault: Vault, models: Callable[[str], ModelView]) -> None:
+        """``models`` gives those in force for a tenant, which say what is a secret."""
         self._inventory, self._vault, self._models = inventory, vault, models
         self._stored: Sequence[BootstrapTemplate] = ()
         self._open: Sequence[BootstrapTemplate] = ()
@@ -73,7 +73,9 @@ class SealedTemplates:
             secret = self._vault.seal(orjson.dumps(value), _about(template, place.written))
             return {SEALED: base64.b64encode(secret).decode("ascii")}
 
-        return attrs.evolve(template, document=with_secrets(template.document, self._models(), seal))
+        return attrs.evolve(
+            template, document=with_secrets(template.document, self._models(template.tenant), seal)
+        )
 
     def _opened(self, template: BootstrapTemplate) -> BootstrapTemplate:
         members = template.document.get("write")

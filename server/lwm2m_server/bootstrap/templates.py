@@ -7,6 +7,8 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
+import attrs
+
 from lwm2m_engine.bootstrap import BootstrapConfig
 from lwm2m_engine.bootstrap.checks import check
 from lwm2m_engine.bootstrap.secrets import restored
@@ -35,12 +37,12 @@ class Templates:
         self,
         kept: SealedTemplates,
         key: Callable[[str, str], bytes],
-        models: Callable[[], ModelView],
+        models: Callable[[str], ModelView],
         tenant_of: Callable[[str], str],
         admit: Callable[[str, Peer], None] = lambda endpoint, peer: None,
     ) -> None:
-        """``key`` gives that of a client by its name in templates, ``models`` those in force, ``tenant_of``
-        whose a client is.
+        """``key`` gives that of a client by its name in templates, ``models`` those in force for a
+        tenant, ``tenant_of`` whose a client is.
 
         ``admit`` raises ``RequestError`` for who is not the client it says it is. Raises ``SettingsError`` if
         secrets were sealed with another key.
@@ -92,11 +94,11 @@ class Templates:
 
     def _config(self, template: BootstrapTemplate, endpoint: str) -> BootstrapConfig:
         """Worked out once for all clients, if it is the same for all of them."""
-        key, models = (template.tenant, template.name), self._models()
+        key, models = (template.tenant, template.name), self._models(template.tenant)
         shared = self._shared.get(key)
         if shared is not None and shared[0] is models:
             return shared[1]
-        config = self.filled(template.document, endpoint)
+        config = attrs.evolve(self.filled(template.tenant, template.document, endpoint), models=models)
         if not is_personal(template.document):
             self._shared[key] = models, config
         return config
@@ -114,7 +116,7 @@ class Templates:
     ) -> BootstrapTemplate:
         """Keep it. Raises an ``ExceptionGroup`` of ``ValueRejected``, ``Conflict``, ``CommitFailed``."""
         template = self.draft(tenant, name, endpoints, document)
-        self.checked(template.document, example(template))
+        self.checked(template, example(template))
         taken = {endpoint for one in self.all(tenant) if one.name != name for endpoint in one.endpoints}
         for endpoint in template.endpoints:
             if endpoint in taken:
@@ -128,7 +130,7 @@ class Templates:
         """As it would be kept: ``***`` stands for the secret that the present one of this name has."""
         known = self.named(tenant, name)
         if known is not None:
-            document = restored(document, known.document, self._models())
+            document = restored(document, known.document, self._models(tenant))
         return BootstrapTemplate(tenant, name, tuple(endpoints) or (name,), dict(document))
 
     async def remove(self, tenant: str, name: str) -> None:
@@ -139,14 +141,14 @@ class Templates:
         fits = any(name == endpoint or fnmatchcase(endpoint, name) for name in template.endpoints)
         return fits and self._tenant_of(endpoint) == template.tenant
 
-    def checked(self, document: Mapping[str, Any], endpoint: str) -> BootstrapConfig:
+    def checked(self, template: BootstrapTemplate, endpoint: str) -> BootstrapConfig:
         """For a client. Raises an ``ExceptionGroup`` of ``ValueRejected``."""
-        config = self.filled(document, endpoint)
-        check(config, self._models())
+        config = self.filled(template.tenant, template.document, endpoint)
+        check(config, self._models(template.tenant))
         return config
 
-    def filled(self, document: Mapping[str, Any], endpoint: str) -> BootstrapConfig:
-        return config_of(document, endpoint, partial(self._key, endpoint), self._models())
+    def filled(self, tenant: str, document: Mapping[str, Any], endpoint: str) -> BootstrapConfig:
+        return config_of(document, endpoint, partial(self._key, endpoint), self._models(tenant))
 
 
 def example(template: BootstrapTemplate) -> str:

@@ -33,7 +33,7 @@ from lwm2m_server.http.describing import LIMIT, STRING, TENANT, TIME, Parameter,
 from lwm2m_server.http.devices import DeviceFinder, milliseconds, number_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.schemas import ref
-from lwm2m_server.models import Models
+from lwm2m_server.library.models import Models
 from lwm2m_server.store.errors import CommitFailed, Conflict
 from lwm2m_server.store.records import BootstrapTemplate
 
@@ -147,10 +147,10 @@ class BootstrapApi:
             template = self._template(request)
         endpoint = request.query_params.get("endpoint") or example(template)
         try:
-            config = self._templates.checked(template.document, endpoint)
+            config = self._templates.checked(template, endpoint)
         except ExceptionGroup as group:
             raise _refused(group) from group
-        return _json({"endpoint": endpoint} | _preview(config, self._models.catalog))
+        return _json({"endpoint": endpoint} | _preview(config, self._models.of(tenant).catalog))
 
     def _template(self, request: Request) -> BootstrapTemplate:
         tenant, name = self._find.tenant(request), request.path_params["name"]
@@ -176,7 +176,7 @@ class BootstrapApi:
             raise _refused(group) from group
 
     def _shown(self, template: BootstrapTemplate) -> dict[str, Any]:
-        document = hidden(template.document, self._models.catalog)
+        document = hidden(template.document, self._models.of(template.tenant).catalog)
         return {"name": template.name, "endpoints": list(template.endpoints), **document}
 
     def _withdraw(self, template: BootstrapTemplate) -> None:
