@@ -253,6 +253,10 @@ class Hub:
         """Whether an engine has to do with the device of this name (``key_of``) at present."""
         return key in self._directory
 
+    def ref(self, key: str) -> DeviceRef | None:
+        """What an engine's name of a device stands for."""
+        return self._directory.get(key)
+
     def forgotten(self, ref: DeviceRef, done: asyncio.Future[T]) -> None:
         """A device is removed, if ``done`` says so."""
         if not done.cancelled() and done.exception() is None and self._directory.get(ref.endpoint) is ref:

@@ -16,6 +16,7 @@ from lwm2m_server.store.broods import REACH, born, brood_from_json, children, na
 from lwm2m_server.store.contacts import Contact, contact
 from lwm2m_server.store.contents import CONTAINER, ContainerReader, limits, row_limit
 from lwm2m_server.store.credentials import CredentialReader
+from lwm2m_server.store.desired import DesiredReader
 from lwm2m_server.store.documents import (
     Announcement,
     announcement_from_json,
@@ -70,7 +71,14 @@ _OF_ENDPOINT = """d.node = coalesce(
 
 
 class LedgerReader(
-    ContainerReader, CredentialReader, OnboardingReader, AuditReader, EventReader, OutboxReader, ProfileReader
+    ContainerReader,
+    CredentialReader,
+    OnboardingReader,
+    AuditReader,
+    EventReader,
+    OutboxReader,
+    DesiredReader,
+    ProfileReader,
 ):
     """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
 

@@ -31,6 +31,7 @@ _DELETE_DEVICE = (
     "DELETE FROM credential WHERE node = ?",
     "DELETE FROM oscore_number WHERE node = ?",
     "DELETE FROM route WHERE node = ?",
+    "DELETE FROM desired WHERE node = ?",
 )
 
 

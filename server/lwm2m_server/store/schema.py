@@ -12,6 +12,7 @@ from lwm2m_engine.errors import SettingsError
 from lwm2m_server.store import (
     audit,
     credentials,
+    desired,
     events,
     expiration,
     onboarding,
@@ -123,6 +124,7 @@ _VERSION_7 = f"""{audit.VERSION_7}
 {expiration.VERSION_7}
 """
 _VERSION_8 = f"""{profiles.VERSION_8}
+{desired.VERSION_8}
 """
 
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
+from lwm2m_server.store.desired import DesiredValue, State
 from lwm2m_server.store.records import (
     AuditEntry,
     Brood,
@@ -168,6 +169,14 @@ class Reader(Protocol):
         number below ``before``. May touch every row."""
         ...
 
+    def desired(self, node: int) -> Sequence[DesiredValue]:
+        """What Resources of a device shall be, in the order of their paths as text."""
+        ...
+
+    def nodes_with_desired(self) -> Collection[int]:
+        """Nodes of which something is desired."""
+        ...
+
     def open_onboardings(self) -> Collection[int]:
         """Onboarding requests that are not answered yet, oldest first."""
         ...
@@ -314,6 +323,16 @@ class Transaction(Reader, Protocol):
     def add_audit(self, entries: Iterable[AuditEntry]) -> None: ...
     def prune_audit(self, *, keep: int, since: int) -> None:
         """Forget all but so many lines, and those of before ``since`` (microseconds)."""
+        ...
+
+    def put_desired(self, node: int, values: Mapping[str, str | None], version: int, at: float) -> None:
+        """What Resources shall be from now on, as JSON text by path; ``None`` for nothing in particular."""
+        ...
+
+    def settle_desired(
+        self, node: int, value: DesiredValue, state: State, at: float, reason: str | None, attempts: int
+    ) -> bool:
+        """How far it has come; false if something else is desired meanwhile."""
         ...
 
     def open_onboarding(self, request: int) -> None:

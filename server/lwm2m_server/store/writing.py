@@ -16,6 +16,7 @@ from lwm2m_server.store.audit import AuditWriter
 from lwm2m_server.store.contacts import Contact, Contacts
 from lwm2m_server.store.contacts import Mark as ContactMark
 from lwm2m_server.store.credentials import CredentialWriter
+from lwm2m_server.store.desired import DesiredWriter
 from lwm2m_server.store.documents import (
     announcement_to_json,
     inputs_from_json,
@@ -49,7 +50,14 @@ Announced: TypeAlias = tuple[Hashable, ...]
 """All that ``announcement_to_json`` writes of a registration."""
 
 
-class LedgerTransaction(RemovalWriter, CredentialWriter, OnboardingWriter, AuditWriter, ProfileWriter):
+class LedgerTransaction(
+    RemovalWriter,
+    CredentialWriter,
+    OnboardingWriter,
+    AuditWriter,
+    ProfileWriter,
+    DesiredWriter,
+):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 
     def __init__(
