@@ -1,7 +1,9 @@
 """A oneM2M platform on real stores, with devices that only queue."""
 
 import asyncio
+import itertools
 import json
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -10,12 +12,17 @@ import httpx
 import pytest
 
 from lwm2m_engine import Catalog
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
 from lwm2m_engine.engine.presence import Presence
+from lwm2m_engine.engine.step import Perform
+from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.mapping.commands import orders
 from lwm2m_engine.mapping.managed import ManagedCommand
 from lwm2m_engine.mapping.table import MappingTable
 from lwm2m_server.access import hashing
 from lwm2m_server.access.opening import AccessControl, open_access
+from lwm2m_server.coap.gateway import Gateway
+from lwm2m_server.coap.timing import Timing
 from lwm2m_server.http.app import create_http
 from lwm2m_server.http.audit import AuditApi
 from lwm2m_server.http.clients import ClientApi
@@ -30,6 +37,7 @@ from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import CredentialSettings, DeliverySettings, Settings
+from lwm2m_server.simulator.device import SimulatedDevice
 from lwm2m_server.sinks.outlets import open_outlets
 from lwm2m_server.sinks.runner import Deliveries
 from lwm2m_server.sinks.targets import POLLING_CHANNEL, WEBHOOK
@@ -374,3 +382,107 @@ def open_to_loopback(settings):
         allow=("127.0.0.1",), first_retry=0.02, longest_retry=0.1, answer_timeout=2.0
     )
     return attrs.evolve(settings, deliveries=deliveries)
+
+
+TOKEN = b"12345678"
+"""Of the one observation that is asked for."""
+
+
+@attrs.define
+class AskingServer:
+    """Accepts every registration and asks what a test wants to know."""
+
+    gateway: Gateway = attrs.field(init=False)
+    heard: list[tuple[CoapRequest, Peer]] = attrs.field(factory=list)
+    notifications: asyncio.Queue[CoapReply] = attrs.field(factory=asyncio.Queue)
+    codes: dict[str, Code] = attrs.field(factory=dict)
+    tokens: set[bytes] = attrs.field(factory=set)
+    files: dict[str, CoapReply] = attrs.field(factory=dict)
+    _numbers: itertools.count = attrs.field(factory=itertools.count)
+    _waiting: dict[int, asyncio.Future[CoapReply]] = attrs.field(factory=dict)
+
+    def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
+        answer(self._reply(request, peer))
+
+    def _reply(self, request: CoapRequest, peer: Peer) -> CoapReply:
+        self.heard.append((request, peer))
+        if request.code == Code.GET:
+            return self.files.get("/".join(request.path), CoapReply(Code.NOT_FOUND))
+        if request.path == ("rd",):
+            code = self.codes.pop("register", Code.CREATED)
+            return CoapReply(code, location=("rd", f"r{len(self.heard)}") if code == Code.CREATED else ())
+        if request.code == Code.DELETE:
+            return CoapReply(Code.DELETED)
+        return CoapReply(self.codes.pop("update", Code.CHANGED))
+
+    def is_device(self, peer: Peer) -> bool:
+        return False
+
+    def knows(self, token: bytes) -> bool:
+        return token in self.tokens
+
+    def observed(self, token: bytes) -> CoapRequest | None:
+        return CoapRequest(Code.GET, ("3", "0"), accept=ContentFormat.SENML_CBOR)
+
+    def notified(
+        self, token: bytes, reply: CoapReply, peer: Peer, settled: Callable[[bool | None], None]
+    ) -> None:
+        self.notifications.put_nowait(reply)
+        settled(True)
+
+    def answered(
+        self, exchange: int, reply: CoapReply, settled: Callable[[bool | None], None] | None = None
+    ) -> None:
+        self._waiting.pop(exchange).set_result(reply)
+        if settled is not None:
+            settled(True)
+
+    def acknowledged(self, exchange: int) -> None:
+        """Nobody is interested."""
+
+    def failed(self, exchange: int, reason: str) -> None:
+        self._waiting.pop(exchange).set_exception(ConnectionError(reason))
+
+    def requests(self) -> list[tuple[Code, tuple[str, ...]]]:
+        return [(Code(request.code), request.path) for request, _ in self.heard]
+
+    async def ask(
+        self,
+        device: SimulatedDevice,
+        code: Code,
+        path: str,
+        payload: bytes = b"",
+        content_format: int | None = None,
+        *,
+        query: tuple[str, ...] = (),
+        accept: int | None = None,
+        observe: int | None = None,
+    ) -> CoapReply:
+        exchange = next(self._numbers)
+        self._waiting[exchange] = asyncio.get_running_loop().create_future()
+        segments = tuple(path.strip("/").split("/")) if path != "/" else ()
+        request = CoapRequest(code, segments, query, payload, content_format, accept, observe)
+        token = TOKEN if observe is not None else None
+        if observe == 0:
+            self.tokens.add(TOKEN)
+        self.gateway.perform(Perform("ep", exchange, Peer(*device.address), request, token))
+        async with asyncio.timeout(5):
+            return await self._waiting[exchange]
+
+    async def notification(self, seconds: float = 3.0) -> CoapReply:
+        async with asyncio.timeout(seconds):
+            return await self.notifications.get()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[AskingServer]:
+    """A gateway without an engine, that a test asks devices with."""
+    made = AskingServer()
+    made.gateway = await Gateway.start(
+        made,
+        "127.0.0.1",
+        0,
+        timing=Timing(ack_timeout=0.05, ack_random_factor=1.0, max_retransmit=3, response_timeout=2.0),
+    )
+    yield made
+    await made.gateway.close()

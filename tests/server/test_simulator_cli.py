@@ -6,12 +6,19 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import attrs
+import click
 import pytest
+from click.testing import CliRunner
 
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
+from lwm2m_server.cli.image import image
+from lwm2m_server.cli.updating import updating_options
 from lwm2m_server.coap.gateway import Gateway
+from lwm2m_server.simulator.images import Reception
+from lwm2m_server.simulator.updating import UpdateFaults
 
 SIMULATE = (sys.executable, "-m", "lwm2m_server.launcher", "simulate")
 
@@ -101,6 +108,9 @@ async def test_devices_register_and_say_goodbye(door: Door, address: str, ending
         (("--coap", "5683"), "is not HOST:PORT"),
         (("--coap", "no.such.host.invalid:5683"), "no.such.host.invalid"),
         (("--devices", "0"), "0 is not in the range"),
+        (("--update-fault", "fire"), "'fire' is none of result, power-loss"),
+        (("--update-fault", "result"), "the Update Result they end with"),
+        (("--update-fault", "lost@x"), "10 for every tenth device"),
     ],
 )
 async def test_bad_arguments_are_explained(arguments: tuple[str, ...], message: str) -> None:
@@ -110,3 +120,26 @@ async def test_bad_arguments_are_explained(arguments: tuple[str, ...], message: 
     assert process.returncode != 0
     assert message in errors.decode()
     assert "Traceback" not in errors.decode()
+
+
+def test_faults_are_for_every_so_many_th_device() -> None:
+    options: dict[str, object] = {}
+    command = click.command()(updating_options(lambda **given: options.update(given)))
+    flags = ["--update-fault", "result=8@2", "--update-fault", "lying", "--update-fault", "power-loss=99@3"]
+    assert CliRunner().invoke(command, [*flags, "--delivery", "pull"]).exit_code == 0
+    afflicted = []
+    for number in range(1, 4):
+        faults = UpdateFaults()
+        for part in options["update_fault"]:  # type: ignore[attr-defined]
+            part.afflict(faults, number)
+        afflicted.append((faults.result, faults.lying, faults.power_loss_at, faults.lost))
+    assert afflicted == [(None, True, None, False), (8, True, None, False), (None, True, 99, False)]
+
+
+def test_an_image_for_them_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "tank.bin"
+    done = CliRunner().invoke(image, [str(file), "--version", "1.2.3", "--size", "100"])
+    assert done.exit_code == 0, done.output
+    reception = Reception()
+    reception.feed(file.read_bytes())
+    assert (reception.finish().version, reception.finish().size) == ("1.2.3", 100)

@@ -25,6 +25,7 @@ SECTIONS = {
         "backup": ("lwm2m_server.cli.backup:backup", "The data of a server in one file, while it runs."),
         "doctor": ("lwm2m_server.cli.doctor:doctor", "Try what a server with these settings needs."),
         "simulate": ("lwm2m_server.cli.simulate:simulate", "Simulated devices for a server under test."),
+        "image": ("lwm2m_server.cli.image:image", "Something to update simulated devices to."),
         "bench": ("lwm2m_server.cli.bench:bench", "Measure the server under load; needs a checkout."),
     },
     "Devices of a running server": {

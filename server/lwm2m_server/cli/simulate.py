@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lwm2m_engine.errors import SettingsError
 from lwm2m_server.cli.serve import run_until_stopped
+from lwm2m_server.cli.updating import FaultyPart, update_options, updating_options
 from lwm2m_server.settings import COAP, Address
 from lwm2m_server.simulator.fleet import Fleet
 
@@ -59,6 +61,21 @@ def _other_address(context: click.Context, parameter: click.Parameter, value: st
 @click.option("--awake", metavar="SECONDS", type=float, default=93.0, show_default=True)
 @click.option("--sleep", metavar="SECONDS", type=float, help="Default: until the lifetime needs an Update.")
 @click.option("--prefix", default="device", show_default=True, help="device gives device001, device002 …")
+@click.option(
+    "--loss",
+    metavar="PART",
+    type=click.FloatRange(0, 0.9),
+    default=0.0,
+    help="The part of all datagrams that gets lost, each way: 0.2",
+)
+@click.option(
+    "--block-size",
+    type=click.Choice(["16", "32", "64", "128", "256", "512", "1024"]),
+    default="1024",
+    show_default=True,
+    help="The most they send or take in one datagram.",
+)
+@updating_options
 def simulate(
     coap: Address,
     bootstrap: Address | None,
@@ -71,6 +88,10 @@ def simulate(
     awake: float,
     sleep: float | None,
     prefix: str,
+    loss: float,
+    block_size: str,
+    update_fault: tuple[FaultyPart, ...],
+    **updating: Any,
 ) -> None:
     """Run simulated LwM2M devices against a server."""
 
@@ -79,6 +100,7 @@ def simulate(
     if coaps is not None and bootstrap is not None:
         raise click.UsageError("--bootstrap tells the devices where to register, not --coaps")
     key = None if key_file is None else _key(key_file)
+    options = update_options(**updating)
 
     async def main(stop: asyncio.Event) -> None:
         server, make = (coaps or coap, Fleet.of) if bootstrap is None else (bootstrap, Fleet.bootstrapped)
@@ -91,7 +113,13 @@ def simulate(
             queue_mode=queue_mode,
             awake=awake,
             sleep=sleep,
+            block_size=int(block_size),
+            updating=options,
         )
+        for number, device in enumerate(fleet.devices, 1):
+            device.faults.loss = loss
+            for part in update_fault:
+                part.afflict(device.update_faults, number)
         if key is not None:
             fleet.secure(key)
         async with fleet:

@@ -65,10 +65,10 @@ class _Body:
 
 
 class Assembly:
-    """Bodies under way, by whatever identifies one request of one peer."""
+    """Bodies under way, by whatever identifies one request of one peer; none above ``longest`` bytes."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float], longest: int = MAX_BODY) -> None:
+        self._clock, self._longest = clock, longest
         self._bodies: OrderedDict[Hashable, _Body] = OrderedDict()
         self._peers: dict[Hashable, list[_Body]] = {}
         self._bytes = 0
@@ -89,7 +89,7 @@ class Assembly:
 
         ``announced`` is how long the peer says it will be (Size1). A block that is there already is
         taken for what it is. Raises ``RequestError`` 4.00 for a block of the wrong length, 4.08 for one
-        that does not follow the last, 4.13 for more than ``MAX_BODY`` bytes.
+        that does not follow the last, 4.13 for more than ``longest`` bytes.
         """
         if len(payload) > block.size or (block.more and len(payload) != block.size):
             raise RequestError(Code.BAD_REQUEST, f"a block of {len(payload)} bytes, announced {block.size}")
@@ -104,9 +104,9 @@ class Assembly:
                 f"block {block.number} of {block.size} bytes after {len(body.data)} bytes",
             )
         taken = sum(len(other.data) for other in self._peers[peer]) if peer is not None else start
-        if max(announced or 0, taken + len(payload)) > MAX_BODY:
+        if max(announced or 0, taken + len(payload)) > self._longest:
             self._drop(body)
-            raise RequestError(Code.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_BODY} bytes")
+            raise RequestError(Code.REQUEST_ENTITY_TOO_LARGE, f"more than {self._longest} bytes")
         body.data += payload
         self._bytes += len(payload)
         if not block.more:

@@ -258,7 +258,7 @@ class FactoryDevice(SimulatedDevice):
     def _changed(self, paths: Sequence[Path]) -> None:
         super()._changed(paths)
         if BOOTSTRAP_TRIGGER in paths:
-            self._spawn(self._begin_anew())
+            self.spawn(self._begin_anew())
 
     async def _begin_anew(self) -> None:
         await self._provision()

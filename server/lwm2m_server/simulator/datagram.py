@@ -29,7 +29,9 @@ from lwm2m_server.coap.timing import Timing
 from lwm2m_server.coap.wire import ACK, CON, NON, RST, Message, Option
 from lwm2m_server.simulator.faults import Faults
 
-BLOCK_EXPONENT = 6
+LARGEST_BLOCK = 1024
+LONGEST_BODY = 8 * 1024 * 1024
+"""Bytes of the longest request it takes."""
 REMEMBERED = 8
 """Answers kept for duplicates."""
 
@@ -61,12 +63,17 @@ class Endpoint(asyncio.DatagramProtocol, ABC):
     Subclasses give ``serve``; ``touched`` is called for every datagram in either direction.
     """
 
-    def __init__(self, server: tuple[str, int], timing: Timing, faults: Faults | None) -> None:
+    def __init__(
+        self, server: tuple[str, int], timing: Timing, faults: Faults | None, block_size: int = LARGEST_BLOCK
+    ) -> None:
+        """``block_size`` is the most it sends and takes in one datagram: 16, 32 … 1024 bytes."""
         self.server = server
+        self.exponent = block_size.bit_length() - 5
         self.timing = timing
         self.faults = faults or Faults()
         self.connect: Connect = over_udp
         self.deaf = False
+        self.powered = True
         self._mid = secrets.randbelow(0x10000)
         self._exchanges: dict[int | bytes, _Exchange] = {}
         self._answers: OrderedDict[int, bytes | None] = OrderedDict()
@@ -74,12 +81,23 @@ class Endpoint(asyncio.DatagramProtocol, ABC):
 
     async def open(self) -> None:
         """Bind a socket of its own, connected to the server."""
-        self._assembly = Assembly(asyncio.get_running_loop().time)
+        self._assembly = Assembly(asyncio.get_running_loop().time, LONGEST_BODY)
         await self.connect(self)
 
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+    def power_off(self) -> None:
+        """From now on it hears nothing and says nothing."""
+        self.powered = False
+
+    async def power_on(self) -> None:
+        """On a new socket, and with nothing in mind."""
+        self.close()
+        self._answers.clear()
+        await Endpoint.open(self)
+        self.powered = True
 
     @property
     def address(self) -> tuple[str, int]:
@@ -97,13 +115,16 @@ class Endpoint(asyncio.DatagramProtocol, ABC):
     def touched(self) -> None:
         """Something was sent or heard."""
 
+    def arriving(self, request: CoapRequest, length: int) -> None:
+        """``length`` bytes of a request in blocks are there; raises ``RequestError`` for no more of it."""
+
     # --- asyncio.DatagramProtocol ---
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: object) -> None:
-        if self.deaf or not self.faults.is_heard():
+        if self.deaf or not self.powered or not self.faults.is_heard():
             return
         try:
             message = wire.decode(data)
@@ -127,7 +148,7 @@ class Endpoint(asyncio.DatagramProtocol, ABC):
         return self._mid
 
     def emit(self, datagram: bytes) -> None:
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is None or self._transport.is_closing() or not self.powered:
             return
         for _ in range(self.faults.outgoing()):
             self._transport.sendto(datagram)
@@ -138,14 +159,14 @@ class Endpoint(asyncio.DatagramProtocol, ABC):
 
         Raises ``TimeoutError`` or ``ResetReceived``.
         """
-        size = 1 << BLOCK_EXPONENT + 4
+        size = 1 << self.exponent + 4
         payload = request.payload
         for start in range(0, max(len(payload), 1), size):
             options: tuple[Option, ...] = ()
             if len(payload) > size:
-                block = Block(start // size, start + size < len(payload), BLOCK_EXPONENT)
+                block = Block(start // size, start + size < len(payload), self.exponent)
                 options = ((BLOCK1, block.pack()),)
-            message = await self._ask(request, options, payload[start : start + size])
+            message = await self.exchange(request, options, payload[start : start + size])
             if message.code != Code.CONTINUE:
                 break
         return await self._complete(request, message)
@@ -155,11 +176,14 @@ class Endpoint(asyncio.DatagramProtocol, ABC):
         reply = reply_of(message)
         while (value := number(message.options, BLOCK2)) is not None and (block := Block.unpack(value)).more:
             wanted = Block(block.number + 1, False, block.exponent)
-            message = await self._ask(request, ((BLOCK2, wanted.pack()),))
+            message = await self.exchange(request, ((BLOCK2, wanted.pack()),))
             reply = attrs.evolve(reply, payload=reply.payload + message.payload)
         return reply
 
-    async def _ask(self, request: CoapRequest, options: tuple[Option, ...], payload: bytes = b"") -> Message:
+    async def exchange(
+        self, request: CoapRequest, options: tuple[Option, ...], payload: bytes = b""
+    ) -> Message:
+        """One message of a request, and what it is answered; raises as ``ask``."""
         message = Message(
             CON if request.confirmable else NON,
             request.code,
@@ -175,8 +199,8 @@ class Endpoint(asyncio.DatagramProtocol, ABC):
         kind = CON if confirmable else NON
         options = reply_options(reply)
         payload = reply.payload
-        if len(payload) > 1 << BLOCK_EXPONENT + 4:
-            options, payload = _slice(reply, Block(0, False, BLOCK_EXPONENT))
+        if len(payload) > 1 << self.exponent + 4:
+            options, payload = _slice(reply, Block(0, False, self.exponent))
         message = Message(kind, reply.code, self.next_mid(), token, options, payload)
         if confirmable:
             await self._exchange(message, message.mid)
@@ -255,7 +279,8 @@ class Endpoint(asyncio.DatagramProtocol, ABC):
             reply = CoapReply(error.code)
         options, payload = reply_options(reply), reply.payload
         wanted = number(message.options, BLOCK2)
-        block = Block.unpack(wanted) if wanted is not None else Block(0, False, BLOCK_EXPONENT)
+        own = Block(0, False, self.exponent)
+        block = Block.unpack(wanted).within(own) if wanted is not None else own
         if len(payload) > block.size or block.number:
             options, payload = _slice(reply, block)
         kind, mid = (ACK, message.mid) if message.type == CON else (NON, self.next_mid())
@@ -270,8 +295,11 @@ class Endpoint(asyncio.DatagramProtocol, ABC):
         value = number(message.options, BLOCK1)
         if value is None:
             return request, ()
-        body = self._assembly.add((request.code, request.path), Block.unpack(value), request.payload)
-        option = ((BLOCK1, Block.unpack(value).pack()),)
+        block = Block.unpack(value)
+        self.arriving(request, block.number * block.size + len(request.payload))
+        body = self._assembly.add((request.code, request.path), block, request.payload)
+        # A larger block than it likes is kept; the next are to be smaller (RFC 7959, 2.3).
+        option = ((BLOCK1, block._replace(exponent=min(block.exponent, self.exponent)).pack()),)
         return (None if body is None else attrs.evolve(request, payload=body)), option
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -15,14 +15,17 @@ from lwm2m_engine.errors import RequestError
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.links import format_links
 from lwm2m_engine.paths import ROOT, Path
-from lwm2m_engine.values import Value
 from lwm2m_server.coap.timing import Timing
-from lwm2m_server.simulator.datagram import Endpoint, ResetReceived
+from lwm2m_server.simulator.datagram import LARGEST_BLOCK, Endpoint, ResetReceived
+from lwm2m_server.simulator.downloading import Download
 from lwm2m_server.simulator.faults import Faults
+from lwm2m_server.simulator.firmware import FIRMWARE_VERSION, FirmwareUpdate, firmware_objects
 from lwm2m_server.simulator.objects import BATTERY_LEVEL, LIFETIME, UPDATE_TRIGGER, default_objects
 from lwm2m_server.simulator.observing import Relations
-from lwm2m_server.simulator.service import Service
-from lwm2m_server.simulator.tree import Resource, SimulatedObject, Tree
+from lwm2m_server.simulator.service import Service, path_of
+from lwm2m_server.simulator.software import SoftwareUpdate, software_object
+from lwm2m_server.simulator.tree import Content, Resource, SimulatedObject, Tree
+from lwm2m_server.simulator.updating import UpdateFaults, UpdateOptions
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +50,8 @@ class SimulatedDevice(Endpoint):
     ``start`` lets it live by itself; for a test that wants each step, ``open`` and then ``register``,
     ``update``, ``deregister``. Times are in seconds. ``sleep`` is how long a queue-mode device sleeps
     between two Updates (by default until its lifetime needs one), ``drift`` how often its battery level
-    changes while it is observed (0: never).
+    changes while it is observed (0: never). With ``updating`` it has Firmware Update (5), and what else
+    that says; ``update_faults`` is what goes wrong then.
     """
 
     def __init__(
@@ -66,19 +70,29 @@ class SimulatedDevice(Endpoint):
         confirmable: bool = True,
         timing: Timing = Timing(),  # noqa: B008 - frozen
         faults: Faults | None = None,
+        block_size: int = LARGEST_BLOCK,
+        updating: UpdateOptions | None = None,
+        update_faults: UpdateFaults | None = None,
     ) -> None:
-        super().__init__(server, timing, faults)
+        super().__init__(server, timing, faults, block_size)
         self.endpoint, self.version = endpoint, version
         self.lifetime, self.queue_mode = lifetime, queue_mode
         self.tree = Tree(objects if objects is not None else default_objects(lifetime, self.binding))
         self.location: tuple[str, ...] | None = None
+        self.update_faults = update_faults or UpdateFaults()
         self.registrations = 0
         self.updates = 0
+        self.restarts = 0
         self._query = tuple(query)
         self._awake_for, self._sleep_for, self._drift = awake, sleep, drift
         self._confirmable = confirmable
         self._service = Service(self.tree, version, self._changed)
+        self._updatable: list[FirmwareUpdate | SoftwareUpdate] = []
+        if updating is not None:
+            self._add_updates(updating)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._power: asyncio.Task[None] | None = None
+        self._alive = False
         self._stored: dict[bytes, tuple[CoapReply, bool | None]] = {}
 
     @property
@@ -110,9 +124,13 @@ class SimulatedDevice(Endpoint):
     async def start(self) -> None:
         """Open, register, and stay registered until ``stop``."""
         await self.open()
-        self._spawn(self._live())
+        self._alive = True
+        self._resume()
+
+    def _resume(self) -> None:
+        self.spawn(self._live())
         if self._drift:
-            self._spawn(self._age())
+            self.spawn(self._age())
 
     async def registered(self) -> None:
         """Wait until the server has accepted a Register."""
@@ -120,16 +138,38 @@ class SimulatedDevice(Endpoint):
 
     async def stop(self, *, deregister: bool = False) -> None:
         """Vanish, or say goodbye first."""
-        for task in tuple(self._tasks):
+        tasks = {*self._tasks, *filter(None, [self._power])}
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks)
         if deregister and self.location is not None:
             self.deaf = False
             with contextlib.suppress(TimeoutError, ResetReceived):
                 await self.deregister()
         self._relations.end_all()
         self.close()
+
+    def restart(self, silence: float | None) -> None:
+        """Lose power now, and come back after ``silence`` seconds on another port, or never."""
+        self.power_off()
+        for task in tuple(self._tasks):
+            task.cancel()
+        self._relations.end_all()
+        self._stored.clear()
+        self.location = None
+        self._registered.clear()
+        self._power = self._loop.create_task(self._come_back(silence)) if silence is not None else None
+
+    async def _come_back(self, silence: float) -> None:
+        await asyncio.sleep(silence)
+        await self.power_on()
+        self.restarts += 1
+        self.deaf = False
+        for machine in self._updatable:
+            machine.booted()
+        if self._alive:
+            self._resume()
 
     async def _live(self) -> None:
         pause = self.timing.ack_timeout
@@ -228,7 +268,7 @@ class SimulatedDevice(Endpoint):
 
     # --- values ---
 
-    def set(self, path: str | Path, value: Value | dict[int, Value]) -> None:
+    def set(self, path: str | Path, value: Content) -> None:
         """A value changes on the device; observers hear of it."""
         place = Path(path)
         self.tree.resource(place).content = value
@@ -236,6 +276,27 @@ class SimulatedDevice(Endpoint):
 
     def get(self, path: str | Path) -> Resource:
         return self.tree.resource(Path(path))
+
+    # --- updates ---
+
+    def _add_updates(self, options: UpdateOptions) -> None:
+        version = str(self.tree.resource(FIRMWARE_VERSION).content)
+        objects, machines = firmware_objects(self, options, self.update_faults, version)
+        self._updatable += machines
+        if options.software:
+            software, instances = software_object(self, options, self.update_faults)
+            objects.append(software)
+            self._updatable += instances
+        self.tree.objects |= {thing.id: thing for thing in objects}
+
+    def download(self, uri: str, progressed: Callable[[int], None]) -> Download:
+        """From there, as this device does it."""
+        return Download(uri, self, progressed)
+
+    def arriving(self, request: CoapRequest, length: int) -> None:
+        path = path_of(request.path)
+        if len(path) == 3 and (heard := self.tree.resource(path).on_block) is not None:
+            heard(length)
 
     # --- what the server asks ---
 
@@ -262,7 +323,7 @@ class SimulatedDevice(Endpoint):
             self._stored[token] = reply, confirmable
             return
         confirm = self._confirmable if confirmable is None else confirmable
-        self._spawn(self._send_notification(token, reply, confirm))
+        self.spawn(self._send_notification(token, reply, confirm))
 
     def _notify_stored(self) -> None:
         stored, self._stored = self._stored, {}
@@ -281,9 +342,9 @@ class SimulatedDevice(Endpoint):
             self.wake()
         if LIFETIME in paths:
             self.lifetime = int(str(self.get(LIFETIME).content))
-            self._spawn(self._tell(f"lt={self.lifetime}"))
+            self.spawn(self._tell(f"lt={self.lifetime}"))
         if any(len(path) == 2 for path in paths):
-            self._spawn(self._tell(links=True))
+            self.spawn(self._tell(links=True))
 
     async def _tell(self, *query: str, links: bool = False) -> None:
         """An Update because something the server was told at Register is different now."""
@@ -291,7 +352,8 @@ class SimulatedDevice(Endpoint):
             with contextlib.suppress(TimeoutError, ResetReceived):
                 await self.update(*query, links=links)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Something that goes on until the device stops or restarts."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import attrs
@@ -17,6 +18,9 @@ class Faults:
     """Which of its datagrams get lost."""
     drop_incoming: set[int] = attrs.field(factory=set)
     """Which of the datagrams to it get lost."""
+    loss: float = 0.0
+    """The part of all datagrams, each way, that gets lost."""
+    random: random.Random = attrs.field(factory=random.Random)
     duplicate: bool = False
     """Every datagram it sends arrives twice."""
     silent: bool = False
@@ -31,11 +35,14 @@ class Faults:
     def outgoing(self) -> int:
         """How often the next datagram arrives."""
         self.sent += 1
-        if self.sent in self.drop_outgoing:
+        if self.sent in self.drop_outgoing or self._is_lost():
             return 0
         return 2 if self.duplicate else 1
 
     def is_heard(self) -> bool:
         """Whether the next datagram to it arrives."""
         self.heard += 1
-        return not self.silent and self.heard not in self.drop_incoming
+        return not self.silent and self.heard not in self.drop_incoming and not self._is_lost()
+
+    def _is_lost(self) -> bool:
+        return self.loss > 0 and self.random.random() < self.loss

@@ -38,7 +38,7 @@ class Service:
             return CoapReply(Code.BAD_REQUEST)
 
     def _route(self, request: CoapRequest) -> CoapReply:
-        path = _path(request.path)
+        path = path_of(request.path)
         match request.code:
             case Code.GET:
                 if request.accept == ContentFormat.LINK_FORMAT:
@@ -98,7 +98,7 @@ class Service:
         """What a request reads: its path, or those a composite lists."""
         if request.code == Code.FETCH:
             return tuple(decode_paths(request.payload, request.content_format))
-        return (_path(request.path),)
+        return (path_of(request.path),)
 
     def collect(self, paths: Sequence[Path]) -> list[Entry]:
         """What a composite finds; what is not there is left out (LwM2M Core 1.2, 6.3.8)."""
@@ -165,7 +165,8 @@ class Service:
         return CoapReply(Code.CHANGED)
 
 
-def _path(segments: Sequence[str]) -> Path:
+def path_of(segments: Sequence[str]) -> Path:
+    """Raises ``RequestError`` 4.04."""
     try:
         return Path("/" + "/".join(segments))
     except PathError:

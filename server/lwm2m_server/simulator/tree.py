@@ -23,12 +23,20 @@ HIDDEN = (0, 21)
 
 @attrs.define(slots=True)
 class Resource:
-    """A Resource of a simulated device; ``executed`` lists the arguments it was executed with."""
+    """A Resource of a simulated device; ``executed`` lists the arguments it was executed with.
+
+    ``on_write`` and ``on_execute`` are what the device does about it, beyond keeping a value; they
+    raise ``RequestError`` to refuse. What ``on_write`` returns is kept. ``on_block`` hears how many
+    bytes have come of a value that arrives in blocks.
+    """
 
     type: ResourceType
     content: Content = None
     operations: str = "R"
     executed: list[str] = attrs.field(factory=list)
+    on_write: Callable[[Content], Content] | None = None
+    on_execute: Callable[[str], None] | None = None
+    on_block: Callable[[int], None] | None = None
 
     @property
     def multiple(self) -> bool:
@@ -134,8 +142,11 @@ class Tree:
         if len(path) > 2:
             wanted.setdefault(Path(path[:3]), [])
         new = {place: self._content(place, values, replace) for place, values in wanted.items()}
-        for place, content in new.items():
-            self.resource(place).content = content
+        # Those that may refuse come first: all or nothing.
+        for place in sorted(new, key=lambda place: self.resource(place).on_write is None):
+            resource = self.resource(place)
+            content = new[place]
+            resource.content = content if resource.on_write is None else resource.on_write(content)
         return list(new)
 
     def _content(self, path: Path, entries: list[Entry], replace: bool) -> Content:
@@ -154,6 +165,8 @@ class Tree:
         resource = self.resource(path)
         if "E" not in resource.operations:
             raise RequestError(Code.METHOD_NOT_ALLOWED, f"{path} cannot be executed")
+        if resource.on_execute is not None:
+            resource.on_execute(arguments)
         resource.executed.append(arguments)
 
     def create(self, path: Path, entries: Sequence[Entry]) -> Path:
