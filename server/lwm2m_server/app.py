@@ -63,6 +63,7 @@ from lwm2m_server.sinks.plugged import checked
 from lwm2m_server.sinks.protocols import SinkFactory
 from lwm2m_server.sinks.runner import Deliveries
 from lwm2m_server.sinks.targets import OWN_KINDS
+from lwm2m_server.store.definitions import Package
 from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.events import Keep
 from lwm2m_server.store.ids import Ids, ResourceIds
@@ -70,10 +71,14 @@ from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.lock import DataDirectory
 from lwm2m_server.store.outbox import Bounds
-from lwm2m_server.store.protocols import Ledger
+from lwm2m_server.store.protocols import Collection, Ledger
 from lwm2m_server.store.records import Tenant
 from lwm2m_server.tenants import Tenants
 from lwm2m_server.trail import Trail
+from lwm2m_server.updates.downloads import Downloads
+from lwm2m_server.updates.files import PackageFiles
+from lwm2m_server.updates.performing import Performer
+from lwm2m_server.updates.service import Updates
 from lwm2m_server.watching import watch
 from lwm2m_server.wishes import Wishes
 
@@ -108,6 +113,8 @@ class Running:
     wishes: Wishes
     profiles: Profiles
     asks: Asks
+    updates: Updates
+    packages: Collection[Package]
     ledger: Ledger
     ids: Ids
     counts: Counts
@@ -158,6 +165,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.push_async_callback(outlets.close)
     deliveries = _deliveries(ledger, outlets, sinks, settings, stack)
     wishes, asks = Wishes(hub, nodes, settings.tenant), Asks(hub, bus)
+    files = PackageFiles(settings.data / "packages")
+    updates = Updates(ledger, inventory.packages, Performer(asks, files, Downloads()), bus)
+    stack.push_async_callback(updates.close)
     onem2m = Onem2m(inventory, ledger, wishes, ids, settings, credentials, notices, outlets)
     await onem2m.prepare()
     waiting = hub.restore()
@@ -175,6 +185,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     bound = await listen(settings, hub, credentials, ledger, counts, stack)
     bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, ledger, counts, stack)
     hub.resume(waiting)
+    await updates.start()
     deliveries.start()
     await onem2m.resume()
     stack.push_async_callback(onem2m.close)
@@ -216,7 +227,21 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.callback(feed.close)
     _watch(models, engines, inventory, stack)
     addresses = Addresses(http.url, bound)
-    return Running(addresses, bus, models, plugins, hub, wishes, profiles, asks, ledger, ids, counts)
+    return Running(
+        addresses,
+        bus,
+        models,
+        plugins,
+        hub,
+        wishes,
+        profiles,
+        asks,
+        updates,
+        inventory.packages,
+        ledger,
+        ids,
+        counts,
+    )
 
 
 def _open_stores(settings: Settings, stack: AsyncExitStack) -> tuple[SqliteLedger, TinyInventory]:

@@ -70,6 +70,14 @@ class Package:
     """Bytes."""
     created_at: int
     """Microseconds since 1970-01-01 UTC."""
+    title: str = ""
+    """The name that devices have for it (PkgName)."""
+    tag: str | None = None
+    description: str = ""
+    url: str | None = None
+    """Where it lies, if not here; ``size`` is 0 then."""
+    fits: Mapping[str, str] = {}
+    """Which devices it is for: ``manufacturer``, ``model``, ``hardwareVersion``, ``profile``."""
 
 
 @attrs.frozen(slots=True)

@@ -33,6 +33,7 @@ from lwm2m_server.store.onboarding import OnboardingReader
 from lwm2m_server.store.outbox import OutboxReader
 from lwm2m_server.store.profiles import ProfileReader
 from lwm2m_server.store.records import Born, Brood, Device, Moments, Resource, Unanswered
+from lwm2m_server.store.updates import UpdateReader
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -79,6 +80,7 @@ class LedgerReader(
     OutboxReader,
     DesiredReader,
     ProfileReader,
+    UpdateReader,
 ):
     """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
 

@@ -32,6 +32,7 @@ _DELETE_DEVICE = (
     "DELETE FROM oscore_number WHERE node = ?",
     "DELETE FROM route WHERE node = ?",
     "DELETE FROM desired WHERE node = ?",
+    "DELETE FROM device_update WHERE node = ?",
 )
 
 

@@ -19,6 +19,7 @@ from lwm2m_server.store import (
     outbox,
     profiles,
     subscribers,
+    updates,
 )
 
 Connect: TypeAlias = Callable[[Path], sqlite3.Connection]
@@ -125,6 +126,7 @@ _VERSION_7 = f"""{audit.VERSION_7}
 """
 _VERSION_8 = f"""{profiles.VERSION_8}
 {desired.VERSION_8}
+{updates.VERSION_8}
 """
 
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN

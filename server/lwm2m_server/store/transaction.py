@@ -24,9 +24,10 @@ from lwm2m_server.store.records import (
     SealedCredential,
     Unanswered,
 )
+from lwm2m_server.store.updates import UpdateReads, UpdateWrites
 
 
-class Reader(Protocol):
+class Reader(UpdateReads, Protocol):
     """Reads. On the loop they see what is committed; in a transaction also what it has written.
 
     What has an ``et`` that is over is not there any more, but for ``expired`` and ``expired_messages``;
@@ -208,7 +209,7 @@ class Reader(Protocol):
         ...
 
 
-class Transaction(Reader, Protocol):
+class Transaction(UpdateWrites, Reader, Protocol):
     """Writes, inside one commit. Every method is O(1) or O(log n) in what is stored."""
 
     def put(

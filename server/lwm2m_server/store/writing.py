@@ -38,6 +38,7 @@ from lwm2m_server.store.reading import ANNOUNCEMENTS
 from lwm2m_server.store.records import SealedCredential
 from lwm2m_server.store.removals import RemovalWriter
 from lwm2m_server.store.subscribers import Subscribers
+from lwm2m_server.store.updates import UpdateWriter
 
 # Nearly always under the name it had before, whose index is left alone then.
 _REGISTER_BOUND = """UPDATE device SET registration = ?, announcement = ?, registered_at = ?
@@ -57,6 +58,7 @@ class LedgerTransaction(
     AuditWriter,
     ProfileWriter,
     DesiredWriter,
+    UpdateWriter,
 ):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 

@@ -1,0 +1,162 @@
+"""``Performer``: what the state machine wants done, asked of the device."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+import attrs
+
+from lwm2m_engine.entries import Entry
+from lwm2m_engine.errors import RequestError
+from lwm2m_engine.messages.requests import Cancel, Execute, Observe, Single, Write
+from lwm2m_engine.paths import Path
+from lwm2m_server.asks import Asks, NoAnswer, Refused
+from lwm2m_server.store.definitions import Package
+from lwm2m_server.store.errors import CommitFailed
+from lwm2m_server.store.records import Device
+from lwm2m_server.updates.course import Action
+from lwm2m_server.updates.files import PackageFiles
+from lwm2m_server.updates.machine import Done, Input, NotDone, Surveyed
+from lwm2m_server.updates.records import Update, UpdateRefused
+from lwm2m_server.updates.surveying import Survey, survey
+
+_NULL: Final = b"\0"
+_FOR_UPDATE: Final = "1"
+"""The argument of Uninstall that keeps a place for the new version."""
+
+
+class Downloads(Protocol):
+    """Where devices fetch packages."""
+
+    async def offer(self, update: Update, package: Package, device: Device) -> str:
+        """The URI for the device. Raises ``UpdateRefused``."""
+        ...
+
+
+@attrs.define(eq=False)
+class Errand:
+    """One action for one update. ``update`` is replaced by what is learnt on the way."""
+
+    update: Update
+    device: Device
+    package: Package | None
+    progressed: Callable[[int], object]
+
+
+class Performer:
+    """Each action is one or several requests; what they come to is an input of the state machine."""
+
+    def __init__(self, asks: Asks, files: PackageFiles, downloads: Downloads) -> None:
+        self._asks, self._files, self._downloads = asks, files, downloads
+        self._actions: dict[Action, Callable[[Errand], Awaitable[None]]] = {
+            Action.RESET: self._reset,
+            Action.REMOVE: self._remove,
+            Action.OFFER: self._offer,
+            Action.PUSH: self._push,
+            Action.INSTALL: self._install,
+            Action.ACTIVATE: self._activate,
+        }
+
+    async def perform(self, action: Action, errand: Errand, patience: float | None) -> Input:
+        """``patience`` is how many seconds a survey may wait for its turn."""
+        try:
+            if action is Action.SURVEY:
+                return await self._survey(errand, patience)
+            await self._actions[action](errand)
+        except (Refused, RequestError, UpdateRefused) as error:
+            return NotDone(action, str(error))
+        except OSError as error:
+            return NotDone(action, f"the package cannot be read: {error.strerror}")
+        except (NoAnswer, CommitFailed) as error:
+            return NotDone(action, f"no answer ({error})", is_silent=True)
+        return Done(action)
+
+    async def _survey(self, errand: Errand, patience: float | None) -> Input:
+        found: Survey = await survey(self._asks, errand.device, errand.update, patience)
+        plan = attrs.evolve(errand.update.plan, object=found.object)
+        errand.update = attrs.evolve(errand.update, plan=plan, instance=found.instance)
+        return Surveyed(found.facts)
+
+    async def watch(self, update: Update, device: Device, observed: tuple[Path, ...]) -> tuple[str, ...]:
+        """Observe what tells how far it is, unless it is observed anyway; what of it the device allows."""
+        root, at = update.root, update.plan.at
+        if root is None:
+            return ()
+        made = []
+        for resource in (at.state, at.result):
+            path = Path((*root, resource))
+            if any(path[: len(one)] == one for one in observed):
+                continue
+            try:
+                await self._asks.ask(device, Observe(path))
+            except (Refused, RequestError, NoAnswer, CommitFailed):
+                # It will be looked at now and then.
+                continue
+            made.append(str(path))
+        return tuple(made)
+
+    async def unwatch(self, update: Update, device: Device) -> None:
+        for path in update.observed:
+            try:
+                await self._asks.ask(device, Cancel(Path(path), passive=True))
+            except (Refused, RequestError, NoAnswer, CommitFailed):
+                continue
+
+    async def _offer(self, errand: Errand) -> None:
+        package = _there(errand.package)
+        uri = await self._downloads.offer(errand.update, package, errand.device)
+        await self._write(errand, errand.update.plan.at.uri, uri)
+
+    async def _push(self, errand: Errand) -> None:
+        package = _there(errand.package)
+        with self._files.image(package.digest) as image:
+            await self._write(errand, errand.update.plan.at.package, image)
+
+    async def _install(self, errand: Errand) -> None:
+        await self._execute(errand, errand.update.plan.at.install)
+
+    async def _activate(self, errand: Errand) -> None:
+        activate = errand.update.plan.at.activate
+        if activate is not None:
+            await self._execute(errand, activate)
+
+    async def _remove(self, errand: Errand) -> None:
+        """The former version of a software; its Instance is kept for the new one."""
+        uninstall = errand.update.plan.at.uninstall
+        if uninstall is not None:
+            await self._execute(errand, uninstall, _FOR_UPDATE)
+
+    async def _reset(self, errand: Errand) -> None:
+        """An empty URI, or else an empty package, brings the firmware objects back to idle."""
+        at = errand.update.plan.at
+        if at.uninstall is not None:
+            await self._execute(errand, at.uninstall)
+            return
+        try:
+            await self._write(errand, at.uri, "")
+        except Refused:
+            await self._write(errand, at.package, _NULL)
+
+    async def _write(self, errand: Errand, resource: int, value: str | bytes) -> None:
+        path = _root(errand.update, resource)
+        request = Write(path, (Entry(path, value),))
+        await self._ask(errand, request)
+
+    async def _execute(self, errand: Errand, resource: int, arguments: str = "") -> None:
+        await self._ask(errand, Execute(_root(errand.update, resource), arguments))
+
+    async def _ask(self, errand: Errand, request: Single) -> None:
+        await self._asks.ask(errand.device, request, progressed=lambda done, total: errand.progressed(done))
+
+
+def _root(update: Update, resource: int) -> Path:
+    if update.root is None:
+        raise UpdateRefused("which Instance the update is for is not known yet")
+    return Path((*update.root, resource))
+
+
+def _there(package: Package | None) -> Package:
+    if package is None:
+        raise UpdateRefused("the package was deleted")
+    return package
