@@ -89,6 +89,9 @@ _SINCE = {
 }
 _NUMBERS = frozenset(int(member) for member in ContentFormat)
 
+COMPOSITE_FORMATS = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
+"""What the paths and values of a composite may be written in."""
+
 PRE_IANA = {
     1541: ContentFormat.TEXT,
     1542: ContentFormat.TLV,

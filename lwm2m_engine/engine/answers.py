@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from lwm2m_engine.coap import CoapReply, is_success
-from lwm2m_engine.engine import discoveries, negotiation, outbox, presence, registrations, relations
+from lwm2m_engine.engine import (
+    discoveries,
+    negotiation,
+    outbox,
+    presence,
+    registrations,
+    relations,
+    setups,
+)
+from lwm2m_engine.engine.arrangements import ARRANGED
 from lwm2m_engine.engine.devices import Device, Exchange, Job
 from lwm2m_engine.engine.events import Progressed, Warned
 from lwm2m_engine.engine.presence import heard, sleep
@@ -48,10 +57,12 @@ def answered(state: State, exchange_id: int, reply: CoapReply, turn: Turn) -> No
     _relate(state, device, exchange, job, reply, turn)
     outbox.answered(device, turn, job)
     _report(state, device, step, job, reply, turn)
-    if job.message is None and isinstance(step, Read):
-        registrations.read_done(state, device, turn, step.path)
     if is_success(reply.code):
         discoveries.learn(device, step, reply, turn)
+    if job.origin == ARRANGED:
+        setups.answered(device, reply, turn)
+    elif job.message is None and isinstance(step, Read):
+        registrations.read_done(state, device, turn, step.path)
     _conclude(state, device, step, is_success(reply.code), turn)
     _pause(state, device, job, turn)
     outbox.advance(state, device, turn)
@@ -63,6 +74,8 @@ def acknowledged(state: State, exchange_id: int, turn: Turn) -> None:
     if device is None or device.job is None:
         return
     heard(state, device, turn)
+    if device.job.origin == ARRANGED:
+        setups.acknowledged(device)
     if len(device.job.steps) == 1:
         outbox.tell_sent(device, turn, device.job, answered=False)
 
@@ -91,12 +104,14 @@ def failed(state: State, exchange_id: int, reason: str, turn: Turn) -> None:
     still_awake = job.sent and device.awake_until is not None and device.awake_until > turn.now
     if silent and not still_awake:
         sleep(device, turn)
+    if job.origin == ARRANGED:
+        setups.unanswered(device, reason, turn, silent=silent)
+    elif job.message is None and not held:
+        _give_up(state, device, exchange.request, reason, turn)
     if held:
         outbox.hold(device, turn, job)
         presence.listen_later(state, device, turn)
         return
-    if job.message is None:
-        _give_up(state, device, exchange.request, reason, turn)
     outbox.fail(state, device, turn, job, _REASONS.get(reason, reason), _DETAILS.get((reason, job.sent), ""))
     outbox.advance(state, device, turn)
 
@@ -116,7 +131,9 @@ def _pause(state: State, device: Device, job: Job, turn: Turn) -> None:
     pacing = state.settings.read_pacing
     if not pacing or (job.message is not None and not isinstance(job.message.request, ReadAll)):
         return
-    if device.job is not None or device.unread or relations.next_wanted(device) is not None:
+    setup = device.setup
+    is_more = device.job is not None or device.unread or (setup is not None and setup.is_due)
+    if is_more or relations.next_wanted(device) is not None:
         device.resume_at = turn.now + pacing
 
 

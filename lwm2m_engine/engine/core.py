@@ -23,7 +23,9 @@ from lwm2m_engine.engine import (
     registrations,
     relations,
     restoration,
+    setups,
 )
+from lwm2m_engine.engine.arrangements import Arrangement
 from lwm2m_engine.engine.devices import NEVER, Device
 from lwm2m_engine.engine.events import Deregistered
 from lwm2m_engine.engine.hooks import Hooks
@@ -177,6 +179,24 @@ class Engine:
     def attributes(self, name: str) -> Mapping[str, bool]:
         """The attributes that mappings have for a managed resource, and whether they can be written."""
         return {attribute: one.is_writable for attribute, one in self._state.table.own(name).items()}
+
+    def arrange(self, endpoint: str, arrangement: Arrangement | None, now: float) -> Step:
+        """From now on this is to hold at the device in each of its registrations, ``None`` for nothing.
+
+        Only what is different from before is asked of it, and as soon as it can hear. A restart forgets the
+        arrangement, not how far the device is set up: told again, the rest is done. Raises ``UnknownDevice``.
+        """
+        turn = Turn(now)
+        device = self._device(endpoint)
+        setups.arrange(device, arrangement, turn)
+        outbox.advance(self._state, device, turn)
+        self._state.deadlines.watch(device)
+        return self._done(turn)
+
+    def arrangement(self, endpoint: str) -> Arrangement | None:
+        """What is to hold at a device, as far as the engine has been told."""
+        device = self._state.devices.get(endpoint)
+        return device.arrangement if device is not None else None
 
     def cancel(self, endpoint: str, id: int, now: float) -> Step:
         """Take a queued message back; no event if it is gone already. Raises ``UnknownDevice``."""

@@ -8,6 +8,7 @@ from collections import deque
 import attrs
 
 from lwm2m_engine.attributes import Attributes
+from lwm2m_engine.engine.arrangements import Arrangement, Setup
 from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration, Waiting
 from lwm2m_engine.mapping.table import Inputs, Managed
 from lwm2m_engine.messages.requests import Read, Single
@@ -25,7 +26,7 @@ class Job:
     message: Waiting | None = None
     """``None`` for what the engine asks on its own: automatic reads, and what is observed again."""
     origin: str = ""
-    """Number of the ``ObserveLinks`` set its observations belong to."""
+    """What its observations are there for: as in ``Observation``."""
     sent: bool = False
     """The device has acknowledged or answered, so the message has left the outbox."""
 
@@ -91,11 +92,21 @@ class Device:
     grace: float = 0.0
     due: float | None = None
     """When the entry in ``Deadlines`` comes up."""
+    arrangement: Arrangement | None = None
+    """What is to hold at it in each registration."""
+    setup: Setup | None = None
+    """What is left to do of that."""
 
     @property
     def has_work(self) -> bool:
         """Whether there is something to ask of it."""
-        return bool(self.outbox or self.job or self.unread or (self.wanted and not self.deferred))
+        return bool(
+            self.outbox
+            or self.job
+            or self.unread
+            or (self.wanted and not self.deferred)
+            or (self.setup is not None and self.setup.is_due)
+        )
 
     @property
     def sleeps(self) -> bool:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from lwm2m_engine.coap import Code
 from lwm2m_engine.engine import relations
 from lwm2m_engine.engine.devices import Device, Exchange
-from lwm2m_engine.formats import ContentFormat
+from lwm2m_engine.formats import COMPOSITE_FORMATS, ContentFormat
 from lwm2m_engine.messages.requests import (
     Cancel,
     CancelComposite,
@@ -37,7 +37,6 @@ PREFERRED = {
     ),
 }
 """By enabler version of the device, the first it has not refused counts."""
-_COMPOSITE = (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON)
 COMPOSITE_DEFAULT = ContentFormat.SENML_CBOR
 _REFUSALS = frozenset({Code.NOT_ACCEPTABLE, Code.UNSUPPORTED_CONTENT_FORMAT})
 
@@ -84,7 +83,7 @@ def _explicit(request: Single) -> int | None:
 def _candidates(device: Device, request: Single) -> tuple[int, ...]:
     registration = device.registration
     if isinstance(request, (ReadComposite, ObserveComposite, WriteComposite)):
-        return _announced_first(_COMPOSITE, registration.formats if registration is not None else ())
+        return _announced_first(COMPOSITE_FORMATS, registration.formats if registration is not None else ())
     if isinstance(request, Create) and not request.instances:
         # Only TLV can leave the Instance ID to the device: every other format writes out a path.
         return (ContentFormat.TLV,)

@@ -2,7 +2,7 @@
 
 A message is *queued*, then *sent* once the device has acknowledged or answered it; otherwise it is
 *failed*. While a device sleeps, is busy or is not registered, its messages wait in order. Automatic
-reads after Register go first.
+reads after Register go first; a set-up by an ``Arrangement`` takes turns with messages.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections import deque
 import attrs
 
 from lwm2m_engine.coap import CoapRequest, Code
-from lwm2m_engine.engine import checks, negotiation, plans, presence, relations
+from lwm2m_engine.engine import checks, negotiation, plans, presence, relations, setups
+from lwm2m_engine.engine.arrangements import ARRANGED
 from lwm2m_engine.engine.devices import Device, Exchange, Job
 from lwm2m_engine.engine.events import Answered, Failed, Held, Queued, Received, Sent, Started
 from lwm2m_engine.engine.records import Observation, Waiting
@@ -63,6 +64,7 @@ def submit(state: State, device: Device, turn: Turn, waiting: Waiting) -> None:
         relations.cancelled(state, device, turn, request)
         turn.tell(Sent(device.endpoint, turn.now, waiting.id))
         _tell_done(device, turn, waiting)
+        advance(state, device, turn)
         return
     advance(state, device, turn)
     if waiting in device.outbox:
@@ -182,6 +184,24 @@ def _next_job(state: State, device: Device, turn: Turn) -> Job | None:
     wanted = relations.next_wanted(device)
     if wanted is not None:
         return Job(plans.steps(device, _observe(wanted)), None, wanted.origin)
+    setup = device.setup
+    if setup is None or not setup.is_due:
+        return _next_message(state, device, turn)
+    # A set-up and messages take turns.
+    first, second = _next_of_setup, _next_message
+    if setup.polite:
+        first, second = second, first
+    job = first(state, device, turn) or second(state, device, turn)
+    setup.polite = job is not None and job.origin == ARRANGED
+    return job
+
+
+def _next_of_setup(state: State, device: Device, turn: Turn) -> Job | None:
+    request = setups.next_request(device, turn)
+    return None if request is None else Job(deque((request,)), None, ARRANGED)
+
+
+def _next_message(state: State, device: Device, turn: Turn) -> Job | None:
     for waiting in tuple(device.outbox):
         if waiting.deferred and not _is_ready(state, device, turn, waiting):
             continue

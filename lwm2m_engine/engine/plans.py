@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+from lwm2m_engine.engine.arrangements import ARRANGED
 from lwm2m_engine.engine.devices import Device
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.links import Link, format_links
@@ -102,7 +103,7 @@ def _report_links(device: Device, request: ObserveLinks, number: int) -> Iterato
 def _cancel(device: Device, request: CancelLinks) -> Iterator[Single]:
     wanted = None if request.set is None else str(request.set)
     for observation in device.observations.values():
-        if observation.origin and wanted in (None, observation.origin):
+        if observation.origin not in ("", ARRANGED) and wanted in (None, observation.origin):
             yield Cancel(observation.paths[0])
 
 

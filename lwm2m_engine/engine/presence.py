@@ -45,6 +45,8 @@ def of(device: Device) -> Presence:
 
 def heard(state: State, device: Device, turn: Turn) -> None:
     """A message of the device arrived: its awake window starts anew."""
+    if device.setup is not None:
+        device.setup.paused = False
     if not device.sleeps:
         device.awake_until = None
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import attrs
 from attrs.validators import gt, optional
@@ -13,6 +14,25 @@ from lwm2m_engine.links import Link
 from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
+
+
+@attrs.frozen(slots=True)
+class Arranged:
+    """What has been done in a registration of the ``Arrangement`` of a device."""
+
+    digest: str = ""
+    """Of the arrangement; empty if there was none."""
+    complete: bool = False
+    """All of it is done."""
+    reads: int = 0
+    """So many of its reads are done, if not all."""
+    attributes: tuple[tuple[Path, Attributes], ...] = ()
+    """Notification attributes that were written for it, or for one before it."""
+    singly: bool = False
+    """The client has shown that it knows no composites."""
+
+
+NOT_ARRANGED: Final = Arranged()
 
 
 @attrs.frozen(slots=True)
@@ -48,6 +68,8 @@ class Registration:
     """Automatic reads after Register that have no answer yet."""
     warnings: tuple[str, ...] = ()
     """What a strict server would have refused."""
+    arranged: Arranged = NOT_ARRANGED
+    """How far the client is set up."""
 
 
 @attrs.frozen(slots=True)
@@ -75,7 +97,7 @@ class Observation:
     accept: int | None
     began_at: float
     origin: str = ""
-    """What asked for it: the number of an ``ObserveLinks`` set, or empty."""
+    """What asked for it: the number of an ``ObserveLinks`` set, the device's ``Arrangement``, or empty."""
     attributes: Attributes = ()
     """Those it was asked for with."""
     prefix: str = ""

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
-from lwm2m_engine.engine import outbox, relations
+from lwm2m_engine.engine import outbox, relations, setups
 from lwm2m_engine.engine.devices import Device
 from lwm2m_engine.engine.events import (
     Deregistered,
@@ -61,6 +61,7 @@ def register(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> Coap
         turn.tell(Warned(endpoint, turn.now, text))
     begin_mappings(state, device, turn)
     device.resume_at, device.deferred = None, False
+    setups.begin(device)
     # Who registers again while awake has not been asleep.
     device.awake_until = awake_until
     heard(state, device, turn)
@@ -94,6 +95,8 @@ def update(state: State, turn: Turn, request: CoapRequest, peer: Peer, id: str) 
         # Nobody may have noticed the end of the one before.
         relations.disconnect(state, device, turn)
     device.resume_at, device.deferred = None, False
+    if device.setup is not None:
+        device.setup.resume()
     heard(state, device, turn)
     outbox.advance(state, device, turn)
     return CHANGED
@@ -140,6 +143,7 @@ def end(state: State, device: Device, turn: Turn) -> None:
     if device.registration is None:
         return
     outbox.interrupt(state, device, turn)
+    device.setup = None
     relations.lapse(state, device, turn)
     state.detach(device)
 

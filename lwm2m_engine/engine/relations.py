@@ -2,7 +2,8 @@
 
 What an application observed and did not cancel is *wanted*. A relation lives in one registration; when
 that ends, or the device cannot keep it for now, it is wanted still and asked for again: after the next
-Register or Update, under a new token. An answer 4.xx ends a wish for good, and so does a cancel.
+Register or Update, under a new token. An answer 4.xx ends a wish for good, and so does a cancel. What is
+there for the device's ``Arrangement`` is asked for again by that: ``setups``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Callable, Container
 import attrs
 
 from lwm2m_engine.coap import CoapReply, is_server_error, is_success
+from lwm2m_engine.engine import setups
+from lwm2m_engine.engine.arrangements import ARRANGED
 from lwm2m_engine.engine.devices import Device, Exchange, Job
 from lwm2m_engine.engine.events import ObservationEnded, Observed, Warned
 from lwm2m_engine.engine.records import Observation
@@ -92,7 +95,7 @@ def next_wanted(device: Device) -> Observation | None:
     if registration is None or device.deferred:
         return None
     for observation in device.wanted:
-        if _is_there(observation, registration.objects):
+        if observation.origin != ARRANGED and _is_there(observation, registration.objects):
             return observation
     device.deferred = True
     return None
@@ -106,6 +109,8 @@ def end(state: State, device: Device, token: bytes, turn: Turn, reason: str) -> 
     observation = state.drop(device, token)
     if observation is not None:
         turn.tell(ObservationEnded(device.endpoint, turn.now, observation, reason))
+        if reason == "cancelled" and observation.origin != ARRANGED:
+            setups.observe_again(device, observation, later=False)
 
 
 def suspend(state: State, device: Device, token: bytes, turn: Turn) -> None:
@@ -114,7 +119,10 @@ def suspend(state: State, device: Device, token: bytes, turn: Turn) -> None:
     if observation is not None:
         observation = attrs.evolve(observation, registration="")
         device.wanted = (*device.wanted, observation)
-        device.deferred = True
+        if observation.origin == ARRANGED:
+            setups.observe_again(device, observation, later=True)
+        else:
+            device.deferred = True
         turn.tell(ObservationEnded(device.endpoint, turn.now, observation, "suspended"))
 
 
@@ -193,14 +201,14 @@ def forget_token(state: State, device: Device, exchange: Exchange) -> None:
 
 def _is_meant(observation: Observation, request: Request) -> bool:
     if isinstance(request, CancelLinks):
-        return bool(observation.origin) and request.set in (None, int(observation.origin))
+        return observation.origin not in ("", ARRANGED) and request.set in (None, int(observation.origin))
     if isinstance(request, (Cancel, CancelComposite)):
         return observation.place == place(request)
     return False
 
 
 def _is_wanted(device: Device, step: Single) -> bool:
-    return any(one.place == place(step) for one in device.wanted)
+    return any(one.place == place(step) and one.origin != ARRANGED for one in device.wanted)
 
 
 def _drop_wanted(device: Device, turn: Turn, reason: str, meant: Callable[[Observation], bool]) -> None:

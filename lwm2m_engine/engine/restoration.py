@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lwm2m_engine.engine import outbox, presence
+from lwm2m_engine.engine import outbox, presence, setups
 from lwm2m_engine.engine.devices import Device
 from lwm2m_engine.engine.records import DeviceRecord, Waiting
 from lwm2m_engine.engine.state import State
@@ -12,6 +12,7 @@ from lwm2m_engine.engine.turn import Turn
 
 def restore(state: State, record: DeviceRecord, turn: Turn, *, resume: bool) -> Device:
     """Replace the state of one device; sends what waits when ``resume`` is true."""
+    former = state.devices.get(record.endpoint)
     _clear(state, record.endpoint, turn)
     device = state.device(record.endpoint)
     device.inputs = dict(record.inputs)
@@ -21,6 +22,8 @@ def restore(state: State, record: DeviceRecord, turn: Turn, *, resume: bool) -> 
         presence.resume(state, device, turn)
     _relate(state, device, record)
     device.outbox = _repeatable(state, device, record, turn)
+    if former is not None and former.arrangement is not None:
+        setups.arrange(device, former.arrangement, turn)
     if not resume:
         device.resume_at = turn.now + state.settings.retry_after
     outbox.advance(state, device, turn)

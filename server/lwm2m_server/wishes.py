@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from lwm2m_engine.engine import Step, joined
+from lwm2m_engine.engine import Arrangement, Step, joined
 from lwm2m_engine.engine.events import Started
 from lwm2m_engine.engine.presence import Presence
 from lwm2m_engine.engine.records import PowerSaving
@@ -111,6 +111,14 @@ class Wishes:
         await self._hub.settled(
             device.tenant, step, first=lambda write: write.set_power(device.node, power), about=ref.endpoint
         )
+
+    def arrange(self, device: Device, arrangement: Arrangement | None) -> None:
+        """What is to hold at the device in each of its registrations. It need not be told how far that is:
+        that is kept with the facts that come of it. Raises ``CommitFailed``."""
+        ref = self._hub.introduce(device)
+        step = self._hub.engine(device.tenant).arrange(ref.endpoint, arrangement, self._hub.now())
+        if step.events or step.effects:
+            self._hub.settle(device.tenant, step)
 
     async def change(self, store: Callable[[Transaction], T]) -> T:
         """Commit what concerns no device's queue."""

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import attrs
 import orjson
 
-from lwm2m_engine.engine.records import Observation, PowerSaving, Registration
+from lwm2m_engine.engine.records import NOT_ARRANGED, Arranged, Observation, PowerSaving, Registration
 from lwm2m_engine.links import Link
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink, Value
@@ -20,6 +20,7 @@ from lwm2m_engine.values import ObjLink, Value
 ANNOUNCED = ("root", "objects", "instances", "links", "formats")
 Announcement: TypeAlias = Mapping[str, Any]
 """The members ``ANNOUNCED`` of a ``Registration``."""
+Document: TypeAlias = Registration | Arranged | Observation | PowerSaving
 
 
 def dumps(document: object) -> str:
@@ -43,7 +44,10 @@ def announcement_from_json(text: str) -> Announcement:
 
 def registration_to_json(registration: Registration) -> str:
     """Without what ``announcement_to_json`` has."""
-    return _dumps(_document(registration, _REGISTRATION))
+    document = _document(registration, _REGISTRATION)
+    if registration.arranged != NOT_ARRANGED:
+        document["arranged"] = _document(registration.arranged, _ARRANGED)
+    return _dumps(document)
 
 
 def registration_from_json(text: str, announcement: Announcement | None) -> Registration:
@@ -57,6 +61,8 @@ def registration_from_json(text: str, announcement: Announcement | None) -> Regi
         document["unread"] = _paths(tuple(document["unread"]))
     if "warnings" in document:
         document["warnings"] = tuple(document["warnings"])
+    if "arranged" in document:
+        document["arranged"] = _arranged(orjson.dumps(document["arranged"]))
     return Registration(**document, **announcement)
 
 
@@ -112,18 +118,17 @@ def _untagged(value: Any) -> Value:
 _UNTAG: dict[str, Callable[[str], Value]] = {"bytes": base64.b64decode, "link": ObjLink.parse, "float": float}
 
 
-def _document(record: Registration | Observation | PowerSaving, members: Mapping[str, Any]) -> dict[str, Any]:
+def _document(record: Document, members: Mapping[str, Any]) -> dict[str, Any]:
     """The members that are not what they are by default."""
     return {name: value for name, default in members.items() if (value := getattr(record, name)) != default}
 
 
-def _members(
-    record: type[Registration | Observation | PowerSaving], without: Collection[str] = ()
-) -> dict[str, Any]:
+def _members(record: type[Document], without: Collection[str] = ()) -> dict[str, Any]:
     return {field.name: field.default for field in attrs.fields(record) if field.name not in without}
 
 
-_REGISTRATION = _members(Registration, ANNOUNCED)
+_REGISTRATION = _members(Registration, (*ANNOUNCED, "arranged"))
+_ARRANGED = _members(Arranged)
 _OBSERVATION = _members(Observation, ("token",))
 _POWER = _members(PowerSaving)
 
@@ -141,6 +146,17 @@ def _announcement(document: Mapping[str, Any]) -> Announcement:
         "links": tuple(Link(target, tuple(map(tuple, found))) for target, found in document["links"]),
         "formats": tuple(document["formats"]),
     }
+
+
+@lru_cache(maxsize=4096)
+def _arranged(text: bytes) -> Arranged:
+    """Thousands of devices are set up alike."""
+    document = orjson.loads(text)
+    attributes = document.pop("attributes", ())
+    return Arranged(
+        **document,
+        attributes=tuple((Path(path), tuple(map(tuple, pairs))) for path, pairs in attributes),
+    )
 
 
 @lru_cache(maxsize=4096)
