@@ -93,9 +93,7 @@ def restarted(world, make_world, endpoint="dev1"):
     for event in world.events:
         registration = getattr(event, "registration", registration)
         liveness = getattr(event, "liveness", liveness)
-        if isinstance(event, Observed):
-            rows[event.observation.token] = event.observation
-        elif isinstance(event, ObservationEnded) and event.reason == "suspended":
+        if isinstance(event, Observed) or getattr(event, "reason", "") == "suspended":
             rows[event.observation.token] = event.observation
         elif isinstance(event, ObservationEnded) and event.reason != "registration":
             rows.pop(event.observation.token, None)

@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from lwm2m_engine.coap import Peer
-from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration
+from lwm2m_engine.engine.records import Arranged, Liveness, Observation, PowerSaving, Registration
 from lwm2m_engine.errors import SettingsError
 from lwm2m_engine.links import Link
 from lwm2m_engine.paths import Path
@@ -570,6 +570,7 @@ def test_every_member_of_a_record_is_kept(record):
 
 
 UNUSUAL = {
+    "arranged": Arranged("unusual", True, 7, ((Path("/77/0"), (("pmin", "7"),)),), True),
     "str": "unusual",
     "int": 77,
     "float": 7.5,
