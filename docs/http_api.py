@@ -11,6 +11,7 @@ from lwm2m_server.http.clients import ClientApi
 from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.deliveries import DeliveryApi
 from lwm2m_server.http.devices import DeviceApi
+from lwm2m_server.http.enrolment import EnrolmentApi
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.metrics import metrics_route
@@ -21,6 +22,7 @@ from lwm2m_server.http.traces import TraceApi
 
 BELOW_API = (
     DeviceApi,
+    EnrolmentApi,
     CredentialApi,
     TraceApi,
     BootstrapApi,

@@ -29,6 +29,7 @@ from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.deliveries import DeliveryApi
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.door import Door
+from lwm2m_server.http.enrolment import enrolment_routes
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.health import health_routes
@@ -207,6 +208,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *DeviceApi(inventory, ledger, wishes, settings).routes(),
         *CredentialApi(finder, ledger.reader, wishes, credentials).routes(),
         *TraceApi(finder, wishes, hub.traces).routes(),
+        *enrolment_routes(onem2m.context, profiles, finder),
         *BootstrapApi(bootstrap, models, finder).routes(),
         *TenantApi(tenants).routes(),
         *ClientApi(control.clients, control.keys, control.access, settings.tenant).routes(),

@@ -29,11 +29,13 @@ from lwm2m_server.http.clients import ClientApi
 from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.door import Door
+from lwm2m_server.http.enrolment import enrolment_routes
 from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.notify.subscriptions import bundling_of
 from lwm2m_server.onem2m.platform import Onem2m
+from lwm2m_server.profiles.service import Profiles
 from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import CredentialSettings, DeliverySettings, Settings
@@ -198,9 +200,9 @@ async def start(tmp_path, catalog):
         operators = DeviceApi(inventory, ledger, devices, settings)
         finder = DeviceFinder(inventory, ledger.reader, settings)
         secrets = CredentialApi(finder, ledger.reader, devices, credentials)
-        transport = httpx.ASGITransport(
-            create_http(api=[*operators.routes(), *secrets.routes()], tree=Binding(platform))
-        )
+        enrolment = enrolment_routes(platform.context, Profiles(inventory), finder)
+        routes = [*operators.routes(), *secrets.routes(), *enrolment]
+        transport = httpx.ASGITransport(create_http(api=routes, tree=Binding(platform)))
         client = httpx.AsyncClient(transport=transport, base_url="http://server")
         opened.append((client, platform, deliveries, outlets, ledger))
         return Api(client, platform, devices, ledger, inventory, credentials, deliveries)

@@ -13,6 +13,7 @@ from lwm2m_server.bootstrap.keys import Keys
 from lwm2m_server.bootstrap.provisioning import Provisioning
 from lwm2m_server.security.credentials import NoSec, Psk
 from lwm2m_server.security.identities import KnownIdentities
+from lwm2m_server.security.material import Material
 from lwm2m_server.store.errors import CommitFailed
 
 CATALOG = Catalog.bundled()
@@ -49,6 +50,9 @@ class Store:
     async def kept(self, node, commit):
         return await commit
 
+    def material(self, node):
+        return None
+
     def device_of_endpoint(self, endpoint):
         return SimpleNamespace(node=1) if endpoint == "dev1" else None
 
@@ -59,9 +63,9 @@ def given(tmp_path):
 
     async def given(store, endpoint="dev1", **more):
         async def change(write):
-            return write(None)
+            return write(store)
 
-        provisioning = Provisioning(Keys(tmp_path / "key"), store, store, change)
+        provisioning = Provisioning(Keys(tmp_path / "key"), store, Material(store, store), store, change)
         document = {"write": {"/0/1": ACCOUNT | more}}
         config = config_of(document, endpoint, lambda name: provisioning.key(endpoint, name), CATALOG)
         with capture_logs() as logs:

@@ -15,6 +15,7 @@ from lwm2m_server.bootstrap.provisioning import Change, Provisioning
 from lwm2m_server.bootstrap.sealing import SealedTemplates
 from lwm2m_server.bootstrap.service import BootstrapService
 from lwm2m_server.bootstrap.templates import Templates
+from lwm2m_server.security.material import Material
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.protocols import Inventory
@@ -59,7 +60,9 @@ async def open_bootstrap(
 
     kept = SealedTemplates(inventory, credentials.vault, models)
     await kept.seal_clear()
-    provisioning = Provisioning(Keys(settings.data / KEY_FILE), credentials, reader, change)
+    provisioning = Provisioning(
+        Keys(settings.data / KEY_FILE), credentials, Material(reader, credentials), reader, change
+    )
     templates = Templates(kept, provisioning.key, models, tenant_of, provisioning.admit)
     limits = BootstrapSettings(
         session_timeout=settings.bootstrap.session_timeout,

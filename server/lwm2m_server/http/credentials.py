@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import secrets
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,14 +14,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lwm2m_server.enrolment.document import KEY_LENGTH
+from lwm2m_server.enrolment.showing import Showing
 from lwm2m_server.http.bodies import read_json
-from lwm2m_server.http.describing import COUNT, LIMIT, PLACE, STRING, TENANT, Parameter, array, described, obj
+from lwm2m_server.http.describing import (
+    BOOLEAN,
+    COUNT,
+    LIMIT,
+    PLACE,
+    STRING,
+    TENANT,
+    Parameter,
+    array,
+    described,
+    enum,
+    obj,
+)
 from lwm2m_server.http.devices import DeviceFinder, number_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.schemas import ref
 from lwm2m_server.onem2m.devices import Devices
-from lwm2m_server.security.credentials import SIDES, BadCredentials, Credential, Removed, Side
+from lwm2m_server.security.credentials import SIDES, BadCredentials, Credential, Psk, Removed, Side
 from lwm2m_server.security.forms import from_json, to_json
+from lwm2m_server.security.material import MANAGING, Material, Section, section
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.store.errors import CommitFailed, Conflict, Gone
 from lwm2m_server.store.records import Device
@@ -38,6 +56,8 @@ class CredentialApi:
     ) -> None:
         self._find, self._reader = find, reader
         self._devices, self._credentials = devices, credentials
+        self._material = Material(reader, credentials)
+        self._showing = Showing(reader, credentials, self._material)
 
     def routes(self) -> list[Route]:
         """Below ``/api/v1``."""
@@ -47,6 +67,7 @@ class CredentialApi:
             Route("/devices/{name}/credentials", self.show, methods=["GET"]),
             Route(one, self.put, methods=["PUT"]),
             Route(one, self.remove, methods=["DELETE"]),
+            Route(f"{one}/generate", self.generate, methods=["POST"]),
         ]
 
     @described(
@@ -80,11 +101,24 @@ class CredentialApi:
 
     @described(
         "What a device proves itself with, without the secrets",
-        query=(TENANT,),
-        answers={200: obj("*", management=ref("Credentials"), bootstrap=ref("Credentials"))},
+        query=(TENANT, Parameter("form", enum("lwm2m"), "in the form in which profiles have them")),
+        answers={
+            200: {
+                "anyOf": [
+                    obj("*", management=ref("Credentials"), bootstrap=ref("Credentials")),
+                    ref("CredentialsDocument"),
+                ]
+            }
+        },
+        problems=(400,),
     )
     async def show(self, request: Request) -> Response:
-        device = self._find(request)
+        """By side; with ``?form=lwm2m`` as one document with the sections ``client`` and ``bootstrap``."""
+        device, form = self._find(request), request.query_params.get("form")
+        if form == "lwm2m":
+            return _json(self._showing.document(device))
+        if form is not None:
+            raise Problem(HTTPStatus.BAD_REQUEST, f"form={form[:40]} is not lwm2m")
         return _json({side: self._shown(device, side) for side in SIDES})
 
     @described(
@@ -113,14 +147,64 @@ class CredentialApi:
         await self._write(device, side, Removed(), None)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
+    @described(
+        "Make a pre-shared key for a device",
+        query=(TENANT,),
+        body={
+            **obj(identity=STRING, atBootstrap=BOOLEAN),
+            "description": "`identity`: that of now, else the endpoint name; `atBootstrap`: the device gets "
+            "the key when it bootstraps next, and nobody sees it",
+        },
+        answers={
+            200: obj("mode endpoint identity", mode=STRING, endpoint=STRING, identity=STRING, key=STRING)
+        },
+        problems=(409, 503),
+    )
+    async def generate(self, request: Request) -> Response:
+        """The answer has the key in hexadecimal digits, this once; with ``atBootstrap`` it has none, and the
+        device proves itself as before until it got it."""
+        device, side = self._find(request), _side(request.path_params["side"])
+        identity, later = _wish(await read_json(request), side)
+        row = self._credentials.row(device.node, side)
+        endpoint = row.endpoint if row is not None and row.endpoint else self._showing.endpoint(device)
+        stored = row.public["identity"] if row is not None and row.mode == "psk" else None
+        identity = identity or stored or endpoint
+        key = secrets.token_bytes(KEY_LENGTH)
+        shown = {"mode": "psk", "endpoint": endpoint, "identity": identity}
+        psk = Psk(identity, base64.b64encode(key).decode("ascii"))
+        try:
+            psk.check()
+        except BadCredentials as error:
+            raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from error
+        if not later:
+            await self._write(device, side, psk, endpoint)
+            return _json({**shown, "key": key.hex()})
+        given = section("PSK", identity, key.hex())
+        await self._commit(device, lambda write: self._give(write, device, given))
+        return _json(shown)
+
+    def _give(self, transaction: Transaction, device: Device, given: Section) -> None:
+        if transaction.device(device.node) is None:
+            raise Gone("the node was removed")
+        stored = self._material.stored(transaction, device.node)
+        self._material.write(transaction, device.node, {**stored, MANAGING: given})
+
     def _shown(self, device: Device, side: Side) -> dict[str, Any]:
         return to_json(self._credentials.row(device.node, side), side)
 
     async def _write(self, device: Device, side: Side, credential: Credential, endpoint: str | None) -> None:
         def store(transaction: Transaction) -> None:
             self._credentials.write(transaction, device, side, credential, endpoint)
+            if side == "management":
+                # What it was to get in place of the former ones.
+                self._material.taken(transaction, device.node, MANAGING)
 
-        commit = self._devices.end(device, store) if side == "management" else self._devices.change(store)
+        await self._commit(device, store, ends=side == "management")
+
+    async def _commit(
+        self, device: Device, store: Callable[[Transaction], None], *, ends: bool = False
+    ) -> None:
+        commit = self._devices.end(device, store) if ends else self._devices.change(store)
         try:
             await self._credentials.kept(device.node, commit)
         except Conflict as error:
@@ -136,6 +220,20 @@ def _side(text: str) -> Side:
         if side == text:
             return side
     raise Problem(HTTPStatus.NOT_FOUND, f"credentials are for {' or '.join(SIDES)}, not for {text[:40]!r}")
+
+
+def _wish(given: Any, side: Side) -> tuple[str | None, bool]:
+    """An identity, and whether bootstrap is to give the key; raises ``Problem``."""
+    if not isinstance(given, dict) or given.keys() - {"identity", "atBootstrap"}:
+        raise Problem(HTTPStatus.BAD_REQUEST, "an object is due, with identity and atBootstrap or neither")
+    identity, later = given.get("identity"), given.get("atBootstrap", False)
+    if not isinstance(identity, str | None) or not isinstance(later, bool):
+        raise Problem(HTTPStatus.BAD_REQUEST, "identity is a text, atBootstrap true or false")
+    if identity is not None and not (identity.isprintable() and identity):
+        raise Problem(HTTPStatus.BAD_REQUEST, "identity: printable characters are due")
+    if later and side != "management":
+        raise Problem(HTTPStatus.BAD_REQUEST, "atBootstrap: only keys for management are given at bootstrap")
+    return identity, later
 
 
 def _place(request: Request) -> int:

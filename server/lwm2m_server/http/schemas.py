@@ -181,6 +181,33 @@ _NEW_CREDENTIALS: Final = {
     "(hexadecimal digits)",
 }
 
+_SECTION: Final = obj(
+    "securityMode", securityMode=STRING, clientPublicKeyOrId=STRING, keySet=BOOLEAN, pending=BOOLEAN
+)
+
+_CREDENTIALS_DOCUMENT: Final = {
+    **obj(
+        "*",
+        credentialsType={"const": "LWM2M_CREDENTIALS"},
+        credentialsId=STRING,
+        credentialsValue=obj(
+            "client",
+            client=obj(
+                "endpoint securityConfigClientMode",
+                endpoint=STRING,
+                securityConfigClientMode=STRING,
+                identity=nullable(STRING),
+                key=STRING,
+                keySet=BOOLEAN,
+                cert=nullable(STRING),
+            ),
+            bootstrap=obj(bootstrapServer=_SECTION, lwm2mServer=_SECTION),
+        ),
+    ),
+    "description": "credentials as profiles have them, without the secrets; a section that is pending is "
+    "given to the device when it bootstraps",
+}
+
 _SESSION: Final = obj(
     "*",
     endpoint=STRING,
@@ -226,6 +253,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "TracedMessage": _NOTED,
     "Credentials": _CREDENTIALS,
     "NewCredentials": _NEW_CREDENTIALS,
+    "CredentialsDocument": _CREDENTIALS_DOCUMENT,
     "BootstrapConfig": obj("name endpoints", name=STRING, endpoints=array(STRING)),
     "NewBootstrapConfig": {
         **obj(endpoints=array(STRING), profile=obj(), credentials=nullable(obj())),

@@ -109,6 +109,11 @@ class Onem2m:
         )
         self._sweeper = Sweeper(self._context, clock)
 
+    @property
+    def context(self) -> Context:
+        """What its behaviours work with, for other ways to the same."""
+        return self._context
+
     async def prepare(self) -> None:
         """Give every tenant the resources it must have; to be called at start, and again at will."""
         for tenant in self.inventory.tenants():

@@ -26,6 +26,7 @@ from lwm2m_server.store.documents import (
     power_from_json,
     registration_from_json,
 )
+from lwm2m_server.store.enrolment import EnrolmentReader
 from lwm2m_server.store.events import EventReader
 from lwm2m_server.store.expiration import NOT_OVER, Clock
 from lwm2m_server.store.names import Names
@@ -74,6 +75,7 @@ _OF_ENDPOINT = """d.node = coalesce(
 class LedgerReader(
     ContainerReader,
     CredentialReader,
+    EnrolmentReader,
     OnboardingReader,
     AuditReader,
     EventReader,

@@ -182,6 +182,18 @@ class SealedCredential:
     sealed: bytes | None
 
 
+@attrs.frozen(slots=True)
+class BatchKey:
+    """The pre-shared key of a device that is not there yet; opened with the vault's key only."""
+
+    identity: str
+    endpoint: str
+    tenant: str
+    rule: str
+    """The enrolment rule it was uploaded for."""
+    sealed: bytes = attrs.field(repr=False)
+
+
 class AuditEntry(NamedTuple):
     """One line of the audit log; each request that changes something makes one."""
 

@@ -29,6 +29,7 @@ _DELETE_DEVICE = (
     "DELETE FROM observation WHERE node = ?",
     "DELETE FROM unanswered WHERE node = ?",
     "DELETE FROM credential WHERE node = ?",
+    "DELETE FROM bootstrap_material WHERE node = ?",
     "DELETE FROM oscore_number WHERE node = ?",
     "DELETE FROM route WHERE node = ?",
     "DELETE FROM desired WHERE node = ?",

@@ -13,6 +13,7 @@ from lwm2m_server.store import (
     audit,
     credentials,
     desired,
+    enrolment,
     events,
     expiration,
     onboarding,
@@ -127,6 +128,7 @@ _VERSION_7 = f"""{audit.VERSION_7}
 _VERSION_8 = f"""{profiles.VERSION_8}
 {desired.VERSION_8}
 {updates.VERSION_8}
+{enrolment.VERSION_8}
 """
 
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN

@@ -25,6 +25,7 @@ from lwm2m_server.store.documents import (
     power_to_json,
     registration_to_json,
 )
+from lwm2m_server.store.enrolment import EnrolmentWriter
 from lwm2m_server.store.errors import Conflict, Gone
 from lwm2m_server.store.events import Events
 from lwm2m_server.store.evicted import Evicted
@@ -54,6 +55,7 @@ Announced: TypeAlias = tuple[Hashable, ...]
 class LedgerTransaction(
     RemovalWriter,
     CredentialWriter,
+    EnrolmentWriter,
     OnboardingWriter,
     AuditWriter,
     ProfileWriter,

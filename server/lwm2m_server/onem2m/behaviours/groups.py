@@ -74,17 +74,18 @@ def find_group(context: Context, tenant: Tenant, member: str) -> Resource | None
 
 async def join_group(context: Context, group: int, names: Sequence[str]) -> None:
     """Devices that are not in it yet are in it from now on. One that is gone is let be."""
-
-    def store(transaction: Transaction) -> None:
-        stored = transaction.resource(group)
-        if stored is None:
-            return
-        members = dict.fromkeys(stored.attributes["nds"])
-        if not members.keys() >= set(names):
-            _change(context, transaction, group, {"nds": [*(members | dict.fromkeys(names))]})
-
-    await context.devices.change(store)
+    await context.devices.change(lambda transaction: add_members(context, transaction, group, names))
     context.routes.changed(group)
+
+
+def add_members(context: Context, transaction: Transaction, group: int, names: Sequence[str]) -> None:
+    """The same in a commit of somebody's, who tells ``context.routes`` afterwards."""
+    stored = transaction.resource(group)
+    if stored is None:
+        return
+    members = dict.fromkeys(stored.attributes["nds"])
+    if not members.keys() >= set(names):
+        _change(context, transaction, group, {"nds": [*(members | dict.fromkeys(names))]})
 
 
 def _change(

@@ -1,0 +1,185 @@
+"""``/api/v1/devices``: a device with its credentials and its profile, in one step and in one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lwm2m_server.enrolment.devices import DeviceOffice
+from lwm2m_server.enrolment.newdevice import read_changes, read_device
+from lwm2m_server.enrolment.reading import Faulty
+from lwm2m_server.enrolment.showing import Showing
+from lwm2m_server.http.bodies import read_json
+from lwm2m_server.http.describing import ANYTHING, STRING, TENANT, array, described, nullable, obj
+from lwm2m_server.http.devices import DeviceFinder
+from lwm2m_server.http.problems import Problem
+from lwm2m_server.http.schemas import any_of, ref
+from lwm2m_server.onem2m.behaviours.context import Context
+from lwm2m_server.profiles.service import Profiles
+from lwm2m_server.security.material import Material
+from lwm2m_server.store.errors import CommitFailed, Conflict, Gone
+from lwm2m_server.store.protocols import Inventory
+from lwm2m_server.store.records import Device, Tenant
+
+CREATED: Final = obj(
+    "name nodeId endpoint profile labels credentials",
+    name=STRING,
+    nodeId=nullable(STRING),
+    endpoint=nullable(STRING),
+    profile=nullable(STRING),
+    labels=array(STRING),
+    credentials=ref("CredentialsDocument"),
+    generatedKeys=any_of(STRING),
+)
+_NEW: Final = {
+    **obj(
+        "name",
+        name=STRING,
+        nodeId=nullable(STRING),
+        transportType={"const": "LWM2M"},
+        profile=nullable(STRING),
+        label=nullable(STRING),
+        labels=array(STRING),
+        groups=array(STRING),
+        credentials=ANYTHING,
+    ),
+    "description": "a device with `credentials` as `GET …/credentials?form=lwm2m` has them, with secrets; or "
+    "`{device, credentials}`",
+}
+_CHANGES: Final = {**_NEW, "required": []}
+
+
+class EnrolmentApi:
+    """Devices come, change and go."""
+
+    def __init__(
+        self, office: DeviceOffice, find: DeviceFinder, inventory: Inventory, showing: Showing
+    ) -> None:
+        self._office, self._find, self._inventory, self._showing = office, find, inventory, showing
+
+    def routes(self) -> list[Route]:
+        """Below ``/api/v1``."""
+        return [
+            Route("/devices", self.create, methods=["POST"]),
+            Route("/devices/{name}", self.change, methods=["PATCH"]),
+            Route("/devices/{name}", self.replace, methods=["PUT"]),
+            Route("/devices/{name}", self.remove, methods=["DELETE"]),
+        ]
+
+    @described(
+        "Let a device in, with its credentials and its profile: all of it or nothing",
+        query=(TENANT,),
+        body={"anyOf": [_NEW, obj("device", device=_NEW, credentials=ANYTHING)]},
+        answers={201: CREATED},
+        problems=(409, 503),
+    )
+    async def create(self, request: Request) -> Response:
+        """Keys that were made here are in the answer, and never again."""
+        tenant = tenant_record(self._find, self._inventory, request)
+        body = await read_json(request)
+        with problems():
+            new = read_device(body)
+            device = await self._office.create(tenant, new)
+        shown = self._shown(device)
+        if new.credentials.generated:
+            shown["generatedKeys"] = dict(new.credentials.generated)
+        return answer(shown, HTTPStatus.CREATED)
+
+    @described(
+        "Change labels, groups, profile or credentials of a device",
+        query=(TENANT,),
+        body=_CHANGES,
+        answers={200: CREATED},
+        problems=(409, 503),
+    )
+    async def change(self, request: Request) -> Response:
+        """What is not mentioned stays."""
+        return await self._change(request, whole=False)
+
+    @described(
+        "Say anew what a device is",
+        query=(TENANT,),
+        body=_CHANGES,
+        answers={200: CREATED},
+        problems=(409, 503),
+    )
+    async def replace(self, request: Request) -> Response:
+        """Labels and profile that are not mentioned go; credentials stay, as nobody can read them."""
+        return await self._change(request, whole=True)
+
+    async def _change(self, request: Request, *, whole: bool) -> Response:
+        device, body = self._find(request), await read_json(request)
+        tenant = self._inventory.tenant(device.tenant)
+        if tenant is None:
+            raise Problem(HTTPStatus.NOT_FOUND, f"there is no tenant {device.tenant!r}")
+        endpoint = self._showing.endpoint(device)
+        with problems():
+            changes = read_changes(body, device.name, endpoint, whole=whole)
+            await self._office.change(tenant, device, changes)
+        shown = self._shown(self._find(request))
+        if changes.credentials is not None and changes.credentials.generated:
+            shown["generatedKeys"] = dict(changes.credentials.generated)
+        return answer(shown)
+
+    @described("Forget a device, with its messages", query=(TENANT,), answers={204: None}, problems=(503,))
+    async def remove(self, request: Request) -> Response:
+        """Its registration ends, and its names are free."""
+        device = self._find(request)
+        tenant = self._inventory.tenant(device.tenant)
+        if tenant is not None:
+            with problems():
+                await self._office.remove(tenant, device)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    def _shown(self, device: Device) -> dict[str, Any]:
+        return {
+            "name": device.name,
+            "nodeId": device.node_id,
+            "endpoint": self._showing.endpoint(device),
+            "profile": device.profile,
+            "labels": self._showing.labels(device),
+            "credentials": self._showing.document(device),
+        }
+
+
+def enrolment_routes(context: Context, profiles: Profiles, find: DeviceFinder) -> list[Route]:
+    """All that is about devices coming into being."""
+    material = Material(context.reader, context.credentials)
+    office = DeviceOffice(context, material, profiles)
+    showing = Showing(context.reader, context.credentials, material)
+    return EnrolmentApi(office, find, context.inventory, showing).routes()
+
+
+def tenant_record(find: DeviceFinder, inventory: Inventory, request: Request) -> Tenant:
+    """Raises ``Problem``."""
+    tenant = inventory.tenant(find.tenant(request))
+    if tenant is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "there is no such tenant")
+    return tenant
+
+
+@contextmanager
+def problems() -> Iterator[None]:
+    """What the office raises, as the API tells it."""
+    try:
+        yield
+    except Faulty as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from error
+    except Conflict as error:
+        raise Problem(HTTPStatus.CONFLICT, str(error)) from error
+    except Gone as error:
+        raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
+    except CommitFailed as error:
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
+
+
+def answer(document: object, status: int = HTTPStatus.OK) -> Response:
+    headers = {"cache-control": "no-store"}
+    return Response(orjson.dumps(document), status, headers, media_type="application/json")
