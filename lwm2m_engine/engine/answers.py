@@ -162,6 +162,7 @@ def _report(state: State, device: Device, step: Single, job: Job, reply: CoapRep
         created=created[0] if len(created) == 1 else None,
         prefix=step.prefix,
         values=isinstance(step, VALUED),
+        written=discoveries.written(step, created) if is_success(reply.code) else (),
     )
 
 

@@ -9,9 +9,18 @@ from lwm2m_engine.coap import CoapReply, is_success
 from lwm2m_engine.engine.devices import Device
 from lwm2m_engine.engine.events import RegistrationChanged
 from lwm2m_engine.engine.turn import Turn
+from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import DecodeError, PathError, ValueRejected
 from lwm2m_engine.links import Link, parse_links
-from lwm2m_engine.messages.requests import Create, Delete, Discover, Single, WriteAttributes
+from lwm2m_engine.messages.requests import (
+    Create,
+    Delete,
+    Discover,
+    Single,
+    Write,
+    WriteAttributes,
+    WriteComposite,
+)
 from lwm2m_engine.paths import Path
 
 
@@ -42,6 +51,18 @@ def created(step: Single, reply: CoapReply) -> tuple[Path, ...]:
     except PathError:
         return ()
     return (path,) if len(path) == 2 and path[0] == step.path[0] else ()
+
+
+def written(step: Single, created: tuple[Path, ...]) -> tuple[Entry, ...]:
+    """The values there are at the device once it has done what was asked."""
+    if isinstance(step, (Write, WriteComposite)):
+        return step.entries
+    if not isinstance(step, Create) or not created:
+        return ()
+    if step.instances:
+        return step.entries
+    # Without a chosen id they stand at Instance 0.
+    return tuple(entry._replace(path=Path((*created[0], *entry.path[2:]))) for entry in step.entries)
 
 
 def _instances(device: Device) -> tuple[Path, ...]:

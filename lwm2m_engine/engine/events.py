@@ -187,6 +187,8 @@ class Received:
     """The Object Instance a Create made."""
     prefix: str = ""
     """The end device of a gateway that all paths here belong to; empty for the client itself."""
+    written: tuple[Entry, ...] = ()
+    """What a Write or Create that succeeded has put there."""
 
 
 @attrs.frozen(slots=True)

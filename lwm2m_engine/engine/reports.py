@@ -38,6 +38,7 @@ def report(
     created: Path | None = None,
     values: bool = True,
     prefix: str = "",
+    written: tuple[Entry, ...] = (),
 ) -> str | None:
     """Tell what the device said, and what it means for managed resources.
 
@@ -70,6 +71,7 @@ def report(
             paths,
             created,
             prefix,
+            written,
         )
     )
     if entries and not prefix:

@@ -53,6 +53,7 @@ from lwm2m_server.store.errors import ContainerFull
 from lwm2m_server.store.ids import SECOND, Ids, NodeIds, ResourceIds
 from lwm2m_server.store.records import DeviceRef, Message, Resource
 from lwm2m_server.store.transaction import Transaction
+from lwm2m_server.telemetry import recording as telemetry
 
 Write: TypeAlias = Callable[[Transaction], object]
 
@@ -150,8 +151,13 @@ class Projector:
     # --- messages ------------------------------------------------------------------------------------
 
     def _received(self, event: Received, device: DeviceRef, models: ModelView) -> Write | None:
+        told = telemetry.record(event, device.node, models)
         if event.message is not None and event.message < 0:
-            return None
+            return told
+        message = self._message_of(event, device, models)
+        return message if told is None else _all(message, told)
+
+    def _message_of(self, event: Received, device: DeviceRef, models: ModelView) -> Write:
         request_id = self._request_id(event.message)
         body = content.received(event, device.name, models, request_id, extras=self._extras)
         answer = self._add(device, event.at, RECEIVED, event.kind, body, event.message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lwm2m_server.store.arrivals import RECORD, Arrivals
@@ -38,10 +38,11 @@ class ContainerWriter(LedgerReader):
         latest: Mapping[int, bytes],
         names: Names,
         arrivals: Arrivals,
+        told: Mapping[int, Sequence[bytes]],
         evicted: Evicted,
         clock: Clock,
     ) -> None:
-        super().__init__(connection, latest, names, arrivals.waiting, clock)
+        super().__init__(connection, latest, names, arrivals.waiting, told, clock)
         self._connection, self._arrivals, self._evicted = connection, arrivals, evicted
         self._known: dict[int, Contents] = {}
         self._newborn: dict[int, Born] = {}

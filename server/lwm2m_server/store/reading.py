@@ -29,11 +29,13 @@ from lwm2m_server.store.documents import (
 from lwm2m_server.store.enrolment import EnrolmentReader
 from lwm2m_server.store.events import EventReader
 from lwm2m_server.store.expiration import NOT_OVER, Clock
+from lwm2m_server.store.histories import ValueReader
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.onboarding import OnboardingReader
 from lwm2m_server.store.outbox import OutboxReader
 from lwm2m_server.store.profiles import ProfileReader
 from lwm2m_server.store.records import Born, Brood, Device, Moments, Resource, Unanswered
+from lwm2m_server.store.undecoded import UndecodedReader
 from lwm2m_server.store.updates import UpdateReader
 
 Row: TypeAlias = tuple[Any, ...]
@@ -83,6 +85,8 @@ class LedgerReader(
     DesiredReader,
     ProfileReader,
     UpdateReader,
+    ValueReader,
+    UndecodedReader,
 ):
     """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
 
@@ -92,10 +96,11 @@ class LedgerReader(
         latest: Mapping[int, bytes],
         names: Names,
         waiting: Mapping[int, bytes],
+        told: Mapping[int, Sequence[bytes]],
         clock: Clock,
     ) -> None:
-        """``latest`` is that of ``Contacts``, ``waiting`` that of ``Arrivals``."""
-        self._execute, self._clock = connection.execute, clock
+        """``latest`` is that of ``Contacts``; ``waiting`` those of ``Arrivals`` and of ``Values``."""
+        self._execute, self._clock, self._told = connection.execute, clock, told
         self._latest, self._names, self._waiting = latest, names, waiting
         self._announcements: dict[bytes, Announcement] = {}
         self._broods: dict[int, Brood] = {}

@@ -34,6 +34,10 @@ _DELETE_DEVICE = (
     "DELETE FROM route WHERE node = ?",
     "DELETE FROM desired WHERE node = ?",
     "DELETE FROM device_update WHERE node = ?",
+    "DELETE FROM report WHERE node = ?",
+    "DELETE FROM latest WHERE node = ?",
+    "DELETE FROM undecoded WHERE node = ?",
+    "INSERT OR IGNORE INTO forsaken VALUES (?)",
 )
 
 

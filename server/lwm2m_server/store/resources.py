@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -36,11 +36,12 @@ class ResourceWriter(ContainerWriter):
         latest: Mapping[int, bytes],
         names: Names,
         arrivals: Arrivals,
+        told: Mapping[int, Sequence[bytes]],
         evicted: Evicted,
         subscribers: Subscribers,
         clock: Clock,
     ) -> None:
-        super().__init__(connection, latest, names, arrivals, evicted, clock)
+        super().__init__(connection, latest, names, arrivals, told, evicted, clock)
         self._subscribers = subscribers
         self._numbers: dict[Brood, int] = {}
         self._families: dict[int, tuple[Resource, Brood]] = {}

@@ -21,6 +21,7 @@ from lwm2m_server.store import (
     profiles,
     subscribers,
     updates,
+    values,
 )
 
 Connect: TypeAlias = Callable[[Path], sqlite3.Connection]
@@ -129,6 +130,7 @@ _VERSION_8 = f"""{profiles.VERSION_8}
 {desired.VERSION_8}
 {updates.VERSION_8}
 {enrolment.VERSION_8}
+{values.VERSION_8}
 """
 
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN

@@ -25,6 +25,7 @@ from lwm2m_server.store.outbox import BOUNDS, Bounds, Outbox
 from lwm2m_server.store.reading import LedgerReader
 from lwm2m_server.store.subscribers import Subscribers
 from lwm2m_server.store.transaction import Transaction
+from lwm2m_server.store.values import Values
 from lwm2m_server.store.writing import LedgerTransaction
 
 BATCH = 512
@@ -99,6 +100,7 @@ class Transactions:
         self._evicted = Evicted(self._connection)
         self._arrivals = Arrivals(self._connection, frozenset(self._evicted.waiting))
         self._events = Events(self._connection, keep)
+        self.values = Values(self._connection, clock)
         self.outbox = Outbox(self._connection, bounds)
         self.subscribers = Subscribers(self._connection)
         self._use(self._connection)
@@ -122,9 +124,8 @@ class Transactions:
 
     def reader(self, connection: sqlite3.Connection) -> LedgerReader:
         """Reads what is committed."""
-        return LedgerReader(
-            connection, self._contacts.latest, self._names, self._arrivals.waiting, self._clock
-        )
+        waiting = self._arrivals.waiting, self.values.waiting
+        return LedgerReader(connection, self._contacts.latest, self._names, *waiting, self._clock)
 
     @property
     def changes(self) -> int:
@@ -152,6 +153,7 @@ class Transactions:
             self._arrivals,
             self._evicted,
             self._events,
+            self.values,
             self.outbox,
             self.subscribers,
             self._clock,

@@ -39,7 +39,9 @@ from lwm2m_server.store.reading import ANNOUNCEMENTS
 from lwm2m_server.store.records import SealedCredential
 from lwm2m_server.store.removals import RemovalWriter
 from lwm2m_server.store.subscribers import Subscribers
+from lwm2m_server.store.undecoded import UndecodedWriter
 from lwm2m_server.store.updates import UpdateWriter
+from lwm2m_server.store.values import Values
 
 # Nearly always under the name it had before, whose index is left alone then.
 _REGISTER_BOUND = """UPDATE device SET registration = ?, announcement = ?, registered_at = ?
@@ -47,7 +49,7 @@ _REGISTER_BOUND = """UPDATE device SET registration = ?, announcement = ?, regis
 
 _UNREGISTER = "UPDATE device SET registration = NULL, announcement = NULL"
 
-Mark: TypeAlias = tuple[ContactMark, ArrivalMark, int, int, OutboxMark, int]
+Mark: TypeAlias = tuple[ContactMark, ArrivalMark, int, int, OutboxMark, int, int]
 Announced: TypeAlias = tuple[Hashable, ...]
 """All that ``announcement_to_json`` writes of a registration."""
 
@@ -61,6 +63,7 @@ class LedgerTransaction(
     ProfileWriter,
     DesiredWriter,
     UpdateWriter,
+    UndecodedWriter,
 ):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 
@@ -72,14 +75,18 @@ class LedgerTransaction(
         arrivals: Arrivals,
         evicted: Evicted,
         events: Events,
+        values: Values,
         outbox: Outbox,
         subscribers: Subscribers,
         clock: Clock,
     ) -> None:
-        super().__init__(connection, contacts.latest, names, arrivals, evicted, subscribers, clock)
-        self._contacts, self._events = contacts, events
+        super().__init__(
+            connection, contacts.latest, names, arrivals, values.waiting, evicted, subscribers, clock
+        )
+        self._contacts, self._events, self._values = contacts, events, values
         self._outbox = outbox
         self.note_event = events.add
+        self.add_values, self.fold_values = values.add, values.fold
         self.add_notice, self.remove_notices = outbox.add, outbox.remove
         self.bury_notices, self.forget_notices = outbox.bury, outbox.forget
         self.remove_dead_letters = outbox.unbury
@@ -96,6 +103,7 @@ class LedgerTransaction(
             self._events.mark(),
             self._outbox.mark(),
             self._subscribers.mark(),
+            self._values.mark(),
         )
 
     def back_to(self, mark: Mark) -> None:
@@ -105,6 +113,7 @@ class LedgerTransaction(
         self._events.back_to(mark[3])
         self._outbox.back_to(mark[4])
         self._subscribers.back_to(mark[5])
+        self._values.back_to(mark[6])
         self.forget()
 
     def finish(self) -> None:
@@ -113,6 +122,7 @@ class LedgerTransaction(
         self._arrivals.write(self._connection, self._enlist)
         self._evicted.write(self._connection)
         self._events.write(self._connection)
+        self._values.write(self._connection)
         self._outbox.write(self._connection)
 
     def committed(self) -> None:
@@ -120,6 +130,7 @@ class LedgerTransaction(
         self._arrivals.committed()
         self._evicted.committed()
         self._events.committed()
+        self._values.committed()
         self._subscribers.committed()
         self._outbox.committed()
         self._newborn.clear()
@@ -130,6 +141,7 @@ class LedgerTransaction(
         self._arrivals.rolled_back()
         self._evicted.rolled_back()
         self._events.rolled_back()
+        self._values.rolled_back()
         self._outbox.rolled_back()
         self._subscribers.rolled_back()
         self.forget()
