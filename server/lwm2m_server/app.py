@@ -33,6 +33,7 @@ from lwm2m_server.http.enrolment import enrolment_routes
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.health import health_routes
+from lwm2m_server.http.models import ModelApi
 from lwm2m_server.http.openapi import openapi_route
 from lwm2m_server.http.openapi_tree import tree_paths
 from lwm2m_server.http.serving import HttpServer, serve_http
@@ -43,9 +44,11 @@ from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.http.traces import TraceApi
 from lwm2m_server.hub import Hub
 from lwm2m_server.lag import Lag
-from lwm2m_server.library.files import ModelFiles
-from lwm2m_server.library.models import Models
+from lwm2m_server.library.files import MODELS, ModelFiles
+from lwm2m_server.library.library import Library
+from lwm2m_server.library.models import Draft, Models
 from lwm2m_server.library.shelf import Shelf
+from lwm2m_server.library.usage import Usage
 from lwm2m_server.listeners import listen, listen_for_bootstrap
 from lwm2m_server.onem2m.answers import Answers
 from lwm2m_server.onem2m.binding import Binding
@@ -139,7 +142,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     sinks = {kind: checked(kind, make) for kind, make in plugins.sinks(OWN_KINDS).items()}
     _tell_plugins(plugins)
     ledger, inventory = _open_stores(settings, stack)
-    models = _open_models(settings, plugins, inventory)
+    models, model_files = _open_models(settings, plugins, inventory)
     ids = Ids(floor=max(ledger.highest_id, inventory.highest_id))
     if inventory.tenant(settings.tenant) is None:
         await inventory.add_tenant(Tenant(ids.next(), settings.tenant))
@@ -204,12 +207,14 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     )
     finder = DeviceFinder(inventory, ledger.reader, settings)
     feed = Feed(ledger, bus)
+    library = Library(inventory, models, model_files, Usage(inventory, ledger), settings.models)
     api = [
         *DeviceApi(inventory, ledger, wishes, settings).routes(),
         *CredentialApi(finder, ledger.reader, wishes, credentials).routes(),
         *TraceApi(finder, wishes, hub.traces).routes(),
         *enrolment_routes(onem2m.context, profiles, finder),
         *BootstrapApi(bootstrap, models, finder).routes(),
+        *ModelApi(library, inventory, settings.models, settings.tenant).routes(),
         *TenantApi(tenants).routes(),
         *ClientApi(control.clients, control.keys, control.access, settings.tenant).routes(),
         *AuditApi(ledger, settings.tenant).routes(),
@@ -256,14 +261,16 @@ def _open_stores(settings: Settings, stack: AsyncExitStack) -> tuple[SqliteLedge
     return ledger, TinyInventory(directory.inventory)
 
 
-def _open_models(settings: Settings, plugins: PluginManager, inventory: TinyInventory) -> Models:
+def _open_models(
+    settings: Settings, plugins: PluginManager, inventory: TinyInventory
+) -> tuple[Models, ModelFiles]:
     """Without what uploads that were not completed have left."""
-    files = ModelFiles(settings.data / "models")
+    files = ModelFiles(settings.data / MODELS)
     try:
         files.sweep({row.digest for row in inventory.uploads.all()})
     except OSError as error:
         raise SettingsError(f"{files.folder}: {error.strerror}") from error
-    return Models(plugins, settings.models.dirs, Shelf(files), inventory.uploads.all)
+    return Models(plugins, settings.models.dirs, Shelf(files), inventory.uploads.all), files
 
 
 def _deliveries(
@@ -318,21 +325,19 @@ def _bus(settings: Settings, plugins: PluginManager) -> Bus:
     return bus
 
 
-def _watch(
-    models: Models,
-    engines: Engines,
-    inventory: TinyInventory,
-    stack: AsyncExitStack,
-) -> None:
-    async def swap() -> None:
+def _watch(models: Models, engines: Engines, inventory: TinyInventory, stack: AsyncExitStack) -> None:
+    async def swapped(former: Draft) -> None:
         engines.swap()
+        if former.definitions is models.force.definitions:
+            return
         try:
             await inventory.set_models(models.index)
         except CommitFailed as error:
             # The index is there to be read by people; the models themselves are in force.
             _log.error("the model index is not stored", reason=str(error))
 
-    task = asyncio.get_running_loop().create_task(models.watch(swap), name="models")
+    models.swapped = swapped
+    task = asyncio.get_running_loop().create_task(models.watch(), name="models")
     stack.callback(task.cancel)
 
 

@@ -37,6 +37,7 @@ class Engines:
     def stop(self, tenant: str) -> None:
         self._engines.pop(tenant, None)
         self._used.pop(tenant, None)
+        self._models.forget(tenant)
 
     def swap(self) -> None:
         """Other models are in force."""

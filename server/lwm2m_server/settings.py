@@ -205,6 +205,14 @@ class ModelSettings:
 
     dirs: tuple[Path, ...] = (Path("models/xml"),)
     """Watched folders of object XML; relative to the settings file, else to the working directory."""
+    upload_size: int = attrs.field(default=16_000_000, validator=gt(0))
+    """Bytes of one upload over HTTP."""
+    upload_files: int = attrs.field(default=1000, validator=gt(0))
+    """Files of one upload, those in archives included."""
+    unpacked_size: int = attrs.field(default=50_000_000, validator=gt(0))
+    """Bytes that an archive may become; also not more than 200 times its own size."""
+    uploads: int = attrs.field(default=2000, validator=gt(0))
+    """Uploaded models of each tenant, and of all tenants together at the system level."""
 
 
 @attrs.frozen

@@ -8,7 +8,7 @@ Schemas are JSON Schema 2020-12, as OpenAPI 3.1 has it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -19,6 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
+MULTIPART: Final = "multipart/form-data"
 NOWHERE: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 
@@ -62,12 +63,14 @@ def described(
     query: tuple[Parameter, ...] = (),
     body: Schema | None = None,
     form: Schema | None = None,
+    files: Sequence[str] = (),
     answers: Mapping[int, Schema | None],
     problems: tuple[int, ...] = (),
     method: str | None = None,
     **more: Any,
 ) -> Callable[[F], F]:
-    """Say what an endpoint does: JSON or a form in, JSON out. With ``method`` only what that one does.
+    """Say what an endpoint does: JSON, a form or ``files`` of these media types in, JSON out. With ``method``
+    only what that one does.
 
     ``more`` are members of ``Operation``.
     """
@@ -76,6 +79,9 @@ def described(
         problems = (*problems, 400, 413)
     if form is not None:
         more["body"] = {FORM: form}
+    if files:
+        more["body"] = {one: _PARTS if one == MULTIPART else BINARY for one in files}
+        problems = (*problems, 400, 413, 415)
     operation = Operation(summary, parameters=query, answers=answers, problems=problems, **more)
 
     def mark(endpoint: F) -> F:
@@ -128,6 +134,9 @@ COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 ANYTHING: Final[Schema] = {}
 TIME: Final[Schema] = {"type": "integer", "description": "milliseconds since 1970-01-01 UTC"}
 OFTEN_TIME: Final = nullable(TIME)
+
+BINARY: Final[Schema] = {"type": "string", "format": "binary"}
+_PARTS: Final = obj("file", file=array(BINARY))
 
 PLACE: Final[Schema] = {**COUNT, "maximum": 999_999_999_999}
 """What ``number_of`` reads."""

@@ -13,7 +13,7 @@ from lwm2m_server.access.callers import OPEN, Caller, Role
 from lwm2m_server.http.problems import Problem, answer_problem
 
 _LOOKING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
-_OF_THE_SYSTEM: Final = ("tenants", "clients", "audit", "signing-key")
+_OF_THE_SYSTEM: Final = ("tenants", "clients", "audit", "signing-key", "models")
 """First segments of paths below ``/api/v1`` that the role ``system`` is for."""
 
 
@@ -61,7 +61,9 @@ class ByRole:
         if scope["type"] == "http":
             caller: Caller = scope["caller"]
             if caller.role is Role.SYSTEM and not _is_of_the_system(scope):
-                return _refuse("the role system is for tenants and clients", scope, receive, send)
+                return _refuse(
+                    "the role system is for tenants, clients and models of all tenants", scope, receive, send
+                )
             if caller is not OPEN and caller.role < needed_for(scope["method"]):
                 return _refuse("this takes the role operate", scope, receive, send)
         return self._app(scope, receive, send)

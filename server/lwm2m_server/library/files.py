@@ -9,6 +9,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
+MODELS: Final = "models"
+"""In the data folder."""
 SUFFIX: Final = ".xml"
 _DRAFT: Final = ".new"
 

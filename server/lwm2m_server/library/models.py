@@ -80,6 +80,8 @@ class Models:
         self._plugins, self._shelf, self._uploads = plugins, shelf, uploads
         self._sources = Sources([bundled_directory(), *plugins.models(), *self.folders])
         self._force: Draft | None = None
+        self.swapped: Callable[[Draft], Awaitable[None]] = _nobody
+        """Told what was in force before."""
         self.adopt(self._draft(self._sources.read(), uploads()))
 
     @property
@@ -113,8 +115,15 @@ class Models:
         refuses."""
         return self._draft(self.force.definitions, uploads)
 
+    def forget(self, tenant: str) -> None:
+        """It is gone, with its uploads; another one may get its name."""
+        force = self.force
+        own = {name: edition for name, edition in force.own.items() if name != tenant}
+        objects = {name: specs for name, specs in force.uploads.objects.items() if name != tenant}
+        self._force = attrs.evolve(force, own=own, uploads=attrs.evolve(force.uploads, objects=objects))
+
     def adopt(self, draft: Draft) -> None:
-        """Put it in force."""
+        """Put it in force, before anybody looks."""
         former, self._force = self._force, draft
         self._plugins.report_on(draft.common.compiled)
         known = former.common.catalog.problems if former is not None else ()
@@ -122,8 +131,14 @@ class Models:
             if problem.refused and problem not in known:
                 _log.warning("model not used", file=problem.file, line=problem.line, reason=problem.reason)
 
-    async def watch(self, changed: Callable[[], Awaitable[None]]) -> None:
-        """Look now and then, off the loop; ``changed`` is called when others are in force."""
+    async def put_in_force(self, draft: Draft) -> None:
+        """Put it in force, and let everybody know."""
+        former = self.force
+        self.adopt(draft)
+        await self.swapped(former)
+
+    async def watch(self) -> None:
+        """Look at the folders now and then, off the loop."""
         while True:
             await asyncio.sleep(PERIOD)
             if not await asyncio.to_thread(self._sources.changed):
@@ -135,16 +150,15 @@ class Models:
                     # A strict plugin manager refuses; what was in force stays.
                     _log.error("the changed models are not used", reason=str(error))
                     continue
-                self.adopt(draft)
+                await self.put_in_force(draft)
                 _log.info("models changed", objects=len(self.catalog))
-                await changed()
 
     def _reread(self) -> Draft:
         return self._draft(self._sources.read(), self._uploads())
 
     def _draft(self, definitions: Definitions, rows: Sequence[UploadedModel]) -> Draft:
         uploads, former = self._shelf.read(rows), self._force
-        problems = (*definitions.problems, *uploads.problems)
+        problems = (*definitions.problems, *uploads.faults.values())
 
         def edition(known: Edition | None, *layers: tuple[ObjectSpec, ...]) -> Edition:
             if known is not None and _same(known.layers, layers) and known.catalog.problems == problems:
@@ -160,6 +174,10 @@ class Models:
             if tenant is not None
         }
         return Draft(definitions, uploads, common, own)
+
+
+async def _nobody(former: Draft) -> None:
+    return
 
 
 def level_of(spec: ObjectSpec) -> str:

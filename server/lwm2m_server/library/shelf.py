@@ -18,8 +18,8 @@ class Uploads:
     """Definitions by tenant; those under ``None`` are every tenant's."""
 
     objects: Mapping[str | None, tuple[ObjectSpec, ...]] = attrs.field(factory=dict)
-    problems: tuple[Problem, ...] = ()
-    """Of files that cannot be used any more."""
+    faults: Mapping[tuple[str, str], Problem] = attrs.field(factory=dict)
+    """Of files that cannot be used any more, by digest and name."""
 
     def of(self, tenant: str | None) -> tuple[ObjectSpec, ...]:
         return self.objects.get(tenant, ())
@@ -44,8 +44,8 @@ class Shelf:
             tenant: self._last.of(tenant) if self._rows.get(tenant) == found else self._specs(found)
             for tenant, found in by_tenant.items()
         }
-        problems = (found for found in self._parsed.values() if isinstance(found, Problem))
-        self._rows, self._last = by_tenant, Uploads(objects, tuple(problems))
+        faults = {key: found for key, found in self._parsed.items() if isinstance(found, Problem)}
+        self._rows, self._last = by_tenant, Uploads(objects, faults)
         return self._last
 
     def _parse(self, rows: Sequence[UploadedModel]) -> None:

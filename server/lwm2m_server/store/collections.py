@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import cattrs
 from tinydb import TinyDB, where
-from tinydb.queries import QueryInstance
+from tinydb.queries import QueryInstance, QueryLike
 
 from lwm2m_server.store.errors import Conflict
 from lwm2m_server.store.protocols import Named
@@ -26,10 +26,14 @@ class TinyCollection(Generic[T]):
         self._all: Sequence[T] = ()
         self._found: dict[tuple[str | None, str], T] = {}
 
-    def read(self, database: TinyDB) -> None:
-        """Others are in the file."""
-        self._all = [self._converter.structure(row, self.kind) for row in database.table(self.table).all()]
-        self._found = {(one.tenant, one.name): one for one in self._all}
+    def read(self, database: TinyDB) -> Sequence[T]:
+        """What is in the file; may run on another thread."""
+        return [self._converter.structure(row, self.kind) for row in database.table(self.table).all()]
+
+    def show(self, found: Sequence[T]) -> None:
+        """From now on it is this."""
+        self._all = found
+        self._found = {(one.tenant, one.name): one for one in found}
 
     def all(self) -> Sequence[T]:
         return self._all
@@ -55,10 +59,10 @@ class TinyCollection(Generic[T]):
 
     async def put_all(self, documents: Sequence[T]) -> None:
         rows: list[Any] = [self._converter.unstructure(document) for document in documents]
+        names = {(document.tenant, document.name) for document in documents}
 
         def replace(draft: TinyDB) -> None:
-            for document in documents:
-                draft.table(self.table).remove(_told(document.tenant, document.name))
+            _remove(draft, self.table, lambda row: (row["tenant"], row["name"]) in names)
             draft.table(self.table).insert_multiple(rows)
 
         await self._change(replace)
@@ -67,7 +71,7 @@ class TinyCollection(Generic[T]):
         await self._change(lambda draft: _remove(draft, self.table, _told(tenant, name)))
 
 
-def _remove(draft: TinyDB, table: str, wanted: QueryInstance) -> None:
+def _remove(draft: TinyDB, table: str, wanted: QueryLike) -> None:
     draft.table(table).remove(wanted)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import cattrs
 from cattrs.gen import make_dict_unstructure_fn, override
@@ -46,6 +46,9 @@ _CLASSES: dict[str, type] = {
 }
 _WITH_ID = (Tenant, Application)
 
+Found: TypeAlias = Sequence[tuple[TinyCollection[Any], Sequence[Any]]]
+"""Collections and what is in them."""
+
 
 class TinyInventory:
     """The ``Inventory`` of ``protocols``. Changes are made one after the other, on a draft that takes the
@@ -72,7 +75,7 @@ class TinyInventory:
             self.campaigns,
             self.enrolments,
         )
-        self._read()
+        self._read([(one, one.read(self._database)) for one in self._collections])
 
     @property
     def highest_id(self) -> int:
@@ -222,22 +225,29 @@ class TinyInventory:
     async def _replace(self, change: Callable[[TinyDB], None]) -> None:
         async with self._changing:
             draft = Snapshot(self._stored.tables)
-            change(TinyDB(storage=lambda: draft))
-            if draft.tables is self._stored.tables:
-                return
-            try:
-                await asyncio.to_thread(replace, self._file, draft.tables)
-            except OSError as error:
-                raise CommitFailed(f"{self._file}: {error.strerror}") from error
-            former, self._stored.tables = self._stored.tables, draft.tables
-            self._read(former)
+            found = await asyncio.to_thread(self._write, draft, change)
+            self._stored.tables = draft.tables
+            self._read(found)
 
-    def _read(self, former: Tables | None = None) -> None:
-        """Others are in the file; ``former`` were there before."""
-        for collection in self._collections:
-            table = collection.table
-            if former is None or self._stored.tables.get(table) is not former.get(table):
-                collection.read(self._database)
+    def _write(self, draft: Snapshot, change: Callable[[TinyDB], None]) -> Found:
+        """Collections may be long: on a thread. Returns those that are others."""
+        former, database = self._stored.tables, TinyDB(storage=lambda: draft)
+        change(database)
+        if draft.tables is former:
+            return ()
+        try:
+            replace(self._file, draft.tables)
+        except OSError as error:
+            raise CommitFailed(f"{self._file}: {error.strerror}") from error
+        changed = [
+            one for one in self._collections if draft.tables.get(one.table) is not former.get(one.table)
+        ]
+        return [(one, one.read(database)) for one in changed]
+
+    def _read(self, changed: Found) -> None:
+        """Others are in the file."""
+        for collection, documents in changed:
+            collection.show(documents)
         # Few, and asked for by every request and for every new device.
         tables = self._database.table
         tenants = (_structure(document, Tenant) for document in tables(TENANTS).all())

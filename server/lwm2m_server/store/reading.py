@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Observation
+from lwm2m_server.store.announcements import AnnouncementReader
 from lwm2m_server.store.audit import AuditReader
 from lwm2m_server.store.broods import REACH, born, brood_from_json, children, named
 from lwm2m_server.store.contacts import Contact, contact
@@ -87,6 +88,7 @@ class LedgerReader(
     UpdateReader,
     ValueReader,
     UndecodedReader,
+    AnnouncementReader,
 ):
     """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
+from lwm2m_server.store.announcements import Announced
 from lwm2m_server.store.desired import DesiredValue, State
 from lwm2m_server.store.records import (
     AuditEntry,
@@ -109,6 +110,14 @@ class Reader(UpdateReads, Protocol):
 
     def assigned(self, tenant: str, profile: str, *, after: int = -1, limit: int) -> Sequence[int]:
         """Nodes that a device profile was assigned to by this name, above ``after``."""
+        ...
+
+    def announced(self, tenant: str) -> Sequence[Announced]:
+        """What the registered devices announced, and how many the same. Touches every device."""
+        ...
+
+    def announcing(self, one: Announced, limit: int) -> Sequence[str]:
+        """Names of devices that announced this, the first in order of name. Touches every device."""
         ...
 
     def observations(self, node: int) -> Sequence[Observation]: ...

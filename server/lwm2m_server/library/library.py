@@ -1,0 +1,319 @@
+"""``Library``: Object models that are uploaded and taken away while devices talk."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Literal, TypeAlias
+
+import attrs
+import structlog
+
+from lwm2m_engine.errors import PluginError
+from lwm2m_engine.model.catalog import Catalog
+from lwm2m_engine.model.spec import ObjectSpec
+from lwm2m_server.library.archives import File, Limits
+from lwm2m_server.library.checking import Checked, check
+from lwm2m_server.library.files import ModelFiles
+from lwm2m_server.library.models import Draft, Models, level_of
+from lwm2m_server.library.usage import SHOWN, Key, Usage, Users
+from lwm2m_server.settings import ModelSettings
+from lwm2m_server.store.definitions import UploadedModel
+from lwm2m_server.store.errors import CommitFailed
+from lwm2m_server.store.ids import SECOND
+from lwm2m_server.store.protocols import Inventory
+
+SYSTEM: Final = "system"
+TENANT: Final = "tenant"
+Outcome: TypeAlias = Literal["stored", "replaced", "unchanged", "skipped", "refused"]
+
+_log = structlog.get_logger(__name__)
+
+
+class MappingsRefuse(Exception):
+    """A plugin cannot map with these models, and that is not tolerated: nothing was changed."""
+
+
+class InUse(Exception):
+    """The model would be missed."""
+
+    def __init__(self, users: Sequence[Users]) -> None:
+        super().__init__(users)
+        self.users = users
+
+    def __str__(self) -> str:
+        profiles = sum(len(one.profiles) for one in self.users)
+        devices = sum(one.devices for one in self.users)
+        return f"it is used by {profiles} profiles and {devices} devices"
+
+
+@attrs.frozen(slots=True)
+class Verdict:
+    """What became of one file."""
+
+    checked: Checked
+    outcome: Outcome
+    covers: tuple[str, ...] = ()
+    """Levels whose definition of the same Object version counts no more."""
+
+
+@attrs.frozen(slots=True)
+class Report:
+    """What became of an upload."""
+
+    files: tuple[Verdict, ...]
+    mappings: tuple[str, ...] = ()
+    """Why plugins map less with it than without."""
+
+
+@attrs.frozen(slots=True)
+class Placed:
+    """A definition, and where it comes from."""
+
+    object: int
+    version: str
+    level: str
+    spec: ObjectSpec | None
+    """``None`` if its file cannot be used any more."""
+    row: UploadedModel | None = None
+    in_force: bool = False
+    fault: str | None = None
+
+
+class Library:
+    """What is uploaded for ``None`` is every tenant's."""
+
+    def __init__(
+        self, inventory: Inventory, models: Models, files: ModelFiles, usage: Usage, limits: ModelSettings
+    ) -> None:
+        self._inventory, self._models, self._files = inventory, models, files
+        self._kept = inventory.uploads
+        self._usage, self._limits = usage, limits
+
+    # --- looking -------------------------------------------------------------------------------------
+
+    def all(self, tenant: str | None) -> list[Placed]:
+        """What a tenant has, of all levels, the later counting; with ``None`` what those without uploads of
+        their own have."""
+        force = self._models.force
+        catalog = (force.common if tenant is None else force.of(tenant)).catalog
+        found = [
+            Placed(
+                spec.id, spec.version, level_of(spec), spec, in_force=catalog[spec.id, spec.version] is spec
+            )
+            for spec in force.definitions.objects
+        ]
+        found += self._uploaded(None, SYSTEM, catalog)
+        if tenant is not None:
+            found += self._uploaded(tenant, TENANT, catalog)
+        return found
+
+    def _uploaded(self, tenant: str | None, level: str, catalog: Catalog) -> Iterator[Placed]:
+        uploads = self._models.force.uploads
+        specs = {key_of(spec): spec for spec in uploads.of(tenant)}
+        for row in self._kept.of(tenant):
+            spec, problem = specs.get(row.name), uploads.faults.get((row.digest, row.file_name))
+            in_force = spec is not None and catalog[row.object, row.version] is spec
+            fault = problem.reason if problem is not None else None
+            yield Placed(row.object, row.version, level, spec, row, in_force, fault)
+
+    async def counts(self, tenant: str | None) -> Mapping[Key, tuple[int, int]]:
+        """How many profiles and devices use each definition that ``all`` says is in force."""
+        force = self._models.force
+        if tenant is not None:
+            return await self._usage.counts(tenant, force.of(tenant).catalog)
+        common, sums = force.common.catalog, dict[Key, tuple[int, int]]()
+        for one in self._inventory.tenants():
+            catalog = force.of(one.name).catalog
+            for key, (profiles, devices) in (await self._usage.counts(one.name, catalog)).items():
+                if key in common and catalog[key] is common[key]:
+                    known = sums.get(key, (0, 0))
+                    sums[key] = known[0] + profiles, known[1] + devices
+        return sums
+
+    async def users(self, tenant: str | None, one: Placed) -> Sequence[Users]:
+        """Who uses a definition, in a tenant or in all of them."""
+        key, force, found = (one.object, one.version), self._models.force, []
+        for name in [tenant] if tenant is not None else [one.name for one in self._inventory.tenants()]:
+            catalog = force.of(name).catalog
+            if one.spec is not None and key in catalog and catalog[key] is one.spec:
+                found.append(await self._usage.bereft(name, key, catalog))
+        return [users for users in found if users]
+
+    async def xml(self, one: Placed) -> bytes:
+        """As it was uploaded, or as it lies in its folder. Raises ``OSError``."""
+        if one.row is not None:
+            return await asyncio.to_thread(self._files.read, one.row.digest)
+        assert one.spec is not None
+        return await asyncio.to_thread(_content, one.spec.source)
+
+    # --- changing ------------------------------------------------------------------------------------
+
+    async def upload(
+        self,
+        tenant: str | None,
+        parts: Sequence[File],
+        *,
+        replace: bool = False,
+        only: Key | None = None,
+    ) -> Report:
+        """Keep each file as a whole or not at all; those that are kept are in force when it returns.
+
+        ``replace`` takes the place of what is uploaded for the same; ``only`` is what may be defined. Raises
+        ``BadUpload``, ``MappingsRefuse``, ``CommitFailed``.
+        """
+        limits = Limits(self._limits.upload_files, self._limits.unpacked_size)
+        checked = await asyncio.to_thread(check, parts, limits)
+        async with self._models.changing:
+            verdicts = self._judge(tenant, checked, replace, only)
+            taken = [one.checked for one in verdicts if one.outcome in ("stored", "replaced")]
+            rows = _rows(tenant, taken)
+            if not rows:
+                return Report(tuple(verdicts))
+            draft = await self._store(rows, {one.digest: one.file.data for one in taken})
+            new = _new_reasons(self._models.force, draft, tenant)
+            await self._models.put_in_force(draft)
+        _log.info(
+            "models uploaded", tenant=tenant, count=len(rows), models=[row.name for row in rows[:SHOWN]]
+        )
+        return Report(tuple(verdicts), new)
+
+    async def remove(self, row: UploadedModel, *, force: bool = False) -> Placed | None:
+        """Take an uploaded definition away; what is in force in its place, if anything is.
+
+        Raises ``InUse`` unless forced, ``MappingsRefuse``, ``CommitFailed``.
+        """
+        async with self._models.changing:
+            rest = [one for one in self._kept.all() if one is not row]
+            draft = await self._drafted(rest)
+            if not force:
+                await self._check_usage(row, draft)
+            await self._kept.remove(row.tenant, row.name)
+            await self._models.put_in_force(draft)
+            await self._sweep()
+        _log.info("model removed", file=row.file_name, tenant=row.tenant, object=row.name)
+        key = row.object, row.version
+        return next(
+            (one for one in self.all(row.tenant) if one.in_force and (one.object, one.version) == key), None
+        )
+
+    # --- inner ---------------------------------------------------------------------------------------
+
+    def _judge(
+        self, tenant: str | None, checked: Sequence[Checked], replace: bool, only: Key | None
+    ) -> list[Verdict]:
+        own = SYSTEM if tenant is None else TENANT
+        room, levels = self._limits.uploads, dict[Key, list[str]]()
+        for placed in self.all(tenant):
+            if placed.level == own:
+                room -= 1
+            else:
+                levels.setdefault((placed.object, placed.version), []).append(placed.level)
+        verdicts = []
+        for one in checked:
+            verdict = self._verdict(tenant, one, replace, only, room)
+            if verdict.outcome in ("stored", "replaced"):
+                keys = [(spec.id, spec.version) for spec in one.objects]
+                room -= sum(self._kept.get(tenant, key_of(spec)) is None for spec in one.objects)
+                covers = dict.fromkeys(level for key in keys for level in levels.get(key, ()))
+                verdict = attrs.evolve(verdict, covers=tuple(covers))
+            verdicts.append(verdict)
+        return verdicts
+
+    def _verdict(
+        self, tenant: str | None, one: Checked, replace: bool, only: Key | None, room: int
+    ) -> Verdict:
+        if only is not None and not one.is_refused:
+            one = _only(one, only)
+        rows = [self._kept.get(tenant, key_of(spec)) for spec in one.objects]
+        if one.is_refused:
+            return Verdict(one, "refused")
+        if not rows:
+            return Verdict(one, "skipped")
+        if all(row is not None and row.digest == one.digest for row in rows):
+            return Verdict(one, "unchanged")
+        if any(rows) and not replace:
+            taken = ", ".join(row.name for row in rows if row is not None)
+            reason = f"{taken} is uploaded already, and is something else; ?replace=true replaces it"
+            return Verdict(one.refused(reason), "refused")
+        if rows.count(None) > room:
+            reason = f"there are {self._limits.uploads} models already (models.uploads)"
+            return Verdict(one.refused(reason), "refused")
+        return Verdict(one, "replaced" if any(rows) else "stored")
+
+    async def _store(self, rows: Sequence[UploadedModel], data: Mapping[str, bytes]) -> Draft:
+        """Files first: the index names nothing that is not there."""
+        try:
+            await asyncio.to_thread(self._files.write, list(data.values()))
+        except OSError as error:
+            raise CommitFailed(f"{self._files.folder}: {error.strerror}") from error
+        changed = {(row.tenant, row.name) for row in rows}
+        rest = [one for one in self._kept.all() if (one.tenant, one.name) not in changed]
+        try:
+            draft = await self._drafted([*rest, *rows])
+            await self._kept.put_all(rows)
+        finally:
+            await self._sweep()
+        return draft
+
+    async def _drafted(self, rows: Sequence[UploadedModel]) -> Draft:
+        try:
+            return await asyncio.to_thread(self._models.draft, rows)
+        except PluginError as error:
+            raise MappingsRefuse(str(error)) from error
+
+    async def _check_usage(self, row: UploadedModel, draft: Draft) -> None:
+        users = await self._bereft(row, draft)
+        if users:
+            raise InUse(users)
+
+    async def _bereft(self, row: UploadedModel, draft: Draft) -> Sequence[Users]:
+        key, force, found = (row.object, row.version), self._models.force, []
+        for tenant in (
+            [row.tenant] if row.tenant is not None else [one.name for one in self._inventory.tenants()]
+        ):
+            users = await self._usage.bereft(tenant, key, force.of(tenant).catalog, draft.of(tenant).catalog)
+            if users:
+                found.append(users)
+        return found
+
+    async def _sweep(self) -> None:
+        """What no row names is of no use; what stays is swept away at the next start."""
+        wanted = {row.digest for row in self._kept.all()}
+        try:
+            await asyncio.to_thread(self._files.sweep, wanted)
+        except OSError as error:
+            _log.warning("files of models are left", folder=str(self._files.folder), reason=error.strerror)
+
+
+def key_of(spec: ObjectSpec) -> str:
+    """The name of the row: ``3_1.2``."""
+    return f"{spec.id}_{spec.version}"
+
+
+def _only(one: Checked, wanted: Key) -> Checked:
+    if [(spec.id, spec.version) for spec in one.objects] == [wanted]:
+        return one
+    found = ", ".join(f"{spec.id}/{spec.version}" for spec in one.objects) or "no object"
+    return one.refused(f"it defines {found}, not {wanted[0]}/{wanted[1]}")
+
+
+def _rows(tenant: str | None, taken: Sequence[Checked]) -> list[UploadedModel]:
+    now = int(time.time() * SECOND)
+    rows = (
+        UploadedModel(tenant, key_of(spec), spec.id, spec.version, one.file.name, one.digest, now)
+        for one in taken
+        for spec in one.objects
+    )
+    return list({row.name: row for row in rows}.values())
+
+
+def _new_reasons(force: Draft, draft: Draft, tenant: str | None) -> tuple[str, ...]:
+    before, after = (force.common, draft.common) if tenant is None else (force.of(tenant), draft.of(tenant))
+    return tuple(reason for reason in after.compiled.reasons if reason not in before.compiled.reasons)
+
+
+def _content(file: str) -> bytes:
+    with open(file, "rb") as opened:
+        return opened.read()
