@@ -19,6 +19,7 @@ from lwm2m_server.asks import Asks
 from lwm2m_server.bootstrap.opening import open_bootstrap
 from lwm2m_server.bus import Bus
 from lwm2m_server.counts import Counts
+from lwm2m_server.desired.service import DesiredStates
 from lwm2m_server.engines import Engines
 from lwm2m_server.http.app import create_http
 from lwm2m_server.http.audit import AuditApi
@@ -27,6 +28,7 @@ from lwm2m_server.http.clients import ClientApi
 from lwm2m_server.http.counting import Requests
 from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.deliveries import DeliveryApi
+from lwm2m_server.http.desired import DesiredApi
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.door import Door
 from lwm2m_server.http.enrolment import enrolment_routes
@@ -77,6 +79,7 @@ from lwm2m_server.store.lock import DataDirectory
 from lwm2m_server.store.outbox import Bounds
 from lwm2m_server.store.protocols import Collection, Ledger
 from lwm2m_server.store.records import Tenant
+from lwm2m_server.telemetry.readings import Readings
 from lwm2m_server.tenants import Tenants
 from lwm2m_server.trail import Trail
 from lwm2m_server.updates.downloads import Downloads
@@ -172,6 +175,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     files = PackageFiles(settings.data / "packages")
     updates = Updates(ledger, inventory.packages, Performer(asks, files, Downloads()), bus)
     stack.push_async_callback(updates.close)
+    desired = DesiredStates(ledger, hub, wishes, asks, ids, bus)
+    stack.push_async_callback(desired.close)
     onem2m = Onem2m(inventory, ledger, wishes, ids, settings, credentials, notices, outlets)
     await onem2m.prepare()
     waiting = hub.restore()
@@ -190,6 +195,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, ledger, counts, stack)
     hub.resume(waiting)
     await updates.start()
+    await desired.resume()
     deliveries.start()
     await onem2m.resume()
     stack.push_async_callback(onem2m.close)
@@ -211,6 +217,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     api = [
         *DeviceApi(inventory, ledger, wishes, settings).routes(),
         *CredentialApi(finder, ledger.reader, wishes, credentials).routes(),
+        *DesiredApi(finder, desired, wishes, profiles, Readings(ledger, wishes.models)).routes(),
         *TraceApi(finder, wishes, hub.traces).routes(),
         *enrolment_routes(onem2m.context, profiles, finder),
         *BootstrapApi(bootstrap, models, finder).routes(),

@@ -33,6 +33,7 @@ SECTIONS = {
         "onboard": ("lwm2m_server.cli.onboard:onboard", "Let many devices in, from a CSV file."),
         "credentials": ("lwm2m_server.cli.credentials:credentials", "What devices prove themselves with."),
         "bootstrap": ("lwm2m_server.cli.bootstrap:bootstrap", "What devices get when they bootstrap."),
+        "desired": ("lwm2m_server.cli.desired:desired", "What Resources shall be, and how far that is."),
         "queue": ("lwm2m_server.cli.queue:queue", "What waits for a device; take a message back."),
         "trace": ("lwm2m_server.cli.trace:trace", "What is said with a device, message by message."),
         "deliveries": (

@@ -290,6 +290,22 @@ _UPLOAD_REPORT: Final = obj(
     mappings=array(STRING),
 )
 
+_DESIRED: Final = obj(
+    "*",
+    key=STRING,
+    path=STRING,
+    name=nullable(STRING),
+    units=nullable(STRING),
+    value=ANYTHING,
+    state=enum("pending", "confirmed", "failed"),
+    since=TIME,
+    settledAt=OFTEN_TIME,
+    attempts=COUNT,
+    reason=nullable(STRING),
+    reported=nullable(obj("*", value=ANYTHING, at=TIME)),
+    same=nullable(BOOLEAN),
+)
+
 COMPONENTS: Final[dict[str, Schema]] = {
     "Problem": obj("*", type=STRING, title=STRING, status=INTEGER, detail=STRING),
     "Device": _DEVICE,
@@ -346,6 +362,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         lastErrorAt=OFTEN_TIME,
         retryAt=OFTEN_TIME,
     ),
+    "DesiredValue": _DESIRED,
     "DeadLetter": _DEAD_LETTER,
     "DeadLetterDetails": {"allOf": [ref("DeadLetter"), obj("*", notification={"type": "object"})]},
     "Model": _MODEL,
