@@ -82,9 +82,7 @@ from lwm2m_server.store.records import Tenant
 from lwm2m_server.telemetry.readings import Readings
 from lwm2m_server.tenants import Tenants
 from lwm2m_server.trail import Trail
-from lwm2m_server.updates.downloads import Downloads
-from lwm2m_server.updates.files import PackageFiles
-from lwm2m_server.updates.performing import Performer
+from lwm2m_server.updates.opening import open_updates
 from lwm2m_server.updates.service import Updates
 from lwm2m_server.watching import watch
 from lwm2m_server.wishes import Wishes
@@ -172,8 +170,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.push_async_callback(outlets.close)
     deliveries = _deliveries(ledger, outlets, sinks, settings, stack)
     wishes, asks = Wishes(hub, nodes, settings.tenant), Asks(hub, bus)
-    files = PackageFiles(settings.data / "packages")
-    updates = Updates(ledger, inventory.packages, Performer(asks, files, Downloads()), bus)
+    updating = open_updates(settings, ledger, inventory.packages, profiles, hub, asks, bus)
+    updates = updating.updates
     stack.push_async_callback(updates.close)
     desired = DesiredStates(ledger, hub, wishes, asks, ids, bus)
     stack.push_async_callback(desired.close)
@@ -194,6 +192,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     bound = await listen(settings, hub, credentials, ledger, counts, stack)
     bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, ledger, counts, stack)
     hub.resume(waiting)
+    updating.addresses.bound = bound
     await updates.start()
     await desired.resume()
     deliveries.start()
@@ -236,6 +235,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     door = partial(Door, access=control.access, audit=control.audit, settings=settings)
     served = create_http(routes, api=api, tree=Binding(onem2m, answers), door=door)
     http = await _listen_http(requests.around(served), settings, stack)
+    updating.addresses.http = http.url
     # Whoever follows something is told that it is over: the HTTP server waits for open requests.
     stack.callback(hub.traces.close)
     stack.callback(feed.close)

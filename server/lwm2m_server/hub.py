@@ -35,6 +35,9 @@ from lwm2m_server.trail import Trail
 
 T = TypeVar("T")
 
+DOWNLOADS = ("p",)
+"""Below it lies what devices fetch."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -68,6 +71,8 @@ class Hub:
         self.traces = Traces(clock)
         self.trail: Trail | None = None
         """What the log says at level debug."""
+        self.serve: Callable[[CoapRequest, Peer], CoapReply | None] = lambda request, peer: None
+        """Answers what is fetched by its name (``DOWNLOADS``), or leaves it to the engines."""
         self.on_restored: Callable[[str], object] = lambda key: None
         """Hears which device its engine knows nothing else of than what the ledger has."""
 
@@ -132,6 +137,9 @@ class Hub:
         """A device's request; answered when its facts are durable. 5.03 if they cannot be."""
         if self.traces.active:
             answer = self.traces.uplink(self._sender(request, peer), request, peer, answer)
+        if request.path[:1] == DOWNLOADS and (served := self.serve(request, peer)) is not None:
+            answer(served)
+            return
         try:
             tenant = self._tenant_of(request, peer)
             step = self._engines[tenant].receive(request, peer, self._clock())
@@ -165,6 +173,14 @@ class Hub:
     def is_device(self, peer: Peer) -> bool:
         """Whether a registered device was last heard from there."""
         return any(engine.endpoint_of(peer) is not None for engine in self._engines.values())
+
+    def device_at(self, peer: Peer) -> DeviceRef | None:
+        """The registered device that was last heard from there."""
+        for engine in self._engines.values():
+            endpoint = engine.endpoint_of(peer)
+            if endpoint is not None:
+                return self._directory.get(endpoint)
+        return None
 
     def knows(self, token: bytes) -> bool:
         return self._observer_of(token) is not None

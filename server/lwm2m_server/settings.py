@@ -312,6 +312,33 @@ class DeliverySettings:
 
 
 @attrs.frozen
+class UpdateSettings:
+    """Firmware and software of devices."""
+
+    public: tuple[str, ...] = ()
+    """Where devices reach this server to fetch packages, if not at the addresses it listens on:
+    ``coaps://lwm2m.example:5684``, ``https://updates.example``; the preferred first."""
+    largest_package: int = attrs.field(default=256 * 1024 * 1024, validator=gt(0))
+    """Bytes."""
+    token_lifetime: float = attrs.field(default=7 * 86400.0, validator=gt(0.0))
+    """Seconds that a device has to fetch what it was offered."""
+    poll: float = attrs.field(default=300.0, validator=gt(0.0))
+    """Seconds between two looks at a device that does not say by itself how far it is."""
+    soon: float = attrs.field(default=5.0, validator=gt(0.0))
+    """Seconds after which a device is looked at that has fetched the last piece and does not say so."""
+    stall: float = attrs.field(default=3600.0, validator=gt(0.0))
+    """Seconds without progress after which a download is given up, and tried again."""
+    install: float = attrs.field(default=3600.0, validator=gt(0.0))
+    """Seconds from the order to install until the device is back."""
+    settle: float = attrs.field(default=120.0, validator=gt(0.0))
+    """Seconds from the success that a device reports until it must report the new version."""
+    first_retry: float = attrs.field(default=60.0, validator=gt(0.0))
+    """Seconds before the second attempt; four times as many before each one after."""
+    longest_retry: float = attrs.field(default=3600.0, validator=gt(0.0))
+    """Seconds between two attempts at most."""
+
+
+@attrs.frozen
 class LogSettings:
     """What goes to standard error."""
 
@@ -378,6 +405,7 @@ class Settings:
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()
     deliveries: DeliverySettings = DeliverySettings()
+    updates: UpdateSettings = UpdateSettings()
     log: LogSettings = LogSettings()
 
 

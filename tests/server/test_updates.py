@@ -113,3 +113,21 @@ async def test_push(running: Running, settings: Settings) -> None:
         assert simulated.get("/3/0/3").content == "2.0"
         assert update.progress == 1.0
         assert running.updates.of(known(running)) == [update]
+
+
+async def test_pull_over_coap(running: Running, settings: Settings) -> None:
+    package = packaged(settings)
+    await running.packages.add(package)
+    async with device(running) as simulated:
+        update = await running.updates.begin(known(running), package, options=Options(method="pull"))
+        update = await until(running, update.id, lambda one: one.is_over)
+        assert (update.state, update.reason) == (State.SUCCEEDED, None)
+        assert simulated.get("/3/0/3").content == "2.0"
+        assert [moment.state.value for moment in update.timeline] == [
+            "queued",
+            "offered",
+            "transferring",
+            "installing",
+            "verifying",
+            "succeeded",
+        ]

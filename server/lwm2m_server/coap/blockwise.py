@@ -10,6 +10,7 @@ import attrs
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, is_success
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap.blocks import MAX_BODY, Assembly, Block
+from lwm2m_server.coap.bodies import LongReply, piece_of
 from lwm2m_server.coap.options import BLOCK1, BLOCK2, SIZE1, number, uint
 from lwm2m_server.coap.representations import LARGEST, Representations
 from lwm2m_server.coap.wire import Option
@@ -76,6 +77,8 @@ class Blockwise:
 
         Of a refusal that is all, up to a whole block.
         """
+        if isinstance(reply, LongReply):
+            return piece_of(reply.body, (blocks.block2 or largest).within(largest))
         options: tuple[Option, ...] = ()
         payload = reply.payload
         wanted, largest = (blocks.block2, largest) if is_success(reply.code) else (None, LARGEST)

@@ -16,6 +16,7 @@ from lwm2m_engine.coap import CoapReply, CoapRequest, Code, diagnostic
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
 from lwm2m_server.coap.blockwise import NONE, Blocks, Blockwise
+from lwm2m_server.coap.bodies import LongReply
 from lwm2m_server.coap.channel import Channel
 from lwm2m_server.coap.options import BLOCK2, reply_options, request_of
 from lwm2m_server.coap.replies import Replies
@@ -123,7 +124,7 @@ class Inbound:
 
     def _reply(self, pending: _Pending, reply: CoapReply) -> None:
         message, options = pending.message, reply_options(reply)
-        if pending.blocks is not NONE or len(reply.payload) > self._room:
+        if pending.blocks is not NONE or len(reply.payload) > self._room or reply.__class__ is LongReply:
             reply, options = self._piece(pending, reply, options)
         if pending.acknowledged:
             self._channel.respond(reply, options, message.token, pending.source)

@@ -12,6 +12,7 @@ from lwm2m_engine.errors import RequestError
 from lwm2m_server.coap import wire
 from lwm2m_server.coap.blocks import Block
 from lwm2m_server.coap.blockwise import NONE, Blocks, Blockwise
+from lwm2m_server.coap.bodies import LongReply
 from lwm2m_server.coap.options import BLOCK1, BLOCK2, number, request_of, uint
 from lwm2m_server.coap.representations import LARGEST
 from lwm2m_server.coap.uplink import Receiver
@@ -95,7 +96,7 @@ class _Answer:
 
     def __call__(self, reply: CoapReply) -> None:
         options: tuple[Option, ...] = ()
-        fits = self.blocks == NONE and len(reply.payload) <= self.room
+        fits = self.blocks == NONE and len(reply.payload) <= self.room and not isinstance(reply, LongReply)
         if self.request is not None and not fits:
             try:
                 options, payload = self.blockwise.give(self.request, self.blocks, reply, self.peer)

@@ -61,6 +61,8 @@ class Patience:
 
     poll: float = 300.0
     """Between two looks at a device that does not tell by itself."""
+    soon: float = 5.0
+    """After the last piece of a download was fetched."""
     stall: float = 3600.0
     """Without any progress of a download, until it is given up."""
     install: float = 3600.0

@@ -84,9 +84,10 @@ class Away:
 
 @attrs.frozen(slots=True)
 class Moved:
-    """So many bytes of the package are with the device."""
+    """So many bytes of the package are with the device, or on their way to it."""
 
     bytes: int
+    is_all: bool = False
 
 
 @attrs.frozen(slots=True)
@@ -345,9 +346,12 @@ def _moved(plan: Plan, course: Course, input: Input, now: float) -> Course:
     if course.state not in (State.OFFERED, State.TRANSFERRING):
         return course
     course = attrs.evolve(course, transferred=input.bytes, alive=now)
-    if course.state is State.TRANSFERRING or course.doing is not None:
+    if course.doing is not None:
         return course
-    return wait(plan, attrs.evolve(course, state=State.TRANSFERRING), now)
+    if course.state is State.OFFERED:
+        course = wait(plan, attrs.evolve(course, state=State.TRANSFERRING), now)
+    # If it does not say by itself that it has all of it.
+    return attrs.evolve(course, due=now + plan.patience.soon) if input.is_all else course
 
 
 def _approve(plan: Plan, course: Course, input: Input, now: float) -> Course:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
@@ -12,26 +13,28 @@ from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages.requests import Cancel, Execute, Observe, Single, Write
 from lwm2m_engine.paths import Path
 from lwm2m_server.asks import Asks, NoAnswer, Refused
+from lwm2m_server.hub import DOWNLOADS
 from lwm2m_server.store.definitions import Package
 from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.records import Device
-from lwm2m_server.updates.course import Action
+from lwm2m_server.updates.addresses import Addresses
+from lwm2m_server.updates.course import Action, State
 from lwm2m_server.updates.files import PackageFiles
 from lwm2m_server.updates.machine import Done, Input, NotDone, Surveyed
+from lwm2m_server.updates.offers import Offer, Offers
 from lwm2m_server.updates.records import Update, UpdateRefused
 from lwm2m_server.updates.surveying import Survey, survey
+from lwm2m_server.updates.ways import ways_of
 
 _NULL: Final = b"\0"
 _FOR_UPDATE: Final = "1"
 """The argument of Uninstall that keeps a place for the new version."""
 
 
-class Downloads(Protocol):
-    """Where devices fetch packages."""
+class Wanted(Protocol):
+    """What a device profile wants: a strategy (``ways_of``), and a URI instead of this server's own."""
 
-    async def offer(self, update: Update, package: Package, device: Device) -> str:
-        """The URI for the device. Raises ``UpdateRefused``."""
-        ...
+    def __call__(self, device: Device, kind: str) -> tuple[int, str | None]: ...
 
 
 @attrs.define(eq=False)
@@ -42,13 +45,28 @@ class Errand:
     device: Device
     package: Package | None
     progressed: Callable[[int], object]
+    uri: str = ""
+    """What is offered."""
 
 
 class Performer:
     """Each action is one or several requests; what they come to is an input of the state machine."""
 
-    def __init__(self, asks: Asks, files: PackageFiles, downloads: Downloads) -> None:
-        self._asks, self._files, self._downloads = asks, files, downloads
+    def __init__(
+        self,
+        asks: Asks,
+        files: PackageFiles,
+        offers: Offers,
+        addresses: Addresses,
+        wanted: Wanted,
+        *,
+        lifetime: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Tokens are good for ``lifetime`` seconds."""
+        self._asks, self._files, self._offers = asks, files, offers
+        self._addresses, self._wanted = addresses, wanted
+        self._lifetime, self._clock = lifetime, clock
         self._actions: dict[Action, Callable[[Errand], Awaitable[None]]] = {
             Action.RESET: self._reset,
             Action.REMOVE: self._remove,
@@ -74,9 +92,35 @@ class Performer:
 
     async def _survey(self, errand: Errand, patience: float | None) -> Input:
         found: Survey = await survey(self._asks, errand.device, errand.update, patience)
-        plan = attrs.evolve(errand.update.plan, object=found.object)
-        errand.update = attrs.evolve(errand.update, plan=plan, instance=found.instance)
+        update = errand.update
+        plan = attrs.evolve(update.plan, object=found.object)
+        if update.state is State.QUEUED and update.course.attempts == 0:
+            strategy, _ = self._wanted(errand.device, update.kind)
+            package = _there(errand.package)
+            ways = ways_of(package, update.options.method, strategy, found.facts)
+            plan = attrs.evolve(plan, ways=ways)
+        errand.update = attrs.evolve(
+            update, plan=plan, instance=found.instance, protocols=found.facts.protocols or update.protocols
+        )
         return Surveyed(found.facts)
+
+    def prepare(self, errand: Errand) -> None:
+        """Of a URI that is about to be offered: its token is to be kept before the device can have it.
+
+        Raises ``UpdateRefused``.
+        """
+        package, update, device = _there(errand.package), errand.update, errand.device
+        if package.url is not None:
+            errand.uri = package.url
+            return
+        if device.liveness is None:
+            raise UpdateRefused("the device is not registered")
+        _, base = self._wanted(device, update.kind)
+        base = base or self._addresses.base(device.liveness.peer, update.protocols)
+        expires_at = self._clock() + self._lifetime
+        token, hash = self._offers.make(offer_of(update, package, device, expires_at))
+        errand.uri = f"{base.rstrip('/')}/{DOWNLOADS[0]}/{token}"
+        errand.update = attrs.evolve(update, offer=hash, offer_expires_at=expires_at)
 
     async def watch(self, update: Update, device: Device, observed: tuple[Path, ...]) -> tuple[str, ...]:
         """Observe what tells how far it is, unless it is observed anyway; what of it the device allows."""
@@ -104,9 +148,7 @@ class Performer:
                 continue
 
     async def _offer(self, errand: Errand) -> None:
-        package = _there(errand.package)
-        uri = await self._downloads.offer(errand.update, package, errand.device)
-        await self._write(errand, errand.update.plan.at.uri, uri)
+        await self._write(errand, errand.update.plan.at.uri, errand.uri)
 
     async def _push(self, errand: Errand) -> None:
         package = _there(errand.package)
@@ -148,6 +190,13 @@ class Performer:
 
     async def _ask(self, errand: Errand, request: Single) -> None:
         await self._asks.ask(errand.device, request, progressed=lambda done, total: errand.progressed(done))
+
+
+def offer_of(update: Update, package: Package, device: Device, expires_at: float) -> Offer:
+    identity = device.liveness.peer.identity if device.liveness is not None else None
+    return Offer(
+        update.id, package.digest, package.size, expires_at, device.node, identity, package.file_name
+    )
 
 
 def _root(update: Update, resource: int) -> Path:

@@ -77,6 +77,11 @@ class Update:
     instance: int | None = None
     """The Object Instance, once it is known."""
     timeline: tuple[Moment, ...] = ()
+    protocols: tuple[int, ...] | None = None
+    """By which the device can fetch, as in /5/0/8; ``None`` for the transport it registers through."""
+    offer: str | None = None
+    """The hash of the token by which it may."""
+    offer_expires_at: float = 0.0
     observed: tuple[str, ...] = ()
     """Paths that are observed for the sake of the update."""
 

@@ -1,0 +1,75 @@
+"""Puts the parts of updates together."""
+
+from __future__ import annotations
+
+import attrs
+
+from lwm2m_engine.coap import Peer
+from lwm2m_server.asks import Asks
+from lwm2m_server.bus import Bus
+from lwm2m_server.hub import Hub
+from lwm2m_server.profiles.service import Profiles
+from lwm2m_server.settings import Settings, UpdateSettings
+from lwm2m_server.store.definitions import Package
+from lwm2m_server.store.protocols import Collection, Ledger
+from lwm2m_server.store.records import Device
+from lwm2m_server.updates.addresses import Addresses
+from lwm2m_server.updates.course import Patience
+from lwm2m_server.updates.files import PackageFiles
+from lwm2m_server.updates.offers import Offers
+from lwm2m_server.updates.performing import Performer
+from lwm2m_server.updates.service import Updates
+
+
+@attrs.frozen
+class Updating:
+    """The parts that others have to do with."""
+
+    updates: Updates
+    offers: Offers
+    files: PackageFiles
+    addresses: Addresses
+
+
+def open_updates(
+    settings: Settings,
+    ledger: Ledger,
+    packages: Collection[Package],
+    profiles: Profiles,
+    hub: Hub,
+    asks: Asks,
+    bus: Bus,
+) -> Updating:
+    """To be started when all listeners are there, and ``addresses`` knows them."""
+    wanted = settings.updates
+    files = PackageFiles(settings.data / "packages")
+    offers, addresses = Offers(files), Addresses(wanted.public)
+
+    def is_another(peer: Peer, node: int) -> bool:
+        device = hub.device_at(peer)
+        return device is not None and device.node != node
+
+    offers.is_another = is_another
+    hub.serve = offers.serve
+
+    def of_profile(device: Device, kind: str) -> tuple[int, str | None]:
+        mapping = profiles.mapping(device)
+        if kind == "software":
+            return mapping.software_strategy, mapping.software_resource
+        return mapping.firmware_strategy, mapping.firmware_resource
+
+    performer = Performer(asks, files, offers, addresses, of_profile, lifetime=wanted.token_lifetime)
+    updates = Updates(ledger, packages, performer, offers, bus, patience=_patience(wanted))
+    return Updating(updates, offers, files, addresses)
+
+
+def _patience(wanted: UpdateSettings) -> Patience:
+    return Patience(
+        poll=wanted.poll,
+        soon=wanted.soon,
+        stall=wanted.stall,
+        install=wanted.install,
+        settle=wanted.settle,
+        retry=wanted.first_retry,
+        longest_retry=wanted.longest_retry,
+    )
