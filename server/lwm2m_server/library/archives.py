@@ -24,7 +24,7 @@ RATIO: Final = 200
 FLOOR: Final = 1_000_000
 """Bytes that even a small archive may become."""
 MAX_NAME: Final = 255
-_ZIP, _GZIP, _ENTRY = b"PK\x03\x04", b"\x1f\x8b", b"PK\x01\x02"
+_ZIP, _GZIP, _ENTRY = (b"PK\x03\x04", b"PK\x05\x06"), b"\x1f\x8b", b"PK\x01\x02"
 
 
 class BadUpload(Exception):
@@ -61,6 +61,8 @@ def unpack(parts: Iterable[File], limits: Limits) -> list[File]:
             if len(found) == limits.files:
                 raise BadUpload(f"more than {limits.files} files")
             found.append(file)
+    if not found:
+        raise BadUpload("there is no file in it")
     return found
 
 

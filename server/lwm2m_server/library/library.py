@@ -166,7 +166,7 @@ class Library:
         limits = Limits(self._limits.upload_files, self._limits.unpacked_size)
         checked = await asyncio.to_thread(check, parts, limits)
         async with self._models.changing:
-            verdicts = self._judge(tenant, checked, replace, only)
+            verdicts = await asyncio.to_thread(self._judge, tenant, checked, replace, only)
             taken = [one.checked for one in verdicts if one.outcome in ("stored", "replaced")]
             rows = _rows(tenant, taken)
             if not rows:

@@ -58,12 +58,11 @@ class TinyCollection(Generic[T]):
         await self.put_all((document,))
 
     async def put_all(self, documents: Sequence[T]) -> None:
-        rows: list[Any] = [self._converter.unstructure(document) for document in documents]
         names = {(document.tenant, document.name) for document in documents}
 
         def replace(draft: TinyDB) -> None:
             _remove(draft, self.table, lambda row: (row["tenant"], row["name"]) in names)
-            draft.table(self.table).insert_multiple(rows)
+            draft.table(self.table).insert_multiple(map(self._converter.unstructure, documents))
 
         await self._change(replace)
 
