@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from lwm2m_server.http.assignments import AssignmentApi
 from lwm2m_server.http.audit import AuditApi
 from lwm2m_server.http.bootstrap import BootstrapApi
 from lwm2m_server.http.clients import ClientApi
@@ -16,6 +17,7 @@ from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.metrics import metrics_route
 from lwm2m_server.http.openapi import ALWAYS, document, openapi_route
+from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.tenants import TenantApi
 from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.http.traces import TraceApi
@@ -25,6 +27,8 @@ BELOW_API = (
     EnrolmentApi,
     CredentialApi,
     TraceApi,
+    ProfileApi,
+    AssignmentApi,
     BootstrapApi,
     EventApi,
     DeliveryApi,

@@ -22,6 +22,7 @@ from lwm2m_server.counts import Counts
 from lwm2m_server.desired.service import DesiredStates
 from lwm2m_server.engines import Engines
 from lwm2m_server.http.app import create_http
+from lwm2m_server.http.assignments import profile_routes
 from lwm2m_server.http.audit import AuditApi
 from lwm2m_server.http.bootstrap import BootstrapApi
 from lwm2m_server.http.clients import ClientApi
@@ -53,6 +54,7 @@ from lwm2m_server.library.shelf import Shelf
 from lwm2m_server.library.usage import Usage
 from lwm2m_server.listeners import listen, listen_for_bootstrap
 from lwm2m_server.onem2m.answers import Answers
+from lwm2m_server.onem2m.behaviours.roots import DEVICE_GROUPS
 from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.notify.subscriptions import bundling_of
@@ -60,6 +62,8 @@ from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
+from lwm2m_server.profiles.defaults import defaults_of
+from lwm2m_server.profiles.opening import open_profiles
 from lwm2m_server.profiles.service import Profiles
 from lwm2m_server.security.admission import Admission
 from lwm2m_server.security.opening import open_credentials
@@ -151,7 +155,10 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     control = open_access(settings, inventory, ledger, stack)
     refuse_exposure(settings, has_clients=not control.access.is_open)
     credentials = open_credentials(settings, ledger)
-    profiles = Profiles(inventory)
+    opened = await open_profiles(
+        inventory, ledger, DEVICE_GROUPS, lambda tenant: models.of(tenant).catalog, stack
+    )
+    profiles = opened.profiles
     bus = _bus(settings, plugins)
     notices = open_notices(ledger, inventory, settings, credentials)
     answers = Answers(bus)
@@ -176,6 +183,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     desired = DesiredStates(ledger, hub, wishes, asks, ids, bus)
     stack.push_async_callback(desired.close)
     onem2m = Onem2m(inventory, ledger, wishes, ids, settings, credentials, notices, outlets)
+    onem2m.context.routes.told.append(opened.editor.regrouped)
     await onem2m.prepare()
     waiting = hub.restore()
     bootstrap = await open_bootstrap(
@@ -219,6 +227,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *DesiredApi(finder, desired, wishes, profiles, Readings(ledger, wishes.models)).routes(),
         *TraceApi(finder, wishes, hub.traces).routes(),
         *enrolment_routes(onem2m.context, profiles, finder),
+        *profile_routes(opened, inventory, finder, defaults_of(settings.dtls, bound), settings.tenant),
         *BootstrapApi(bootstrap, models, finder).routes(),
         *ModelApi(library, inventory, settings.models, settings.tenant).routes(),
         *TenantApi(tenants).routes(),

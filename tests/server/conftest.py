@@ -24,6 +24,7 @@ from lwm2m_server.access.opening import AccessControl, open_access
 from lwm2m_server.coap.gateway import Gateway
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.http.app import create_http
+from lwm2m_server.http.assignments import profile_routes
 from lwm2m_server.http.audit import AuditApi
 from lwm2m_server.http.clients import ClientApi
 from lwm2m_server.http.credentials import CredentialApi
@@ -31,11 +32,13 @@ from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.door import Door
 from lwm2m_server.http.enrolment import enrolment_routes
 from lwm2m_server.http.tokens import TokenApi
+from lwm2m_server.onem2m.behaviours.roots import DEVICE_GROUPS
 from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.notify.subscriptions import bundling_of
 from lwm2m_server.onem2m.platform import Onem2m
-from lwm2m_server.profiles.service import Profiles
+from lwm2m_server.profiles.defaults import defaults_of
+from lwm2m_server.profiles.opening import ProfileServer, open_profiles
 from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import CredentialSettings, DeliverySettings, Settings
@@ -130,6 +133,7 @@ class Api:
     inventory: TinyInventory
     credentials: Credentials
     deliveries: Deliveries
+    profiles: ProfileServer
 
     async def get(self, path="", **more):
         return await self.call("GET", path, **more)
@@ -200,16 +204,24 @@ async def start(tmp_path, catalog):
         operators = DeviceApi(inventory, ledger, devices, settings)
         finder = DeviceFinder(inventory, ledger.reader, settings)
         secrets = CredentialApi(finder, ledger.reader, devices, credentials)
-        enrolment = enrolment_routes(platform.context, Profiles(inventory), finder)
-        routes = [*operators.routes(), *secrets.routes(), *enrolment]
+        stack = AsyncExitStack()
+        profiles = await open_profiles(inventory, ledger, DEVICE_GROUPS, lambda tenant: catalog, stack)
+        platform.context.routes.told.append(profiles.editor.regrouped)
+        bound = {"coap": ("0.0.0.0:5683",)}
+        editing = profile_routes(
+            profiles, inventory, finder, defaults_of(settings.dtls, bound), settings.tenant
+        )
+        enrolment = enrolment_routes(platform.context, profiles.profiles, finder)
+        routes = [*operators.routes(), *secrets.routes(), *enrolment, *editing]
         transport = httpx.ASGITransport(create_http(api=routes, tree=Binding(platform)))
         client = httpx.AsyncClient(transport=transport, base_url="http://server")
-        opened.append((client, platform, deliveries, outlets, ledger))
-        return Api(client, platform, devices, ledger, inventory, credentials, deliveries)
+        opened.append((client, platform, deliveries, outlets, ledger, stack))
+        return Api(client, platform, devices, ledger, inventory, credentials, deliveries, profiles)
 
     yield start
-    for client, platform, deliveries, outlets, ledger in opened:
+    for client, platform, deliveries, outlets, ledger, stack in opened:
         await client.aclose()
+        await stack.aclose()
         await platform.close()
         await deliveries.close()
         await outlets.close()

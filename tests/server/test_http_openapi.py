@@ -49,6 +49,11 @@ def test_a_route_that_says_nothing_is_told():
 
 
 @pytest.fixture
+def server(serve):
+    return serve()
+
+
+@pytest.fixture
 async def served(server):
     async with httpx.AsyncClient(base_url=server.http) as client:
         answer = await client.get("/openapi.json")

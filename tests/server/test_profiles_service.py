@@ -9,7 +9,7 @@ from lwm2m_server.profiles.mapping import EMPTY
 from lwm2m_server.profiles.service import Profiles
 from lwm2m_server.store.definitions import DeviceProfile, ProfileRule
 from lwm2m_server.store.inventory import TinyInventory
-from lwm2m_server.store.records import Device
+from lwm2m_server.store.records import Described, Device
 
 CATALOG = Catalog.bundled()
 DEVICE = Device(
@@ -24,9 +24,16 @@ DEVICE = Device(
     updated_at=None,
     deregistered_at=None,
     expired_at=None,
-    inputs={Path("/3/0/0"): "ACME", Path("/3/0/1"): "M7"},
+    inputs={},
     power=None,
 )
+
+
+class Rows:
+    """What is asked of the ledger."""
+
+    def described(self, node):
+        return Described("ACME", "M7") if node == DEVICE.node else Described(None, None)
 
 
 def profile(name, key="level", **members):
@@ -66,7 +73,7 @@ def inventory(tmp_path):
 
 @pytest.fixture
 def profiles(inventory):
-    return Profiles(inventory, group_of=lambda device, groups: next(iter(sorted(groups)), None))
+    return Profiles(inventory, Rows(), group_of=lambda device, groups: next(iter(sorted(groups)), None))
 
 
 def shown(assigned):
@@ -102,7 +109,7 @@ async def test_device_group_rule_default(inventory, profiles):
 async def test_a_rule_fits_if_all_of_it_does(inventory, profiles, rule, fits):
     await inventory.profiles.add(profile("ruled", rules=(rule,)))
     assert (profiles.of(DEVICE) is not None) is fits
-    unknown = attrs.evolve(DEVICE, inputs={}, endpoint=None, name="urn:meter:7")
+    unknown = attrs.evolve(DEVICE, node=8, endpoint=None, name="urn:meter:7")
     assert (profiles.of(unknown) is not None) is (fits and rule.manufacturer is None)
 
 

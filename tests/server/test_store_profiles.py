@@ -2,9 +2,10 @@
 
 import pytest
 
+from lwm2m_engine.paths import Path
 from lwm2m_server.store.errors import Gone
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.records import Resource
+from lwm2m_server.store.records import Resource, Subject
 
 
 def node(id, tenant="main"):
@@ -61,3 +62,16 @@ def test_what_is_gone_has_no_profile(ledger):
     assert ledger.reader.assigned("main", "meter", limit=9) == [10, 40]
     with pytest.raises(Gone):
         ledger.run(lambda tx: tx.set_profile(20, "meter"))
+
+
+def test_what_a_device_says_it_is(ledger):
+    ledger.run(lambda tx: tx.set_inputs(10, {Path("/3/0/0"): "ACME", Path("/3/0/9"): 50}))
+    assert ledger.reader.described(10) == ("ACME", None)
+    assert ledger.reader.described(20) == (None, None)
+
+
+def test_candidates_for_a_profile(ledger):
+    found = ledger.reader.subjects("main", after=10, limit=2)
+    assert found == [Subject(20, "main", "n20", None, "meter"), Subject(30, "main", "n30", None, None)]
+    assert ledger.reader.subject(20) == found[0]
+    assert ledger.reader.subject(99) is None

@@ -13,13 +13,13 @@ from lwm2m_server.http.problems import Problem
 MAX_BODY: Final = 65_536
 
 
-async def read_json(request: Request) -> Any:
-    """The body as JSON; raises ``Problem`` for what is none, and for more than ``MAX_BODY`` bytes."""
+async def read_json(request: Request, most: int = MAX_BODY) -> Any:
+    """The body as JSON; raises ``Problem`` for what is none, and for more than ``most`` bytes."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY:
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {MAX_BODY} bytes")
+        if len(body) > most:
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {most} bytes")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
 
 import orjson
 import structlog
@@ -15,25 +17,29 @@ _log = structlog.get_logger(__name__)
 
 
 class Problem(HTTPException):
-    """Raised by an endpoint: a status and a sentence."""
+    """Raised by an endpoint: a status and a sentence, and perhaps more members of problem details."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, members: Mapping[str, Any] = MappingProxyType({})) -> None:
         super().__init__(status, detail)
+        self.members = members
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:
     """Exception handler for ``HTTPException``."""
     assert isinstance(error, HTTPException)
-    return _answer(error.status_code, error.detail, error.headers)
+    members = error.members if isinstance(error, Problem) else {}
+    return _answer(error.status_code, error.detail, error.headers, members)
 
 
 async def answer_fault(request: Request, error: Exception) -> Response:
     """Exception handler for what nobody foresaw: the client gets an answer, the log the traceback."""
     _log.error("a request failed", method=request.method, path=request.scope["path"], exc_info=error)
-    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", None)
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", None, {})
 
 
-def _answer(status: int, detail: str, headers: Mapping[str, str] | None) -> Response:
+def _answer(
+    status: int, detail: str, headers: Mapping[str, str] | None, members: Mapping[str, Any]
+) -> Response:
     title = HTTPStatus(status).phrase
-    document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    document = {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
     return Response(orjson.dumps(document), status, headers, media_type="application/problem+json")

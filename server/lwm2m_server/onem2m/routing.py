@@ -7,7 +7,7 @@ differs is touched; so it can be begun anew at any time, and is at each start.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from functools import partial
 from itertools import product
 from typing import Final, TypeAlias
@@ -48,6 +48,8 @@ class Routes:
     ids: Ids
     resource_ids: ResourceIds
     chores: Chores
+    told: list[Callable[[int], object]] = attrs.field(factory=list)
+    """Called with a group that came, changed or went."""
     _missing: dict[tuple[str, str], set[int]] = attrs.field(factory=dict)
     """Tenant and name of members that are not there, and the groups that would have them."""
 
@@ -84,6 +86,8 @@ class Routes:
 
     def changed(self, group: int) -> asyncio.Future[None]:
         """A group is new, changed, or gone. Done when everything is as it says."""
+        for tell in self.told:
+            tell(group)
         return self.chores.add(("group", group), partial(self._reconcile, group))
 
     async def settled(self, group: int) -> None:

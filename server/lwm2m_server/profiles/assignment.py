@@ -5,22 +5,34 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from fnmatch import translate
-from typing import Final, TypeAlias
+from typing import Protocol, TypeAlias
 
 import attrs
 
-from lwm2m_engine.paths import Path
 from lwm2m_server.profiles.mapping import ProfileMapping
 from lwm2m_server.store.definitions import DeviceProfile, ProfileRule
-from lwm2m_server.store.records import Device
+from lwm2m_server.store.records import Described
 
-MANUFACTURER: Final = Path("/3/0/0")
-MODEL: Final = Path("/3/0/1")
 
-GroupOf: TypeAlias = Callable[[Device, Collection[str]], str | None]
+class Candidate(Protocol):
+    """A device, or the part of it that is asked for: ``Device`` or ``Subject``."""
+
+    @property
+    def node(self) -> int: ...
+    @property
+    def tenant(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def endpoint(self) -> str | None: ...
+    @property
+    def profile(self) -> str | None: ...
+
+
+GroupOf: TypeAlias = Callable[[Candidate, Collection[str]], str | None]
 """Which of some groups a device is in, by name; the first one."""
-Known: TypeAlias = Callable[[Device, Path], object]
-"""The last value of a Resource that is known."""
+Describe: TypeAlias = Callable[[int], Described]
+"""What the device of a node says it is."""
 
 
 @attrs.frozen(slots=True)
@@ -41,25 +53,21 @@ class _Pattern:
     profile: DeviceProfile
     rule: ProfileRule
     endpoint: re.Pattern[str] | None
-    described: tuple[tuple[Path, re.Pattern[str]], ...]
+    manufacturer: re.Pattern[str] | None
+    model: re.Pattern[str] | None
 
     @classmethod
     def of(cls, profile: DeviceProfile, rule: ProfileRule) -> _Pattern:
-        wanted = ((MANUFACTURER, rule.manufacturer), (MODEL, rule.model))
-        described = tuple((path, re.compile(translate(text))) for path, text in wanted if text is not None)
-        endpoint = None if rule.endpoint is None else re.compile(translate(rule.endpoint))
-        return cls(profile, rule, endpoint, described)
+        return cls(profile, rule, *map(_compiled, (rule.endpoint, rule.manufacturer, rule.model)))
 
-    def fits(self, device: Device, known: Known) -> bool:
-        if self.endpoint is not None:
-            name = device.endpoint if device.endpoint is not None else device.name
-            if self.endpoint.match(name) is None:
-                return False
-        for path, pattern in self.described:
-            value = known(device, path)
-            if not isinstance(value, str) or pattern.match(value) is None:
-                return False
-        return True
+    def fits(self, device: Candidate, describe: Describe) -> bool:
+        name = device.endpoint if device.endpoint is not None else device.name
+        if not _fits(self.endpoint, name):
+            return False
+        if self.manufacturer is None and self.model is None:
+            return True
+        described = describe(device.node)
+        return _fits(self.manufacturer, described.manufacturer) and _fits(self.model, described.model)
 
 
 class Assignments:
@@ -77,6 +85,19 @@ class Assignments:
         if former is not None:
             self._mappings |= former._mappings
 
+    @property
+    def default(self) -> DeviceProfile | None:
+        """The one of devices that no other is for."""
+        return self._default
+
+    @property
+    def groups(self) -> Collection[str]:
+        """Names of those that have a profile."""
+        return self._of_group.keys()
+
+    def of_group(self, group: str) -> DeviceProfile | None:
+        return self._of_group.get(group)
+
     def named(self, name: str) -> DeviceProfile | None:
         """By its name, or one it had and is still assigned by."""
         return self._profiles.get(name) or self._aliases.get(name)
@@ -89,10 +110,10 @@ class Assignments:
             found = self._mappings[profile.name] = profile, mapping
         return found[1]
 
-    def of(self, device: Device, group_of: GroupOf, known: Known) -> Assigned | None:
-        return next(self._all(device, group_of, known), None)
+    def of(self, device: Candidate, group_of: GroupOf, describe: Describe) -> Assigned | None:
+        return next(self._all(device, group_of, describe), None)
 
-    def _all(self, device: Device, group_of: GroupOf, known: Known) -> Iterator[Assigned]:
+    def _all(self, device: Candidate, group_of: GroupOf, describe: Describe) -> Iterator[Assigned]:
         """In the order in which they count."""
         own = self.named(device.profile) if device.profile is not None else None
         if own is not None:
@@ -101,7 +122,15 @@ class Assignments:
         if group is not None:
             yield Assigned(self._of_group[group], "group", group=group)
         for pattern in self._patterns:
-            if pattern.fits(device, known):
+            if pattern.fits(device, describe):
                 yield Assigned(pattern.profile, "rule", rule=pattern.rule)
         if self._default is not None:
             yield Assigned(self._default, "default")
+
+
+def _compiled(text: str | None) -> re.Pattern[str] | None:
+    return None if text is None else re.compile(translate(text))
+
+
+def _fits(pattern: re.Pattern[str] | None, text: object) -> bool:
+    return pattern is None or (isinstance(text, str) and pattern.match(text) is not None)

@@ -75,8 +75,9 @@ class ProfileMapping:
     after_connect: AfterConnect = AfterConnect.OBSERVE
     power: PowerSaving | None = None
     firmware_strategy: int = 1
-    """1 to write the package, 2 for a URI of this server, 3 for the URI of the package."""
+    """1 to write the package to Object 5, 2 to write its URI, 3 to write it to Object 19."""
     software_strategy: int = 1
+    """1 to write the package, 2 to write its URI."""
     firmware_resource: str | None = None
     """The URI that devices get instead of this server's own, up to the path."""
     software_resource: str | None = None

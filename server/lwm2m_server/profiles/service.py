@@ -7,12 +7,14 @@ from typing import Final, TypeAlias
 
 from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import Path
-from lwm2m_server.profiles.assignment import Assigned, Assignments, GroupOf, Known
+from lwm2m_server.profiles.assignment import Assigned, Assignments, Candidate, GroupOf
+from lwm2m_server.profiles.groups import nobody
 from lwm2m_server.profiles.keys import Keys
 from lwm2m_server.profiles.mapping import EMPTY, ProfileMapping
 from lwm2m_server.store.definitions import DeviceProfile
 from lwm2m_server.store.protocols import Inventory
 from lwm2m_server.store.records import Device
+from lwm2m_server.store.transaction import Reader
 
 Listener: TypeAlias = Callable[[str, str | None, Collection[int] | None], object]
 """Told the tenant, the profile that changed (``None``: any may be another one's now), and the nodes it is
@@ -22,22 +24,12 @@ _KINDS: Final = 1024
 _Kind: TypeAlias = tuple[str, str | None, tuple[Path, ...]]
 
 
-def _of_inputs(device: Device, path: Path) -> object:
-    return device.inputs.get(path)
-
-
-def _of_no_group(device: Device, groups: Collection[str]) -> str | None:
-    return None
-
-
 class Profiles:
     """Belongs to the event loop; nothing here reads more than a row or two."""
 
-    def __init__(
-        self, inventory: Inventory, *, group_of: GroupOf = _of_no_group, known: Known = _of_inputs
-    ) -> None:
+    def __init__(self, inventory: Inventory, reader: Reader, *, group_of: GroupOf = nobody) -> None:
         self._kept = inventory.profiles
-        self.group_of, self.known = group_of, known
+        self._describe, self._group_of = reader.described, group_of
         self._listeners: list[Listener] = []
         self._seen: object = None
         self._assignments: dict[str, Assignments] = {}
@@ -46,16 +38,16 @@ class Profiles:
 
     # --- for devices -------------------------------------------------------------------------------
 
-    def of(self, device: Device) -> DeviceProfile | None:
+    def of(self, device: Candidate) -> DeviceProfile | None:
         """The profile that counts for a device."""
         found = self.assigned(device)
         return None if found is None else found.profile
 
-    def assigned(self, device: Device) -> Assigned | None:
+    def assigned(self, device: Candidate) -> Assigned | None:
         """The same, and why."""
-        return self.assignments(device.tenant).of(device, self.group_of, self.known)
+        return self.assignments(device.tenant).of(device, self._group_of, self._describe)
 
-    def mapping(self, device: Device) -> ProfileMapping:
+    def mapping(self, device: Candidate) -> ProfileMapping:
         """What its profile says; that without one is empty. The same object until it says something else."""
         profile = self.of(device)
         return EMPTY if profile is None else self.assignments(device.tenant).mapping(profile)

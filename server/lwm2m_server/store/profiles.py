@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from lwm2m_server.store.records import Described, Subject
+
 VERSION_8: Final = """
 ALTER TABLE device ADD COLUMN profile TEXT;
 CREATE INDEX device_profile ON device (tenant, profile) WHERE profile IS NOT NULL;
@@ -17,6 +19,11 @@ _MOVE = """UPDATE device SET profile = ?1 WHERE node IN
     (SELECT node FROM device WHERE tenant = ?2 AND profile = ?3 ORDER BY node LIMIT ?4)"""
 
 
+_SUBJECT = "SELECT node, tenant, name, endpoint, profile FROM device"
+_DESCRIBED = """SELECT json_extract(document, '$."/3/0/0"'), json_extract(document, '$."/3/0/1"')
+    FROM inputs WHERE node = ?"""
+
+
 class ProfileReader:
     """The part of a ``Reader`` that is about device profiles."""
 
@@ -25,6 +32,18 @@ class ProfileReader:
     def assigned(self, tenant: str, profile: str, *, after: int = -1, limit: int) -> Sequence[int]:
         rows = self._execute(_ASSIGNED, (tenant, profile, after, limit)).fetchall()
         return [node for (node,) in rows]
+
+    def subjects(self, tenant: str, *, after: int = -1, limit: int) -> Sequence[Subject]:
+        query = f"{_SUBJECT} WHERE tenant = ? AND node > ? ORDER BY node LIMIT ?"
+        return [Subject(*row) for row in self._execute(query, (tenant, after, limit)).fetchall()]
+
+    def subject(self, node: int) -> Subject | None:
+        row = self._execute(f"{_SUBJECT} WHERE node = ?", (node,)).fetchone()
+        return None if row is None else Subject(*row)
+
+    def described(self, node: int) -> Described:
+        row = self._execute(_DESCRIBED, (node,)).fetchone()
+        return Described(None, None) if row is None else Described(*row)
 
 
 class ProfileWriter(ProfileReader):

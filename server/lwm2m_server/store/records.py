@@ -158,6 +158,23 @@ class Device:
     """The name of the device profile that was assigned to it; there may be one for it otherwise."""
 
 
+class Subject(NamedTuple):
+    """What of a device says which profile is for it; a part of what ``Device`` tells."""
+
+    node: int
+    tenant: str
+    name: str
+    endpoint: str | None
+    profile: str | None
+
+
+class Described(NamedTuple):
+    """What a device says it is."""
+
+    manufacturer: str | None
+    model: str | None
+
+
 class Moments(NamedTuple):
     """Seconds since 1970-01-01 UTC of the latest Update, Register, De-register and expiry of a device."""
 

@@ -16,6 +16,7 @@ from lwm2m_server.store.records import (
     Brood,
     Counters,
     DeadLetter,
+    Described,
     Device,
     Lane,
     Message,
@@ -24,6 +25,7 @@ from lwm2m_server.store.records import (
     OnboardingItem,
     Resource,
     SealedCredential,
+    Subject,
     Unanswered,
 )
 from lwm2m_server.store.reports import Told
@@ -118,6 +120,15 @@ class Reader(UpdateReads, Protocol):
 
     def announcing(self, one: Announced, limit: int) -> Sequence[str]:
         """Names of devices that announced this, the first in order of name. Touches every device."""
+        ...
+
+    def subjects(self, tenant: str, *, after: int = -1, limit: int) -> Sequence[Subject]:
+        """Devices with a node above ``after``, in order of creation."""
+        ...
+
+    def subject(self, node: int) -> Subject | None: ...
+    def described(self, node: int) -> Described:
+        """By the last values that are known of its Device Object."""
         ...
 
     def observations(self, node: int) -> Sequence[Observation]: ...

@@ -1,0 +1,287 @@
+"""``/api/v1/profiles``: device profiles as documents. What is shown is what can be imported elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lwm2m_server.access.callers import Role
+from lwm2m_server.http.bodies import read_json
+from lwm2m_server.http.describing import (
+    BOOLEAN,
+    COUNT,
+    LIMIT,
+    PLACE,
+    STRING,
+    TENANT,
+    Parameter,
+    array,
+    described,
+    obj,
+)
+from lwm2m_server.http.devices import MAX_ROWS, DeviceFinder, number_of
+from lwm2m_server.http.problems import Problem
+from lwm2m_server.http.rights import tenant_of
+from lwm2m_server.http.schemas import ref
+from lwm2m_server.profiles.comparison import differences
+from lwm2m_server.profiles.defaults import Entries
+from lwm2m_server.profiles.document import Draft, document_of
+from lwm2m_server.profiles.editor import Editor
+from lwm2m_server.profiles.fleet import Fleet
+from lwm2m_server.profiles.schema import Fault, ProfileRejected, schema
+from lwm2m_server.store.definitions import DeviceProfile
+from lwm2m_server.store.errors import CommitFailed, Conflict
+from lwm2m_server.store.protocols import Inventory
+
+T = TypeVar("T")
+
+MAX_DOCUMENT: Final = 1_048_576
+"""Bytes of a profile."""
+MAX_FAULTS: Final = 20
+"""That a sentence tells; all are in a list beside it."""
+RESERVED: Final = frozenset(("schema", "defaults"))
+"""Names that are paths already."""
+
+_NAME: Final = Parameter("name", STRING, "only those with this in their names")
+_NEW_NAME: Final = Parameter("name", STRING, "for a transport configuration that comes alone")
+_FORCE: Final = Parameter("force", BOOLEAN, "even if devices, groups or rules use it")
+_ROW: Final = obj("*", name=STRING, groups=array(STRING), rules=COUNT, default=BOOLEAN)
+
+
+class ProfileApi:
+    """Of one tenant at a time. To change a profile takes the role admin."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        editor: Editor,
+        fleet: Fleet,
+        find: DeviceFinder,
+        defaults: Entries,
+        default_tenant: str,
+    ) -> None:
+        """``defaults`` gives the entries of this server for ``bootstrap``, told the host it is asked at."""
+        self._kept, self._editor, self._fleet = inventory.profiles, editor, fleet
+        self._find, self._defaults, self._default = find, defaults, default_tenant
+
+    def routes(self) -> list[Route]:
+        """Below ``/api/v1``."""
+        return [
+            Route("/profiles", self.list_all, methods=["GET"]),
+            Route("/profiles", self.create, methods=["POST"]),
+            Route("/profiles/schema", self.show_schema, methods=["GET"]),
+            Route("/profiles/defaults", self.show_defaults, methods=["GET"]),
+            Route("/profiles/{name}", self.show, methods=["GET"]),
+            Route("/profiles/{name}", self.put, methods=["PUT"]),
+            Route("/profiles/{name}", self.delete, methods=["DELETE"]),
+            Route("/profiles/{name}/preview", self.preview, methods=["POST"]),
+        ]
+
+    @described(
+        "Device profiles, by name",
+        query=(TENANT, _NAME, LIMIT, Parameter("offset", PLACE, "leave out so many")),
+        answers={
+            200: obj(
+                "tenant total profiles", tenant=STRING, total=COUNT, profiles=array(_ROW), nextOffset=COUNT
+            )
+        },
+        problems=(400,),
+    )
+    async def list_all(self, request: Request) -> Response:
+        """``?name=`` is a part of names; ``total`` counts those that have it."""
+        tenant, part = self._find.tenant(request), request.query_params.get("name", "").lower()
+        limit = min(number_of(request, "limit", MAX_ROWS), MAX_ROWS)
+        offset = number_of(request, "offset", 0)
+        found = sorted((one for one in self._kept.of(tenant) if part in one.name.lower()), key=_by_name)
+        document: dict[str, Any] = {
+            "tenant": tenant,
+            "total": len(found),
+            "profiles": [_row(profile) for profile in found[offset : offset + limit]],
+        }
+        if offset + limit < len(found):
+            document["nextOffset"] = offset + limit
+        return _json(document)
+
+    @described(
+        "Create a device profile, or import one",
+        query=(TENANT, _NEW_NAME),
+        body=ref("NewProfile"),
+        answers={201: ref("NotedProfile")},
+        problems=(409, 503),
+    )
+    async def create(self, request: Request) -> Response:
+        """A whole document as ``GET`` gives it here or elsewhere, or its transport configuration alone. The
+        answer says in ``notes`` what was left out, and what may not be as it was meant."""
+        tenant = self._admin(request)
+        draft = await self._draft(request, tenant)
+        name = draft.name or request.query_params.get("name")
+        if not name:
+            raise Problem(400, "name: the profile has none; give it one, or ?name=")
+        profile = await stored(self._editor.add(tenant, _checked(name), draft.data))
+        return _json(_noted(profile, draft), 201, profile.name)
+
+    @described("A device profile, to be imported elsewhere", query=(TENANT,), answers={200: ref("Profile")})
+    async def show(self, request: Request) -> Response:
+        return _json(_shown(self.profile(request)))
+
+    @described(
+        "Replace a device profile, or create it",
+        query=(TENANT,),
+        body=ref("NewProfile"),
+        answers={200: ref("NotedProfile"), 201: ref("NotedProfile")},
+        problems=(409, 503),
+    )
+    async def put(self, request: Request) -> Response:
+        """Under another name, if the document has one: it stays assigned to whom it was. Devices get what is
+        different, as soon as they can be reached."""
+        tenant, name = self._admin(request), _checked(request.path_params["name"])
+        draft = await self._draft(request, tenant)
+        if self._kept.get(tenant, name) is None:
+            profile = await stored(self._editor.add(tenant, _checked(draft.name or name), draft.data))
+            return _json(_noted(profile, draft), 201, profile.name)
+        new_name = _checked(draft.name or name)
+        profile = await stored(self._editor.replace(tenant, name, new_name, draft.data))
+        return _json(_noted(profile, draft))
+
+    @described(
+        "Remove a device profile", query=(TENANT, _FORCE), answers={204: None}, problems=(400, 409, 503)
+    )
+    async def delete(self, request: Request) -> Response:
+        """Who uses it is named, and keeps it, unless ``force`` is true."""
+        tenant, profile = self._admin(request), self.profile(request)
+        users = self._editor.users(profile)
+        if users and not flag_of(request, "force"):
+            raise Problem(409, f"{profile.name!r} is used by {users}; force=true removes it all the same")
+        await stored(self._editor.remove(tenant, profile.name))
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    @described(
+        "What another document would change",
+        query=(TENANT,),
+        body=ref("NewProfile"),
+        answers={
+            200: obj(
+                "*", name=STRING, devices=COUNT, changes=ref("ProfileChanges"), notes=ref("ProfileNotes")
+            )
+        },
+    )
+    async def preview(self, request: Request) -> Response:
+        """And how many devices it is for."""
+        profile = self.profile(request)
+        tenant = profile.tenant or ""
+        draft = await self._draft(request, tenant)
+        devices = await self._fleet.count(tenant, profile.name)
+        changes = differences(profile.document, draft.data)
+        return _json({"name": profile.name, "devices": devices, "changes": changes, "notes": _notes(draft)})
+
+    @described("The JSON Schema of device profiles", answers={200: {"type": "object"}})
+    async def show_schema(self, request: Request) -> Response:
+        """Draft 2020-12."""
+        return Response(orjson.dumps(schema()), 200, media_type="application/schema+json")
+
+    @described(
+        "Entries of bootstrap for this very server",
+        answers={200: obj("*", bootstrap=array({"type": "object"}))},
+    )
+    async def show_defaults(self, request: Request) -> Response:
+        """One for each way there is to it, to choose from: with its host, ports and public keys."""
+        return _json({"bootstrap": list(self._defaults(request.url.hostname or ""))})
+
+    # --- for those beside --------------------------------------------------------------------------
+
+    def profile(self, request: Request) -> DeviceProfile:
+        """The one a request is about. Raises ``Problem``."""
+        tenant, name = self._find.tenant(request), request.path_params["name"]
+        profile = self._kept.get(tenant, name)
+        if profile is None:
+            raise Problem(404, f"tenant {tenant} has no profile {name!r}")
+        return profile
+
+    def _admin(self, request: Request) -> str:
+        """The tenant; raises ``Problem`` for who may not change its profiles."""
+        self._find.tenant(request)
+        return tenant_of(request, self._default, Role.ADMIN)
+
+    async def _draft(self, request: Request, tenant: str) -> Draft:
+        document = await read_json(request, MAX_DOCUMENT)
+        try:
+            return await self._editor.read(tenant, document)
+        except ProfileRejected as error:
+            raise _rejected(error.faults) from error
+
+
+async def stored(change: Awaitable[T]) -> T:
+    """Await a change of the editor. Raises ``Problem``."""
+    try:
+        return await change
+    except KeyError as error:
+        raise Problem(404, f"there is no profile {error.args[0]!r}") from error
+    except Conflict as error:
+        raise Problem(409, str(error)) from error
+    except CommitFailed as error:
+        raise Problem(503, f"not stored: {error}") from error
+
+
+def flag_of(request: Request, name: str) -> bool:
+    """A query argument; raises ``Problem``."""
+    text = request.query_params.get(name, "false")
+    if text not in ("true", "false"):
+        raise Problem(400, f"{name}={text[:40]} is neither true nor false")
+    return text == "true"
+
+
+def _checked(name: str) -> str:
+    """The same as the schema says; raises ``Problem``."""
+    is_one = 0 < len(name) <= 255 and name.isprintable() and name == name.strip() and "/" not in name
+    if not is_one or name in RESERVED:
+        raise Problem(400, f"name: {name[:40]!r} is no name of a profile")
+    return name
+
+
+def _rejected(faults: Sequence[Fault]) -> Problem:
+    shown = [str(fault) for fault in faults[:MAX_FAULTS]]
+    more = [f"and {len(faults) - MAX_FAULTS} faults more"] if len(faults) > MAX_FAULTS else []
+    return Problem(400, "; ".join(shown + more), {"faults": [_fault(fault) for fault in faults]})
+
+
+def _fault(fault: Fault) -> dict[str, str]:
+    return {"place": fault.place, "reason": fault.reason}
+
+
+def _row(profile: DeviceProfile) -> dict[str, Any]:
+    return {
+        "name": profile.name,
+        "groups": list(profile.groups),
+        "rules": len(profile.rules),
+        "default": profile.is_default,
+    }
+
+
+def _shown(profile: DeviceProfile) -> dict[str, Any]:
+    return document_of(profile.name, profile.document)
+
+
+def _noted(profile: DeviceProfile, draft: Draft) -> dict[str, Any]:
+    return {**_shown(profile), "notes": _notes(draft)}
+
+
+def _notes(draft: Draft) -> list[dict[str, str]]:
+    return [_fault(note) for note in draft.notes]
+
+
+def _by_name(profile: DeviceProfile) -> str:
+    return profile.name
+
+
+def _json(document: object, status: int = 200, created: str | None = None) -> Response:
+    headers = {"cache-control": "no-store"}
+    if created is not None:
+        headers["content-location"] = f"/api/v1/profiles/{quote(created, safe='')}"
+    return Response(orjson.dumps(document), status, headers, media_type="application/json")

@@ -1,0 +1,57 @@
+"""``Fleet``: the devices that a profile is for, of which there may be many."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import Final, TypeAlias
+
+from lwm2m_server.profiles.assignment import Assigned, Assignments, GroupOf
+from lwm2m_server.profiles.groups import Memberships
+from lwm2m_server.profiles.service import Profiles
+from lwm2m_server.store.protocols import Ledger
+from lwm2m_server.store.records import Subject
+from lwm2m_server.store.transaction import Reader
+
+PAGE: Final = 1_000
+"""Devices looked at before another long read may begin."""
+
+Touched: TypeAlias = tuple[Subject, Assigned]
+
+
+class Fleet:
+    """Looks at every device of a tenant, on the thread for long reads."""
+
+    def __init__(self, ledger: Ledger, profiles: Profiles, memberships: Memberships) -> None:
+        self._ledger, self._profiles, self._memberships = ledger, profiles, memberships
+
+    async def devices(
+        self, tenant: str, profile: str | None, *, after: int = -1
+    ) -> AsyncIterator[Sequence[Touched]]:
+        """Those with a node above ``after``, in order of creation, some at a time; with ``None`` those of any
+        profile."""
+        assignments = self._profiles.assignments(tenant)
+        group_of = self._memberships.copy(tenant, assignments.groups)
+        last: int | None = after
+        while last is not None:
+            look = partial(_page, tenant, profile, assignments, group_of, last)
+            found, last = await self._ledger.apart(look)
+            yield found
+
+    async def count(self, tenant: str, profile: str) -> int:
+        return sum([len(page) async for page in self.devices(tenant, profile)])
+
+
+def _page(
+    tenant: str,
+    profile: str | None,
+    assignments: Assignments,
+    group_of: GroupOf,
+    after: int,
+    reader: Reader,
+) -> tuple[Sequence[Touched], int | None]:
+    """And the last node looked at, if there may be more."""
+    rows = reader.subjects(tenant, after=after, limit=PAGE)
+    assigned = ((row, assignments.of(row, group_of, reader.described)) for row in rows)
+    found = [(row, one) for row, one in assigned if one is not None and profile in (None, one.profile.name)]
+    return found, rows[-1].node if len(rows) == PAGE else None
