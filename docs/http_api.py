@@ -18,12 +18,14 @@ from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.metrics import metrics_route
 from lwm2m_server.http.openapi import ALWAYS, document, openapi_route
 from lwm2m_server.http.profiles import ProfileApi
+from lwm2m_server.http.rpc import RpcApi
 from lwm2m_server.http.tenants import TenantApi
 from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.http.traces import TraceApi
 
 BELOW_API = (
     DeviceApi,
+    RpcApi,
     EnrolmentApi,
     CredentialApi,
     TraceApi,

@@ -39,6 +39,7 @@ from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.models import ModelApi
 from lwm2m_server.http.openapi import openapi_route
 from lwm2m_server.http.openapi_tree import tree_paths
+from lwm2m_server.http.rpc import RpcApi
 from lwm2m_server.http.serving import HttpServer, serve_http
 from lwm2m_server.http.sources import measured
 from lwm2m_server.http.tenants import TenantApi
@@ -65,6 +66,7 @@ from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
 from lwm2m_server.profiles.defaults import defaults_of
 from lwm2m_server.profiles.opening import open_profiles
 from lwm2m_server.profiles.service import Profiles
+from lwm2m_server.rpc.calls import Calls
 from lwm2m_server.security.admission import Admission
 from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.settings import Settings, refuse_exposure
@@ -185,6 +187,10 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     onem2m = Onem2m(inventory, ledger, wishes, ids, settings, credentials, notices, outlets)
     onem2m.context.routes.told.append(opened.editor.regrouped)
     await onem2m.prepare()
+    calls = Calls(ledger, wishes, ids, profiles.keys, settings, bus, add=notices.add, remove=notices.remove)
+    nodes.plan_also(calls.plan)
+    await calls.restore()
+    stack.push_async_callback(calls.close)
     waiting = hub.restore()
     bootstrap = await open_bootstrap(
         settings,
@@ -223,6 +229,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     library = Library(inventory, models, model_files, Usage(inventory, ledger), settings.models)
     api = [
         *DeviceApi(inventory, ledger, wishes, settings).routes(),
+        *RpcApi(calls, finder, ledger.reader, settings.rpc).routes(),
         *CredentialApi(finder, ledger.reader, wishes, credentials).routes(),
         *DesiredApi(finder, desired, wishes, profiles, Readings(ledger, wishes.models)).routes(),
         *TraceApi(finder, wishes, hub.traces).routes(),

@@ -339,6 +339,26 @@ class UpdateSettings:
 
 
 @attrs.frozen
+class RpcSettings:
+    """RPCs to devices (`/api/v1/devices/{name}/rpc`)."""
+
+    timeout: float = attrs.field(default=10.0, validator=ge(1.0))
+    """Seconds that an answer is waited for, if the client does not say."""
+    longest_wait: float = attrs.field(default=120.0, validator=ge(1.0))
+    """Seconds that a client may ask to wait for it."""
+    max_retries: int = attrs.field(default=5, validator=ge(0))
+    """How often a persistent RPC may be sent again after the device did not answer."""
+    first_retry: float = attrs.field(default=30.0, validator=gt(0.0))
+    """Seconds before it is; each time twice as many. A device that says something is asked at once."""
+    longest_retry: float = attrs.field(default=3600.0, validator=gt(0.0))
+    """Seconds between two attempts at most."""
+    keep: int = attrs.field(default=100, validator=ge(0))
+    """RPCs of each device that are remembered when they have an outcome."""
+    keep_for: float = attrs.field(default=604_800.0, validator=gt(0.0))
+    """Seconds they are remembered at most."""
+
+
+@attrs.frozen
 class LogSettings:
     """What goes to standard error."""
 
@@ -406,6 +426,7 @@ class Settings:
     audit: AuditSettings = AuditSettings()
     deliveries: DeliverySettings = DeliverySettings()
     updates: UpdateSettings = UpdateSettings()
+    rpc: RpcSettings = RpcSettings()
     log: LogSettings = LogSettings()
 
 

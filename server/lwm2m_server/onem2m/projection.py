@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import structlog
 
@@ -25,6 +26,7 @@ from lwm2m_server.store.records import Device, DeviceRef, Message, Tenant, Unans
 from lwm2m_server.store.transaction import Reader, Transaction
 
 Write = Callable[[Transaction], object]
+Plan: TypeAlias = Callable[[Event, DeviceRef, Callable[[str], ModelView]], Write | None]
 
 MAX_RESERVED = 1000
 """Names kept in memory before those that are stored by now are dropped."""
@@ -38,13 +40,26 @@ class Nodes:
     def __init__(
         self, projector: Projector, inventory: Inventory, reader: Reader, ids: Ids, limits: MessageSettings
     ) -> None:
-        self.plan, self._projector = projector.plan, projector
+        self.plan: Plan = projector.plan
+        self._projector = projector
         self._inventory, self._reader = inventory, reader
         self._ids, self._limits = ids, limits
         self._admitted: set[tuple[int, str]] = set()
         """CSEBase and name of nodes that may not be stored yet."""
         self._folders: dict[int, int] = {}
         """By CSEBase its ``device-communication``."""
+
+    def plan_also(self, plan: Plan) -> None:
+        """Commit with an event what ``plan`` makes of it, too."""
+        first = self.plan
+
+        def both(event: Event, device: DeviceRef, models: Callable[[str], ModelView]) -> Write | None:
+            one, other = first(event, device, models), plan(event, device, models)
+            if one is None or other is None:
+                return one if other is None else other
+            return lambda write: (one(write), other(write))
+
+        self.plan = both
 
     def admit(self, tenant: str, endpoint: str) -> tuple[DeviceRef, Write]:
         """A node for an endpoint name that no node goes by, named after it."""

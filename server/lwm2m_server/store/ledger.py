@@ -92,7 +92,7 @@ class SqliteLedger:
         # What the last resource was born with comes behind it.
         query = """SELECT max(
             coalesce((SELECT id + iif(brood IS NULL, 0, ?) FROM resource ORDER BY id DESC LIMIT 1), 0),
-            coalesce((SELECT max(id) FROM message), 0))"""
+            coalesce((SELECT max(id) FROM message), 0), coalesce((SELECT max(id) FROM rpc), 0))"""
         return int(self._reading.execute(query, (REACH,)).fetchone()[0])
 
     def submit(

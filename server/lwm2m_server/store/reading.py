@@ -36,6 +36,7 @@ from lwm2m_server.store.onboarding import OnboardingReader
 from lwm2m_server.store.outbox import OutboxReader
 from lwm2m_server.store.profiles import ProfileReader
 from lwm2m_server.store.records import Born, Brood, Device, Moments, Resource, Unanswered
+from lwm2m_server.store.rpc import RpcReader
 from lwm2m_server.store.undecoded import UndecodedReader
 from lwm2m_server.store.updates import UpdateReader
 
@@ -89,6 +90,7 @@ class LedgerReader(
     ValueReader,
     UndecodedReader,
     AnnouncementReader,
+    RpcReader,
 ):
     """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
 

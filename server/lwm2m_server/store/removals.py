@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from lwm2m_server.store import rpc
 from lwm2m_server.store.contents import CONTAINER
 from lwm2m_server.store.errors import Conflict
 from lwm2m_server.store.records import Brood, Resource
@@ -38,6 +39,7 @@ _DELETE_DEVICE = (
     "DELETE FROM latest WHERE node = ?",
     "DELETE FROM undecoded WHERE node = ?",
     "INSERT OR IGNORE INTO forsaken VALUES (?)",
+    *rpc.DELETE_OF_NODE,
 )
 
 

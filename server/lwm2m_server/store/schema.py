@@ -19,6 +19,7 @@ from lwm2m_server.store import (
     onboarding,
     outbox,
     profiles,
+    rpc,
     subscribers,
     updates,
     values,
@@ -131,6 +132,7 @@ _VERSION_8 = f"""{profiles.VERSION_8}
 {updates.VERSION_8}
 {enrolment.VERSION_8}
 {values.VERSION_8}
+{rpc.VERSION_8}
 """
 
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN

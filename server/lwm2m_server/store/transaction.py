@@ -29,12 +29,13 @@ from lwm2m_server.store.records import (
     Unanswered,
 )
 from lwm2m_server.store.reports import Told
+from lwm2m_server.store.rpc import RpcReads, RpcWrites
 from lwm2m_server.store.series import Point
 from lwm2m_server.store.undecoded import Undecoded
 from lwm2m_server.store.updates import UpdateReads, UpdateWrites
 
 
-class Reader(UpdateReads, Protocol):
+class Reader(UpdateReads, RpcReads, Protocol):
     """Reads. On the loop they see what is committed; in a transaction also what it has written.
 
     What has an ``et`` that is over is not there any more, but for ``expired`` and ``expired_messages``;
@@ -259,7 +260,7 @@ class Reader(UpdateReads, Protocol):
         ...
 
 
-class Transaction(UpdateWrites, Reader, Protocol):
+class Transaction(UpdateWrites, RpcWrites, Reader, Protocol):
     """Writes, inside one commit. Every method is O(1) or O(log n) in what is stored."""
 
     def put(

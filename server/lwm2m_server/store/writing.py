@@ -38,6 +38,7 @@ from lwm2m_server.store.profiles import ProfileWriter
 from lwm2m_server.store.reading import ANNOUNCEMENTS
 from lwm2m_server.store.records import SealedCredential
 from lwm2m_server.store.removals import RemovalWriter
+from lwm2m_server.store.rpc import RpcWriter
 from lwm2m_server.store.subscribers import Subscribers
 from lwm2m_server.store.undecoded import UndecodedWriter
 from lwm2m_server.store.updates import UpdateWriter
@@ -64,6 +65,7 @@ class LedgerTransaction(
     DesiredWriter,
     UpdateWriter,
     UndecodedWriter,
+    RpcWriter,
 ):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 

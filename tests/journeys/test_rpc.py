@@ -1,0 +1,470 @@
+"""RPCs over real sockets: what is asked by HTTP reaches a device, and what it says comes back typed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+
+import pytest
+
+from lwm2m_engine.coap import CoapReply, Code
+from lwm2m_engine.values import ObjLink, ResourceType
+from lwm2m_server.rpc.methods import METHODS
+from lwm2m_server.simulator.objects import default_objects
+from lwm2m_server.simulator.tree import Resource, SimulatedObject
+
+TEST_OBJECT = 3442
+TYPES = {
+    110: ResourceType.STRING,
+    120: ResourceType.INTEGER,
+    125: ResourceType.UNSIGNED_INTEGER,
+    130: ResourceType.FLOAT,
+    140: ResourceType.BOOLEAN,
+    150: ResourceType.OPAQUE,
+    160: ResourceType.TIME,
+    170: ResourceType.OBJLNK,
+    180: ResourceType.CORELNK,
+}
+
+
+def objects():
+    """The usual ones and the LwM2M Test Object, of which more instances can be made."""
+
+    def instance():
+        found = {id: Resource(type, None, "RW") for id, type in TYPES.items()}
+        found[3] = Resource(ResourceType.NONE, operations="E")
+        found[1120] = Resource(ResourceType.INTEGER, {0: 7}, "RW")
+        return found
+
+    return [*default_objects(300, "U"), SimulatedObject(TEST_OBJECT, {0: instance()}, template=instance)]
+
+
+class Caller:
+    """Calls RPCs of one device."""
+
+    def __init__(self, api, name="meter"):
+        self.api, self.name = api, name
+        self.base = f"{api.server.http}/api/v1"
+
+    async def __call__(self, method, params=None, *, way="", **more):
+        body = {"method": method, "params": params or {}, **more}
+        return await self.api.client.post(f"{self.base}/devices/{self.name}/rpc{way}", json=body)
+
+    async def result(self, method, params=None, **more):
+        answer = await self(method, params, **more)
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        assert found["state"] == "SUCCESSFUL", found
+        return found
+
+    async def value(self, method, params=None, **more):
+        return (await self.result(method, params, **more))["value"]
+
+    async def queued(self, method, params=None, **more):
+        answer = await self(method, params, **more)
+        assert answer.status_code == 202, answer.text
+        return answer.json()
+
+    async def show(self, id):
+        answer = await self.api.get(f"/api/v1/rpc/{id}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def ended(self, id, eventually):
+        async def look():
+            found = await self.show(id)
+            return found if found["state"] not in ("QUEUED", "SENT", "DELIVERED") else None
+
+        return await eventually(look)
+
+
+@pytest.fixture
+def rpc(api):
+    return Caller(api)
+
+
+@pytest.fixture
+async def meter(server, device):
+    return await device(server, "meter", version="1.1", objects=objects())
+
+
+BATTERY, LIFETIME = "/3/0/9", "/1/0/1"
+BOTH = {BATTERY: 72, LIFETIME: 300}
+OFFSET = {"path": "/3/0/14", "name": "UTC Offset", "attributes": {}}
+ANNOUNCED = {
+    "/1/0": "LwM2M Server",
+    "/3/0": "Device",
+    "/6/0": "Location",
+    "/3442/0": "LwM2M v1.1 Test Object",
+}
+ALL = [{"path": path, "name": name, "attributes": {}} for path, name in ANNOUNCED.items()]
+NAMES = ["batteryLevel", "lifetime"]
+CALLS = [
+    ("Read", {"id": BATTERY}, "2.05", 72),
+    ("Read", {"key": "batteryLevel"}, "2.05", 72),
+    ("ReadComposite", {"ids": [BATTERY, LIFETIME]}, "2.05", BOTH),
+    ("ReadComposite", {"keys": NAMES}, "2.05", BOTH),
+    ("Discover", {"id": "/3/0/14"}, "2.05", [OFFSET]),
+    ("Discover", {"key": "utcOffset"}, "2.05", [OFFSET]),
+    ("DiscoverAll", {}, "2.05", ALL),
+    ("WriteAttributes", {"id": BATTERY, "attributes": {"pmin": 1, "gt": 50.5}}, "2.04", None),
+    ("WriteAttributes", {"key": "batteryLevel", "attributes": {"pmin": None, "gt": None}}, "2.04", None),
+    ("Observe", {"id": BATTERY}, "2.05", 72),
+    ("ObserveCancel", {"id": BATTERY}, "2.05", 1),
+    ("Observe", {"key": "batteryLevel"}, "2.05", 72),
+    ("ObserveCancel", {"key": "batteryLevel"}, "2.05", 1),
+    ("ObserveComposite", {"ids": [BATTERY, LIFETIME]}, "2.05", BOTH),
+    ("ObserveCompositeCancel", {"keys": NAMES[::-1]}, "2.05", 1),
+    ("ObserveComposite", {"keys": NAMES}, "2.05", BOTH),
+    ("ObserveCompositeCancel", {"ids": [BATTERY, LIFETIME]}, "2.05", 1),
+    ("ObserveReadAll", {}, "2.05", []),
+    ("ObserveCancelAll", {}, "2.05", 0),
+    ("Execute", {"id": "3/0/4"}, "2.04", None),
+    ("Execute", {"key": "reboot", "value": "0='now',1"}, "2.04", None),
+    ("WriteReplace", {"id": "/3/0/14", "value": "+05:00"}, "2.04", None),
+    ("WriteReplace", {"key": "utcOffset", "value": "+06:00"}, "2.04", None),
+    ("WriteUpdate", {"id": "/3/0", "value": {"14": "+07:00"}}, "2.04", None),
+    ("WriteUpdate", {"key": "multipleIntegerValue", "value": {"1": 5}}, "2.04", None),
+    ("WriteComposite", {"nodes": {"/3/0/14": "+08:00", "/1/0": {"2": 100}}}, "2.04", None),
+    ("WriteComposite", {"nodes": {"utcOffset": "+04", "/3_1.2/0/15": "Kyiv"}}, "2.04", None),
+    ("Create", {"id": "/3442/12", "value": {"120": -5}}, "2.01", "/3442/12"),
+    ("Create", {"id": "/3442", "nodes": {"13": {"string_value": "x"}}}, "2.01", "/3442/13"),
+    ("Create", {"id": "/3442_1.0", "value": {"integerValue": 8}}, "2.01", "/3442/1"),
+    ("Delete", {"id": "/3442/12"}, "2.02", None),
+]
+
+
+async def test_the_17_methods_by_id_and_by_key(rpc, meter):
+    assert {method for method, *_ in CALLS} == set(METHODS)
+    assert len(METHODS) == 17
+    for method, params, code, value in CALLS:
+        found = await rpc.result(method, params)
+        assert (found["code"], found.get("value")) == (code, value), found
+    assert meter.get("/3/0/14").content == "+04"
+    assert meter.get("/3/0/15").content == "Kyiv"
+    assert meter.get("/1/0/2").content == 100
+    assert meter.get("/3442/0/1120").content == {0: 7, 1: 5}
+    assert meter.get("/3442/13/110").content == "x"
+    assert [arguments for _, arguments in meter.executed] == ["", "0='now',1"]
+
+
+async def test_what_lies_below_a_path_is_named(rpc, meter):
+    found = await rpc.result("Read", {"id": "/3/0"})
+    assert (found["value"]["9"], found["value"]["11"]) == (72, {"0": 0})
+    assert {"path": BATTERY, "name": "Battery Level", "value": 72, "units": "%"} in found["entries"]
+    assert (await rpc.value("Read", {"id": "/6"})) == {"0": {"0": 52.5, "1": 13.4}}
+    assert (await rpc.value("Read", {"id": "/3/0/11"})) == {"0": 0}
+    assert (await rpc.value("Read", {"id": "/3/0/11/0"})) == 0
+
+
+async def test_observing_what_is_observed_gives_the_present_value(rpc, meter):
+    for level in (72, 60):
+        meter.get(BATTERY).content = level
+        assert (await rpc.result("Observe", {"id": BATTERY}))["observing"] is True
+    # Exact paths: /3/0/1 is not a part of /3/0/11.
+    await rpc.result("ObserveComposite", {"ids": ["/3/0/11", LIFETIME]})
+    assert (await rpc.result("Observe", {"id": "/3/0/1"}))["value"] == "Model 500"
+    listed = await rpc.value("ObserveReadAll")
+    assert sorted(one["paths"] for one in listed) == [["/3/0/1"], ["/3/0/11", LIFETIME], [BATTERY]]
+    assert all(one["active"] and one["since"] <= time.time() * 1000 for one in listed)
+    assert await rpc.value("ObserveCancelAll") == 3
+    assert await rpc.value("ObserveReadAll") == []
+
+
+async def test_a_format_that_the_device_has_is_used(rpc, server, device):
+    links = '</>;rt="oma.lwm2m";ct="110 112",</1/0>,</3/0>'
+    one = await device(server, "meter", live=False, version="1.1")
+    one._links = links.encode
+    await one.register()
+    seen = []
+    one.faults.reply = lambda request: seen.append((request.accept, request.content_format))
+    await rpc.result("Read", {"id": "/3/0", "contentFormat": "senml-json"})
+    await rpc.result("WriteReplace", {"id": "/3/0/14", "value": "+01", "contentFormat": 110})
+    assert seen == [(110, None), (None, 110)]
+    answer = await rpc("Read", {"id": "/3/0", "contentFormat": "TLV"})
+    assert answer.status_code == 415
+    assert answer.json()["detail"] == "contentFormat: the device announced senml-json, senml-cbor, not tlv"
+
+
+# --- what is refused, and by whom ----------------------------------------------------------------------
+
+REFUSED = [
+    ("Raed", {}, "there is no method 'Raed'; did you mean Read?"),
+    ("read", {}, "there is no method 'read'; did you mean Read?"),
+    ("Read", {}, '"id" with a path such as /3/0/9 is expected, or "key" with a name'),
+    ("Read", {"Id": "/3"}, "'Id' is no member of the params of Read; did you mean id?"),
+    ("Read", {"id": "/3/x"}, "id: '/3/x' is not an LwM2M path"),
+    ("Read", {"id": "/"}, "name an Object, or ask DiscoverAll"),
+    ("Read", {"id": 3}, "id: a path such as /3/0/9 is expected, not a number"),
+    ("Read", {"id": "/5"}, "/5: meter has no object 5; it has /1 /3 /6 /3442"),
+    ("Read", {"id": "/3/0/99"}, "object 3 Device has no resource 99"),
+    ("Read", {"id": "/3/0/4"}, "Reboot cannot be read, only executed"),
+    ("Read", {"key": "colour"}, "no Resource of this device goes by 'colour'"),
+    ("Read", {"id": "/3", "contentFormat": "yaml"}, "unknown content format 'yaml'"),
+    ("ReadComposite", {"ids": []}, 'params: "ids" with a list'),
+    ("Discover", {"id": "/3/0/11/0"}, "/3/0/11/0 is a Resource Instance; an Object or"),
+    ("ObserveCancel", {"id": BATTERY}, "nothing observes /3/0/9; nothing is observed"),
+    ("Execute", {"id": BATTERY}, "/3/0/9: Battery Level cannot be executed, only read"),
+    ("Execute", {"id": "/3/0/4", "value": "now"}, "is no argument such as 0='now' or 1"),
+    ("WriteReplace", {"id": "/3/0/14"}, "value: what to write is expected"),
+    ("WriteReplace", {"id": "/3/0/9", "value": 5}, "Battery Level cannot be written, only read"),
+    ("WriteReplace", {"id": "/3/0/14", "value": {"0": 1}}, "one value is expected"),
+    ("WriteReplace", {"id": "/3442/0/150", "value": {"hex": "00a"}}, "'00a' is not hexadecimal"),
+    ("WriteReplace", {"id": "/1/0/1", "value": "soon"}, "/1/0/1"),
+    ("WriteUpdate", {"id": "/3/0/14", "value": "+1"}, "is a single value, which WriteReplace writes"),
+    ("WriteUpdate", {"id": "/3/0", "value": {"utc_ofset": 1}}, "did you mean utc_offset?"),
+    ("WriteComposite", {"nodes": {}}, "nodes: an object such as"),
+    ("WriteComposite", {"nodes": {"/3/0/14": "+1", "utcOffset": "+1"}}, "nodes: /3/0/14 stands there twice"),
+    ("WriteAttributes", {"id": BATTERY, "attributes": {"pmim": 1}}, "pmim"),
+    ("WriteAttributes", {"id": BATTERY, "attributes": {"pmin": 60, "pmax": 10}}, "pm"),
+    ("Delete", {"id": "/3/0/9"}, "/3/0/9 is a Resource; an Object Instance or"),
+]
+
+
+async def test_a_refusal_says_what_is_wrong(rpc, meter):
+    # What the server reads of itself comes first.
+    await rpc.result("Read", {"id": BATTERY})
+    heard = meter.faults.heard
+    answers = [(await rpc(method, params), sentence) for method, params, sentence in REFUSED]
+    said = [
+        (answer.status_code, answer.json().get("detail", answer.text), sentence)
+        for answer, sentence in answers
+    ]
+    assert [one for one in said if one[0] != 400 or one[2] not in one[1]] == []
+    assert meter.faults.heard == heard
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"retrys": 1}, "'retrys' is no member of an RPC; did you mean retries?"),
+        ({"timeout": 10}, "timeout: a number from 1000 to 120000 is expected"),
+        ({"retries": 1}, 'retries: only an RPC with "persistent": true is sent again'),
+        ({"persistent": True, "retries": 9}, "retries: a number from 0 to 5 is expected"),
+        ({"expirationTime": 5}, "expirationTime: it is "),
+        ({"params": "{"}, "params: the text is not JSON"),
+        ({"oneway": "yes"}, "oneway: true or false is expected"),
+        ({"oneway": False, "way": "/oneway"}, "oneway: the address says true, the body false"),
+    ],
+)
+async def test_a_call_that_makes_no_sense(rpc, meter, more, sentence):
+    answer = await rpc("Read", **{"params": {"id": "/3"}, **more})
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith(sentence)
+
+
+async def test_what_a_device_refuses_is_passed_on(rpc, meter):
+    meter.faults.reply = lambda request: CoapReply(Code.NOT_FOUND, payload=b"sold out")
+    answer = await rpc("Read", {"id": BATTERY})
+    found = answer.json()
+    assert (answer.status_code, found["state"], found["result"], found["code"]) == (
+        200,
+        "FAILED",
+        "NOT_FOUND",
+        "4.04",
+    )
+    assert found["error"] == "the device answered 4.04 NOT_FOUND: sold out"
+    meter.faults.reply = lambda request: CoapReply(Code.CONTENT, payload=b"\xff\xff", content_format=112)
+    found = (await rpc("Read", {"id": "/3/0"})).json()
+    assert (found["state"], found["code"]) == ("FAILED", "2.05")
+    assert base64.b64decode(found["rawPayload"]) == b"\xff\xff"
+
+
+async def test_params_may_be_a_text(rpc, meter):
+    body = {"method": "Read", "params": '{"id": "/3/0/9"}'}
+    answer = await rpc.api.client.post(f"{rpc.base}/devices/meter/rpc/twoway", json=body)
+    assert answer.json()["value"] == 72
+
+
+# --- waiting ----------------------------------------------------------------------------------------------
+
+
+async def test_one_way_does_not_wait(rpc, meter, eventually):
+    found = await rpc.queued("Read", {"id": BATTERY}, way="/oneway", additionalInfo={"ticket": 7})
+    ended = await rpc.ended(found["rpcId"], eventually)
+    assert (ended["state"], ended["value"], ended["oneway"]) == ("SUCCESSFUL", 72, True)
+    assert ended["additionalInfo"] == {"ticket": 7}
+
+
+async def test_two_ways_end_when_their_time_is_over(rpc, meter, server):
+    await rpc.result("Read", {"id": BATTERY})
+    meter.faults.delay = 30
+    began = time.monotonic()
+    answer = await rpc("Read", {"id": BATTERY}, timeout=1000)
+    assert 0.9 < time.monotonic() - began < 5
+    assert answer.status_code == 504
+    found = answer.json()
+    assert (found["state"], found["detail"]) == ("TIMEOUT", "the device did not answer in time")
+    assert (await rpc.show(found["id"]))["state"] == "TIMEOUT"
+    assert await rpc.api.messages("meter", "outgoing-msg") == []
+
+
+async def test_who_is_not_registered_is_asked_only_if_that_may_wait(rpc, api, server, device, eventually):
+    await api.post("", 14, {"m2m:nod": {"rn": "meter", "ni": "urn:dev:meter"}})
+    answer = await rpc("Read", {"id": BATTERY})
+    assert answer.status_code == 504
+    assert "is not registered" in answer.json()["detail"]
+    found = await rpc.queued("Read", {"id": BATTERY}, persistent=True)
+    assert (found["state"], found["rpcId"]) == ("QUEUED", found["id"])
+    await device(server, "meter", version="1.1")
+    assert (await rpc.ended(found["id"], eventually))["value"] == 72
+
+
+async def test_a_persistent_call_is_sent_again_when_the_device_is_heard(serve, connect, device, eventually):
+    server = serve("--unknown-devices", "create")
+    rpc = Caller(connect(server))
+    one = await device(server, "meter", live=False, version="1.1")
+    await one.register()
+    await rpc.result("Read", {"id": BATTERY})
+    one.faults.silent = True
+    found = await rpc.queued("Read", {"id": BATTERY}, persistent=True, retries=2)
+
+    async def waits_again():
+        shown = await rpc.show(found["id"])
+        return shown["retryAt"] and shown
+
+    waiting = await eventually(waits_again)
+    assert (waiting["state"], waiting["retries"], waiting["attempts"]) == ("QUEUED", 1, 1)
+    one.faults.silent = False
+    await one.update()
+    ended = await rpc.ended(found["id"], eventually)
+    assert (ended["state"], ended["value"], ended["attempts"]) == ("SUCCESSFUL", 72, 2)
+
+
+async def test_taking_back_and_forgetting(rpc, api, device, server):
+    await api.post("", 14, {"m2m:nod": {"rn": "meter", "ni": "urn:dev:meter"}})
+    first = await rpc.queued("Read", {"id": BATTERY}, persistent=True)
+    second = await rpc.queued("Read", {"id": "/3/0"}, persistent=True)
+    listed = (await api.get("/api/v1/devices/meter/rpc")).json()["rpcs"]
+    assert [one["id"] for one in listed] == [second["id"], first["id"]]
+    gone = await api.delete(f"/api/v1/rpc/{first['id']}")
+    assert (gone.status_code, gone.json()["state"]) == (200, "CANCELLED")
+    # Whoever removes the message has taken the RPC back, too.
+    (message,) = (await api.get("device-communication/meter/outgoing-msg?rcn=8")).json()["container"][
+        "contentInstance"
+    ]
+    assert message["labels"] == [f"rpc:{second['id']}"]
+    await api.delete(f"/{message['resourceID']}")
+    assert (await rpc.show(second["id"]))["state"] == "CANCELLED"
+    assert (await api.delete(f"/api/v1/rpc/{first['id']}")).status_code == 204
+    assert (await api.get(f"/api/v1/rpc/{first['id']}")).status_code == 404
+    page = (await api.get("/api/v1/devices/meter/rpc?state=CANCELLED&limit=1")).json()
+    assert [one["id"] for one in page["rpcs"]] == [second["id"]]
+    assert "next" not in page
+
+
+# --- what users of others complained of ---------------------------------------------------------------------
+
+
+async def test_complaint_03_unversioned_paths(rpc, meter):
+    """The version of an Object may stand in a path, or not; another one is tolerated, and said."""
+    assert (await rpc.result("Read", {"id": BATTERY}))["notes"] == []
+    found = await rpc.result("Read", {"id": "3_1.9/0/9"})
+    assert found["value"] == 72
+    assert found["notes"] == ["/3_1.9: the device has version 1.1 of this Object"]
+
+
+async def test_complaint_04_objects_of_any_version(rpc, server, device):
+    """Values of an Object whose version is not 1.0 are read as those of any other."""
+    await device(
+        server,
+        "meter",
+        version="1.1",
+        objects=[
+            *default_objects(300, "U"),
+            SimulatedObject(3303, {0: {5700: Resource(ResourceType.FLOAT, 21.5)}}, version="1.1"),
+        ],
+    )
+    assert await rpc.value("Read", {"id": "/3303/0/5700"}) == 21.5
+    assert await rpc.value("Read", {"key": "sensorValue"}) == 21.5
+
+
+async def test_complaint_07_a_sleeper_is_asked_when_it_wakes(rpc, api, server, device, eventually):
+    """Nobody has to say that an RPC is to wait: it does, where the device sleeps."""
+    one = await device(server, "meter", live=False, queue_mode=True, version="1.1")
+    await api.post("", 14, {"m2m:nod": {"rn": "meter", "ni": "urn:dev:meter"}})
+    await api.put("/api/v1/devices/meter/power-saving", {"awakeWindow": 0.2})
+    await one.register()
+
+    async def sleeps():
+        return (await api.get("/api/v1/devices/meter")).json()["awake"] is False
+
+    await eventually(sleeps)
+    found = await rpc.queued("WriteReplace", {"id": "/3/0/14", "value": "+09:00"})
+    assert (found["state"], found["queuedUntil"]) == ("QUEUED", found["expiresAt"])
+    await one.update()
+    assert (await rpc.ended(found["id"], eventually))["state"] == "SUCCESSFUL"
+    assert one.get("/3/0/14").content == "+09:00"
+
+
+BIG = 2**63 - 1
+VALUES = [
+    (120, -100, -100),
+    (120, -BIG - 1, -BIG - 1),
+    (120, BIG, BIG),
+    (125, 4_294_967_196, 4_294_967_196),
+    (125, 2**64 - 1, 2**64 - 1),
+    (130, -0.5, -0.5),
+    (140, True, True),
+    (150, "AKz/", b"\x00\xac\xff"),
+    (150, {"hex": "00acff"}, b"\x00\xac\xff"),
+    (160, 1_733_389_745_000, 1_733_389_745),
+    (170, "3:0", ObjLink(3, 0)),
+    (180, "</3/0>", "</3/0>"),
+    (110, "", ""),
+]
+
+
+async def test_complaint_24_integers_of_the_whole_range(rpc, meter):
+    """Negative, unsigned and 64 bits, and every other type: there and back as they are."""
+    for resource, written, held in VALUES:
+        path = f"/3442/0/{resource}"
+        await rpc.result("WriteReplace", {"id": path, "value": written})
+        assert meter.get(path).content == held
+        found = await rpc.value("Read", {"id": path})
+        assert found == (base64.b64encode(held).decode() if resource == 150 else written)
+    for resource, wrong in ((120, 2**63), (125, -1), (125, 2**64), (120, 1.5), (140, "perhaps"), (150, 5)):
+        answer = await rpc("WriteReplace", {"id": f"/3442/0/{resource}", "value": wrong})
+        assert answer.status_code == 400
+        assert f"/3442/0/{resource}" in answer.json()["detail"]
+
+
+async def test_complaint_33_no_call_is_stuck_after_a_crash(serve, connect, device, eventually):
+    """Whatever is under way when the server dies comes to a true end afterwards."""
+    server = serve("--unknown-devices", "create")
+    api = connect(server)
+    one = await device(server, "meter", live=False, version="1.1")
+    await one.register()
+    rpc, absent = Caller(api), Caller(api, "absent")
+    await api.post("", 14, {"m2m:nod": {"rn": "absent", "ni": "urn:dev:absent"}})
+    await rpc.result("Read", {"id": BATTERY})
+    done = await rpc.queued("Read", {"id": "/3/0/0"}, persistent=True)
+    await rpc.ended(done["id"], eventually)
+    one.faults.silent = True
+    under_way = await rpc.queued("Execute", {"id": "/3/0/4"}, persistent=True)
+    behind = await rpc.queued("Read", {"id": BATTERY}, persistent=True)
+    waiting = await absent.queued("Read", {"id": BATTERY}, persistent=True)
+    expiring = await absent.queued(
+        "Read", {"id": BATTERY}, persistent=True, expirationTime=int(time.time() * 1000) + 1000
+    )
+    light = asyncio.create_task(rpc("Read", {"id": "/3/0/1"}, timeout=2000))
+    await asyncio.sleep(0.1)
+    server.kill()
+    await asyncio.wait([light])
+    one.faults.silent = False
+    server.restart()
+    rpc = Caller(connect(server))
+    assert (await rpc.show(done["id"]))["state"] == "SUCCESSFUL"
+    ended = await rpc.ended(under_way["id"], eventually)
+    assert (ended["state"], "may have done it" in ended["error"]) == ("FAILED", True)
+    assert (await rpc.ended(behind["id"], eventually))["value"] == 72
+    assert (await rpc.ended(expiring["id"], eventually))["state"] == "EXPIRED"
+    assert (await rpc.show(waiting["id"]))["state"] == "QUEUED"
+
+    async def nobody_waits():
+        listed = (await rpc.api.get("/api/v1/devices/meter/rpc")).json()["rpcs"]
+        return len(listed) == 5 and all(row["finishedAt"] for row in listed)
+
+    await eventually(nobody_waits)
+    assert not one.executed
