@@ -13,6 +13,7 @@ from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.deliveries import DeliveryApi
 from lwm2m_server.http.devices import DeviceApi
 from lwm2m_server.http.enrolment import EnrolmentApi
+from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.metrics import metrics_route
@@ -27,6 +28,7 @@ BELOW_API = (
     DeviceApi,
     RpcApi,
     EnrolmentApi,
+    RuleApi,
     CredentialApi,
     TraceApi,
     ProfileApi,

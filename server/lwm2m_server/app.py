@@ -21,6 +21,7 @@ from lwm2m_server.bus import Bus
 from lwm2m_server.counts import Counts
 from lwm2m_server.desired.service import DesiredStates
 from lwm2m_server.engines import Engines
+from lwm2m_server.enrolment.opening import open_enrolment
 from lwm2m_server.http.app import create_http
 from lwm2m_server.http.assignments import profile_routes
 from lwm2m_server.http.audit import AuditApi
@@ -32,7 +33,8 @@ from lwm2m_server.http.deliveries import DeliveryApi
 from lwm2m_server.http.desired import DesiredApi
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.door import Door
-from lwm2m_server.http.enrolment import enrolment_routes
+from lwm2m_server.http.enrolment import EnrolmentApi
+from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.health import health_routes
@@ -202,6 +204,10 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         engines.codecs,
     )
     stack.push_async_callback(bootstrap.close)
+    enrolment = open_enrolment(onem2m.context, profiles)
+    enrolment.attend("management", admission)
+    enrolment.attend("bootstrap", bootstrap.provisioning.admission)
+    stack.push_async_callback(enrolment.close)
     counts = Counts()
     bound = await listen(settings, hub, credentials, ledger, counts, stack)
     bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, ledger, counts, stack)
@@ -233,7 +239,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *CredentialApi(finder, ledger.reader, wishes, credentials).routes(),
         *DesiredApi(finder, desired, wishes, profiles, Readings(ledger, wishes.models)).routes(),
         *TraceApi(finder, wishes, hub.traces).routes(),
-        *enrolment_routes(onem2m.context, profiles, finder),
+        *EnrolmentApi(enrolment, finder).routes(),
+        *RuleApi(enrolment, finder).routes(),
         *profile_routes(opened, inventory, finder, defaults_of(settings.dtls, bound), settings.tenant),
         *BootstrapApi(bootstrap, models, finder).routes(),
         *ModelApi(library, inventory, settings.models, settings.tenant).routes(),

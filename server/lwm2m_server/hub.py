@@ -25,7 +25,7 @@ from lwm2m_server.directory import Directory, key_of
 from lwm2m_server.logs import Ration
 from lwm2m_server.outcomes import kept, refusal
 from lwm2m_server.ports import Projection, Transport, Write
-from lwm2m_server.security.admission import Admission
+from lwm2m_server.security.admission import Admission, Newcomer
 from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.protocols import Ledger
 from lwm2m_server.store.records import Device, DeviceRef
@@ -144,10 +144,17 @@ class Hub:
             tenant = self._tenant_of(request, peer)
             step = self._engines[tenant].receive(request, peer, self._clock())
         except (RequestError, CommitFailed) as error:
-            reply = refusal(error)
-            if reply.code == Code.FORBIDDEN:
-                self._tell_refusal(request, peer, reply)
-            answer(reply)
+            self._refuse(request, peer, answer, error)
+            return
+        except Newcomer as newcomer:
+
+            def enrolled(refused: RequestError | None) -> None:
+                if refused is None:
+                    self.receive(request, peer, answer)
+                else:
+                    self._refuse(request, peer, answer, refused)
+
+            newcomer.enrol(enrolled)
             return
         reply = step.reply or CoapReply(Code.INTERNAL_SERVER_ERROR)
         if reply.code == Code.FORBIDDEN and request.path == ("rd",):
@@ -157,6 +164,14 @@ class Hub:
             answer(reply if error is None else refusal(error))
 
         self._settle(tenant, step, settled)
+
+    def _refuse(
+        self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None], error: Exception
+    ) -> None:
+        reply = refusal(error)
+        if reply.code == Code.FORBIDDEN:
+            self._tell_refusal(request, peer, reply)
+        answer(reply)
 
     def _tell_refusal(self, request: CoapRequest, peer: Peer, reply: CoapReply) -> None:
         left_out = self._refusals.take(self._clock())

@@ -23,6 +23,7 @@ from lwm2m_server.access import hashing
 from lwm2m_server.access.opening import AccessControl, open_access
 from lwm2m_server.coap.gateway import Gateway
 from lwm2m_server.coap.timing import Timing
+from lwm2m_server.enrolment.opening import open_enrolment
 from lwm2m_server.http.app import create_http
 from lwm2m_server.http.assignments import profile_routes
 from lwm2m_server.http.audit import AuditApi
@@ -30,7 +31,8 @@ from lwm2m_server.http.clients import ClientApi
 from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.door import Door
-from lwm2m_server.http.enrolment import enrolment_routes
+from lwm2m_server.http.enrolment import EnrolmentApi
+from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.onem2m.behaviours.roots import DEVICE_GROUPS
 from lwm2m_server.onem2m.binding import Binding
@@ -211,8 +213,9 @@ async def start(tmp_path, catalog):
         editing = profile_routes(
             profiles, inventory, finder, defaults_of(settings.dtls, bound), settings.tenant
         )
-        enrolment = enrolment_routes(platform.context, profiles.profiles, finder)
-        routes = [*operators.routes(), *secrets.routes(), *enrolment, *editing]
+        enrolment = open_enrolment(platform.context, profiles.profiles)
+        rules, devices_too = RuleApi(enrolment, finder), EnrolmentApi(enrolment, finder)
+        routes = [*operators.routes(), *secrets.routes(), *devices_too.routes(), *rules.routes(), *editing]
         transport = httpx.ASGITransport(create_http(api=routes, tree=Binding(platform)))
         client = httpx.AsyncClient(transport=transport, base_url="http://server")
         opened.append((client, platform, deliveries, outlets, ledger, stack))

@@ -43,7 +43,7 @@ class Provisioning:
         self, keys: Keys, credentials: Credentials, material: Material, reader: Reader, change: Change
     ) -> None:
         self._keys, self._credentials, self._material = keys, credentials, material
-        self._admission = Admission(credentials.identities("bootstrap"))
+        self.admission = Admission(credentials.identities("bootstrap"))
         self._reader, self._change = reader, change
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -67,7 +67,7 @@ class Provisioning:
         """
         device = self._reader.device_of_endpoint(endpoint)
         try:
-            self._admission.check(endpoint, device.node if device is not None else None, peer)
+            self.admission.check(endpoint, device.node if device is not None else None, peer)
         except RequestError as refusal:
             code = Code.BAD_REQUEST if refusal.code == Code.FORBIDDEN else refusal.code
             raise RequestError(code, refusal.reason) from refusal

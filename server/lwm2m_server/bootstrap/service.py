@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import structlog
 
 from lwm2m_engine.bootstrap import Bootstrap, BootstrapConfig, Step
 from lwm2m_engine.bootstrap.events import Asked, Began, Event, Failed, Finished, Packed, Refused
-from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer, diagnostic
 from lwm2m_engine.effects import Abort, Perform
+from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages.bootstrap import Finish
 from lwm2m_server.alarm import Alarm
 from lwm2m_server.bootstrap.journal import Journal
 from lwm2m_server.counts import Numbers
 from lwm2m_server.logs import Ration
 from lwm2m_server.ports import Transport
+from lwm2m_server.security.admission import Newcomer
 
 HAPPENING: Final[Mapping[type, str]] = {
     Began: "bootstrap_begun_total",
@@ -71,9 +74,28 @@ class BootstrapService:
     # --- the gateways' side ------------------------------------------------------------------------
 
     def receive(self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None]) -> None:
-        step = self._bootstrap.receive(request, peer, self._clock())
+        try:
+            step = self._bootstrap.receive(request, peer, self._clock())
+        except Newcomer as newcomer:
+            newcomer.enrol(partial(self._enrolled, request, peer, answer))
+            return
         answer(step.reply or CoapReply(Code.INTERNAL_SERVER_ERROR))
         self._take(step)
+
+    def _enrolled(
+        self,
+        request: CoapRequest,
+        peer: Peer,
+        answer: Callable[[CoapReply], None],
+        refused: RequestError | None,
+    ) -> None:
+        if refused is None:
+            self.receive(request, peer, answer)
+            return
+        named = (text[3:] for text in request.query if text.startswith("ep="))
+        endpoint = next(named, "") or peer.identity or ""
+        self._take(Step(events=(Refused(endpoint, self._clock(), peer, refused.code, refused.reason),)))
+        answer(diagnostic(refused.code, refused.reason))
 
     def answered(
         self, exchange: int, reply: CoapReply, settled: Callable[[bool | None], None] | None = None

@@ -35,10 +35,17 @@ class DeviceOffice:
     # --- a device comes ------------------------------------------------------------------------------
 
     async def create(
-        self, tenant: Tenant, new: NewDevice, *, join: bool = True, also: Also = lambda transaction: None
+        self,
+        tenant: Tenant,
+        new: NewDevice,
+        *,
+        join: bool = True,
+        also: Also = lambda transaction: None,
+        proven: bool = False,
     ) -> Device:
         """All of it or nothing. Without ``join`` its groups are for the caller to see to; ``also`` is done in
-        the same commit. Raises ``Faulty``, ``Conflict``, ``CommitFailed``."""
+        the same commit; it may have ``proven`` its credentials already. Raises ``Faulty``, ``Conflict``,
+        ``CommitFailed``."""
         context = self._context
         groups = self.groups(tenant, new.groups)
         self.check_profile(tenant, new.profile)
@@ -51,7 +58,7 @@ class DeviceOffice:
         try:
             with context.reserve(tenant.name, new.name):
                 commit = context.devices.change(partial(self._store, node, new, joined, also))
-                await context.credentials.kept(node.node.id, commit)
+                await context.credentials.kept(node.node.id, commit, proven=proven)
         except NameTaken as error:
             raise Conflict(str(error)) from error
         context.routes.arrived(tenant.name, new.name)
@@ -180,6 +187,14 @@ class DeviceOffice:
             and stored == dict(given.sections),
         }
         return [name for name, is_same in checks.items() if not is_same]
+
+    def is_taken(self, tenant: Tenant, name: str) -> bool:
+        """Whether something directly below the tenant's root has this name."""
+        context = self._context
+        return (
+            context.inventory.application(tenant.name, name) is not None
+            or context.reader.child(tenant.id, name) is not None
+        )
 
     def named(self, tenant: Tenant, name: str) -> Device | None:
         return self._context.reader.device_named(tenant.name, name)

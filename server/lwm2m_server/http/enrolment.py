@@ -12,18 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lwm2m_server.enrolment.devices import DeviceOffice
 from lwm2m_server.enrolment.newdevice import read_changes, read_device
+from lwm2m_server.enrolment.opening import EnrolmentParts
 from lwm2m_server.enrolment.reading import Faulty
-from lwm2m_server.enrolment.showing import Showing
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import ANYTHING, STRING, TENANT, array, described, nullable, obj
 from lwm2m_server.http.devices import DeviceFinder
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.schemas import any_of, ref
-from lwm2m_server.onem2m.behaviours.context import Context
-from lwm2m_server.profiles.service import Profiles
-from lwm2m_server.security.material import Material
 from lwm2m_server.store.errors import CommitFailed, Conflict, Gone
 from lwm2m_server.store.protocols import Inventory
 from lwm2m_server.store.records import Device, Tenant
@@ -59,10 +55,9 @@ _CHANGES: Final = {**_NEW, "required": []}
 class EnrolmentApi:
     """Devices come, change and go."""
 
-    def __init__(
-        self, office: DeviceOffice, find: DeviceFinder, inventory: Inventory, showing: Showing
-    ) -> None:
-        self._office, self._find, self._inventory, self._showing = office, find, inventory, showing
+    def __init__(self, enrolment: EnrolmentParts, find: DeviceFinder) -> None:
+        self._office, self._showing = enrolment.office, enrolment.showing
+        self._find, self._inventory = find, enrolment.context.inventory
 
     def routes(self) -> list[Route]:
         """Below ``/api/v1``."""
@@ -147,14 +142,6 @@ class EnrolmentApi:
             "labels": self._showing.labels(device),
             "credentials": self._showing.document(device),
         }
-
-
-def enrolment_routes(context: Context, profiles: Profiles, find: DeviceFinder) -> list[Route]:
-    """All that is about devices coming into being."""
-    material = Material(context.reader, context.credentials)
-    office = DeviceOffice(context, material, profiles)
-    showing = Showing(context.reader, context.credentials, material)
-    return EnrolmentApi(office, find, context.inventory, showing).routes()
 
 
 def tenant_record(find: DeviceFinder, inventory: Inventory, request: Request) -> Tenant:

@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
 from lwm2m_engine.coap import Code, Peer
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.security.identities import KnownIdentities
+
+Enrolled: TypeAlias = Callable[[RequestError | None], None]
+"""Told that the device is there now, or why it is not."""
+
+
+class Newcomer(Exception):
+    """Not a refusal: the device is not there yet, and may be. Call ``enrol``, and ask again when it is."""
+
+    def __init__(self, enrol: Callable[[Enrolled], None]) -> None:
+        super().__init__("a device that is to be enrolled")
+        self.enrol = enrol
+
+
+class Meeting(Protocol):
+    """Who decides about devices that nobody knows."""
+
+    def meet(self, endpoint: str, peer: Peer) -> None:
+        """Raises ``Newcomer``, or ``RequestError`` for one that is to be refused; else it is as if nobody had
+        been asked."""
+        ...
 
 
 class Admission:
     """Compares what a security layer proved with the credentials of the device."""
 
-    def __init__(self, known: KnownIdentities) -> None:
-        self._known = known
+    def __init__(self, known: KnownIdentities, meeting: Meeting | None = None) -> None:
+        self._known, self.meeting = known, meeting
 
     def check(self, endpoint: str, node: int | None, peer: Peer) -> None:
         """``node`` is what ``endpoint`` leads to. Raises ``RequestError`` (4.03; 5.03 in the
-        moment they change)."""
+        moment they change), ``Newcomer``."""
         if node in self._known.changing:
             raise RequestError(Code.SERVICE_UNAVAILABLE, "the credentials of this device are being changed")
+        if node is None and self.meeting is not None and peer.identity in (None, endpoint):
+            self.meeting.meet(endpoint, peer)
         if peer.identity is None:
             known = self._known.of_node(node) if node is not None else None
             if known is not None and known.mode != "nosec":

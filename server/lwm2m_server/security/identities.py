@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import attrs
 
@@ -26,6 +27,15 @@ class Known:
         return cls(row.node, row.mode, row.endpoint, row.identity, row.sealed)
 
 
+class Strangers(Protocol):
+    """Who may come though nobody knows them yet; asked in handshakes, in memory or by a row or two."""
+
+    def psk(self, identity: bytes) -> Secret | None: ...
+    def certificate(self, der: bytes, names: Iterable[str]) -> str | None:
+        """The endpoint name for a certificate that a trusted authority has signed."""
+        ...
+
+
 class KnownIdentities:
     """The ``Identities`` of one server, bootstrap or management.
 
@@ -37,6 +47,8 @@ class KnownIdentities:
         self, unseal: Callable[[Known], Psk | Oscore], names: Callable[[bytes], Iterable[str]]
     ) -> None:
         self._unseal, self._names = unseal, names
+        self.strangers: Strangers | None = None
+        """Asked about who is not known."""
         self.changing: set[int] = set()
         """Nodes whose credentials are being written: what is known of them may be true no more."""
         self._by_node: dict[int, Known] = {}
@@ -48,6 +60,8 @@ class KnownIdentities:
     def psk(self, identity: bytes) -> Secret | None:
         """The key for a PSK identity; ``None`` also for one without a key."""
         known = self._found("psk", identity)
+        if known is None and self.strangers is not None:
+            return self.strangers.psk(identity)
         if known is None or known.endpoint is None or known.sealed is None:
             return None
         psk = self._unseal(known)
@@ -65,11 +79,12 @@ class KnownIdentities:
         pinned = self.pinned(der)
         if pinned is not None:
             return pinned
-        for name in self._names(der):
+        names = list(self._names(der))
+        for name in names:
             known = self._by_endpoint.get(name)
             if known is not None and known.mode == "x509" and known.identity is None:
                 return name
-        return None
+        return self.strangers.certificate(der, names) if self.strangers is not None else None
 
     def pinned(self, der: bytes) -> str | None:
         """The endpoint name for this very certificate, whoever signed it."""

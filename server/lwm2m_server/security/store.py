@@ -141,22 +141,22 @@ class Credentials:
         named = row.endpoint if row is not None else None
         self.write(transaction, device, "management", wished, named)
 
-    async def kept(self, node: int, commit: Coroutine[Any, Any, T]) -> T:
+    async def kept(self, node: int, commit: Coroutine[Any, Any, T], *, proven: bool = False) -> T:
         """Await a commit that wrote credentials of a node, or removed it, and act on what holds now, even
-        if nobody awaits it any more."""
+        if nobody awaits it any more. Sessions that a device has ``proven`` these credentials in go on."""
         task = asyncio.ensure_future(commit)
         for known in self._known.values():
             known.changing.add(node)
-        task.add_done_callback(partial(self._follow, node))
+        task.add_done_callback(partial(self._follow, node, proven))
         return await asyncio.shield(task)
 
-    def _follow(self, node: int, commit: asyncio.Future[Any]) -> None:
+    def _follow(self, node: int, proven: bool, commit: asyncio.Future[Any]) -> None:
         for known in self._known.values():
             known.changing.discard(node)
         if not commit.cancelled() and commit.exception() is None:
-            self._renew(node)
+            self._renew(node, proven)
 
-    def _renew(self, node: int) -> None:
+    def _renew(self, node: int, proven: bool) -> None:
         """Bring what is in memory to what is durable; sessions that rest on other credentials are closed."""
         rows = {row.side: row for row in self._reader.credentials_of(node)}
         for side, known in self._known.items():
@@ -168,9 +168,11 @@ class Credentials:
             known.drop(node)
             if after is not None:
                 known.put(after)
-            if before is not None and before.endpoint is not None:
+            ended = {one.endpoint for one in (before, after) if one is not None and one.endpoint is not None}
+            for endpoint in () if proven else ended:
+                # Under the new name there may be a device that came by a rule, with what that lets it prove.
                 for close in self._closers[side]:
-                    close(before.endpoint)
+                    close(endpoint)
 
     # --- at start ------------------------------------------------------------------------------------
 

@@ -36,6 +36,9 @@ class EnrolmentReader:
     def batch_key(self, identity: str) -> BatchKey | None:
         return _key(self._execute(f"{_KEY} identity = ?", (identity,)).fetchone())
 
+    def batch_key_for(self, endpoint: str) -> BatchKey | None:
+        return _key(self._execute(f"{_KEY} endpoint = ?", (endpoint,)).fetchone())
+
     def count_batch_keys(self, tenant: str, rule: str) -> int:
         query = "SELECT count(*) FROM batch_key WHERE tenant = ? AND rule = ?"
         count: int = self._execute(query, (tenant, rule)).fetchone()[0]
