@@ -19,6 +19,7 @@ from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.metrics import metrics_route
 from lwm2m_server.http.openapi import ALWAYS, document, openapi_route
 from lwm2m_server.http.profiles import ProfileApi
+from lwm2m_server.http.queue import QueueApi
 from lwm2m_server.http.rpc import RpcApi
 from lwm2m_server.http.tenants import TenantApi
 from lwm2m_server.http.tokens import TokenApi
@@ -27,6 +28,7 @@ from lwm2m_server.http.traces import TraceApi
 BELOW_API = (
     DeviceApi,
     RpcApi,
+    QueueApi,
     EnrolmentApi,
     RuleApi,
     CredentialApi,

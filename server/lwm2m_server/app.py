@@ -41,6 +41,7 @@ from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.models import ModelApi
 from lwm2m_server.http.openapi import openapi_route
 from lwm2m_server.http.openapi_tree import tree_paths
+from lwm2m_server.http.queue import QueueApi
 from lwm2m_server.http.rpc import RpcApi
 from lwm2m_server.http.serving import HttpServer, serve_http
 from lwm2m_server.http.sources import measured
@@ -236,6 +237,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     api = [
         *DeviceApi(inventory, ledger, wishes, settings).routes(),
         *RpcApi(calls, finder, ledger.reader, settings.rpc).routes(),
+        *QueueApi(finder, ledger.reader, wishes, calls, resource_ids, notices.remove).routes(),
         *CredentialApi(finder, ledger.reader, wishes, credentials).routes(),
         *DesiredApi(finder, desired, wishes, profiles, Readings(ledger, wishes.models)).routes(),
         *TraceApi(finder, wishes, hub.traces).routes(),
