@@ -48,6 +48,7 @@ def test_the_group_is_named_models():
     assert models.name == "models"
     assert list(models.commands) == [
         "list", "show", "diff", "schema", "which", "check", "normalize", "stubs",
+        "upload", "uploaded", "download", "remove",
     ]  # fmt: skip
 
 

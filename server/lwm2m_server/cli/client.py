@@ -37,11 +37,11 @@ _open = build_opener(ProxyHandler({})).open
 
 
 class ServerError(LwM2MError):
-    """The server refused; ``status`` is the HTTP status, 0 if there was no answer."""
+    """The server refused; ``status`` is that of HTTP, 0 if there was no answer, ``document`` the problem."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, document: Mapping[str, Any] | None = None) -> None:
         super().__init__(status, reason)
-        self.status, self.reason = status, reason
+        self.status, self.reason, self.document = status, reason, document or {}
 
     def __str__(self) -> str:
         return self.reason
@@ -287,6 +287,15 @@ class Client:
         """Raises ``ServerError``."""
         self._request("DELETE", path)
 
+    def send(self, method: str, path: str, data: bytes, media_type: str) -> Any:
+        """Bytes in, JSON out; raises ``ServerError``."""
+        return self._request(method, path, data, media_type)
+
+    def fetch(self, path: str) -> bytes:
+        """Bytes as they are; raises ``ServerError``."""
+        with self._response("GET", path) as response:
+            return response.read()
+
     def _request(self, method: str, path: str, body: Any = None, media_type: str = "application/json") -> Any:
         with self._response(method, path, body, media_type) as response:
             payload = response.read()
@@ -313,7 +322,8 @@ class Client:
             headers["Authorization"] = self.bearer.header(self._token)
         data = None
         if body is not None:
-            data, headers["Content-Type"] = json.dumps(body).encode(), media_type
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            headers["Content-Type"] = media_type
         with self._exchange(method, path, data, headers) as response:
             yield response
 
@@ -331,7 +341,8 @@ class Client:
             with _open(request, timeout=TIMEOUT) as response:
                 yield response
         except HTTPError as error:
-            raise ServerError(error.code, _reason(error)) from error
+            document = _document(error)
+            raise ServerError(error.code, _reason(error, document), document) from error
         except (URLError, HTTPException, OSError) as error:
             raise ServerError(0, _unreachable(self.url, error)) from error
 
@@ -341,17 +352,19 @@ def segment(name: str) -> str:
     return quote(name, safe=":")
 
 
-def _reason(error: HTTPError) -> str:
-    """What the server says is wrong: oneM2M's debug text, a problem's detail, or the status."""
-    text = error.read().decode("utf-8", "replace")
+def _document(error: HTTPError) -> dict[str, Any]:
     try:
-        body = json.loads(text)
+        body = json.loads(error.read().decode("utf-8", "replace"))
     except ValueError:
-        body = {}
-    if isinstance(body, dict):
-        for key in ("m2m:dbg", "detail", "error_description", "title"):
-            if body.get(key):
-                return str(body[key])
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _reason(error: HTTPError, document: Mapping[str, Any]) -> str:
+    """What the server says is wrong: oneM2M's debug text, a problem's detail, or the status."""
+    for key in ("m2m:dbg", "detail", "error_description", "title"):
+        if document.get(key):
+            return str(document[key])
     return f"the server answered {error.code} {error.reason}"
 
 

@@ -59,7 +59,7 @@ SECTIONS = {
         "decode": ("lwm2m_server.cli.codecs:decode", "Decode a payload."),
         "encode": ("lwm2m_server.cli.codecs:encode", "Encode values."),
         "convert": ("lwm2m_server.cli.codecs:convert", "Write a payload in another format."),
-        "models": ("lwm2m_server.cli.models:models", "Object definitions: list, show, check, normalize."),
+        "models": ("lwm2m_server.cli.models:models", "Object definitions: list, show, check, upload."),
         "plugins": ("lwm2m_server.cli.plugins:plugins", "Plugins: list, check, start a new one."),
         "completion": ("lwm2m_server.cli.completion:completion", "Print the completion script of a shell."),
     },

@@ -29,6 +29,7 @@ from lwm2m_server.cli.model_views import (
 from lwm2m_server.cli.options import folders
 from lwm2m_server.cli.parameters import complete_object
 from lwm2m_server.cli.tables import show_table
+from lwm2m_server.cli.uploads import download, remove, upload, uploaded
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,7 +39,7 @@ paths = click.argument("paths", nargs=-1, required=True, type=click.Path(path_ty
 
 @click.group()
 def models() -> None:
-    """Object definitions: the OMA registry, and what you add.
+    """Object definitions: the OMA registry, and what you add, on this machine or to a running server.
 
     Later places replace earlier ones: the bundled registry, /etc/lwm2m/models, ~/.config/lwm2m/models,
     ./models/xml, each --models DIR.
@@ -207,6 +208,10 @@ def _write_generated(file: Path, text: str) -> None:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise DDFError(error.strerror or str(error), file=str(file)) from error
+
+
+for _command in (upload, uploaded, download, remove):
+    models.add_command(_command)
 
 
 # --- loading ---------------------------------------------------------------------------------------

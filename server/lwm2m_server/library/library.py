@@ -11,7 +11,6 @@ import attrs
 import structlog
 
 from lwm2m_engine.errors import PluginError
-from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.model.spec import ObjectSpec
 from lwm2m_server.library.archives import File, Limits
 from lwm2m_server.library.checking import Checked, check
@@ -97,49 +96,51 @@ class Library:
         """What a tenant has, of all levels, the later counting; with ``None`` what those without uploads of
         their own have."""
         force = self._models.force
-        catalog = (force.common if tenant is None else force.of(tenant)).catalog
-        found = [
-            Placed(
-                spec.id, spec.version, level_of(spec), spec, in_force=catalog[spec.id, spec.version] is spec
-            )
-            for spec in force.definitions.objects
-        ]
-        found += self._uploaded(None, SYSTEM, catalog)
+        found = [Placed(spec.id, spec.version, level_of(spec), spec) for spec in force.definitions.objects]
+        found += self._uploaded(None, SYSTEM)
         if tenant is not None:
-            found += self._uploaded(tenant, TENANT, catalog)
+            found += self._uploaded(tenant, TENANT)
+        last = {(one.object, one.version): place for place, one in enumerate(found) if one.spec is not None}
+        for place in last.values():
+            found[place] = attrs.evolve(found[place], in_force=True)
         return found
 
-    def _uploaded(self, tenant: str | None, level: str, catalog: Catalog) -> Iterator[Placed]:
+    def _uploaded(self, tenant: str | None, level: str) -> Iterator[Placed]:
         uploads = self._models.force.uploads
         specs = {key_of(spec): spec for spec in uploads.of(tenant)}
         for row in self._kept.of(tenant):
-            spec, problem = specs.get(row.name), uploads.faults.get((row.digest, row.file_name))
-            in_force = spec is not None and catalog[row.object, row.version] is spec
+            problem = uploads.faults.get((row.digest, row.file_name))
             fault = problem.reason if problem is not None else None
-            yield Placed(row.object, row.version, level, spec, row, in_force, fault)
+            yield Placed(row.object, row.version, level, specs.get(row.name), row, fault=fault)
 
     async def counts(self, tenant: str | None) -> Mapping[Key, tuple[int, int]]:
         """How many profiles and devices use each definition that ``all`` says is in force."""
         force = self._models.force
         if tenant is not None:
             return await self._usage.counts(tenant, force.of(tenant).catalog)
-        common, sums = force.common.catalog, dict[Key, tuple[int, int]]()
+        sums: dict[Key, tuple[int, int]] = {}
         for one in self._inventory.tenants():
-            catalog = force.of(one.name).catalog
-            for key, (profiles, devices) in (await self._usage.counts(one.name, catalog)).items():
-                if key in common and catalog[key] is common[key]:
+            counts = await self._usage.counts(one.name, force.of(one.name).catalog)
+            for key, (profiles, devices) in counts.items():
+                if not self._has_own(one.name, key):
                     known = sums.get(key, (0, 0))
                     sums[key] = known[0] + profiles, known[1] + devices
         return sums
 
     async def users(self, tenant: str | None, one: Placed) -> Sequence[Users]:
         """Who uses a definition, in a tenant or in all of them."""
-        key, force, found = (one.object, one.version), self._models.force, []
-        for name in [tenant] if tenant is not None else [one.name for one in self._inventory.tenants()]:
-            catalog = force.of(name).catalog
-            if one.spec is not None and key in catalog and catalog[key] is one.spec:
-                found.append(await self._usage.bereft(name, key, catalog))
+        key, force = (one.object, one.version), self._models.force
+        if not one.in_force:
+            return ()
+        if tenant is not None:
+            names = [tenant]
+        else:
+            names = [each.name for each in self._inventory.tenants() if not self._has_own(each.name, key)]
+        found = [await self._usage.bereft(name, key, force.of(name).catalog) for name in names]
         return [users for users in found if users]
+
+    def _has_own(self, tenant: str, key: Key) -> bool:
+        return self._kept.get(tenant, f"{key[0]}_{key[1]}") is not None
 
     async def xml(self, one: Placed) -> bytes:
         """As it was uploaded, or as it lies in its folder. Raises ``OSError``."""
