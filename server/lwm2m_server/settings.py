@@ -244,6 +244,18 @@ class EventSettings:
 
 
 @attrs.frozen
+class TelemetrySettings:
+    """What devices told, as it can be read again (`/api/v1/devices/{name}/telemetry`)."""
+
+    keep_for: float = attrs.field(default=30 * 86400.0, validator=gt(0.0))
+    """Seconds that history is kept; the last value of each Resource stays."""
+    keep: int = attrs.field(default=100_000, validator=gt(0))
+    """Values of one Resource that are kept; the oldest go."""
+    series: int = attrs.field(default=1_000, validator=gt(0))
+    """Resources of one device of which values are kept; those not told of for longest go."""
+
+
+@attrs.frozen
 class CredentialSettings:
     """Secrets of devices."""
 
@@ -421,6 +433,7 @@ class Settings:
     plugins: PluginSettings = PluginSettings()
     ledger: LedgerSettings = LedgerSettings()
     events: EventSettings = EventSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     credentials: CredentialSettings = CredentialSettings()
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()

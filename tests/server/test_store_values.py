@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.paths import Path as LwPath
 from lwm2m_engine.values import ObjLink
+from lwm2m_server.settings import TelemetrySettings
 from lwm2m_server.store import values as journal
 from lwm2m_server.store.ids import NodeIds
 from lwm2m_server.store.ledger import SqliteLedger
@@ -19,6 +20,7 @@ from lwm2m_server.store.records import Resource
 from lwm2m_server.store.reports import SECOND, Omitted, Untyped, read_report, report, update
 from lwm2m_server.store.series import POINTS, chunks, pack, unpack
 from lwm2m_server.store.transaction import Transaction
+from lwm2m_server.telemetry.keeping import Keeper
 
 NOW = 1_800_000_000.0
 TEMPERATURE = LwPath("/3303/0/5700")
@@ -221,4 +223,58 @@ def test_with_a_node_goes_what_it_told_also_what_is_still_to_be_folded(tmp_path:
     _fold_all(ledger)
     assert not ledger.reader.latest_values(one)
     assert len(ledger.reader.latest_values(other)) == 1
+    ledger.close()
+
+
+# --- history ------------------------------------------------------------------------------------------
+
+
+async def _settled(ledger: SqliteLedger, node: int, **limits) -> Keeper:
+    keeper = Keeper(ledger, TelemetrySettings(**limits), clock=lambda: NOW + 86_400)
+    await keeper.settle(node)
+    return keeper
+
+
+async def test_a_day_of_minutes_is_three_chunks_and_the_oldest_go_beyond_the_limit(tmp_path: Path):
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    node, add = _add_node("d1")
+    await ledger.commit(add)
+    for minute in range(1440):
+        ledger.commit(_tell(node, NOW + 60 * minute, 20.0 + minute % 7))
+    await _settled(ledger, node)
+    assert [span.count for span in ledger.reader.spans(node, "3303/0/5700")] == [512, 512, 416]
+    ledger.commit(_tell(node, NOW + 86_400, 1.0))
+    await _settled(ledger, node, keep=900)
+    assert len(_points(ledger, node)) == 1441 - 512
+    ledger.close()
+
+
+async def test_of_too_many_resources_those_not_told_of_for_longest_go(tmp_path: Path):
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    node, add = _add_node("d1")
+    await ledger.commit(add)
+    await ledger.commit(_tell(node, NOW, *map(float, range(6))))
+    await _settled(ledger, node)
+    await ledger.commit(_tell(node, NOW + 1, *map(float, range(3))))
+    await _settled(ledger, node, series=4)
+    assert sorted(ledger.reader.latest_values(node)) == [f"3303/{n}/5700" for n in (0, 1, 2, 5)]
+    assert not ledger.reader.spans(node, "3303/3/5700")
+    ledger.close()
+
+
+async def test_what_is_old_and_what_was_told_by_nodes_that_are_gone_ends_in_turns(tmp_path: Path):
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    (one, add_one), (other, add_other) = _add_node("d1"), _add_node("d2")
+    await ledger.commit(lambda transaction: (add_one(transaction), add_other(transaction)))
+    for node in (one, other):
+        ledger.commit(_tell(node, NOW, 1.0))
+    for node in (one, other):
+        await _settled(ledger, node)
+    await ledger.commit(lambda transaction: transaction.remove(one))
+    keeper = Keeper(ledger, TelemetrySettings(), clock=lambda: NOW + 31 * 86_400)
+    assert await keeper._turn()
+    while await keeper._turn():
+        pass
+    assert ledger.reader.telemetry_figures() == {"chunks": 0, "values": 0, "undecoded": 0}
+    assert ledger.reader.latest_values(other)["3303/0/5700"].value == 1.0
     ledger.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import binascii
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -149,7 +149,7 @@ def decoded(data: bytes) -> list[Reported]:
     return [reported(one) for one in orjson.loads(data)]
 
 
-def latest_to_json(latest: dict[str, Told]) -> bytes:
+def latest_to_json(latest: Mapping[str, Told]) -> bytes:
     return orjson.dumps(
         {place: (told.at, told.came, told.source, _plain(told.value)) for place, told in latest.items()}
     )

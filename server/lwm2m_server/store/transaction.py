@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Registration
@@ -28,14 +28,12 @@ from lwm2m_server.store.records import (
     Subject,
     Unanswered,
 )
-from lwm2m_server.store.reports import Told
 from lwm2m_server.store.rpc import RpcReads, RpcWrites
-from lwm2m_server.store.series import Point
-from lwm2m_server.store.undecoded import Undecoded
+from lwm2m_server.store.telemetry import TelemetryReads, TelemetryWrites
 from lwm2m_server.store.updates import UpdateReads, UpdateWrites
 
 
-class Reader(UpdateReads, RpcReads, Protocol):
+class Reader(UpdateReads, RpcReads, TelemetryReads, Protocol):
     """Reads. On the loop they see what is committed; in a transaction also what it has written.
 
     What has an ``et`` that is over is not there any more, but for ``expired`` and ``expired_messages``;
@@ -161,26 +159,6 @@ class Reader(UpdateReads, RpcReads, Protocol):
         """Those of the first and the last event that are kept; the first is one more if there are none."""
         ...
 
-    def latest_values(self, node: int) -> Mapping[str, Told]:
-        """What the device told last of each place, as far as that is committed. May read some tens of
-        kilobytes."""
-        ...
-
-    def points(
-        self, node: int, place: str, *, since: int = ..., until: int = ..., newest_first: bool = False
-    ) -> Iterator[list[Point]]:
-        """What it told of one place from ``since`` to before ``until`` (microseconds), some hundred values at
-        a time."""
-        ...
-
-    def undecoded(self, node: int) -> Sequence[Undecoded]:
-        """Payloads of the device that became no values, oldest first."""
-        ...
-
-    def nodes_undecoded(self, *, after: int, limit: int) -> Sequence[int]:
-        """Nodes above ``after`` that have any, in order."""
-        ...
-
     def notices(self, lane: Lane, number: int, *, after: int, limit: int, size: int) -> Sequence[Notice]:
         """Those of a lane, and of its ``Load``'s number, with an id above ``after``; the last is the one
         with which they have more than so many bytes."""
@@ -261,7 +239,7 @@ class Reader(UpdateReads, RpcReads, Protocol):
         ...
 
 
-class Transaction(UpdateWrites, RpcWrites, Reader, Protocol):
+class Transaction(UpdateWrites, RpcWrites, TelemetryWrites, Reader, Protocol):
     """Writes, inside one commit. Every method is O(1) or O(log n) in what is stored."""
 
     def put(
@@ -329,19 +307,6 @@ class Transaction(UpdateWrites, RpcWrites, Reader, Protocol):
         """Append a line to the journal of events."""
         ...
 
-    def add_values(self, node: int, line: bytes) -> object:
-        """What a device told, a line of ``reports``; of a node that is gone it will be dropped."""
-        ...
-
-    def fold_values(self, devices: int) -> tuple[int, int]:
-        """Put what was told by so many devices where it can become history (``Values.fold``)."""
-        ...
-
-    def add_undecoded(self, node: int, undecoded: Undecoded) -> None:
-        """Of a device that has too many of them, the oldest goes; of a node that is gone, nothing is kept."""
-        ...
-
-    def remove_undecoded(self, node: int, numbers: Collection[int]) -> None: ...
     def add_notice(self, lane: Lane, subscription: int, device: str | None, body: str) -> None:
         """To be delivered once this is committed; a dead letter at once if there is no room."""
         ...

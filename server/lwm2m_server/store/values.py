@@ -71,12 +71,13 @@ class Values:
             for row in rows.split(b"\n"):
                 node, _, line = row.partition(b" ")
                 self._await(int(node), line)
-        self._first = 0
-        """Up to this number the journal is folded."""
+        self._first = self._ended = 0
+        """Up to these numbers the journal is folded, and is gone."""
         self._pending: list[tuple[int, bytes]] = []
         self._round: list[int] = []
         self._round_through = 0
         self._hurry = self._share = 0
+        self._is_through = False
         self._folded: dict[int, int] = {}
 
     def _await(self, node: int, line: bytes) -> None:
@@ -94,11 +95,11 @@ class Values:
         self._pending.append((node, line))
 
     def fold(self, devices: int) -> tuple[int, int]:
-        """Fold so many devices in this transaction, and more if it has to be. Returns up to which row of the
-        journal that was done before, and the last one: when the first has reached the second of an earlier
-        call, all that waited then is in ``report``."""
+        """Fold so many devices in this transaction, and more if it has to be. Returns up to which row the
+        journal has ended before, and the last one: when the first has reached the second of an earlier call,
+        all that waited then is in ``report``, and nowhere else."""
         self._hurry = max(self._hurry, devices)
-        return self._first, self._number
+        return self._ended, self._number + bool(self._pending)
 
     def mark(self) -> int:
         """For ``back_to``."""
@@ -122,8 +123,8 @@ class Values:
         if self._round:
             self._share = min(max(SHARE * len(pending), hurry), MOST, len(self._round))
             self._fold(connection, self._round[-self._share :])
-        if self._first:
-            connection.execute(_TRIM, (self._first, ROWS))
+        if self._ended < self._first:
+            self._is_through = connection.execute(_TRIM, (self._first, ROWS)).rowcount < ROWS
 
     def _fold(self, connection: sqlite3.Connection, nodes: list[int]) -> None:
         now, rows = self._clock(), []
@@ -142,6 +143,8 @@ class Values:
             self._length -= sum(map(len, lines[:count]))
             if len(lines) > count:
                 waiting[node] = lines[count:]
+        if self._is_through:
+            self._ended = self._first
         if self._share:
             del self._round[-self._share :]
             if not self._round:
@@ -158,6 +161,7 @@ class Values:
         self._pending = []
         self._folded = {}
         self._hurry = self._share = 0
+        self._is_through = False
 
 
 def _parts(lines: Lines) -> Iterator[bytes]:

@@ -30,6 +30,7 @@ from lwm2m_server.store.errors import Conflict, Gone
 from lwm2m_server.store.events import Events
 from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.expiration import Clock
+from lwm2m_server.store.histories import HistoryWriter
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.onboarding import OnboardingWriter
 from lwm2m_server.store.outbox import Mark as OutboxMark
@@ -66,6 +67,7 @@ class LedgerTransaction(
     UpdateWriter,
     UndecodedWriter,
     RpcWriter,
+    HistoryWriter,
 ):
     """The ``Transaction`` of ``protocols``. Every method is atomic: it raises before it writes, or undoes."""
 
