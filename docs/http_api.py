@@ -18,6 +18,7 @@ from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.metrics import metrics_route
 from lwm2m_server.http.openapi import ALWAYS, document, openapi_route
+from lwm2m_server.http.profile_bootstrap import ProfileBootstrapApi
 from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.queue import QueueApi
 from lwm2m_server.http.rpc import RpcApi
@@ -35,6 +36,7 @@ BELOW_API = (
     TraceApi,
     ProfileApi,
     AssignmentApi,
+    ProfileBootstrapApi,
     BootstrapApi,
     EventApi,
     DeliveryApi,

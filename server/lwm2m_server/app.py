@@ -41,6 +41,8 @@ from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.models import ModelApi
 from lwm2m_server.http.openapi import openapi_route
 from lwm2m_server.http.openapi_tree import tree_paths
+from lwm2m_server.http.profile_bootstrap import ProfileBootstrapApi
+from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.queue import QueueApi
 from lwm2m_server.http.rpc import RpcApi
 from lwm2m_server.http.serving import HttpServer, serve_http
@@ -203,6 +205,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         wishes.change,
         lambda tenant: models.of(tenant).catalog,
         engines.codecs,
+        profiles,
     )
     stack.push_async_callback(bootstrap.close)
     enrolment = open_enrolment(onem2m.context, profiles)
@@ -234,6 +237,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     finder = DeviceFinder(inventory, ledger.reader, settings)
     feed = Feed(ledger, bus)
     library = Library(inventory, models, model_files, Usage(inventory, ledger), settings.models)
+    defaults = defaults_of(settings.dtls, bound)
+    profile_api = ProfileApi(inventory, opened.editor, opened.fleet, finder, defaults, settings.tenant)
     api = [
         *DeviceApi(inventory, ledger, wishes, settings).routes(),
         *RpcApi(calls, finder, ledger.reader, settings.rpc).routes(),
@@ -243,7 +248,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *TraceApi(finder, wishes, hub.traces).routes(),
         *EnrolmentApi(enrolment, finder).routes(),
         *RuleApi(enrolment, finder).routes(),
-        *profile_routes(opened, inventory, finder, defaults_of(settings.dtls, bound), settings.tenant),
+        *profile_routes(profile_api, opened, finder, settings.tenant),
+        *ProfileBootstrapApi(profile_api, bootstrap, models, ledger.reader).routes(),
         *BootstrapApi(bootstrap, models, finder).routes(),
         *ModelApi(library, inventory, settings.models, settings.tenant).routes(),
         *TenantApi(tenants).routes(),

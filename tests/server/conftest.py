@@ -33,6 +33,7 @@ from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.door import Door
 from lwm2m_server.http.enrolment import EnrolmentApi
 from lwm2m_server.http.enrolments import RuleApi
+from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.onem2m.behaviours.roots import DEVICE_GROUPS
 from lwm2m_server.onem2m.binding import Binding
@@ -210,11 +211,11 @@ async def start(tmp_path, catalog):
         profiles = await open_profiles(inventory, ledger, DEVICE_GROUPS, lambda tenant: catalog, stack)
         platform.context.routes.told.append(profiles.editor.regrouped)
         bound = {"coap": ("0.0.0.0:5683",)}
-        editing = profile_routes(
-            profiles, inventory, finder, defaults_of(settings.dtls, bound), settings.tenant
-        )
         enrolment = open_enrolment(platform.context, profiles.profiles)
         rules, devices_too = RuleApi(enrolment, finder), EnrolmentApi(enrolment, finder)
+        defaults = defaults_of(settings.dtls, bound)
+        documents = ProfileApi(inventory, profiles.editor, profiles.fleet, finder, defaults, settings.tenant)
+        editing = profile_routes(documents, profiles, finder, settings.tenant)
         routes = [*operators.routes(), *secrets.routes(), *devices_too.routes(), *rules.routes(), *editing]
         transport = httpx.ASGITransport(create_http(api=routes, tree=Binding(platform)))
         client = httpx.AsyncClient(transport=transport, base_url="http://server")

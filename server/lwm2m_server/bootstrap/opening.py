@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import attrs
 
@@ -11,10 +11,12 @@ from lwm2m_engine.codecs import Codecs
 from lwm2m_engine.model.view import ModelView
 from lwm2m_server.bootstrap.journal import Journal
 from lwm2m_server.bootstrap.keys import Keys
+from lwm2m_server.bootstrap.profiled import ProfiledConfigs
 from lwm2m_server.bootstrap.provisioning import Change, Provisioning
 from lwm2m_server.bootstrap.sealing import SealedTemplates
 from lwm2m_server.bootstrap.service import BootstrapService
 from lwm2m_server.bootstrap.templates import Templates
+from lwm2m_server.profiles.service import Profiles
 from lwm2m_server.security.material import Material
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Settings
@@ -32,6 +34,7 @@ class BootstrapServer:
     templates: Templates
     service: BootstrapService
     provisioning: Provisioning
+    profiled: ProfiledConfigs
 
     async def close(self) -> None:
         self.service.close()
@@ -46,6 +49,7 @@ async def open_bootstrap(
     change: Change,
     models: Callable[[str], ModelView],
     codecs: Codecs,
+    profiles: Profiles,
 ) -> BootstrapServer:
     """``models`` gives those in force for a tenant.
 
@@ -60,10 +64,10 @@ async def open_bootstrap(
 
     kept = SealedTemplates(inventory, credentials.vault, models)
     await kept.seal_clear()
-    provisioning = Provisioning(
-        Keys(settings.data / KEY_FILE), credentials, Material(reader, credentials), reader, change
-    )
-    templates = Templates(kept, provisioning.key, models, tenant_of, provisioning.admit)
+    material = Material(reader, credentials)
+    provisioning = Provisioning(Keys(settings.data / KEY_FILE), credentials, material, reader, change)
+    profiled = ProfiledConfigs(profiles, material, reader)
+    templates = Templates(kept, provisioning.key, models, tenant_of, provisioning.admit, profiled)
     limits = BootstrapSettings(
         session_timeout=settings.bootstrap.session_timeout,
         retry_after=settings.bootstrap.retry_after,
@@ -71,4 +75,10 @@ async def open_bootstrap(
     )
     bootstrap = Bootstrap(templates, models(settings.tenant), codecs=codecs, settings=limits)
     service = BootstrapService(bootstrap, Journal(tenant_of), provision=provisioning)
-    return BootstrapServer(templates, service, provisioning)
+
+    def profiles_changed(tenant: str, profile: str | None, nodes: Collection[int] | None) -> None:
+        """A session that follows another one is of no use."""
+        service.withdraw(lambda one: tenant_of(one) == tenant and templates.template(one) is None)
+
+    profiles.subscribe(profiles_changed)
+    return BootstrapServer(templates, service, provisioning, profiled)

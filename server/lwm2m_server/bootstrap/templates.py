@@ -40,13 +40,16 @@ class Templates:
         models: Callable[[str], ModelView],
         tenant_of: Callable[[str], str],
         admit: Callable[[str, Peer], None] = lambda endpoint, peer: None,
+        otherwise: Callable[[str], BootstrapTemplate | None] = lambda endpoint: None,
     ) -> None:
         """``key`` gives that of a client by its name in templates, ``models`` those in force for a
         tenant, ``tenant_of`` whose a client is.
 
-        ``admit`` raises ``RequestError`` for who is not the client it says it is. Raises ``SettingsError`` if
-        secrets were sealed with another key.
+        ``admit`` raises ``RequestError`` for who is not the client it says it is. ``otherwise`` gives what a
+        client gets that no template is for, or an ``ExceptionGroup`` of ``ValueRejected``. Raises
+        ``SettingsError`` if secrets were sealed with another key.
         """
+        self._otherwise = otherwise
         self._kept, self._key, self._models = kept, key, models
         self._tenant_of, self._admit = tenant_of, admit
         self._read(kept.all())
@@ -83,14 +86,24 @@ class Templates:
     def config(self, request: BootstrapRequest, peer: Peer) -> BootstrapConfig:
         """Raises ``RequestError``."""
         self._admit(request.endpoint, peer)
-        template = self.template(request.endpoint)
-        if template is None:
-            raise RequestError(Code.BAD_REQUEST, "there is no bootstrap configuration for this client")
+        endpoint = request.endpoint
+        template = self.template(endpoint)
         try:
-            return self._config(template, request.endpoint)
+            found = self._own(endpoint) if template is None else self._config(template, endpoint)
         except ExceptionGroup as group:
             # It was checked when it was kept; the models may be others since.
             raise RequestError(Code.INTERNAL_SERVER_ERROR, str(group.exceptions[0])) from group
+        if found is None:
+            raise RequestError(Code.BAD_REQUEST, "there is no bootstrap configuration for this client")
+        return found
+
+    def _own(self, endpoint: str) -> BootstrapConfig | None:
+        """Of a client that no template is for."""
+        template = self._otherwise(endpoint)
+        if template is None:
+            return None
+        models = self._models(template.tenant)
+        return attrs.evolve(self.checked(template, endpoint), models=models)
 
     def _config(self, template: BootstrapTemplate, endpoint: str) -> BootstrapConfig:
         """Worked out once for all clients, if it is the same for all of them."""

@@ -29,12 +29,10 @@ from lwm2m_server.http.profiles import ProfileApi, stored
 from lwm2m_server.http.rights import tenant_of
 from lwm2m_server.http.schemas import ref
 from lwm2m_server.profiles.assignment import Assigned
-from lwm2m_server.profiles.defaults import Entries
 from lwm2m_server.profiles.fleet import Touched
 from lwm2m_server.profiles.opening import ProfileServer
 from lwm2m_server.store.definitions import DeviceProfile, ProfileRule
 from lwm2m_server.store.errors import Gone
-from lwm2m_server.store.protocols import Inventory
 
 MAX_GROUPS: Final = 100
 MAX_RULES: Final = 100
@@ -193,16 +191,9 @@ class AssignmentApi:
         return list(dict.fromkeys(found))
 
 
-def profile_routes(
-    opened: ProfileServer,
-    inventory: Inventory,
-    find: DeviceFinder,
-    defaults: Entries,
-    default_tenant: str,
-) -> list[Route]:
-    """All that is about device profiles."""
-    api = ProfileApi(inventory, opened.editor, opened.fleet, find, defaults, default_tenant)
-    return [*api.routes(), *AssignmentApi(api, opened, find, default_tenant).routes()]
+def profile_routes(api: ProfileApi, opened: ProfileServer, find: DeviceFinder, tenant: str) -> list[Route]:
+    """Profiles and their assignment; ``tenant`` is the server's own."""
+    return [*api.routes(), *AssignmentApi(api, opened, find, tenant).routes()]
 
 
 def _rules(found: object) -> list[ProfileRule]:

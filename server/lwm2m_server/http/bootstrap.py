@@ -104,7 +104,7 @@ class BootstrapApi:
         try:
             template = await self._templates.put(tenant, name, endpoints, document)
         except ExceptionGroup as group:
-            raise _refused(group) from group
+            raise refused(group) from group
         except Conflict as error:
             raise Problem(409, str(error)) from error
         except CommitFailed as error:
@@ -149,8 +149,8 @@ class BootstrapApi:
         try:
             config = self._templates.checked(template, endpoint)
         except ExceptionGroup as group:
-            raise _refused(group) from group
-        return _json({"endpoint": endpoint} | _preview(config, self._models.of(tenant).catalog))
+            raise refused(group) from group
+        return _json({"endpoint": endpoint} | shown_preview(config, self._models.of(tenant).catalog))
 
     def _template(self, request: Request) -> BootstrapTemplate:
         tenant, name = self._find.tenant(request), request.path_params["name"]
@@ -173,7 +173,7 @@ class BootstrapApi:
         try:
             return endpoints, document_of_profile(profile, credentials)
         except ExceptionGroup as group:
-            raise _refused(group) from group
+            raise refused(group) from group
 
     def _shown(self, template: BootstrapTemplate) -> dict[str, Any]:
         document = hidden(template.document, self._models.of(template.tenant).catalog)
@@ -235,7 +235,8 @@ def _is_endpoint(name: object) -> bool:
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
 
 
-def _refused(group: ExceptionGroup[Exception]) -> Problem:
+def refused(group: ExceptionGroup[Exception]) -> Problem:
+    """What is wrong with a configuration."""
     reasons = [str(fault) for fault in group.exceptions]
     more = [f"and {len(reasons) - MAX_REASONS} faults more"] if len(reasons) > MAX_REASONS else []
     return Problem(400, "; ".join(reasons[:MAX_REASONS] + more))
@@ -244,7 +245,8 @@ def _refused(group: ExceptionGroup[Exception]) -> Problem:
 # --- out ---------------------------------------------------------------------------------------------
 
 
-def _preview(config: BootstrapConfig, models: ModelView) -> dict[str, Any]:
+def shown_preview(config: BootstrapConfig, models: ModelView) -> dict[str, Any]:
+    """What a device would be asked, without the secrets."""
     shown = preview(config)
     return {
         "security": "NoSec" if config.nosec else "as in its bootstrap credentials",
