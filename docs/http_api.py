@@ -12,12 +12,14 @@ from lwm2m_server.http.clients import ClientApi
 from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.deliveries import DeliveryApi
 from lwm2m_server.http.devices import DeviceApi
+from lwm2m_server.http.downloads import DownloadApi
 from lwm2m_server.http.enrolment import EnrolmentApi
 from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.metrics import metrics_route
 from lwm2m_server.http.openapi import ALWAYS, document, openapi_route
+from lwm2m_server.http.packages import PackageApi
 from lwm2m_server.http.profile_bootstrap import ProfileBootstrapApi
 from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.queue import QueueApi
@@ -25,6 +27,7 @@ from lwm2m_server.http.rpc import RpcApi
 from lwm2m_server.http.tenants import TenantApi
 from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.http.traces import TraceApi
+from lwm2m_server.http.updates import UpdateApi
 
 BELOW_API = (
     DeviceApi,
@@ -38,6 +41,8 @@ BELOW_API = (
     AssignmentApi,
     ProfileBootstrapApi,
     BootstrapApi,
+    PackageApi,
+    UpdateApi,
     EventApi,
     DeliveryApi,
     TenantApi,
@@ -69,7 +74,8 @@ def http_api_page() -> str:
 def _operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
     # Nothing is asked of these objects but where their routes are.
     api = [route for kind in BELOW_API for route in object.__new__(kind).routes()]
-    others = [*object.__new__(TokenApi).routes(), *health_routes(dict), metrics_route(())]
+    others = [*object.__new__(TokenApi).routes(), *object.__new__(DownloadApi).routes()]
+    others += [*health_routes(dict), metrics_route(())]
     others.append(openapi_route((), (), {}))
     for path, methods in document(others, api, {})["paths"].items():
         for method, operation in methods.items():

@@ -33,6 +33,7 @@ from lwm2m_server.http.deliveries import DeliveryApi
 from lwm2m_server.http.desired import DesiredApi
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.door import Door
+from lwm2m_server.http.downloads import DownloadApi
 from lwm2m_server.http.enrolment import EnrolmentApi
 from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.events import EventApi
@@ -41,6 +42,7 @@ from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.models import ModelApi
 from lwm2m_server.http.openapi import openapi_route
 from lwm2m_server.http.openapi_tree import tree_paths
+from lwm2m_server.http.packages import PackageApi
 from lwm2m_server.http.profile_bootstrap import ProfileBootstrapApi
 from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.queue import QueueApi
@@ -51,6 +53,7 @@ from lwm2m_server.http.tenants import TenantApi
 from lwm2m_server.http.tls import Certificate
 from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.http.traces import TraceApi
+from lwm2m_server.http.updates import UpdateApi
 from lwm2m_server.hub import Hub
 from lwm2m_server.lag import Lag
 from lwm2m_server.library.files import MODELS, ModelFiles
@@ -93,7 +96,7 @@ from lwm2m_server.store.records import Tenant
 from lwm2m_server.telemetry.readings import Readings
 from lwm2m_server.tenants import Tenants
 from lwm2m_server.trail import Trail
-from lwm2m_server.updates.opening import open_updates
+from lwm2m_server.updates.opening import Updating, open_updates
 from lwm2m_server.updates.service import Updates
 from lwm2m_server.watching import watch
 from lwm2m_server.wishes import Wishes
@@ -131,6 +134,7 @@ class Running:
     asks: Asks
     updates: Updates
     packages: Collection[Package]
+    updating: Updating
     ledger: Ledger
     ids: Ids
     counts: Counts
@@ -184,7 +188,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.push_async_callback(outlets.close)
     deliveries = _deliveries(ledger, outlets, sinks, settings, stack)
     wishes, asks = Wishes(hub, nodes, settings.tenant), Asks(hub, bus)
-    updating = open_updates(settings, ledger, inventory.packages, profiles, hub, asks, bus)
+    updating = open_updates(settings, ledger, inventory.packages, ids, profiles, hub, asks, bus)
     updates = updating.updates
     stack.push_async_callback(updates.close)
     desired = DesiredStates(ledger, hub, wishes, asks, ids, bus)
@@ -240,6 +244,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     defaults = defaults_of(settings.dtls, bound)
     profile_api = ProfileApi(inventory, opened.editor, opened.fleet, finder, defaults, settings.tenant)
     api = [
+        *PackageApi(updating.packages, updating.files, inventory, settings.tenant).routes(),
+        *UpdateApi(finder, ledger, updating.packages, updates).routes(),
         *DeviceApi(inventory, ledger, wishes, settings).routes(),
         *RpcApi(calls, finder, ledger.reader, settings.rpc).routes(),
         *QueueApi(finder, ledger.reader, wishes, calls, resource_ids, notices.remove).routes(),
@@ -258,6 +264,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *DeliveryApi(deliveries, outlets.targets, ledger, settings.tenant).routes(),
         *EventApi(finder, ledger.reader, feed).routes(),
     ]
+    routes += DownloadApi(updating.offers).routes()
     lag, requests = Lag(), Requests()
     lag.start()
     stack.callback(lag.close)
@@ -283,6 +290,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         asks,
         updates,
         inventory.packages,
+        updating,
         ledger,
         ids,
         counts,

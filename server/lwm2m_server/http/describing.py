@@ -80,7 +80,8 @@ def described(
     if form is not None:
         more["body"] = {FORM: form}
     if files:
-        more["body"] = {one: _PARTS if one == MULTIPART else BINARY for one in files}
+        found = {one: _PARTS if one == MULTIPART else BINARY for one in files}
+        more["body"] = {**more.get("body", {}), **found}
         problems = (*problems, 400, 413, 415)
     operation = Operation(summary, parameters=query, answers=answers, problems=problems, **more)
 

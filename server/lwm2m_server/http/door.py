@@ -31,6 +31,8 @@ from lwm2m_server.settings import Settings
 API: Final = "/api/"
 PUBLIC: Final = frozenset(("/auth/token", "/healthz", "/readyz", "/openapi.json"))
 """Paths for everybody: they tell nothing about anybody."""
+DOWNLOADS: Final = "/p/"
+"""Below it everything goes by tokens of its own, for devices."""
 METRICS: Final = "/metrics"
 """For everybody on this machine, and for the system: it counts what all tenants do."""
 _ACTIONS: Final = {"POST": "create", "PUT": "update", "PATCH": "update", "DELETE": "delete"}
@@ -59,7 +61,8 @@ class Door:
         access = self._access
         if access.is_open:
             return self._enter(None, OPEN, self._guarded, scope, receive, send)
-        if scope["path"] in PUBLIC or (scope["path"] == METRICS and is_neighbour(scope)):
+        path: str = scope["path"]
+        if path in PUBLIC or path.startswith(DOWNLOADS) or (scope["path"] == METRICS and is_neighbour(scope)):
             scope["caller"] = NOBODY
             return self._app(scope, receive, send)
         header = _header(scope, b"authorization")

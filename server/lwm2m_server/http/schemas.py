@@ -19,6 +19,7 @@ from lwm2m_server.http.describing import (
     nullable,
     obj,
 )
+from lwm2m_server.http.update_schemas import COMPONENTS as UPDATES
 
 
 def ref(name: str) -> Schema:
@@ -330,6 +331,7 @@ _DESIRED: Final = obj(
 )
 
 COMPONENTS: Final[dict[str, Schema]] = {
+    **UPDATES,
     "Problem": obj("*", type=STRING, title=STRING, status=INTEGER, detail=STRING),
     "Device": _DEVICE,
     "DeviceDetails": {"allOf": [ref("Device"), _DETAILS]},

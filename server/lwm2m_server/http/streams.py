@@ -15,14 +15,18 @@ class Stream(Response):
     nothing: whatever the generator holds would be held until then."""
 
     def __init__(
-        self, chunks: AsyncGenerator[bytes, None], headers: Mapping[str, str], media_type: str
+        self,
+        chunks: AsyncGenerator[bytes, None],
+        headers: Mapping[str, str],
+        media_type: str,
+        status: int = 200,
     ) -> None:
         self._chunks = chunks
-        self.status_code, self.background, self.media_type = 200, None, media_type
+        self.status_code, self.background, self.media_type = status, None, media_type
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         sending, leaving = asyncio.ensure_future(self._all(send)), asyncio.ensure_future(_gone(receive))
         try:
             await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import attrs
 
 from lwm2m_engine.coap import Peer
+from lwm2m_engine.errors import SettingsError
 from lwm2m_server.asks import Asks
 from lwm2m_server.bus import Bus
 from lwm2m_server.hub import Hub
 from lwm2m_server.profiles.service import Profiles
 from lwm2m_server.settings import Settings, UpdateSettings
 from lwm2m_server.store.definitions import Package
+from lwm2m_server.store.ids import Ids
 from lwm2m_server.store.protocols import Collection, Ledger
 from lwm2m_server.store.records import Device
 from lwm2m_server.updates.addresses import Addresses
 from lwm2m_server.updates.course import Patience
-from lwm2m_server.updates.files import PackageFiles
+from lwm2m_server.updates.files import FOLDER, PackageFiles
 from lwm2m_server.updates.offers import Offers
+from lwm2m_server.updates.packages import Packages
 from lwm2m_server.updates.performing import Performer
 from lwm2m_server.updates.service import Updates
 
@@ -26,6 +29,7 @@ class Updating:
     """The parts that others have to do with."""
 
     updates: Updates
+    packages: Packages
     offers: Offers
     files: PackageFiles
     addresses: Addresses
@@ -35,14 +39,19 @@ def open_updates(
     settings: Settings,
     ledger: Ledger,
     packages: Collection[Package],
+    ids: Ids,
     profiles: Profiles,
     hub: Hub,
     asks: Asks,
     bus: Bus,
 ) -> Updating:
-    """To be started when all listeners are there, and ``addresses`` knows them."""
+    """To be started when all listeners are there, and ``addresses`` knows them. Raises ``SettingsError``."""
     wanted = settings.updates
-    files = PackageFiles(settings.data / "packages")
+    files = PackageFiles(settings.data / FOLDER)
+    try:
+        files.sweep({package.digest for package in packages.all()})
+    except OSError as error:
+        raise SettingsError(f"{files.folder}: {error.strerror}") from error
     offers, addresses = Offers(files), Addresses(wanted.public)
 
     def is_another(peer: Peer, node: int) -> bool:
@@ -60,7 +69,8 @@ def open_updates(
 
     performer = Performer(asks, files, offers, addresses, of_profile, lifetime=wanted.token_lifetime)
     updates = Updates(ledger, packages, performer, offers, bus, patience=_patience(wanted))
-    return Updating(updates, offers, files, addresses)
+    kept = Packages(packages, ledger.reader, files, ids, wanted.largest_package)
+    return Updating(updates, kept, offers, files, addresses)
 
 
 def _patience(wanted: UpdateSettings) -> Patience:
