@@ -78,8 +78,13 @@ class State:
         self.catalog, self.table = catalog, table
         self._views.clear()
         self.announcements.clear()
+        # Devices that shared a view share the next: what they announced is looked at once.
+        moved: dict[ModelView, ModelView] = {}
         for device in self.devices.values():
-            device.view = self.view(device.registration)
+            view = moved.get(device.view)
+            if view is None:
+                view = moved[device.view] = self.view(device.registration)
+            device.view = view
 
     def attach(self, device: Device, registration: Registration, liveness: Liveness) -> None:
         """Make ``registration`` the live one of ``device``."""

@@ -13,8 +13,9 @@ import os
 import sqlite3
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ from lwm2m_engine.errors import SettingsError
 from lwm2m_server.store.schema import STEPS, connect
 
 LEDGER, INVENTORY, MANIFEST = "ledger.db", "inventory.json", "manifest.json"
+MODELS: Final = "models"
+"""Folder of uploaded object models, which the inventory names."""
 KEYS: Final = ("*.key", "*.keys")
 PAGES: Final = 1024
 """Copied at a time: 4 MB."""
@@ -51,14 +54,15 @@ def back_up(
     copy, part = file.with_name(f"{file.name}.{LEDGER}"), file.with_name(f"{file.name}.part")
     try:
         schema = _copy_ledger(ledger, copy, progress)
-        found = [folder / INVENTORY, *(key for key in _keys(folder) if keys)]
+        found = list(_keys(folder)) if keys else []
         manifest = {
             "version": version("lwm2m-engine"),
             "schema": schema,
             "madeAt": int(time.time() * 1000),
-            "keys": [one.name for one in found if one.name != INVENTORY],
+            "keys": [one.name for one in found],
         }
-        _pack(part, {LEDGER: copy, **{one.name: one for one in found if one.is_file()}}, manifest)
+        files = chain([(LEDGER, copy)], _documents(folder), ((one.name, one) for one in found))
+        _pack(part, files, manifest)
         part.rename(file)
     except (OSError, sqlite3.Error) as error:
         raise SettingsError(f"cannot back up {folder} to {file}: {error}") from error
@@ -66,6 +70,19 @@ def back_up(
         for one in (copy, part):
             one.unlink(missing_ok=True)
     return manifest
+
+
+def _documents(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The inventory and the files it names. Those come before it and go after it, so we look twice."""
+    models, packed = folder / MODELS, set[str]()
+    for file in sorted(models.glob("*.xml")):
+        packed.add(file.name)
+        yield f"{MODELS}/{file.name}", file
+    if (folder / INVENTORY).is_file():
+        yield INVENTORY, folder / INVENTORY
+    for file in sorted(models.glob("*.xml")):
+        if file.name not in packed:
+            yield f"{MODELS}/{file.name}", file
 
 
 def _keys(folder: Path) -> Iterator[Path]:
@@ -99,8 +116,8 @@ def _copy_ledger(ledger: Path, copy: Path, progress: Progress) -> int:
     return int(schema)
 
 
-def _pack(part: Path, files: dict[str, Path], manifest: dict[str, Any]) -> None:
-    """On the disk when it returns."""
+def _pack(part: Path, files: Iterable[tuple[str, Path]], manifest: dict[str, Any]) -> None:
+    """On the disk when it returns. ``files`` are asked for one after the other."""
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as opened:
         with tarfile.open(fileobj=opened, mode="w") as archive:
@@ -108,8 +125,13 @@ def _pack(part: Path, files: dict[str, Path], manifest: dict[str, Any]) -> None:
             first = tarfile.TarInfo(MANIFEST)
             first.size, first.mtime = len(listing), int(time.time())
             archive.addfile(_plain(first), io.BytesIO(listing))
-            for name, file in files.items():
-                archive.add(file, name, filter=_plain)
+            for name, file in files:
+                try:
+                    archive.add(file, name, filter=_plain)
+                except FileNotFoundError:
+                    # A model that was taken away meanwhile: the inventory, read later, does not name it.
+                    if not name.startswith(MODELS):
+                        raise
         opened.flush()
         os.fsync(opened.fileno())
 

@@ -449,6 +449,19 @@ def test_other_models_hold_from_the_next_input_on(world):
     assert [entry.value for entry in world.told(Received)[0].entries] == [b"\x48"]
 
 
+def test_each_device_has_its_versions_of_swapped_models(world):
+    for name, links in (("dev1", b"</3>;ver=1.1,</3/0>"), ("dev2", b"</3>;ver=1.0,</3/0>")):
+        world.register(name, links=links)
+    world.register("dev3", links=b"</3>;ver=1.0,</3/0>")
+    world.engine.add("dev4")
+    catalog = Catalog.bundled()
+    world.engine.swap(catalog, MappingTable())
+    models = [world.engine.models(name) for name in ("dev1", "dev2", "dev3", "dev4")]
+    wanted = [catalog[3, "1.1"], catalog[3, "1.0"], catalog[3, "1.0"], catalog[3, "1.2"]]
+    assert all(one.object(3) is spec for one, spec in zip(models, wanted, strict=True))
+    assert models[1] is models[2]
+
+
 def test_a_long_request_tells_how_far_it_is_and_keeps_the_device_awake(world):
     world.register(query="lt=300&lwm2m=1.1&b=U&Q", links=b"</1/0>,</3/0>,</5/0>")
     world.ask("PUT /5/0/0 " + "QUJD" * 1000, id=7)

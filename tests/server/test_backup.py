@@ -53,6 +53,27 @@ def test_key_files_are_in_it_only_if_wanted(folder, tmp_path):
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a.tar", "b.tar", "data"]
 
 
+def test_uploaded_models_are_in_it_whatever_comes_and_goes_meanwhile(folder, tmp_path, monkeypatch):
+    SqliteLedger(folder / "ledger.db").close()
+    models = folder / "models"
+    models.mkdir()
+    for name in ("aa.xml", "bb.xml", "cc.new"):
+        (models / name).write_text(name)
+    add = tarfile.TarFile.add
+
+    def meanwhile(self, file, name, **more):
+        if name == "models/aa.xml":
+            (models / "bb.xml").unlink()
+        elif name == "inventory.json":
+            (models / "dd.xml").write_text("dd")
+        add(self, file, name, **more)
+
+    monkeypatch.setattr(tarfile.TarFile, "add", meanwhile)
+    back_up(folder, tmp_path / "a.tar")
+    names = [name for name in _names(tmp_path / "a.tar") if name.startswith("models")]
+    assert names == ["models/aa.xml", "models/dd.xml"]
+
+
 def test_it_is_of_one_moment_while_a_server_writes(folder, tmp_path):
     ledger = SqliteLedger(folder / "ledger.db")
     for number in range(1, 200):
