@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from lwm2m_server.http.queue import QueueApi
+
 from lwm2m_server.http.assignments import AssignmentApi
 from lwm2m_server.http.audit import AuditApi
 from lwm2m_server.http.bootstrap import BootstrapApi
+from lwm2m_server.http.campaigns import CampaignApi
 from lwm2m_server.http.clients import ClientApi
 from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.deliveries import DeliveryApi
+from lwm2m_server.http.desired import DesiredApi
 from lwm2m_server.http.devices import DeviceApi
 from lwm2m_server.http.downloads import DownloadApi
 from lwm2m_server.http.enrolment import EnrolmentApi
@@ -18,11 +22,11 @@ from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.metrics import metrics_route
+from lwm2m_server.http.models import ModelApi
 from lwm2m_server.http.openapi import ALWAYS, document, openapi_route
 from lwm2m_server.http.packages import PackageApi
 from lwm2m_server.http.profile_bootstrap import ProfileBootstrapApi
 from lwm2m_server.http.profiles import ProfileApi
-from lwm2m_server.http.queue import QueueApi
 from lwm2m_server.http.rpc import RpcApi
 from lwm2m_server.http.tenants import TenantApi
 from lwm2m_server.http.tokens import TokenApi
@@ -43,6 +47,9 @@ BELOW_API = (
     BootstrapApi,
     PackageApi,
     UpdateApi,
+    DesiredApi,
+    ModelApi,
+    CampaignApi,
     EventApi,
     DeliveryApi,
     TenantApi,

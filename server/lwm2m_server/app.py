@@ -26,6 +26,7 @@ from lwm2m_server.http.app import create_http
 from lwm2m_server.http.assignments import profile_routes
 from lwm2m_server.http.audit import AuditApi
 from lwm2m_server.http.bootstrap import BootstrapApi
+from lwm2m_server.http.campaigns import CampaignApi
 from lwm2m_server.http.clients import ClientApi
 from lwm2m_server.http.counting import Requests
 from lwm2m_server.http.credentials import CredentialApi
@@ -96,6 +97,8 @@ from lwm2m_server.store.records import Tenant
 from lwm2m_server.telemetry.readings import Readings
 from lwm2m_server.tenants import Tenants
 from lwm2m_server.trail import Trail
+from lwm2m_server.updates.campaign_targets import Knowledge, told_by
+from lwm2m_server.updates.campaigns import Campaigns
 from lwm2m_server.updates.opening import Updating, open_updates
 from lwm2m_server.updates.service import Updates
 from lwm2m_server.watching import watch
@@ -191,6 +194,15 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     updating = open_updates(settings, ledger, inventory.packages, ids, profiles, hub, asks, bus)
     updates = updating.updates
     stack.push_async_callback(updates.close)
+    campaigns = Campaigns(
+        ledger,
+        inventory.campaigns,
+        inventory.packages,
+        updates,
+        bus,
+        Knowledge(opened.memberships, profiles.of, told_by(ledger.reader)),
+    )
+    stack.push_async_callback(campaigns.close)
     desired = DesiredStates(ledger, hub, wishes, asks, ids, bus)
     stack.push_async_callback(desired.close)
     onem2m = Onem2m(inventory, ledger, wishes, ids, settings, credentials, notices, outlets)
@@ -222,6 +234,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     hub.resume(waiting)
     updating.addresses.bound = bound
     await updates.start()
+    await campaigns.start()
     await desired.resume()
     deliveries.start()
     await onem2m.resume()
@@ -263,6 +276,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *AuditApi(ledger, settings.tenant).routes(),
         *DeliveryApi(deliveries, outlets.targets, ledger, settings.tenant).routes(),
         *EventApi(finder, ledger.reader, feed).routes(),
+        *CampaignApi(campaigns, finder, ledger, settings.tenant).routes(),
     ]
     routes += DownloadApi(updating.offers).routes()
     lag, requests = Lag(), Requests()

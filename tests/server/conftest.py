@@ -493,7 +493,7 @@ class AskingServer:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[AskingServer]:
+async def asking() -> AsyncIterator[AskingServer]:
     """A gateway without an engine, that a test asks devices with."""
     made = AskingServer()
     made.gateway = await Gateway.start(

@@ -28,6 +28,11 @@ Server: TypeAlias = Any
 
 
 @pytest.fixture
+def server(asking: Server) -> Server:
+    return asking
+
+
+@pytest.fixture
 async def device(server: Server) -> AsyncIterator[SimulatedDevice]:
     made = SimulatedDevice("device001", server.gateway.address, objects=None, timing=FAST)
     await made.open()

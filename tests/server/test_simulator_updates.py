@@ -26,6 +26,11 @@ Open: TypeAlias = Callable[..., Awaitable[SimulatedDevice]]
 
 
 @pytest.fixture
+def server(asking: Server) -> Server:
+    return asking
+
+
+@pytest.fixture
 async def make(server: Server) -> AsyncIterator[Open]:
     devices = []
 

@@ -14,6 +14,7 @@ from lwm2m_engine.engine.records import Liveness, Observation
 from lwm2m_server.store.announcements import AnnouncementReader
 from lwm2m_server.store.audit import AuditReader
 from lwm2m_server.store.broods import REACH, born, brood_from_json, children, named
+from lwm2m_server.store.campaigns import CampaignReader
 from lwm2m_server.store.contacts import Contact, contact
 from lwm2m_server.store.contents import CONTAINER, ContainerReader, limits, row_limit
 from lwm2m_server.store.credentials import CredentialReader
@@ -84,6 +85,7 @@ class LedgerReader(
     AuditReader,
     EventReader,
     OutboxReader,
+    CampaignReader,
     DesiredReader,
     ProfileReader,
     UpdateReader,

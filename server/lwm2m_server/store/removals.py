@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from lwm2m_server.store import rpc
+from lwm2m_server.store import campaigns, rpc
 from lwm2m_server.store.contents import CONTAINER
 from lwm2m_server.store.errors import Conflict
 from lwm2m_server.store.records import Brood, Resource
@@ -34,6 +34,7 @@ _DELETE_DEVICE = (
     "DELETE FROM oscore_number WHERE node = ?",
     "DELETE FROM route WHERE node = ?",
     "DELETE FROM desired WHERE node = ?",
+    campaigns.REMOVED,
     "DELETE FROM device_update WHERE node = ?",
     "DELETE FROM report WHERE node = ?",
     "DELETE FROM latest WHERE node = ?",

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from lwm2m_engine.errors import SettingsError
 from lwm2m_server.store import (
     audit,
+    campaigns,
     credentials,
     desired,
     enrolment,
@@ -133,6 +134,7 @@ _VERSION_8 = f"""{profiles.VERSION_8}
 {enrolment.VERSION_8}
 {values.VERSION_8}
 {rpc.VERSION_8}
+{campaigns.VERSION_8}
 """
 
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN

@@ -9,6 +9,7 @@ from lwm2m_engine.engine.records import Liveness, Observation, PowerSaving, Regi
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
 from lwm2m_server.store.announcements import Announced
+from lwm2m_server.store.campaigns import CampaignReads, CampaignWrites
 from lwm2m_server.store.desired import DesiredValue, State
 from lwm2m_server.store.records import (
     AuditEntry,
@@ -33,7 +34,7 @@ from lwm2m_server.store.telemetry import TelemetryReads, TelemetryWrites
 from lwm2m_server.store.updates import UpdateReads, UpdateWrites
 
 
-class Reader(UpdateReads, RpcReads, TelemetryReads, Protocol):
+class Reader(CampaignReads, UpdateReads, RpcReads, TelemetryReads, Protocol):
     """Reads. On the loop they see what is committed; in a transaction also what it has written.
 
     What has an ``et`` that is over is not there any more, but for ``expired`` and ``expired_messages``;
@@ -239,7 +240,7 @@ class Reader(UpdateReads, RpcReads, TelemetryReads, Protocol):
         ...
 
 
-class Transaction(UpdateWrites, RpcWrites, TelemetryWrites, Reader, Protocol):
+class Transaction(CampaignWrites, UpdateWrites, RpcWrites, TelemetryWrites, Reader, Protocol):
     """Writes, inside one commit. Every method is O(1) or O(log n) in what is stored."""
 
     def put(

@@ -13,6 +13,7 @@ from lwm2m_engine.values import Value
 from lwm2m_server.store.arrivals import Arrivals
 from lwm2m_server.store.arrivals import Mark as ArrivalMark
 from lwm2m_server.store.audit import AuditWriter
+from lwm2m_server.store.campaigns import CampaignWriter
 from lwm2m_server.store.contacts import Contact, Contacts
 from lwm2m_server.store.contacts import Mark as ContactMark
 from lwm2m_server.store.credentials import CredentialWriter
@@ -63,6 +64,7 @@ class LedgerTransaction(
     OnboardingWriter,
     AuditWriter,
     ProfileWriter,
+    CampaignWriter,
     DesiredWriter,
     UpdateWriter,
     UndecodedWriter,

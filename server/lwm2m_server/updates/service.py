@@ -88,13 +88,16 @@ class Updates:
         *,
         campaign: str | None = None,
         options: Options = Options(),  # noqa: B008 - frozen
+        also: Callable[[Transaction, int], object] = lambda write, id: None,
     ) -> Update:
-        """Raises ``UpdateRefused``, ``Gone``, ``CommitFailed``."""
+        """``also`` is stored together with it. Raises ``UpdateRefused``, ``Gone``, ``CommitFailed``."""
         update = new_update(device, package, campaign, options, self._patience, self._clock())
 
         def add(write: Transaction) -> int:
             refuse_second(update, write.updates_of(device.node))
-            return write.add_update(to_row(update))
+            id = write.add_update(to_row(update))
+            also(write, id)
+            return id
 
         id = await self._ledger.commit(add)
         update = attrs.evolve(update, id=id)
