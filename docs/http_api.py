@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lwm2m_server.http.queue import QueueApi
-
 from lwm2m_server.http.assignments import AssignmentApi
 from lwm2m_server.http.audit import AuditApi
 from lwm2m_server.http.bootstrap import BootstrapApi
@@ -27,6 +25,7 @@ from lwm2m_server.http.openapi import ALWAYS, document, openapi_route
 from lwm2m_server.http.packages import PackageApi
 from lwm2m_server.http.profile_bootstrap import ProfileBootstrapApi
 from lwm2m_server.http.profiles import ProfileApi
+from lwm2m_server.http.queue import QueueApi
 from lwm2m_server.http.rpc import RpcApi
 from lwm2m_server.http.tenants import TenantApi
 from lwm2m_server.http.tokens import TokenApi

@@ -150,6 +150,17 @@ class Server:
 @pytest.fixture
 def serve(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
     """Start servers; they end with the test."""
+    yield from _serving(tmp_path, request)
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """As ``server``, for all tests of a module: each has devices of its own there."""
+    for start in _serving(tmp_path_factory.mktemp("lasting"), request):
+        yield start("--unknown-devices", "create")
+
+
+def _serving(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
     stack = {"LWM2M_COAP_STACK": request.config.getoption("--coap-stack")}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import time
 
 import pytest
@@ -43,7 +44,7 @@ def objects():
 class Caller:
     """Calls RPCs of one device."""
 
-    def __init__(self, api, name="meter"):
+    def __init__(self, api, name):
         self.api, self.name = api, name
         self.base = f"{api.server.http}/api/v1"
 
@@ -80,13 +81,25 @@ class Caller:
 
 
 @pytest.fixture
-def rpc(api):
-    return Caller(api)
+def name(request):
+    """Of the device of a test: no other has it."""
+    return re.sub(r"\W+", "_", request.node.name)
 
 
 @pytest.fixture
-async def meter(server, device):
-    return await device(server, "meter", version="1.1", objects=objects())
+def rpc(lasting, connect, name):
+    return Caller(connect(lasting), name)
+
+
+@pytest.fixture
+async def meter(lasting, device, name):
+    return await device(lasting, name, version="1.1", objects=objects())
+
+
+@pytest.fixture
+async def absent(rpc, name):
+    """A device that never registered."""
+    await rpc.api.post("", 14, {"m2m:nod": {"rn": name, "ni": f"urn:dev:{name}"}})
 
 
 BATTERY, LIFETIME = "/3/0/9", "/1/0/1"
@@ -172,9 +185,9 @@ async def test_observing_what_is_observed_gives_the_present_value(rpc, meter):
     assert await rpc.value("ObserveReadAll") == []
 
 
-async def test_a_format_that_the_device_has_is_used(rpc, server, device):
+async def test_a_format_that_the_device_has_is_used(rpc, lasting, device, name):
     links = '</>;rt="oma.lwm2m";ct="110 112",</1/0>,</3/0>'
-    one = await device(server, "meter", live=False, version="1.1")
+    one = await device(lasting, name, live=False, version="1.1")
     one._links = links.encode
     await one.register()
     seen = []
@@ -197,7 +210,7 @@ REFUSED = [
     ("Read", {"id": "/3/x"}, "id: '/3/x' is not an LwM2M path"),
     ("Read", {"id": "/"}, "name an Object, or ask DiscoverAll"),
     ("Read", {"id": 3}, "id: a path such as /3/0/9 is expected, not a number"),
-    ("Read", {"id": "/5"}, "/5: meter has no object 5; it has /1 /3 /6 /3442"),
+    ("Read", {"id": "/5"}, " has no object 5; it has /1 /3 /6 /3442"),
     ("Read", {"id": "/3/0/99"}, "object 3 Device has no resource 99"),
     ("Read", {"id": "/3/0/4"}, "Reboot cannot be read, only executed"),
     ("Read", {"key": "colour"}, "no Resource of this device goes by 'colour'"),
@@ -273,7 +286,7 @@ async def test_what_a_device_refuses_is_passed_on(rpc, meter):
 
 async def test_params_may_be_a_text(rpc, meter):
     body = {"method": "Read", "params": '{"id": "/3/0/9"}'}
-    answer = await rpc.api.client.post(f"{rpc.base}/devices/meter/rpc/twoway", json=body)
+    answer = await rpc.api.client.post(f"{rpc.base}/devices/{rpc.name}/rpc/twoway", json=body)
     assert answer.json()["value"] == 72
 
 
@@ -287,7 +300,7 @@ async def test_one_way_does_not_wait(rpc, meter, eventually):
     assert ended["additionalInfo"] == {"ticket": 7}
 
 
-async def test_two_ways_end_when_their_time_is_over(rpc, meter, server):
+async def test_two_ways_end_when_their_time_is_over(rpc, meter, name):
     await rpc.result("Read", {"id": BATTERY})
     meter.faults.delay = 30
     began = time.monotonic()
@@ -297,24 +310,25 @@ async def test_two_ways_end_when_their_time_is_over(rpc, meter, server):
     found = answer.json()
     assert (found["state"], found["detail"]) == ("TIMEOUT", "the device did not answer in time")
     assert (await rpc.show(found["id"]))["state"] == "TIMEOUT"
-    assert await rpc.api.messages("meter", "outgoing-msg") == []
+    assert await rpc.api.messages(name, "outgoing-msg") == []
 
 
-async def test_who_is_not_registered_is_asked_only_if_that_may_wait(rpc, api, server, device, eventually):
-    await api.post("", 14, {"m2m:nod": {"rn": "meter", "ni": "urn:dev:meter"}})
+async def test_who_is_not_registered_is_asked_only_if_that_may_wait(
+    rpc, absent, lasting, device, name, eventually
+):
     answer = await rpc("Read", {"id": BATTERY})
     assert answer.status_code == 504
     assert "is not registered" in answer.json()["detail"]
     found = await rpc.queued("Read", {"id": BATTERY}, persistent=True)
     assert (found["state"], found["rpcId"]) == ("QUEUED", found["id"])
-    await device(server, "meter", version="1.1")
+    await device(lasting, name, version="1.1")
     assert (await rpc.ended(found["id"], eventually))["value"] == 72
 
 
-async def test_a_persistent_call_is_sent_again_when_the_device_is_heard(serve, connect, device, eventually):
-    server = serve("--unknown-devices", "create")
-    rpc = Caller(connect(server))
-    one = await device(server, "meter", live=False, version="1.1")
+async def test_a_persistent_call_is_sent_again_when_the_device_is_heard(
+    rpc, lasting, device, name, eventually
+):
+    one = await device(lasting, name, live=False, version="1.1")
     await one.register()
     await rpc.result("Read", {"id": BATTERY})
     one.faults.silent = True
@@ -332,26 +346,46 @@ async def test_a_persistent_call_is_sent_again_when_the_device_is_heard(serve, c
     assert (ended["state"], ended["value"], ended["attempts"]) == ("SUCCESSFUL", 72, 2)
 
 
-async def test_taking_back_and_forgetting(rpc, api, device, server):
-    await api.post("", 14, {"m2m:nod": {"rn": "meter", "ni": "urn:dev:meter"}})
+async def test_taking_back_and_forgetting(rpc, absent, name):
+    api = rpc.api
     first = await rpc.queued("Read", {"id": BATTERY}, persistent=True)
     second = await rpc.queued("Read", {"id": "/3/0"}, persistent=True)
-    listed = (await api.get("/api/v1/devices/meter/rpc")).json()["rpcs"]
-    assert [one["id"] for one in listed] == [second["id"], first["id"]]
+    page = (await api.get(f"/api/v1/devices/{name}/rpc?limit=1")).json()
+    assert [one["id"] for one in page["rpcs"]] == [second["id"]]
+    page = (await api.get(f"/api/v1/devices/{name}/rpc?limit=1&after={page['next']}")).json()
+    assert ([one["id"] for one in page["rpcs"]], "next" in page) == ([first["id"]], False)
     gone = await api.delete(f"/api/v1/rpc/{first['id']}")
     assert (gone.status_code, gone.json()["state"]) == (200, "CANCELLED")
     # Whoever removes the message has taken the RPC back, too.
-    (message,) = (await api.get("device-communication/meter/outgoing-msg?rcn=8")).json()["container"][
-        "contentInstance"
-    ]
+    listed = (await api.get(f"device-communication/{name}/outgoing-msg?rcn=8")).json()
+    (message,) = listed["container"]["contentInstance"]
     assert message["labels"] == [f"rpc:{second['id']}"]
     await api.delete(f"/{message['resourceID']}")
     assert (await rpc.show(second["id"]))["state"] == "CANCELLED"
     assert (await api.delete(f"/api/v1/rpc/{first['id']}")).status_code == 204
     assert (await api.get(f"/api/v1/rpc/{first['id']}")).status_code == 404
-    page = (await api.get("/api/v1/devices/meter/rpc?state=CANCELLED&limit=1")).json()
+    page = (await api.get(f"/api/v1/devices/{name}/rpc?state=CANCELLED")).json()
     assert [one["id"] for one in page["rpcs"]] == [second["id"]]
-    assert "next" not in page
+
+
+async def test_the_queue_says_what_waits_and_on_whose_behalf(rpc, absent, name):
+    api = rpc.api
+    asked = await rpc.queued("WriteReplace", {"id": "/3/0/14", "value": "+01"}, persistent=True)
+    wish = await api.wish(name, "GET /3")
+    queue = (await api.get(f"/api/v1/devices/{name}/queue")).json()
+    assert (queue["device"], queue["registered"], queue["awake"]) == (name, False, None)
+    first, second = queue["queue"]
+    assert first["by"] == {"kind": "rpc", "id": asked["id"], "method": "WriteReplace"}
+    assert (first["state"], first["until"], first["transferred"]) == ("waiting", asked["expiresAt"], None)
+    assert first["since"] >= asked["createdAt"]
+    assert second["by"] == {"kind": "application", "origin": "CTestApp"}
+    assert (second["id"], second["content"]) == (wish["resourceID"], "GET /3")
+    for one in (first, second):
+        assert (await api.delete(f"/api/v1/devices/{name}/queue/{one['id']}")).status_code == 204
+        assert (await api.delete(f"/api/v1/devices/{name}/queue/{one['id']}")).status_code == 404
+    assert (await api.get(f"/api/v1/devices/{name}/queue")).json()["queue"] == []
+    assert (await rpc.show(asked["id"]))["state"] == "CANCELLED"
+    assert await api.messages(name, "outgoing-msg") == []
 
 
 # --- what users of others complained of ---------------------------------------------------------------------
@@ -365,11 +399,11 @@ async def test_complaint_03_unversioned_paths(rpc, meter):
     assert found["notes"] == ["/3_1.9: the device has version 1.1 of this Object"]
 
 
-async def test_complaint_04_objects_of_any_version(rpc, server, device):
+async def test_complaint_04_objects_of_any_version(rpc, lasting, device, name):
     """Values of an Object whose version is not 1.0 are read as those of any other."""
     await device(
-        server,
-        "meter",
+        lasting,
+        name,
         version="1.1",
         objects=[
             *default_objects(300, "U"),
@@ -380,15 +414,14 @@ async def test_complaint_04_objects_of_any_version(rpc, server, device):
     assert await rpc.value("Read", {"key": "sensorValue"}) == 21.5
 
 
-async def test_complaint_07_a_sleeper_is_asked_when_it_wakes(rpc, api, server, device, eventually):
+async def test_complaint_07_a_sleeper_is_asked_when_it_wakes(rpc, absent, lasting, device, name, eventually):
     """Nobody has to say that an RPC is to wait: it does, where the device sleeps."""
-    one = await device(server, "meter", live=False, queue_mode=True, version="1.1")
-    await api.post("", 14, {"m2m:nod": {"rn": "meter", "ni": "urn:dev:meter"}})
-    await api.put("/api/v1/devices/meter/power-saving", {"awakeWindow": 0.2})
+    one = await device(lasting, name, live=False, queue_mode=True, version="1.1")
+    await rpc.api.put(f"/api/v1/devices/{name}/power-saving", {"awakeWindow": 0.2})
     await one.register()
 
     async def sleeps():
-        return (await api.get("/api/v1/devices/meter")).json()["awake"] is False
+        return (await rpc.api.get(f"/api/v1/devices/{name}/queue")).json()["awake"] is False
 
     await eventually(sleeps)
     found = await rpc.queued("WriteReplace", {"id": "/3/0/14", "value": "+09:00"})
@@ -436,7 +469,7 @@ async def test_complaint_33_no_call_is_stuck_after_a_crash(serve, connect, devic
     api = connect(server)
     one = await device(server, "meter", live=False, version="1.1")
     await one.register()
-    rpc, absent = Caller(api), Caller(api, "absent")
+    rpc, absent = Caller(api, "meter"), Caller(api, "absent")
     await api.post("", 14, {"m2m:nod": {"rn": "absent", "ni": "urn:dev:absent"}})
     await rpc.result("Read", {"id": BATTERY})
     done = await rpc.queued("Read", {"id": "/3/0/0"}, persistent=True)
@@ -454,7 +487,7 @@ async def test_complaint_33_no_call_is_stuck_after_a_crash(serve, connect, devic
     await asyncio.wait([light])
     one.faults.silent = False
     server.restart()
-    rpc = Caller(connect(server))
+    rpc = Caller(connect(server), "meter")
     assert (await rpc.show(done["id"]))["state"] == "SUCCESSFUL"
     ended = await rpc.ended(under_way["id"], eventually)
     assert (ended["state"], "may have done it" in ended["error"]) == ("FAILED", True)
