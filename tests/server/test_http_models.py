@@ -487,7 +487,7 @@ async def test_a_model_in_use_is_not_taken_away_by_accident(api):
     assert row["usedBy"] == {"profiles": 2, "devices": 25}
     answer = await api.ask("DELETE", "/33333/1.0")
     assert answer.status_code == 409
-    assert answer.json()["detail"].startswith("it is used by 2 profiles and 25 devices")
+    assert answer.json()["detail"].startswith("it is used by 2 device profiles and 25 devices")
     users = {
         "tenant": "main",
         "profiles": {"count": 2, "names": ["any", "tanks"]},

@@ -44,7 +44,7 @@ class InUse(Exception):
     def __str__(self) -> str:
         profiles = sum(len(one.profiles) for one in self.users)
         devices = sum(one.devices for one in self.users)
-        return f"it is used by {profiles} profiles and {devices} devices"
+        return f"it is used by {_count(profiles, 'device profile')} and {_count(devices, 'device')}"
 
 
 @attrs.frozen(slots=True)
@@ -286,6 +286,10 @@ class Library:
             await asyncio.to_thread(self._files.sweep, wanted)
         except OSError as error:
             _log.warning("files of models are left", folder=str(self._files.folder), reason=error.strerror)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def key_of(spec: ObjectSpec) -> str:
