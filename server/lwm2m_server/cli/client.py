@@ -264,6 +264,10 @@ class Client:
         more = {"target": target} if target is not None else {}
         return int(self._request("DELETE", f"{_LETTERS}?{self._query(**more)}")["dropped"])
 
+    def api(self, path: str, **query: int | str) -> str:
+        """The path of something below ``/api/v1``, about this tenant."""
+        return f"/api/v1{path}?{self._query(**query)}"
+
     def _query(self, **arguments: int | str) -> str:
         return urlencode({**arguments, **({"tenant": self.tenant} if self.tenant else {})})
 
