@@ -19,6 +19,7 @@ from lwm2m_server.http.enrolment import EnrolmentApi
 from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.health import health_routes
+from lwm2m_server.http.imports import ImportApi
 from lwm2m_server.http.metrics import metrics_route
 from lwm2m_server.http.models import ModelApi
 from lwm2m_server.http.openapi import ALWAYS, document, openapi_route
@@ -38,6 +39,7 @@ BELOW_API = (
     QueueApi,
     EnrolmentApi,
     RuleApi,
+    ImportApi,
     CredentialApi,
     TraceApi,
     ProfileApi,

@@ -40,6 +40,7 @@ from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.health import health_routes
+from lwm2m_server.http.imports import ImportApi
 from lwm2m_server.http.models import ModelApi
 from lwm2m_server.http.openapi import openapi_route
 from lwm2m_server.http.openapi_tree import tree_paths
@@ -277,6 +278,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *DeliveryApi(deliveries, outlets.targets, ledger, settings.tenant).routes(),
         *EventApi(finder, ledger.reader, feed).routes(),
         *CampaignApi(campaigns, finder, ledger, settings.tenant).routes(),
+        *ImportApi(enrolment, finder).routes(),
     ]
     routes += DownloadApi(updating.offers).routes()
     lag, requests = Lag(), Requests()

@@ -33,6 +33,7 @@ from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.door import Door
 from lwm2m_server.http.enrolment import EnrolmentApi
 from lwm2m_server.http.enrolments import RuleApi
+from lwm2m_server.http.imports import ImportApi
 from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.onem2m.behaviours.roots import DEVICE_GROUPS
@@ -216,7 +217,9 @@ async def start(tmp_path, catalog):
         defaults = defaults_of(settings.dtls, bound)
         documents = ProfileApi(inventory, profiles.editor, profiles.fleet, finder, defaults, settings.tenant)
         editing = profile_routes(documents, profiles, finder, settings.tenant)
+        tables = ImportApi(enrolment, finder)
         routes = [*operators.routes(), *secrets.routes(), *devices_too.routes(), *rules.routes(), *editing]
+        routes += tables.routes()
         transport = httpx.ASGITransport(create_http(api=routes, tree=Binding(platform)))
         client = httpx.AsyncClient(transport=transport, base_url="http://server")
         opened.append((client, platform, deliveries, outlets, ledger, stack))

@@ -11,12 +11,13 @@ import attrs
 from lwm2m_server.enrolment.newdevice import Changes, NewDevice
 from lwm2m_server.enrolment.reading import Faulty
 from lwm2m_server.onem2m.behaviours.context import Context, now
-from lwm2m_server.onem2m.behaviours.groups import add_members, find_group
+from lwm2m_server.onem2m.behaviours.groups import add_members, find_group, join_group
 from lwm2m_server.onem2m.behaviours.nodes import NewNode, new_node, remove_node, store_node
+from lwm2m_server.onem2m.checks import check_name
 from lwm2m_server.onem2m.errors import BadRequest, NameTaken
 from lwm2m_server.onem2m.rendering import without_lifecycle
 from lwm2m_server.profiles.service import Profiles
-from lwm2m_server.security.credentials import Credential
+from lwm2m_server.security.credentials import SIDES, Credential
 from lwm2m_server.security.material import Material
 from lwm2m_server.security.store import UNLESS_SAID
 from lwm2m_server.store.errors import Conflict, Gone
@@ -93,6 +94,30 @@ class DeviceOffice:
         credentials.write(transaction, device, "management", given.management, given.endpoint)
         credentials.write(transaction, device, "bootstrap", given.bootstrap, given.endpoint)
         self._material.write(transaction, device.node, given.sections)
+
+    async def join(self, tenant: Tenant, group: str, names: Sequence[str]) -> None:
+        """Devices that are there are in a group from now on; one that is gone is let be."""
+        found = find_group(self._context, tenant, group)
+        if found is not None:
+            await join_group(self._context, found.id, names)
+
+    def check(self, tenant: Tenant, new: NewDevice) -> None:
+        """Whether it could come now. Raises ``Faulty``, ``Conflict``."""
+        context, given = self._context, new.credentials
+        self.groups(tenant, new.groups)
+        self.check_profile(tenant, new.profile)
+        try:
+            check_name(new.name)
+        except BadRequest as error:
+            raise Faulty({"name": str(error)}) from error
+        if self.is_taken(tenant, new.name):
+            raise Conflict(f"the name {new.name!r} is taken")
+        for what, value in (("endpoint name", given.endpoint), ("node id", new.node_id)):
+            if context.reader.device_of_endpoint(value) is not None:
+                raise Conflict(f"the {what} is taken")
+        for side, credential in zip(SIDES, (given.management, given.bootstrap), strict=True):
+            if context.credentials.identities(side).is_taken(credential):
+                raise Conflict("the security identity is taken")
 
     def groups(self, tenant: Tenant, names: Sequence[str]) -> list[Resource]:
         """Raises ``Faulty`` for one that there is not."""

@@ -6,6 +6,7 @@ import attrs
 
 from lwm2m_server.enrolment.batches import Batches
 from lwm2m_server.enrolment.devices import DeviceOffice
+from lwm2m_server.enrolment.importing import Imports
 from lwm2m_server.enrolment.newcomers import Newcomers
 from lwm2m_server.enrolment.showing import Showing
 from lwm2m_server.onem2m.behaviours.context import Context
@@ -25,6 +26,7 @@ class EnrolmentParts:
     material: Material
     batches: Batches
     newcomers: Newcomers
+    imports: Imports
 
     def attend(self, side: Side, admission: Admission) -> None:
         """Newcomers may come to this server from now on."""
@@ -33,6 +35,7 @@ class EnrolmentParts:
         admission.meeting = stage
 
     async def close(self) -> None:
+        await self.imports.close()
         await self.newcomers.close()
 
 
@@ -42,4 +45,4 @@ def open_enrolment(context: Context, profiles: Profiles) -> EnrolmentParts:
     showing = Showing(context.reader, context.credentials, material)
     batches = Batches(context.credentials.vault)
     newcomers = Newcomers(context.inventory, context.reader, batches, office)
-    return EnrolmentParts(context, office, showing, material, batches, newcomers)
+    return EnrolmentParts(context, office, showing, material, batches, newcomers, Imports(office))

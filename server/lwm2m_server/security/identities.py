@@ -8,7 +8,7 @@ from typing import Protocol
 import attrs
 
 from lwm2m_server.coap.dtls.identities import Secret
-from lwm2m_server.security.credentials import Oscore, Psk, digest
+from lwm2m_server.security.credentials import Credential, Oscore, Psk, digest, identity_of
 from lwm2m_server.store.records import SealedCredential
 
 
@@ -113,6 +113,11 @@ class KnownIdentities:
 
     def of_node(self, node: int) -> Known | None:
         return self._by_node.get(node)
+
+    def is_taken(self, credential: Credential) -> bool:
+        """Whether some device is found by the same."""
+        identity = identity_of(credential)
+        return identity is not None and self._found(credential.mode, identity) is not None
 
     def of_endpoint(self, endpoint: str) -> Known | None:
         return self._by_endpoint.get(endpoint)
