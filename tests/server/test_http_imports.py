@@ -134,9 +134,10 @@ async def test_thousands_of_lines_leave_room_for_others(imported, ready):
     async def watch():
         nonlocal longest
         while running:
-            began = time.perf_counter()
+            # Of this thread: what else the machine does is not counted.
+            began = time.thread_time()
             await asyncio.sleep(0)
-            longest = max(longest, time.perf_counter() - began)
+            longest = max(longest, time.thread_time() - began)
 
     watching = asyncio.ensure_future(watch())
     found = await imported(TABLE.splitlines()[0] + "\n" + lines)
@@ -144,8 +145,7 @@ async def test_thousands_of_lines_leave_room_for_others(imported, ready):
     running = False
     await watching
     assert (counts(found), counts(again)) == ((2000, 0, 0), (0, 2000, 0))
-    # On a machine that does other things, too.
-    assert longest < 0.5
+    assert longest < 0.1
 
 
 @pytest.mark.parametrize(
