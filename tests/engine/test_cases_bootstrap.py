@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections import deque
 
+import attrs
 import pytest
 
 from lwm2m_engine import Catalog, Entry, Path, decode, encode
@@ -461,6 +462,18 @@ def test_what_is_read_before_the_end(catalog):
     assert said(asked.request) == "GET /1"
     assert world.told(facts.Replied)[-1].entries == (Entry(Path("/1/0/0"), 2222),)
     assert world.run() == ["POST /bs"]
+
+
+def test_a_configuration_may_bring_its_own_models(catalog):
+    world = World(catalog, dev1=PLAIN | {"read": ["/1"]})
+    config = world.config
+    world.config = lambda request, peer: attrs.evolve(config(request, peer), models=Catalog())
+    world.ask()
+    for _ in range(3):
+        world.answer()
+    payload = encode([Entry(Path("/1/0/0"), 2222)], ContentFormat.TLV, at=Path("/1"), types=catalog.types)
+    world.answer(CoapReply(Code.CONTENT, payload, ContentFormat.TLV))
+    assert world.told(facts.Replied)[-1].entries == (Entry(Path("/1/0/0"), b"\x08\xae"),)
 
 
 def test_a_memory_of_ended_sessions_does_not_grow(world):

@@ -119,6 +119,17 @@ async def test_each_client_has_its_own_key_for_ever(opened):
     assert len(key("a")) == 16
 
 
+async def test_a_configuration_is_written_with_the_models_of_its_tenant(opened, tmp_path):
+    other = Catalog.bundled()
+    inventory = TinyInventory(tmp_path / "inventory.json")
+    await inventory.add_tenant(Tenant(1, "other"))
+    templates = opened(lambda tenant: {"main": CATALOG, "other": other}[tenant], inventory)
+    for tenant in ("main", "other"):
+        await templates.put(tenant, "all", ["*"], document())
+    configs = [templates.config(BootstrapRequest(name), PEER) for name in ("one", "other-1")]
+    assert [config.models for config in configs] == [CATALOG, other]
+
+
 async def test_what_is_the_same_for_all_is_worked_out_once_and_anew_when_it_changes(opened):
     catalogs = [CATALOG]
     templates = opened(lambda tenant: catalogs[-1])
