@@ -18,6 +18,7 @@ from lwm2m_server.http.downloads import DownloadApi
 from lwm2m_server.http.enrolment import EnrolmentApi
 from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.events import EventApi
+from lwm2m_server.http.fleet import FleetApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.imports import ImportApi
 from lwm2m_server.http.metrics import metrics_route
@@ -34,6 +35,7 @@ from lwm2m_server.http.traces import TraceApi
 from lwm2m_server.http.updates import UpdateApi
 
 BELOW_API = (
+    FleetApi,
     DeviceApi,
     RpcApi,
     QueueApi,

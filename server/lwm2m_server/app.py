@@ -39,6 +39,7 @@ from lwm2m_server.http.enrolment import EnrolmentApi
 from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.feed import Feed
+from lwm2m_server.http.fleet import FleetApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.imports import ImportApi
 from lwm2m_server.http.models import ModelApi
@@ -253,6 +254,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         removed=control.access.forget,
     )
     finder = DeviceFinder(inventory, ledger.reader, settings)
+    devices = DeviceApi(finder, ledger, wishes, profiles)
     feed = Feed(ledger, bus)
     library = Library(inventory, models, model_files, Usage(inventory, ledger), settings.models)
     defaults = defaults_of(settings.dtls, bound)
@@ -261,6 +263,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *PackageApi(updating.packages, updating.files, inventory, settings.tenant).routes(),
         *UpdateApi(finder, ledger, updating.packages, updates).routes(),
         *DeviceApi(inventory, ledger, wishes, settings).routes(),
+        *devices.routes(),
+        *FleetApi(devices, finder, ledger, wishes, opened).routes(),
         *RpcApi(calls, finder, ledger.reader, settings.rpc).routes(),
         *QueueApi(finder, ledger.reader, wishes, calls, resource_ids, notices.remove).routes(),
         *CredentialApi(finder, ledger.reader, wishes, credentials).routes(),

@@ -33,6 +33,7 @@ from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.door import Door
 from lwm2m_server.http.enrolment import EnrolmentApi
 from lwm2m_server.http.enrolments import RuleApi
+from lwm2m_server.http.fleet import FleetApi
 from lwm2m_server.http.imports import ImportApi
 from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.tokens import TokenApi
@@ -126,6 +127,11 @@ class QueueingDevices:
         return result
 
 
+def device_routes(finder, ledger, devices, profiles):
+    shown = DeviceApi(finder, ledger, devices, profiles.profiles)
+    return [*shown.routes(), *FleetApi(shown, finder, ledger, devices, profiles).routes()]
+
+
 @attrs.define
 class Api:
     """A oneM2M client of the D2C kind, and the parts behind the API."""
@@ -205,7 +211,6 @@ async def start(tmp_path, catalog):
         outlets.channels.on_poll = deliveries.try_now
         deliveries.start()
         await platform.resume()
-        operators = DeviceApi(inventory, ledger, devices, settings)
         finder = DeviceFinder(inventory, ledger.reader, settings)
         secrets = CredentialApi(finder, ledger.reader, devices, credentials)
         stack = AsyncExitStack()
@@ -218,7 +223,8 @@ async def start(tmp_path, catalog):
         documents = ProfileApi(inventory, profiles.editor, profiles.fleet, finder, defaults, settings.tenant)
         editing = profile_routes(documents, profiles, finder, settings.tenant)
         tables = ImportApi(enrolment, finder)
-        routes = [*operators.routes(), *secrets.routes(), *devices_too.routes(), *rules.routes(), *editing]
+        operators = device_routes(finder, ledger, devices, profiles)
+        routes = [*operators, *secrets.routes(), *devices_too.routes(), *rules.routes(), *editing]
         routes += tables.routes()
         transport = httpx.ASGITransport(create_http(api=routes, tree=Binding(platform)))
         client = httpx.AsyncClient(transport=transport, base_url="http://server")
@@ -285,7 +291,7 @@ async def guard(start, monkeypatch):
             control = open_access(settings, api.inventory, api.ledger, stack)
             finder = DeviceFinder(api.inventory, api.ledger.reader, settings)
             routes = [
-                *DeviceApi(api.inventory, api.ledger, api.devices, settings).routes(),
+                *device_routes(finder, api.ledger, api.devices, api.profiles),
                 *CredentialApi(finder, api.ledger.reader, api.devices, api.credentials).routes(),
                 *ClientApi(control.clients, control.keys, control.access, settings.tenant).routes(),
                 *AuditApi(api.ledger, settings.tenant).routes(),

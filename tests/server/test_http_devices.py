@@ -95,6 +95,7 @@ async def test_what_a_device_supports(api):
     assert device["registration"]["warnings"] == ["odd"]
     assert (device["waiting"], [one["content"] for one in device["messages"]]) == (1, ["GET /3"])
     assert device["lastError"]["reason"] == "timeout"
+    assert device["exchanges"] == [{"kind": "error", "reason": "timeout"}]
     objects = {one["id"]: one for one in device["objects"]}
     assert {id: (one["name"], one["instances"]) for id, one in objects.items()} == {
         3: ("Device", [0]),
@@ -130,7 +131,7 @@ async def test_problems_are_problem_details(api, path, status, word):
 
 async def test_a_wrong_method_is_a_problem_too(api):
     answer = await api.call("PUT", "/api/v1/devices", base="")
-    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
     assert (answer.status_code, answer.json()["title"]) == (405, "Method Not Allowed")
 
 

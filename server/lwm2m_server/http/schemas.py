@@ -38,7 +38,9 @@ _DEVICE: Final = obj(
     name=STRING,
     nodeId=nullable(STRING),
     endpoint=nullable(STRING),
+    profile=nullable(STRING),
     registered=BOOLEAN,
+    registeredAt=OFTEN_TIME,
     version=nullable(STRING),
     lifetime=nullable(INTEGER),
     binding=nullable(STRING),
@@ -58,7 +60,6 @@ _DETAILS: Final = obj(
     labels=array(STRING),
     security=STRING,
     identity=nullable(STRING),
-    registeredAt=OFTEN_TIME,
     updatedAt=OFTEN_TIME,
     deregisteredAt=OFTEN_TIME,
     expiredAt=OFTEN_TIME,
@@ -78,6 +79,7 @@ _DETAILS: Final = obj(
     ),
     objects=array(ref("DeviceObject")),
     observations=array(ref("Observation")),
+    exchanges=array(obj(time=NUMBER, kind=STRING, operation=STRING, path=STRING, code=STRING)),
     messages=array(
         obj("*", id=STRING, content=STRING, createdAt=TIME, expiresAt=OFTEN_TIME, inFlight=BOOLEAN)
     ),
@@ -106,6 +108,27 @@ _OBJECT: Final = obj(
     ),
 )
 
+_LINKED: Final = any_of(nullable(STRING))
+_TREE: Final = obj(
+    "*",
+    device=STRING,
+    root=STRING,
+    contentFormats=array(obj("*", id=INTEGER, name=nullable(STRING))),
+    links=array(obj("*", target=STRING, attributes=_LINKED)),
+    objects=array(
+        obj(
+            "*",
+            id=INTEGER,
+            name=nullable(STRING),
+            version=STRING,
+            modelVersion=nullable(STRING),
+            attributes=_LINKED,
+            instances=array(obj("*", id=INTEGER, path=STRING, attributes=_LINKED)),
+            resources=array(obj("id name type", id=INTEGER, name=STRING, type=STRING)),
+        )
+    ),
+)
+
 _OBSERVATION: Final = obj(
     "*",
     paths=array(STRING),
@@ -113,6 +136,7 @@ _OBSERVATION: Final = obj(
     attributes=STRING,
     composite=BOOLEAN,
     since=OFTEN_TIME,
+    origin=STRING,
     active=BOOLEAN,
 )
 
@@ -334,6 +358,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
     **UPDATES,
     "Problem": obj("*", type=STRING, title=STRING, status=INTEGER, detail=STRING),
     "Device": _DEVICE,
+    "ObjectTree": _TREE,
     "DeviceDetails": {"allOf": [ref("Device"), _DETAILS]},
     "DeviceObject": _OBJECT,
     "Observation": _OBSERVATION,

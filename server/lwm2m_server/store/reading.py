@@ -31,6 +31,7 @@ from lwm2m_server.store.documents import (
 from lwm2m_server.store.enrolment import EnrolmentReader
 from lwm2m_server.store.events import EventReader
 from lwm2m_server.store.expiration import NOT_OVER, Clock
+from lwm2m_server.store.finding import FindingReader
 from lwm2m_server.store.histories import ValueReader
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.onboarding import OnboardingReader
@@ -93,6 +94,7 @@ class LedgerReader(
     UndecodedReader,
     AnnouncementReader,
     RpcReader,
+    FindingReader,
 ):
     """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
 

@@ -11,6 +11,7 @@ from lwm2m_engine.values import Value
 from lwm2m_server.store.announcements import Announced
 from lwm2m_server.store.campaigns import CampaignReads, CampaignWrites
 from lwm2m_server.store.desired import DesiredValue, State
+from lwm2m_server.store.finding import DeviceFinding
 from lwm2m_server.store.records import (
     AuditEntry,
     BatchKey,
@@ -34,7 +35,7 @@ from lwm2m_server.store.telemetry import TelemetryReads, TelemetryWrites
 from lwm2m_server.store.updates import UpdateReads, UpdateWrites
 
 
-class Reader(CampaignReads, UpdateReads, RpcReads, TelemetryReads, Protocol):
+class Reader(CampaignReads, UpdateReads, RpcReads, TelemetryReads, DeviceFinding, Protocol):
     """Reads. On the loop they see what is committed; in a transaction also what it has written.
 
     What has an ``et`` that is over is not there any more, but for ``expired`` and ``expired_messages``;
