@@ -262,7 +262,6 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     api = [
         *PackageApi(updating.packages, updating.files, inventory, settings.tenant).routes(),
         *UpdateApi(finder, ledger, updating.packages, updates).routes(),
-        *DeviceApi(inventory, ledger, wishes, settings).routes(),
         *devices.routes(),
         *FleetApi(devices, finder, ledger, wishes, opened).routes(),
         *RpcApi(calls, finder, ledger.reader, settings.rpc).routes(),
