@@ -66,6 +66,8 @@ def arrange(device: Device, arrangement: Arrangement | None, turn: Turn) -> None
     if registration is None:
         _forget_wanted(device, turn)
         return
+    if former is None and arrangement is None and not _is_arranged(device, registration):
+        return
     if former is not None and arrangement is not None and former.digest == arrangement.digest:
         return
     arranged = device.setup.arranged if device.setup is not None else registration.arranged
@@ -84,6 +86,12 @@ def arrange(device: Device, arrangement: Arrangement | None, turn: Turn) -> None
     device.setup = setup = Setup(tasks, arranged, current=current)
     if not tasks and current is None:
         _finish(device, setup, turn)
+
+
+def _is_arranged(device: Device, registration: Registration) -> bool:
+    """Whether something is left of an arrangement that nobody knows any more."""
+    observations = (*device.observations.values(), *device.wanted)
+    return registration.arranged != NOT_ARRANGED or any(one.origin == ARRANGED for one in observations)
 
 
 def _forget_wanted(device: Device, turn: Turn) -> None:

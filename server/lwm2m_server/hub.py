@@ -288,6 +288,10 @@ class Hub:
         """What an engine's name of a device stands for."""
         return self._directory.get(key)
 
+    def device(self, key: str) -> DeviceRef | None:
+        """The device of this name, if an engine has to do with it at present."""
+        return self._directory.get(key)
+
     def forgotten(self, ref: DeviceRef, done: asyncio.Future[T]) -> None:
         """A device is removed, if ``done`` says so."""
         if not done.cancelled() and done.exception() is None and self._directory.get(ref.endpoint) is ref:

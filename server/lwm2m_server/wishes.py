@@ -6,8 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from lwm2m_engine.engine import Arrangement, Step, joined
-from lwm2m_engine.engine.events import Started
+import attrs
+
+from lwm2m_engine.engine import Arrangement, Engine, Step, joined
+from lwm2m_engine.engine.events import Started, Warned
 from lwm2m_engine.engine.presence import Presence
 from lwm2m_engine.engine.records import PowerSaving
 from lwm2m_engine.mapping.commands import Order
@@ -17,7 +19,7 @@ from lwm2m_server.directory import key_of
 from lwm2m_server.hub import Hub
 from lwm2m_server.ports import Errand, Projection
 from lwm2m_server.store.errors import ContainerFull
-from lwm2m_server.store.records import Device
+from lwm2m_server.store.records import Device, DeviceRef
 from lwm2m_server.store.transaction import Transaction
 
 T = TypeVar("T")
@@ -112,11 +114,23 @@ class Wishes:
             device.tenant, step, first=lambda write: write.set_power(device.node, power), about=ref.endpoint
         )
 
-    def arrange(self, device: Device, arrangement: Arrangement | None) -> None:
-        """What is to hold at the device in each of its registrations. It need not be told how far that is:
-        that is kept with the facts that come of it. Raises ``CommitFailed``."""
-        ref = self._hub.introduce(device)
-        step = self._hub.engine(device.tenant).arrange(ref.endpoint, arrangement, self._hub.now())
+    def known(self, endpoint: str) -> DeviceRef | None:
+        """The device that an engine knows by this name."""
+        return self._hub.device(endpoint)
+
+    def engine(self, tenant: str) -> Engine:
+        return self._hub.engine(tenant)
+
+    def arrange(self, device: DeviceRef, wanted: Arrangement | None, notes: Collection[str] = ()) -> None:
+        """What is to hold at the device in each of its registrations, and what to say of that in its logs.
+
+        How far it is comes to be known with the facts that follow: nothing is to be awaited.
+        """
+        now, endpoint = self._hub.now(), device.endpoint
+        step = self._hub.engine(device.tenant).arrange(endpoint, wanted, now)
+        if notes:
+            warned = tuple(Warned(endpoint, now, note) for note in notes)
+            step = attrs.evolve(step, events=(*warned, *step.events))
         if step.events or step.effects:
             self._hub.settle(device.tenant, step)
 
