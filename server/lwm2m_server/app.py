@@ -74,6 +74,7 @@ from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
+from lwm2m_server.profiles.arranging import Arranging
 from lwm2m_server.profiles.defaults import defaults_of
 from lwm2m_server.profiles.opening import open_profiles
 from lwm2m_server.profiles.service import Profiles
@@ -193,6 +194,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.push_async_callback(outlets.close)
     deliveries = _deliveries(ledger, outlets, sinks, settings, stack)
     wishes, asks = Wishes(hub, nodes, settings.tenant), Asks(hub, bus)
+    arranging = Arranging(profiles, wishes, ledger.reader, bus)
+    stack.callback(arranging.close)
     updating = open_updates(settings, ledger, inventory.packages, ids, profiles, hub, asks, bus)
     updates = updating.updates
     stack.push_async_callback(updates.close)
@@ -234,6 +237,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     bound = await listen(settings, hub, credentials, ledger, counts, stack)
     bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, ledger, counts, stack)
     hub.resume(waiting)
+    arranging.start([tenant.name for tenant in inventory.tenants()])
     updating.addresses.bound = bound
     await updates.start()
     await campaigns.start()

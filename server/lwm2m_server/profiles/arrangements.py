@@ -101,7 +101,8 @@ def _is_readable(path: Path, models: ModelView) -> bool:
 
 def _notes(resolved: Resolved, models: ModelView) -> Iterator[str]:
     for object, (named, announced) in resolved.other_versions.items():
-        yield f"/{object} is version {announced} here and {named} in the device profile, which is used all the same"
+        made_for = f"the device profile is made for {named} and used all the same"
+        yield f"/{object} is version {announced} here; {made_for}"
     if resolved.absent:
         yield f"the device profile names what is not announced: {_listed(resolved.absent)}"
     mapped = dict.fromkeys((*resolved.observe, *resolved.attribute, *resolved.telemetry))

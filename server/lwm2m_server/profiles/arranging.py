@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Final, Protocol, TypeAlias
 
 from lwm2m_engine.engine import Arrangement, Engine, Registration
-from lwm2m_engine.engine.events import Event, InputsChanged, Registered, RegistrationChanged, Updated
+from lwm2m_engine.engine.events import Event, Registered, RegistrationChanged, Updated
 from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import Path
 from lwm2m_server.bus import Bus
@@ -24,8 +24,6 @@ PAGE: Final = 50
 """Devices read at once when all of a tenant are looked at."""
 KINDS: Final = 4096
 """Plans kept in memory: devices with one profile that announce the same have the same."""
-DESCRIBING: Final = frozenset((Path("/3/0/0"), Path("/3/0/1")))
-"""Manufacturer and model, which rules may ask for."""
 
 _Kind: TypeAlias = tuple[ProfileMapping, tuple[Path, ...], tuple[tuple[int, str], ...]]
 
@@ -55,7 +53,7 @@ class Arranging:
         """By the ``id`` of an arrangement in a plan, those it was made for."""
         self._timer: asyncio.Handle | None = None
         self._closed = False
-        bus.subscribe(self._heard, Registered, Updated, RegistrationChanged, InputsChanged)
+        bus.subscribe(self._heard, Registered, Updated, RegistrationChanged)
         profiles.subscribe(self._changed)
 
     def start(self, tenants: Collection[str]) -> None:
@@ -69,29 +67,24 @@ class Arranging:
         if self._timer is not None:
             self._timer.cancel()
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nobody stands in line."""
-        return not self._line and not self._sweeps
-
     # --- who has to be looked at -------------------------------------------------------------------
 
     def _heard(self, tenant: str, event: Event) -> None:
-        if isinstance(event, Updated):
+        if isinstance(event, Updated) and not event.changed:
             # Nearly all there is to hear.
-            if not event.changed:
-                return
-        elif isinstance(event, InputsChanged):
-            if DESCRIBING.isdisjoint(path for path, _ in event.inputs):
-                return
-        elif isinstance(event, RegistrationChanged) and self._is_planned(tenant, event.registration):
             return
-        if self._profiles.are_used(tenant):
-            self._line[event.endpoint] = None
-            self._soon(0.0)
+        assignments = self._profiles.assignments(tenant)
+        if not assignments:
+            return
+        if isinstance(event, RegistrationChanged) and not assignments.asks_what_they_are:
+            # Another automatic read is done, or it is set up farther; else there are other Instances.
+            if self._is_planned(tenant, event.registration):
+                return
+        self._line[event.endpoint] = None
+        self._soon(0.0)
 
     def _is_planned(self, tenant: str, registration: Registration) -> bool:
-        """Whether it has the Instances it had; how far the device is set up tells nothing new."""
+        """Whether its Instances are those that the device is set up for."""
         arrangement = self._devices.engine(tenant).arrangement(registration.endpoint)
         return self._instances.get(id(arrangement)) == registration.instances
 
@@ -114,7 +107,7 @@ class Arranging:
     def _work(self) -> None:
         self._timer = None
         end = time.perf_counter() + SLICE
-        while not self.is_idle:
+        while self._line or self._sweeps:
             if self._line:
                 endpoint = next(iter(self._line))
                 del self._line[endpoint]

@@ -80,10 +80,16 @@ class Assignments:
         self._of_group = {group: profile for profile in profiles for group in profile.groups}
         patterns = (_Pattern.of(profile, rule) for profile in profiles for rule in profile.rules)
         self._patterns = sorted(patterns, key=lambda one: (one.rule.priority, one.profile.name))
+        self.asks_what_they_are = any(one.manufacturer or one.model for one in self._patterns)
+        """Whether it matters what devices say they are."""
         self._default = next((profile for profile in profiles if profile.is_default), None)
         self._mappings: dict[str, tuple[DeviceProfile, ProfileMapping]] = {}
         if former is not None:
             self._mappings |= former._mappings
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._profiles)
 
     @property
     def default(self) -> DeviceProfile | None:
