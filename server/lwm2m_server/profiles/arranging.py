@@ -70,18 +70,18 @@ class Arranging:
     # --- who has to be looked at -------------------------------------------------------------------
 
     def _heard(self, tenant: str, event: Event) -> None:
+        assert isinstance(event, (Registered, Updated, RegistrationChanged))
         if isinstance(event, Updated) and not event.changed:
             # Nearly all there is to hear.
             return
         assignments = self._profiles.assignments(tenant)
         if not assignments:
             return
-        if isinstance(event, RegistrationChanged) and not assignments.asks_what_they_are:
-            # Another automatic read is done, or it is set up farther; else there are other Instances.
-            if self._is_planned(tenant, event.registration):
-                return
-        self._line[event.endpoint] = None
-        self._soon(0.0)
+        # Another automatic read may be done, or it is set up farther; else it has other Instances.
+        is_progress = isinstance(event, RegistrationChanged) and not assignments.asks_what_they_are
+        if not is_progress or not self._is_planned(tenant, event.registration):
+            self._line[event.endpoint] = None
+            self._soon(0.0)
 
     def _is_planned(self, tenant: str, registration: Registration) -> bool:
         """Whether its Instances are those that the device is set up for."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
+from lwm2m_server.store.histories import ValueReader
 from lwm2m_server.store.records import Described, Subject
-from lwm2m_server.store.reports import Told
 
 VERSION_8: Final = """
 ALTER TABLE device ADD COLUMN profile TEXT;
@@ -23,14 +22,11 @@ _MOVE = """UPDATE device SET profile = ?1 WHERE node IN
 _SUBJECT = "SELECT node, tenant, name, endpoint, profile FROM device"
 _DESCRIBED = """SELECT json_extract(document, '$."/3/0/0"'), json_extract(document, '$."/3/0/1"')
     FROM inputs WHERE node = ?"""
-_DESCRIBING: Final = ("/3/0/0", "/3/0/1")
+_DESCRIBING: Final = ("3/0/0", "3/0/1")
 
 
-class ProfileReader:
+class ProfileReader(ValueReader):
     """The part of a ``Reader`` that is about device profiles."""
-
-    _execute: Callable[..., sqlite3.Cursor]
-    latest_values: Callable[[int], Mapping[str, Told]]
 
     def assigned(self, tenant: str, profile: str, *, after: int = -1, limit: int) -> Sequence[int]:
         rows = self._execute(_ASSIGNED, (tenant, profile, after, limit)).fetchall()
@@ -50,7 +46,9 @@ class ProfileReader:
             # What no mapping reads is told all the same.
             told = self.latest_values(node)
             latest = (told[place].value if place in told else None for place in _DESCRIBING)
-            found = [known if known is not None else value for known, value in zip(found, latest, strict=True)]
+            found = [
+                known if known is not None else value for known, value in zip(found, latest, strict=True)
+            ]
         return Described(*(value if isinstance(value, str) else None for value in found))
 
 
