@@ -607,6 +607,26 @@ async def test_what_the_index_does_not_take_is_not_in_force(api, monkeypatch):
     assert (api.swaps, list(api.files.folder.glob("*"))) == (0, [])
 
 
+async def test_who_gives_up_leaves_nothing_half_done(api, monkeypatch):
+    put_all, began, go_on = api.inventory.uploads.put_all, asyncio.Event(), asyncio.Event()
+
+    async def slowly(rows):
+        began.set()
+        await go_on.wait()
+        await put_all(rows)
+
+    monkeypatch.setattr(api.inventory.uploads, "put_all", slowly)
+    upload = asyncio.ensure_future(api.upload(xml()))
+    await began.wait()
+    upload.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await upload
+    go_on.set()
+    async with api.models.changing:
+        assert 33333 in api.models.of("main").catalog
+    assert len(list(api.files.folder.glob("*"))) == 1
+
+
 async def test_orphans_are_swept(api):
     await api.upload(xml())
     (kept,) = api.files.folder.glob("*")

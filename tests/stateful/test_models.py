@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from lwm2m_server.library.models import Models
 from lwm2m_server.library.shelf import Shelf
 from lwm2m_server.library.usage import Usage
 from lwm2m_server.settings import ModelSettings
+from lwm2m_server.store.errors import Gone
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.records import Tenant
@@ -78,11 +80,12 @@ class World:
                 self.uploads[owner, key] = type
 
     async def remove(self, owner, key):
-        row = self.inventory.uploads.get(owner, f"{key[0]}_{key[1]}")
-        assert (row is not None) == ((owner, key) in self.uploads)
-        if row is not None:
-            await self.library.remove(row)
+        if (owner, key) in self.uploads:
+            await self.library.remove(owner, key)
             del self.uploads[owner, key]
+            return
+        with pytest.raises(Gone):
+            await self.library.remove(owner, key)
 
     def check(self):
         for tenant in TENANTS:

@@ -48,7 +48,7 @@ from lwm2m_server.library.library import TENANT as OWN
 from lwm2m_server.library.models import BUNDLED, FOLDER
 from lwm2m_server.library.usage import Key, Users
 from lwm2m_server.settings import ModelSettings
-from lwm2m_server.store.errors import CommitFailed
+from lwm2m_server.store.errors import CommitFailed, Gone
 from lwm2m_server.store.protocols import Inventory
 
 MAX_ROWS: Final = 1000
@@ -207,13 +207,11 @@ class ModelApi:
     async def remove(self, request: Request) -> Response:
         """409 while somebody would miss it: who, stands in the problem. The answer has the definition of
         another level that is in force for the same version from now on, if there is one."""
-        owner, (object, version) = self._owner(request), _key(request)
-        row = self._inventory.uploads.get(owner, f"{object}_{version}")
-        if row is None:
-            whose = "every tenant" if owner is None else f"tenant {owner}"
-            raise Problem(HTTPStatus.NOT_FOUND, f"no model {object}/{version} is uploaded for {whose}")
+        owner, key = self._owner(request), _key(request)
         try:
-            below = await self._library.remove(row, force=_flag(request, "force"))
+            below = await self._library.remove(owner, key, force=_flag(request, "force"))
+        except Gone as error:
+            raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
         except InUse as error:
             return in_use(error, self._shown(request, error.users))
         except MappingsRefuse as error:
@@ -279,6 +277,8 @@ async def _upload(library: Library, owner: str | None, parts: Sequence[File], **
         raise Problem(HTTPStatus.BAD_REQUEST, f"nothing is stored: {error}") from error
     except MappingsRefuse as error:
         raise Problem(HTTPStatus.CONFLICT, f"nothing is stored: {error}") from error
+    except Gone as error:
+        raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
     except CommitFailed as error:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Literal, TypeAlias
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import attrs
 import structlog
@@ -19,9 +19,11 @@ from lwm2m_server.library.models import Draft, Models, level_of
 from lwm2m_server.library.usage import SHOWN, Key, Usage, Users
 from lwm2m_server.settings import ModelSettings
 from lwm2m_server.store.definitions import UploadedModel
-from lwm2m_server.store.errors import CommitFailed
+from lwm2m_server.store.errors import CommitFailed, Gone
 from lwm2m_server.store.ids import SECOND
 from lwm2m_server.store.protocols import Inventory
+
+T = TypeVar("T")
 
 SYSTEM: Final = "system"
 TENANT: Final = "tenant"
@@ -162,11 +164,30 @@ class Library:
         """Keep each file as a whole or not at all; those that are kept are in force when it returns.
 
         ``replace`` takes the place of what is uploaded for the same; ``only`` is what may be defined. Raises
-        ``BadUpload``, ``MappingsRefuse``, ``CommitFailed``.
+        ``BadUpload``, ``MappingsRefuse``, ``CommitFailed``, ``Gone`` if the tenant is.
         """
         limits = Limits(self._limits.upload_files, self._limits.unpacked_size)
         checked = await asyncio.to_thread(check, parts, limits)
+        return await _whole(self._keep(tenant, checked, replace, only))
+
+    async def remove(self, tenant: str | None, key: Key, *, force: bool = False) -> Placed | None:
+        """Take an uploaded definition away; what is in force in its place, if anything is.
+
+        Raises ``Gone`` if it is not there, ``InUse`` unless forced, ``MappingsRefuse``, ``CommitFailed``.
+        """
+        await _whole(self._take_away(tenant, key, force))
+        return next(
+            (one for one in self.all(tenant) if one.in_force and (one.object, one.version) == key), None
+        )
+
+    # --- inner ---------------------------------------------------------------------------------------
+
+    async def _keep(
+        self, tenant: str | None, checked: Sequence[Checked], replace: bool, only: Key | None
+    ) -> Report:
         async with self._models.changing:
+            if tenant is not None and self._inventory.tenant(tenant) is None:
+                raise Gone(f"there is no tenant {tenant!r} any more")
             verdicts = await asyncio.to_thread(self._judge, tenant, checked, replace, only)
             taken = [one.checked for one in verdicts if one.outcome in ("stored", "replaced")]
             rows = _rows(tenant, taken)
@@ -175,31 +196,25 @@ class Library:
             draft = await self._store(rows, {one.digest: one.file.data for one in taken})
             new = _new_reasons(self._models.force, draft, tenant)
             await self._models.put_in_force(draft)
+            await self._sweep()
         _log.info(
             "models uploaded", tenant=tenant, count=len(rows), models=[row.name for row in rows[:SHOWN]]
         )
         return Report(tuple(verdicts), new)
 
-    async def remove(self, row: UploadedModel, *, force: bool = False) -> Placed | None:
-        """Take an uploaded definition away; what is in force in its place, if anything is.
-
-        Raises ``InUse`` unless forced, ``MappingsRefuse``, ``CommitFailed``.
-        """
+    async def _take_away(self, tenant: str | None, key: Key, force: bool) -> None:
         async with self._models.changing:
-            rest = [one for one in self._kept.all() if one is not row]
-            draft = await self._drafted(rest)
-            if not force:
-                await self._check_usage(row, draft)
-            await self._kept.remove(row.tenant, row.name)
+            row = self._kept.get(tenant, f"{key[0]}_{key[1]}")
+            if row is None:
+                raise Gone(f"no model {key[0]}/{key[1]} is uploaded for {_whose(tenant)}")
+            draft = await self._drafted([one for one in self._kept.all() if one is not row])
+            users = () if force else await self._bereft(tenant, key, draft)
+            if users:
+                raise InUse(users)
+            await self._kept.remove(tenant, row.name)
             await self._models.put_in_force(draft)
             await self._sweep()
-        _log.info("model removed", file=row.file_name, tenant=row.tenant, object=row.name)
-        key = row.object, row.version
-        return next(
-            (one for one in self.all(row.tenant) if one.in_force and (one.object, one.version) == key), None
-        )
-
-    # --- inner ---------------------------------------------------------------------------------------
+        _log.info("model removed", file=row.file_name, tenant=tenant, object=row.name)
 
     def _judge(
         self, tenant: str | None, checked: Sequence[Checked], replace: bool, only: Key | None
@@ -254,8 +269,9 @@ class Library:
         try:
             draft = await self._drafted([*rest, *rows])
             await self._kept.put_all(rows)
-        finally:
+        except (MappingsRefuse, CommitFailed):
             await self._sweep()
+            raise
         return draft
 
     async def _drafted(self, rows: Sequence[UploadedModel]) -> Draft:
@@ -264,20 +280,15 @@ class Library:
         except PluginError as error:
             raise MappingsRefuse(str(error)) from error
 
-    async def _check_usage(self, row: UploadedModel, draft: Draft) -> None:
-        users = await self._bereft(row, draft)
-        if users:
-            raise InUse(users)
-
-    async def _bereft(self, row: UploadedModel, draft: Draft) -> Sequence[Users]:
-        key, force, found = (row.object, row.version), self._models.force, []
-        for tenant in (
-            [row.tenant] if row.tenant is not None else [one.name for one in self._inventory.tenants()]
-        ):
-            users = await self._usage.bereft(tenant, key, force.of(tenant).catalog, draft.of(tenant).catalog)
-            if users:
-                found.append(users)
-        return found
+    async def _bereft(self, tenant: str | None, key: Key, draft: Draft) -> Sequence[Users]:
+        """Who would miss it."""
+        force = self._models.force
+        names = [tenant] if tenant is not None else [one.name for one in self._inventory.tenants()]
+        found = [
+            await self._usage.bereft(name, key, force.of(name).catalog, draft.of(name).catalog)
+            for name in names
+        ]
+        return [users for users in found if users]
 
     async def _sweep(self) -> None:
         """What no row names is of no use; what stays is swept away at the next start."""
@@ -286,6 +297,15 @@ class Library:
             await asyncio.to_thread(self._files.sweep, wanted)
         except OSError as error:
             _log.warning("files of models are left", folder=str(self._files.folder), reason=error.strerror)
+
+
+async def _whole(change: Coroutine[Any, Any, T]) -> T:
+    """Cancelling the caller must not leave files, index and what is in force at odds."""
+    return await asyncio.shield(asyncio.ensure_future(change))
+
+
+def _whose(tenant: str | None) -> str:
+    return "every tenant" if tenant is None else f"tenant {tenant}"
 
 
 def _count(number: int, what: str) -> str:
