@@ -271,6 +271,11 @@ class Engine:
         self._state.deadlines.watch(device)
         return self._done(turn)
 
+    def power_saving(self, endpoint: str) -> PowerSaving | None:
+        """What was set last; ``None`` also for a device that is not known."""
+        device = self._state.devices.get(endpoint)
+        return device.power if device is not None else None
+
     def set_awake_window(self, endpoint: str, seconds: float | None, now: float) -> Step:
         """How long this device listens after each contact; ``None`` for the setting.
 

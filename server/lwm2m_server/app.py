@@ -87,6 +87,7 @@ from lwm2m_server.sinks.plugged import checked
 from lwm2m_server.sinks.protocols import SinkFactory
 from lwm2m_server.sinks.runner import Deliveries
 from lwm2m_server.sinks.targets import OWN_KINDS
+from lwm2m_server.sparing import Sparing
 from lwm2m_server.store.definitions import Package
 from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.events import Keep
@@ -181,7 +182,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     answers = Answers(bus)
     resource_ids = ResourceIds(ledger.installation)
     projector = Projector(ids, resource_ids, settings, notices, answers)
-    nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
+    nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages, profiles.power)
     admission = Admission(credentials.identities("management"))
     hub = Hub(ledger, nodes, bus, default_tenant=settings.tenant, admission=admission)
     if settings.log.level == "debug":
@@ -193,7 +194,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     outlets = open_outlets(ledger, inventory, settings.deliveries)
     stack.push_async_callback(outlets.close)
     deliveries = _deliveries(ledger, outlets, sinks, settings, stack)
-    wishes, asks = Wishes(hub, nodes, settings.tenant), Asks(hub, bus)
+    wishes, asks = Wishes(hub, nodes, settings.tenant, profiles.power), Asks(hub, bus)
     arranging = Arranging(profiles, wishes, ledger.reader, bus)
     stack.callback(arranging.close)
     updating = open_updates(settings, ledger, inventory.packages, ids, profiles, hub, asks, bus)
@@ -212,6 +213,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.push_async_callback(desired.close)
     onem2m = Onem2m(inventory, ledger, wishes, ids, settings, credentials, notices, outlets)
     onem2m.context.routes.told.append(opened.editor.regrouped)
+    sparing = Sparing(hub, ledger.reader, profiles, opened.fleet, bus)
+    stack.push_async_callback(sparing.close)
     await onem2m.prepare()
     calls = Calls(ledger, wishes, ids, profiles.keys, settings, bus, add=notices.add, remove=notices.remove)
     nodes.plan_also(calls.plan)

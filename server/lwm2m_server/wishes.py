@@ -28,8 +28,16 @@ T = TypeVar("T")
 class Wishes:
     """Each becomes a ``Step`` of the device's engine, which the hub settles."""
 
-    def __init__(self, hub: Hub, projection: Projection, default_tenant: str) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        projection: Projection,
+        default_tenant: str,
+        power: Callable[[Device], PowerSaving | None] = lambda device: None,
+    ) -> None:
+        """``power`` says when a device can hear for which nothing is set."""
         self._hub, self._projection, self._tenant = hub, projection, default_tenant
+        self._power = power
 
     def models(self, device: Device) -> ModelView:
         return self._hub.engine(device.tenant).models(key_of(device))
@@ -109,7 +117,8 @@ class Wishes:
     async def save_power(self, device: Device, power: PowerSaving | None) -> None:
         """When the device can hear, kept together with what follows from it at once."""
         ref = self._hub.introduce(device)
-        step = self._hub.engine(device.tenant).set_power_saving(ref.endpoint, power, self._hub.now())
+        effective = power if power is not None else self._power(device)
+        step = self._hub.engine(device.tenant).set_power_saving(ref.endpoint, effective, self._hub.now())
         await self._hub.settled(
             device.tenant, step, first=lambda write: write.set_power(device.node, power), about=ref.endpoint
         )

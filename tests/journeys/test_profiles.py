@@ -143,3 +143,54 @@ async def test_what_cannot_be_written_is_said_before(server, api, place):
     await add(api, "device001", profile="meter")
     with pytest.raises(BootstrapRefused):
         await bootstrapped("device001", place)
+
+
+async def test_devices_listen_as_their_profile_says_unless_it_is_set_for_them(
+    serve, connect, device, eventually
+):
+    server = serve("--unknown-devices", "create")
+    api = connect(server)
+
+    def sleeping(wanted):
+        async def look():
+            found = await ask(api, "GET", "/devices/device001")
+            return found["registered"] and (found["awake"] is False) is wanted
+
+        return look
+
+    await device(server, "device001", lifetime=600)
+    await eventually(sleeping(False))
+    psm = {"clientLwM2mSettings": {"powerMode": "PSM", "psmActivityTimer": 100}}
+    await ask(api, "POST", "/profiles?name=sleepy", psm, 201)
+    # A profile comes, to one and to all; each time it goes again.
+    await ask(api, "PUT", "/devices/device001/profile", {"profile": "sleepy"})
+    await eventually(sleeping(True))
+    await ask(api, "DELETE", "/devices/device001/profile", status=204)
+    await eventually(sleeping(False))
+    await ask(api, "PUT", "/profiles/sleepy/assignment", {"default": True})
+    await eventually(sleeping(True))
+    # What is set for the device goes before, and is gone again.
+    await ask(api, "PUT", "/devices/device001/power-saving", {"awakeWindow": 60})
+    await eventually(sleeping(False))
+    assert (await ask(api, "GET", "/devices/device001"))["powerSaving"]["awakeWindow"] == 60
+    await ask(api, "DELETE", "/devices/device001/power-saving", status=204)
+    await eventually(sleeping(True))
+    assert (await ask(api, "GET", "/devices/device001"))["powerSaving"] is None
+    # It holds after a restart, and for who comes anew.
+    server.stop()
+    server.restart()
+    await eventually(sleeping(True))
+    await ask(api, "PUT", "/profiles/sleepy", {"clientLwM2mSettings": {"powerMode": "DRX"}})
+    await eventually(sleeping(False))
+
+
+async def test_a_device_that_comes_anew_listens_as_its_profile_says(server, api, device, eventually):
+    psm = {"clientLwM2mSettings": {"powerMode": "PSM", "psmActivityTimer": 100}}
+    await ask(api, "POST", "/profiles?name=sleepy", psm, 201)
+    await add(api, "device002", profile="sleepy")
+    await device(server, "device002")
+
+    async def asleep():
+        return (await ask(api, "GET", "/devices/device002"))["awake"] is False
+
+    await eventually(asleep)

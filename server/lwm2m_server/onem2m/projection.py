@@ -9,7 +9,7 @@ import structlog
 
 from lwm2m_engine.engine import DeviceRecord, Engine, Waiting
 from lwm2m_engine.engine.events import Event, Failed
-from lwm2m_engine.engine.records import Observation
+from lwm2m_engine.engine.records import Observation, PowerSaving
 from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.catalog import ModelView
@@ -38,8 +38,16 @@ class Nodes:
     """The hub's ``Projection``."""
 
     def __init__(
-        self, projector: Projector, inventory: Inventory, reader: Reader, ids: Ids, limits: MessageSettings
+        self,
+        projector: Projector,
+        inventory: Inventory,
+        reader: Reader,
+        ids: Ids,
+        limits: MessageSettings,
+        power: Callable[[Device], PowerSaving | None] = lambda device: None,
     ) -> None:
+        """``power`` says when a device can hear for which nothing is set."""
+        self._power = power
         self.plan: Plan = projector.plan
         self._projector = projector
         self._inventory, self._reader = inventory, reader
@@ -96,7 +104,7 @@ class Nodes:
         waiting, lost = self._waiting(device, engine)
         for id, reason in lost:
             _log.error("a waiting message cannot be read any more", message=id, reason=reason)
-        return _record(device, endpoint, self._reader.observations(device.node), waiting)
+        return self._record(device, endpoint, self._reader.observations(device.node), waiting)
 
     def everything(
         self, engines: Mapping[str, Engine], now: float
@@ -118,7 +126,7 @@ class Nodes:
             if has_messages:
                 waiting, lost = self._waiting(device, engine)
                 ended = [Failed(endpoint, now, id, "", ROOT, "refused", reason) for id, reason in lost]
-            yield device, _record(device, endpoint, observations, waiting), ended
+            yield device, self._record(device, endpoint, observations, waiting), ended
 
     def _waiting(self, device: Device, engine: Engine) -> tuple[tuple[Waiting, ...], list[tuple[int, str]]]:
         """What the device has and did not answer, then what is still to be sent; and the ids of messages
@@ -153,6 +161,23 @@ class Nodes:
         """How many messages wait for the device."""
         return self._reader.counters(NodeIds(node).outgoing).instances
 
+    def _record(
+        self,
+        device: Device,
+        endpoint: str,
+        observations: Iterable[Observation],
+        waiting: tuple[Waiting, ...],
+    ) -> DeviceRecord:
+        return DeviceRecord(
+            endpoint,
+            device.registration,
+            device.liveness,
+            tuple(observations),
+            waiting,
+            device.inputs,
+            device.power if device.power is not None else self._power(device),
+        )
+
     def _is_taken(self, owner: Tenant, name: str, is_no_node: bool) -> bool:
         return (
             (owner.id, name) in self._admitted
@@ -165,20 +190,6 @@ class Nodes:
         if len(self._admitted) >= MAX_RESERVED:
             self._admitted = {key for key in self._admitted if self._reader.child(*key) is None}
         self._admitted.add((owner.id, name))
-
-
-def _record(
-    device: Device, endpoint: str, observations: Iterable[Observation], waiting: tuple[Waiting, ...]
-) -> DeviceRecord:
-    return DeviceRecord(
-        endpoint,
-        device.registration,
-        device.liveness,
-        tuple(observations),
-        waiting,
-        device.inputs,
-        device.power,
-    )
 
 
 def _request(message: Message | Unanswered, models: ModelView) -> Request:

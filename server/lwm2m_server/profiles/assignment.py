@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from fnmatch import translate
+from functools import cached_property
 from typing import Protocol, TypeAlias
 
 import attrs
@@ -95,6 +96,11 @@ class Assignments:
     def default(self) -> DeviceProfile | None:
         """The one of devices that no other is for."""
         return self._default
+
+    @cached_property
+    def has_power(self) -> bool:
+        """Whether any profile says when devices listen."""
+        return any(self.mapping(profile).power is not None for profile in self._profiles.values())
 
     @property
     def groups(self) -> Collection[str]:

@@ -26,15 +26,25 @@ class Fleet:
         self._ledger, self._profiles, self._memberships = ledger, profiles, memberships
 
     async def devices(
-        self, tenant: str, profile: str | None, *, after: int = -1
+        self, tenant: str, profile: str, *, after: int = -1
     ) -> AsyncIterator[Sequence[Touched]]:
-        """Those with a node above ``after``, in order of creation, some at a time; with ``None`` those of any
-        profile."""
+        """Those with a node above ``after``, in order of creation, some at a time."""
+        async for page in self.everyone(tenant, after=after):
+            yield [
+                (device, found)
+                for device, found in page
+                if found is not None and found.profile.name == profile
+            ]
+
+    async def everyone(
+        self, tenant: str, *, after: int = -1
+    ) -> AsyncIterator[Sequence[tuple[Subject, Assigned | None]]]:
+        """The same of all devices, with what is for each."""
         assignments = self._profiles.assignments(tenant)
         group_of = self._memberships.copy(tenant, assignments.groups)
         last: int | None = after
         while last is not None:
-            look = partial(_page, tenant, profile, assignments, group_of, last)
+            look = partial(_page, tenant, assignments, group_of, last)
             found, last = await self._ledger.apart(look)
             yield found
 
@@ -43,15 +53,9 @@ class Fleet:
 
 
 def _page(
-    tenant: str,
-    profile: str | None,
-    assignments: Assignments,
-    group_of: GroupOf,
-    after: int,
-    reader: Reader,
-) -> tuple[Sequence[Touched], int | None]:
+    tenant: str, assignments: Assignments, group_of: GroupOf, after: int, reader: Reader
+) -> tuple[Sequence[tuple[Subject, Assigned | None]], int | None]:
     """And the last node looked at, if there may be more."""
     rows = reader.subjects(tenant, after=after, limit=PAGE)
-    assigned = ((row, assignments.of(row, group_of, reader.described)) for row in rows)
-    found = [(row, one) for row, one in assigned if one is not None and profile in (None, one.profile.name)]
+    found = [(row, assignments.of(row, group_of, reader.described)) for row in rows]
     return found, rows[-1].node if len(rows) == PAGE else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final, TypeAlias
 
+from lwm2m_engine.engine.records import PowerSaving
 from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import Path
 from lwm2m_server.profiles.assignment import Assigned, Assignments, Candidate, GroupOf
@@ -51,6 +52,12 @@ class Profiles:
         """What its profile says; that without one is empty. The same object until it says something else."""
         profile = self.of(device)
         return EMPTY if profile is None else self.assignments(device.tenant).mapping(profile)
+
+    def power(self, device: Candidate) -> PowerSaving | None:
+        """When it listens, unless that was set for the device itself."""
+        if not self.assignments(device.tenant).has_power:
+            return None
+        return self.mapping(device).power
 
     def keys(self, device: Device, models: ModelView) -> Keys:
         """What its Resources are called. The same object for devices of one kind."""
