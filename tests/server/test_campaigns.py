@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import itertools
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -12,32 +13,39 @@ from typing import Any
 import attrs
 import httpx
 import pytest
+import pytest_asyncio
 
 from lwm2m_server.app import Running, run
-from lwm2m_server.settings import Address, DeviceSettings, Settings
+from lwm2m_server.settings import Address, DeviceSettings, Settings, TransmissionSettings, UpdateSettings
 from lwm2m_server.simulator.device import SimulatedDevice
 from lwm2m_server.simulator.images import make_image
 from lwm2m_server.simulator.updating import UpdateOptions
-from lwm2m_server.store.definitions import Package
+from lwm2m_server.store.inventory import TinyInventory
 
 ANY = Address("127.0.0.1", 0)
 IMAGE = make_image("firmware", "2.0", bytes(2000))
-DIGEST = hashlib.sha256(IMAGE).hexdigest()
-PACKAGE = Package("main", "fw-2.0", "2.0", "firmware", "fw.bin", DIGEST, len(IMAGE), 0, "firmware")
+FAST = TransmissionSettings(ack_timeout=0.2, max_retransmit=3, response_timeout=5.0)
+OCTETS = {"content-type": "application/octet-stream"}
+QUICK = UpdateSettings(poll=1.0, soon=0.1, settle=1.0, first_retry=0.05, longest_retry=0.1)
+
+
+_numbers = itertools.count()
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @attrs.define
 class Site:
-    """A server and its devices."""
+    """A server, and what a test has there: names begin with ``prefix``."""
 
     running: Running
     http: httpx.AsyncClient
     stack: AsyncExitStack
+    prefix: str = ""
 
     async def device(self, name: str, **options: Any) -> SimulatedDevice:
         host, _, port = self.running.addresses.devices["coap"][0].rpartition(":")
         made = SimulatedDevice(
-            name,
+            self.prefix + name,
             (host, int(port)),
             **{"version": "1.1", "updating": UpdateOptions(install=0.01, reboot=0.01), **options},
         )
@@ -46,16 +54,23 @@ class Site:
         await made.registered()
         return made
 
+    async def upload(self, name: str = "fw-2.0", image: bytes = IMAGE, version: str = "2.0") -> None:
+        query = {"name": name, "title": "firmware", "version": version, "type": "firmware"}
+        answer = await self.http.post("/api/v1/packages", params=query, content=image, headers=OCTETS)
+        assert answer.status_code == 201, answer.text
+
     async def devices(self, count: int) -> list[SimulatedDevice]:
         return [await self.device(f"dev{number}") for number in range(count)]
 
     async def call(self, method: str, path: str = "", body: Any = None, status: int = 200) -> Any:
+        path = path.replace("/", f"/{self.prefix}", 1)
         answer = await self.http.request(method, f"/api/v1/campaigns{path}", json=body)
         assert answer.status_code == status, answer.text
         return answer.json() if answer.content else None
 
     async def add(self, name: str = "c", **members: Any) -> None:
-        document = {"name": name, "package": "fw-2.0", "target": {"endpoint": "dev*"}, **members}
+        target = {"endpoint": f"{self.prefix}dev*"}
+        document = {"name": self.prefix + name, "package": "fw-2.0", "target": target, **members}
         await self.call("POST", body=document, status=201)
 
     async def begin(self, name: str = "c", **members: Any) -> None:
@@ -68,11 +83,14 @@ class Site:
             if condition(found):
                 return found
             await asyncio.sleep(0.02)
-        pytest.fail(f"it did not come to that: {found}")
+        rows = (await self.call("GET", f"/{name}/devices"))["devices"]
+        pytest.fail(f"it did not come to that: {found}, {rows}")
 
     async def rows(self, name: str = "c", query: str = "") -> dict[str, tuple[str, str | None]]:
         found = await self.call("GET", f"/{name}/devices?{query}")
-        return {row["device"]: (row["state"], row["reason"]) for row in found["devices"]}
+        return {
+            row["device"].removeprefix(self.prefix): (row["state"], row["reason"]) for row in found["devices"]
+        }
 
 
 def is_in(*states: str) -> Callable[[dict[str, Any]], bool]:
@@ -94,19 +112,34 @@ async def opened(settings: Settings) -> AsyncIterator[Site]:
     await server
 
 
+def settings_of(folder: Path) -> Settings:
+    return Settings(
+        coap=(ANY,),
+        http=ANY,
+        data=folder / "data",
+        devices=DeviceSettings(unknown="create"),
+        updates=QUICK,
+        transmission=FAST,
+    )
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    folder = tmp_path / "data" / "packages"
-    folder.mkdir(parents=True)
-    (folder / PACKAGE.digest).write_bytes(IMAGE)
-    return Settings(coap=(ANY,), http=ANY, data=tmp_path / "data", devices=DeviceSettings(unknown="create"))
+    return settings_of(tmp_path)
 
 
-@pytest.fixture
-async def site(settings: Settings) -> AsyncIterator[Site]:
-    async with opened(settings) as made:
-        await made.running.packages.add(PACKAGE)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with opened(settings_of(tmp_path_factory.mktemp("campaigns"))) as made:
+        await made.upload()
         yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def site(server: Site) -> AsyncIterator[Site]:
+    """What one test has of it."""
+    async with AsyncExitStack() as stack:
+        yield attrs.evolve(server, stack=stack, prefix=f"t{next(_numbers)}-")
 
 
 async def test_a_campaign_from_draft_to_end(site: Site) -> None:
@@ -124,4 +157,265 @@ async def test_a_campaign_from_draft_to_end(site: Site) -> None:
     assert [one.get("/3/0/3").content for one in devices] == ["2.0"] * 5
     assert set((await site.rows()).values()) == {("succeeded", None)}
     listed = (await site.call("GET"))["campaigns"]
-    assert [(one["name"], one["state"], one["total"]) for one in listed] == [("c", "finished", 5)]
+    told = [(one["state"], one["total"]) for one in listed if one["name"] == f"{site.prefix}c"]
+    assert told == [("finished", 5)]
+
+
+async def test_devices_that_run_the_version_are_skipped(site: Site) -> None:
+    _, second = await site.devices(2)
+    second.set("/3/0/3", "2.0")
+    await site.begin()
+    await site.until(is_in("finished"))
+    rows = await site.rows()
+    assert rows == {"dev0": ("succeeded", None), "dev1": ("skipped", "2.0 runs already")}
+    assert not second.executed
+
+
+async def test_nothing_is_installed_before_it_is_approved(site: Site) -> None:
+    devices = await site.devices(3)
+    await site.begin(waves=[{"count": 1}], approval="wave")
+    parked = await site.until(lambda found: found["awaitingApproval"] == 1)
+    assert (parked["counts"]["waiting"], parked["updates"]) == (2, {"awaiting-approval": 1})
+    assert [wave["approved"] for wave in parked["waves"]] == [False, False]
+    await site.call("POST", "/c/approve", {"wave": 1})
+    parked = await site.until(lambda found: found["awaitingApproval"] == 2)
+    assert (parked["wave"], parked["counts"]["succeeded"]) == (2, 1)
+    assert [one.get("/3/0/3").content for one in devices] == ["2.0", "1.0.0", "1.0.0"]
+    await site.call("POST", "/c/approve", {})
+    await site.until(is_in("finished"))
+    assert [one.get("/3/0/3").content for one in devices] == ["2.0"] * 3
+
+
+async def test_too_many_failures_pause_it_and_it_can_be_resumed_and_retried(site: Site) -> None:
+    devices = await site.devices(4)
+    devices[0].update_faults.result = 8
+    await site.begin(waves=[{"count": 1}], failureThreshold={"count": 1}, attempts=1)
+    paused = await site.until(is_in("paused"))
+    assert paused["reason"] == "1 devices failed"
+    assert paused["failures"] == [{"reason": "the update failed", "count": 1}] or paused["failures"]
+    assert paused["counts"]["waiting"] == 3
+    await site.call("POST", "/c/resume")
+    done = await site.until(is_in("finished"))
+    assert (done["counts"]["succeeded"], done["counts"]["failed"]) == (3, 1)
+    devices[0].update_faults.result = None
+    assert (await site.call("POST", "/c/retry"))["state"] == "running"
+    done = await site.until(is_in("finished"))
+    assert (done["counts"]["succeeded"], done["counts"]["failed"]) == (4, 0)
+
+
+async def test_pause_holds_what_is_not_installed_yet(site: Site) -> None:
+    devices = await site.devices(2)
+    await site.begin(approval="campaign")
+    await site.until(lambda found: found["awaitingApproval"] == 2)
+    await site.call("POST", "/c/pause")
+    await site.call("POST", "/c/approve", {})
+    await asyncio.sleep(0.5)
+    found = await site.call("GET", "/c")
+    assert (found["state"], found["awaitingApproval"]) == ("paused", 2)
+    await site.call("POST", "/c/resume")
+    await site.until(is_in("finished"))
+    assert [one.get("/3/0/3").content for one in devices] == ["2.0"] * 2
+
+
+async def test_abort_lets_finish_what_installs(site: Site) -> None:
+    slow = UpdateOptions(install=1.0, reboot=0.01)
+    installing = await site.device("dev0", updating=slow)
+    await site.devices(0)
+    await site.device("dev1")
+    await site.begin(waves=[{"count": 1}])
+    await site.until(lambda found: found["updates"].get("installing"))
+    assert (await site.call("POST", "/c/abort"))["state"] == "aborting"
+    done = await site.until(is_in("aborted"))
+    assert done["counts"]["succeeded"] == 1
+    assert await site.rows() == {
+        "dev0": ("succeeded", None),
+        "dev1": ("cancelled", "the campaign was aborted"),
+    }
+    assert installing.get("/3/0/3").content == "2.0"
+    await site.call("POST", "/c/resume", status=409)
+
+
+async def test_abort_calls_back_what_is_not_installed(site: Site) -> None:
+    (device,) = await site.devices(1)
+    await site.begin(approval="campaign")
+    await site.until(lambda found: found["awaitingApproval"] == 1)
+    await site.call("POST", "/c/abort")
+    await site.until(is_in("aborted"))
+    assert (await site.rows())["dev0"][0] == "cancelled"
+    assert [device.get("/5/0/3").content, device.get("/3/0/3").content] == [0, "1.0.0"]
+
+
+async def test_never_more_at_a_time_than_is_allowed(site: Site) -> None:
+    devices = await site.devices(6)
+    for one in devices:
+        one.faults.delay = 0.01
+    await site.begin(maxInProgress=2)
+    most = 0
+    async with asyncio.timeout(20):
+        while (found := await site.call("GET", "/c"))["state"] != "finished":
+            most = max(most, found["counts"]["active"])
+    assert most == 2
+    assert found["counts"]["succeeded"] == 6
+
+
+async def test_a_device_that_is_not_there_waits_until_it_comes(site: Site) -> None:
+    (first,) = await site.devices(1)
+    later = await site.device("dev9")
+    await later.deregister()
+    await later.stop()
+    await site.begin()
+    found = await site.until(lambda found: found["counts"]["succeeded"] == 1)
+    assert (found["state"], found["counts"]["waiting"]) == ("running", 1)
+    await site.device("dev9")
+    await site.until(is_in("finished"))
+    assert first.get("/3/0/3").content == "2.0"
+
+
+async def test_a_device_that_takes_too_long_fails(site: Site) -> None:
+    (device,) = await site.devices(1)
+    device.update_faults.lost = True
+    await site.device("dev1", updating=None)
+    await site.begin(deviceTimeout=0.5)
+    found = await site.until(lambda found: found["counts"]["failed"] == 1)
+    assert (await site.rows())["dev1"][0] == "failed"
+    # That one is installing, for all anybody knows: it is waited for as long as any update is.
+    assert found["counts"]["active"] == 1
+
+
+async def test_it_ends_when_its_time_is_over(site: Site) -> None:
+    await site.device("dev0")
+    later = await site.device("dev1")
+    await later.stop(deregister=True)
+    await site.begin(expiresAt=round((time.time() + 1.5) * 1000))
+    done = await site.until(is_in("expired"))
+    assert (done["reason"], await site.rows()) == (
+        "its time is over",
+        {"dev0": ("succeeded", None), "dev1": ("cancelled", "its time is over")},
+    )
+
+
+async def test_devices_by_what_they_tell_of_themselves(site: Site) -> None:
+    devices = await site.devices(3)
+    devices[1].set("/3/0/3", "1.5")
+    devices[2].set("/3/0/0", "ACME")
+    for number in range(3):
+        body = {"method": "Read", "params": {"id": "/3/0"}}
+        answer = await site.http.post(f"/api/v1/devices/{site.prefix}dev{number}/rpc", json=body, timeout=20)
+        assert answer.status_code == 200, answer.text
+    target = {
+        "endpoint": f"{site.prefix}*",
+        "manufacturer": "My Demo*",
+        "model": "Model 5??",
+        "version": "1.0.*",
+    }
+    await site.begin(target=target)
+    await site.until(is_in("finished"))
+    assert set(await site.rows()) == {"dev0"}
+
+
+async def test_pages_of_devices(site: Site) -> None:
+    for number in range(5):
+        await site.device(f"dev{number}")
+    await site.begin(approval="campaign", maxInProgress=2)
+    await site.until(lambda found: found["awaitingApproval"] == 5)
+    seen, after = [], 0
+    while after is not None:
+        page = await site.call("GET", f"/c/devices?limit=2&after={after}&state=active")
+        seen += [row["device"] for row in page["devices"]]
+        after = page.get("next")
+    assert seen == [f"{site.prefix}dev{number}" for number in range(5)]
+    assert (await site.call("GET", "/c/devices?state=failed")) == {"devices": []}
+    await site.call("GET", "/c/devices?state=strange", status=400)
+
+
+async def test_a_draft_is_changed_and_removed(site: Site) -> None:
+    await site.add()
+    taken = {"name": f"{site.prefix}c", "package": "fw-2.0", "target": {"group": "g"}}
+    await site.call("POST", body=taken, status=409)
+    changed = {"package": "fw-2.0", "target": {"devices": [f"{site.prefix}dev0"]}}
+    assert "dev0" in (await site.call("PUT", "/c", changed, status=400))["detail"]
+    await site.device("dev0")
+    found = await site.call("PUT", "/c", changed)
+    assert found["definition"]["target"] == {"devices": [f"{site.prefix}dev0"]}
+    await site.call("POST", "/c/pause", status=409)
+    await site.call("POST", "/c/approve", {}, status=409)
+    await site.call("DELETE", "/c", status=204)
+    await site.call("GET", "/c", status=404)
+    await site.call("POST", "/c/start", status=404)
+
+
+async def test_what_was_started_is_neither_changed_nor_removed(site: Site) -> None:
+    await site.device("dev0")
+    await site.begin(approval="campaign")
+    await site.until(lambda found: found["awaitingApproval"] == 1)
+    await site.call("POST", "/c/start", status=409)
+    await site.call("PUT", "/c", {"package": "fw-2.0", "target": {"group": "g"}}, status=409)
+    assert "abort it first" in (await site.call("DELETE", "/c", status=409))["detail"]
+    answer = await site.http.delete("/api/v1/packages/fw-2.0")
+    assert answer.status_code == 409
+    await site.call("POST", "/c/abort")
+    await site.until(is_in("aborted"))
+    await site.call("DELETE", "/c", status=204)
+    await site.add()
+    assert (await site.call("GET", "/c"))["state"] == "draft"
+    assert await site.rows() == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ([], "name: "),
+        ({"name": "a/b"}, "name: "),
+        ({"name": "x", "package": "nope", "target": {"group": "g"}}, "there is no package 'nope'"),
+        ({"name": "x", "package": "fw-2.0", "target": {"group": "g"}, "wavez": []}, "wavez is not known"),
+    ],
+)
+async def test_refusals_say_what_is_wrong(site: Site, body: Any, problem: str) -> None:
+    assert problem in (await site.call("POST", body=body, status=400))["detail"]
+
+
+async def test_a_campaign_goes_on_after_a_restart(settings: Settings) -> None:
+    """In the middle of everything: one is done, one waits for its approval, one was never begun."""
+    async with opened(settings) as site:
+        await site.upload()
+        await site.devices(3)
+        await site.begin(waves=[{"count": 1}, {"count": 1}], approval="wave")
+        await site.until(lambda found: found["awaitingApproval"] == 1)
+        await site.call("POST", "/c/approve", {"wave": 1})
+        before = await site.until(lambda found: found["wave"] == 2 and found["awaitingApproval"] == 1)
+    async with opened(settings) as site:
+        after = await site.call("GET", "/c")
+        assert {**after, "changedAt": 0} == {**before, "changedAt": 0}
+        devices = await site.devices(3)
+        devices[0].set("/3/0/3", "2.0")
+        await site.call("POST", "/c/approve", {})
+        done = await site.until(is_in("finished"))
+        assert done["counts"]["succeeded"] == 3
+        assert [one.get("/3/0/3").content for one in devices] == ["2.0"] * 3
+
+
+async def test_what_was_being_removed_is_gone_after_a_restart(settings: Settings) -> None:
+    async with opened(settings) as site:
+        await site.upload()
+        await site.device("dev0")
+        await site.begin()
+        await site.until(is_in("finished"))
+    inventory = TinyInventory(settings.data / "inventory.json")
+    await inventory.campaigns.remove("main", "c")
+    async with opened(settings) as site:
+        assert site.running.ledger.reader.campaign_run("main", "c") is None
+        assert site.running.ledger.reader.count_campaign("main", "c") == {}
+
+
+async def test_a_device_that_is_removed_leaves_the_campaign(site: Site) -> None:
+    await site.devices(2)
+    await site.begin(approval="campaign")
+    await site.until(lambda found: found["awaitingApproval"] == 2)
+    answer = await site.http.delete(f"/api/v1/devices/{site.prefix}dev1")
+    assert answer.status_code == 204, answer.text
+    await site.call("POST", "/c/approve", {})
+    await site.until(is_in("finished"))
+    assert await site.rows() == {
+        "dev0": ("succeeded", None),
+        "dev1": ("cancelled", "the device was removed"),
+    }

@@ -88,19 +88,21 @@ class Runner:
         decision = decide(definition, run, tally, self._clock())
         if decision.run != run:
             await self.keep(key, decision.run)
-        await self._act(key, definition, decision)
-        return None if decision.run.state.is_final else decision.due
+        settled = await self._act(key, definition, decision)
+        if decision.run.state.is_final:
+            return None
+        return self._clock() if settled else decision.due
 
-    async def _act(self, key: Key, definition: Definition, decision: Decision) -> None:
+    async def _act(self, key: Key, definition: Definition, decision: Decision) -> bool:
+        """Whether devices have ended by that."""
         if decision.prepare:
             await self._prepare(key, definition, decision.run)
-        if decision.cancel:
-            await self._cancel(key, decision.run)
         if decision.install:
             await self._install(key, decision)
         self.hungry.discard(key)
         if decision.begin:
-            await self._begin(key, definition, decision)
+            return await self._begin(key, definition, decision)
+        return decision.cancel and await self._cancel(key, decision.run)
 
     # --- the beginning -----------------------------------------------------------------------------
 
@@ -156,12 +158,13 @@ class Runner:
             await self._ledger.apart(lambda reader: reader.active_in_campaign(*key, after=after, limit=CHUNK))
         )
 
-    async def _begin(self, key: Key, definition: Definition, decision: Decision) -> None:
+    async def _begin(self, key: Key, definition: Definition, decision: Decision) -> bool:
+        """Whether one was refused."""
         package = self._packages.get(key[0], definition.package)
         if package is None:
             reason = f"the package {definition.package!r} was deleted"
             await self.keep(key, decision.run.became(RunState.PAUSED, self._clock(), reason))
-            return
+            return False
         found = await self._ledger.apart(
             lambda reader: reader.waiting_in_campaign(*key, wave=decision.run.wave, limit=decision.begin)
         )
@@ -177,13 +180,13 @@ class Runner:
             instance=definition.instance,
             component=definition.component,
         )
-        for one in found:
-            await self._begin_one(key, one, package, options)
+        begun = [await self._begin_one(key, one, package, options) for one in found]
+        return not all(begun)
 
-    async def _begin_one(self, key: Key, one: CampaignDevice, package: Package, options: Options) -> None:
+    async def _begin_one(self, key: Key, one: CampaignDevice, package: Package, options: Options) -> bool:
         device, now = self._reader.device(one.node), self._clock()
         if device is None:
-            return
+            return False
 
         def store(write: Transaction, id: int) -> None:
             active = attrs.evolve(one, state=DeviceState.ACTIVE.value, update=id, changed_at=now)
@@ -194,9 +197,11 @@ class Runner:
         except UpdateRefused as error:
             refused = attrs.evolve(one, state=DeviceState.FAILED.value, reason=str(error), changed_at=now)
             await self._ledger.commit(_putting(key, [refused]))
+            return False
         except Gone:
             # It was removed just now, and with it what waited for it.
-            return
+            return False
+        return True
 
     async def _install(self, key: Key, decision: Decision) -> None:
         found = await self._ledger.apart(
@@ -212,18 +217,20 @@ class Runner:
 
     # --- the end -----------------------------------------------------------------------------------
 
-    async def _cancel(self, key: Key, run: Run) -> None:
-        reason = run.reason or "the campaign was aborted"
+    async def _cancel(self, key: Key, run: Run) -> bool:
+        """Whether any waited."""
+        reason, waited = run.reason or "the campaign was aborted", False
         while await self._ledger.commit(
             lambda write: write.cancel_waiting(*key, reason, self._clock(), CHUNK)
         ):
-            continue
+            waited = True
         after = 0
         while found := await self._active(key, after):
             after = found[-1][0].id
             for _, row in found:
                 if row is not None:
                     await self._call_back(row.id)
+        return waited
 
     async def _call_back(self, id: int) -> None:
         update = self._updates.get(id)
