@@ -29,6 +29,7 @@ from lwm2m_server.http.profile_bootstrap import ProfileBootstrapApi
 from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.queue import QueueApi
 from lwm2m_server.http.rpc import RpcApi
+from lwm2m_server.http.telemetry import TelemetryApi
 from lwm2m_server.http.tenants import TenantApi
 from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.http.traces import TraceApi
@@ -50,6 +51,7 @@ BELOW_API = (
     BootstrapApi,
     PackageApi,
     UpdateApi,
+    TelemetryApi,
     DesiredApi,
     ModelApi,
     CampaignApi,

@@ -52,6 +52,7 @@ from lwm2m_server.http.queue import QueueApi
 from lwm2m_server.http.rpc import RpcApi
 from lwm2m_server.http.serving import HttpServer, serve_http
 from lwm2m_server.http.sources import measured
+from lwm2m_server.http.telemetry import TelemetryApi
 from lwm2m_server.http.tenants import TenantApi
 from lwm2m_server.http.tls import Certificate
 from lwm2m_server.http.tokens import TokenApi
@@ -98,6 +99,7 @@ from lwm2m_server.store.lock import DataDirectory
 from lwm2m_server.store.outbox import Bounds
 from lwm2m_server.store.protocols import Collection, Ledger
 from lwm2m_server.store.records import Tenant
+from lwm2m_server.telemetry.keeping import Keeper
 from lwm2m_server.telemetry.readings import Readings
 from lwm2m_server.tenants import Tenants
 from lwm2m_server.trail import Trail
@@ -260,6 +262,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         prepare=onem2m.prepare,
         removed=control.access.forget,
     )
+    keeper = Keeper(ledger, settings.telemetry)
+    keeper.start()
+    stack.push_async_callback(keeper.close)
     finder = DeviceFinder(inventory, ledger.reader, settings)
     devices = DeviceApi(finder, ledger, wishes, profiles)
     feed = Feed(ledger, bus)
@@ -286,6 +291,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *ClientApi(control.clients, control.keys, control.access, settings.tenant).routes(),
         *AuditApi(ledger, settings.tenant).routes(),
         *DeliveryApi(deliveries, outlets.targets, ledger, settings.tenant).routes(),
+        *TelemetryApi(finder, ledger, wishes, profiles, keeper).routes(),
         *EventApi(finder, ledger.reader, feed).routes(),
         *CampaignApi(campaigns, finder, ledger, settings.tenant).routes(),
         *ImportApi(enrolment, finder).routes(),

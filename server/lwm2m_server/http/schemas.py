@@ -33,6 +33,34 @@ def any_of(values: Schema) -> Schema:
 
 _SECONDS: Final[Schema] = {"type": "number", "exclusiveMinimum": 0, "maximum": 35_712_000}
 
+_SERIES: Final = {
+    **obj(
+        "key path name type units",
+        key=STRING,
+        path=STRING,
+        name=nullable(STRING),
+        type=nullable(STRING),
+        units=nullable(STRING),
+        at=TIME,
+        received=TIME,
+        source=enum("read", "notify", "send", "write"),
+        value=ANYTHING,
+        values=array(obj("*", at=TIME, value=ANYTHING)),
+        next=TIME,
+    ),
+    "description": "a Resource of a device: its last value, or values of a time; next is the from (in "
+    "descending order, the to) of those that are left out",
+}
+_UNDECODED: Final = obj(
+    "*",
+    at=TIME,
+    source=STRING,
+    path=STRING,
+    paths=array(STRING),
+    contentFormat=nullable(INTEGER),
+    payload={"type": "string", "description": "base64; empty if it was too large to be kept"},
+    error=STRING,
+)
 _DEVICE: Final = obj(
     "*",
     name=STRING,
@@ -413,6 +441,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
         retryAt=OFTEN_TIME,
     ),
     "DesiredValue": _DESIRED,
+    "Series": _SERIES,
+    "Undecoded": _UNDECODED,
     "DeadLetter": _DEAD_LETTER,
     "DeadLetterDetails": {"allOf": [ref("DeadLetter"), obj("*", notification={"type": "object"})]},
     "Model": _MODEL,

@@ -125,8 +125,9 @@ class ValueReader:
         return None if row is None else Span(*row)
 
     def places(self, node: int) -> set[str]:
+        recent = {place for line in self._lines(node) for place, _, _ in samples_of(line)}
         known = {place for (place,) in self._execute(_PLACES, (node,)).fetchall()}
-        return known | self.settled_values(node).keys()
+        return known | recent | self.settled_values(node).keys()
 
     def has_old_chunks(self, until: int) -> bool:
         return bool(self._execute(_OVER, (until,)).fetchone()[0])

@@ -76,7 +76,7 @@ class TelemetryReads(Protocol):
         ...
 
     def places(self, node: int) -> Collection[str]:
-        """All of which there is history. May touch all its chunks."""
+        """All of which it told anything that is kept. May touch all its chunks."""
         ...
 
     def has_old_chunks(self, until: int) -> bool:

@@ -60,6 +60,11 @@ class Keeper:
             await asyncio.wait([self._task])
 
     @property
+    def now(self) -> int:
+        """Microseconds."""
+        return int(self._clock() * SECOND)
+
+    @property
     def horizon(self) -> int:
         """Microseconds; what is older is not shown."""
         return int((self._clock() - self._keep_for) * SECOND)
