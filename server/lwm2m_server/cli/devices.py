@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from lwm2m_engine.errors import SettingsError
-from lwm2m_server.cli.client import Client, ServerError, segment
+from lwm2m_server.cli.client import Client, segment
+from lwm2m_server.cli.enrolment import add, import_
 from lwm2m_server.cli.options import client_options
 from lwm2m_server.cli.power import power, power_text
 from lwm2m_server.cli.queue import message_text
@@ -18,7 +18,6 @@ from lwm2m_server.cli.tables import columns, show_table
 from lwm2m_server.cli.values import UNITS, clock
 
 HEADING = ("name", "endpoint", "state", "lwm2m", "last seen", "waiting")
-NODE, CREDENTIALS = 14, "credentials"
 
 
 @click.group()
@@ -27,6 +26,8 @@ def devices() -> None:
 
 
 devices.add_command(power)
+devices.add_command(add)
+devices.add_command(import_)
 
 
 @devices.command("list")
@@ -60,61 +61,12 @@ def show(name: str, as_json: bool, url: str, tenant: str | None, token_file: Pat
 
 @devices.command()
 @click.argument("name")
-@click.option("--id", "node_id", metavar="URN", help="Node id; default NAME.")
-@click.option("--label", "labels", metavar="K:V", multiple=True, help="A label; may be repeated.")
-@click.option("--psk-id", metavar="ID", help="DTLS PSK identity; needs --psk-file.")
-@click.option(
-    "--psk-file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="File with the key.",
-)
-@client_options
-def add(
-    name: str,
-    node_id: str | None,
-    labels: Sequence[str],
-    psk_id: str | None,
-    psk_file: Path | None,
-    url: str,
-    tenant: str | None,
-    token_file: Path | None,
-) -> None:
-    """Let the device NAME in; NAME is its endpoint name."""
-    key = _key(psk_id, psk_file)
-    client = Client.of(url, tenant, token_file)
-    node = {"rn": name, "ni": node_id or name, **({"lbl": list(labels)} if labels else {})}
-    client.post(client.base, {"m2m:nod": node}, ty=NODE)
-    if psk_id is not None:
-        try:
-            credentials = {"m2m:crds": {"crid": psk_id, "crse": key}}
-            client.put(f"{client.base}/{segment(name)}/{CREDENTIALS}", credentials)
-        except ServerError:
-            # All or nothing: a device without its key would be let in without one.
-            client.delete(f"{client.base}/{segment(name)}")
-            raise
-    click.echo(f"{name} added")
-
-
-@devices.command()
-@click.argument("name")
 @client_options
 def remove(name: str, url: str, tenant: str | None, token_file: Path | None) -> None:
     """Forget the device NAME with all its messages; its registration ends."""
     client = Client.of(url, tenant, token_file)
     client.delete(f"{client.base}/{segment(name)}")
     click.echo(f"{name} removed")
-
-
-def _key(psk_id: str | None, psk_file: Path | None) -> str | None:
-    if (psk_id is None) != (psk_file is None):
-        raise click.UsageError("--psk-id and --psk-file belong together")
-    if psk_file is None:
-        return None
-    try:
-        return psk_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--psk-file: {psk_file}: {error}") from error
 
 
 def _row(device: Mapping[str, Any]) -> tuple[str, ...]:

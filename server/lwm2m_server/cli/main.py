@@ -29,9 +29,10 @@ SECTIONS = {
         "bench": ("lwm2m_server.cli.bench:bench", "Measure the server under load; needs a checkout."),
     },
     "Devices of a running server": {
-        "devices": ("lwm2m_server.cli.devices:devices", "List, show, add and remove devices."),
+        "devices": ("lwm2m_server.cli.devices:devices", "List, show, add, import and remove devices."),
         "onboard": ("lwm2m_server.cli.onboard:onboard", "Let many devices in, from a CSV file."),
         "profiles": ("lwm2m_server.cli.profiles:profiles", "What is done with devices of a kind."),
+        "enrolments": ("lwm2m_server.cli.enrolments:enrolments", "Devices nobody added: which may come."),
         "credentials": ("lwm2m_server.cli.credentials:credentials", "What devices prove themselves with."),
         "bootstrap": ("lwm2m_server.cli.bootstrap:bootstrap", "What devices get when they bootstrap."),
         "desired": ("lwm2m_server.cli.desired:desired", "What Resources shall be, and how far that is."),
