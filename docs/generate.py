@@ -14,6 +14,7 @@ from device_api import device_api_page
 from http_api import http_api_page
 from mappings import mappings_page
 from onem2m_types import onem2m_page
+from profile_page import profiles_page
 from typed_settings.cls_utils import deep_options
 
 from lwm2m_engine.attributes import ATTRIBUTES
@@ -177,6 +178,7 @@ PAGES = {
     "lwm2m-device-api.md": device_api_page,
     "mappings.md": mappings_page,
     "onem2m.md": onem2m_page,
+    "profiles.md": profiles_page,
     "settings.md": settings_page,
 }
 

@@ -121,6 +121,7 @@ def test_generated_pages_are_current(tmp_path: Path) -> None:
         "http-api.md",
         "lwm2m-device-api.md",
         "mappings.md",
+        "profiles.md",
     } | {
         "onem2m.md",
         "settings.md",
