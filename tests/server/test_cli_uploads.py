@@ -3,9 +3,10 @@
 import json
 import zipfile
 
-import pytest
 from click.testing import CliRunner
 
+from lwm2m_server.cli import uploads
+from lwm2m_server.cli.client import ServerError
 from lwm2m_server.cli.main import lwm2m
 
 TANK = """\
@@ -20,19 +21,13 @@ TANK = """\
 """
 
 
-@pytest.fixture
-def run(serve, tmp_path, monkeypatch):
-    server = serve()
+def run(*args):
+    return CliRunner().invoke(lwm2m, ["models", *map(str, args)])
+
+
+def test_from_upload_to_removal(serve, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LWM2M_URL", server.http)
-
-    def run(*args):
-        return CliRunner().invoke(lwm2m, ["models", *map(str, args)])
-
-    return run
-
-
-def test_from_upload_to_removal(run, tmp_path):
+    monkeypatch.setenv("LWM2M_URL", serve().http)
     folder = tmp_path / "mine"
     folder.mkdir()
     for id in range(33300, 33360):
@@ -78,10 +73,7 @@ def test_from_upload_to_removal(run, tmp_path):
     assert "there is no definition file" in run("upload", tmp_path / "empty").stderr
 
 
-def test_who_uses_it_is_said(run, monkeypatch):
-    from lwm2m_server.cli import uploads
-    from lwm2m_server.cli.client import ServerError
-
+def test_who_uses_it_is_said(monkeypatch):
     users = {
         "tenant": "main",
         "profiles": {"count": 1, "names": ["tanks"]},
