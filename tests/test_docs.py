@@ -94,9 +94,9 @@ def parse(command: click.Command, words: list[str], parent: click.Context | None
     context = click.Context(command, info_name=command.name, parent=parent, **command.context_settings)
     if isinstance(command, click.Group):
         assert words, f"{command.name}: no subcommand"
-        found = command.get_command(context, words[0])
+        _, found, rest = command.resolve_command(context, list(words))
         assert found is not None, f"{command.name} has no command {words[0]}"
-        parse(found, words[1:], context)
+        parse(found, rest, context)
         return
     values, left, _ = command.make_parser(context).parse_args(list(words))
     assert not left, f"{command.name}: too many arguments: {left}"

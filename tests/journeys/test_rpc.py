@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import re
 import time
 
 import pytest
+from click.testing import CliRunner
 
 from lwm2m_engine.coap import CoapReply, Code
 from lwm2m_engine.values import ObjLink, ResourceType
+from lwm2m_server.cli.main import lwm2m
 from lwm2m_server.rpc.methods import METHODS
 from lwm2m_server.simulator.objects import default_objects
 from lwm2m_server.simulator.tree import Resource, SimulatedObject
@@ -501,3 +504,51 @@ async def test_complaint_33_no_call_is_stuck_after_a_crash(serve, connect, devic
 
     await eventually(nobody_waits)
     assert not one.executed
+
+
+# --- from the command line --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lwm2m_rpc(lasting):
+    """Runs ``lwm2m rpc``; in a thread, so that devices go on."""
+
+    async def run(*words):
+        return await asyncio.to_thread(CliRunner().invoke, lwm2m, ["rpc", *words, "--url", lasting.http])
+
+    return run
+
+
+async def test_the_command_line_calls_and_shows(lwm2m_rpc, rpc, meter, name):
+    shown = await lwm2m_rpc(name, "Read", "/3/0/9")
+    assert (shown.exit_code, shown.stdout.splitlines()[1].split()) == (
+        0,
+        ["/3/0/9", "Battery", "Level", "72", "%"],
+    )
+    shown = await lwm2m_rpc(name, "WriteReplace", "utcOffset", "value=+03:00")
+    assert (shown.exit_code, shown.stdout) == (0, "2.04 CHANGED\n")
+    assert meter.get("/3/0/14").content == "+03:00"
+    shown = await lwm2m_rpc(name, "ReadComposite", "ids=/3/0/9,/1/0/1", "--json")
+    assert json.loads(shown.stdout)["value"] == BOTH
+    shown = await lwm2m_rpc(name, "WriteComposite", '{"nodes": {"/1/0/2": 5}}')
+    assert shown.exit_code == 0
+    shown = await lwm2m_rpc(name, "DiscoverAll")
+    assert json.loads(shown.stdout.splitlines()[0])["path"] == "/1/0"
+    shown = await lwm2m_rpc(name, "Raed", "/3")
+    assert (shown.exit_code, "did you mean Read?" in shown.stderr) == (2, True)
+    meter.faults.reply = lambda request: CoapReply(Code.FORBIDDEN)
+    shown = await lwm2m_rpc(name, "Read", "/3/0/9")
+    assert (shown.exit_code, "4.03 FORBIDDEN" in shown.stderr) == (1, True)
+    listed = await lwm2m_rpc("list", name, "--state", "FAILED")
+    assert len(listed.stdout.splitlines()) == 2
+    id = listed.stdout.splitlines()[1].split()[0]
+    shown = await lwm2m_rpc("show", id)
+    assert (shown.exit_code, "4.03 FORBIDDEN" in shown.stdout) == (0, True)
+
+
+async def test_the_command_line_takes_back(lwm2m_rpc, absent, name):
+    queued = await lwm2m_rpc(name, "Read", "/3", "--persistent", "--json")
+    id = json.loads(queued.stdout)["rpcId"]
+    assert (await lwm2m_rpc("cancel", id)).stdout == f"{id} taken back\n"
+    assert (await lwm2m_rpc("cancel", id)).stdout == f"{id} forgotten\n"
+    assert "was asked nothing" in (await lwm2m_rpc("list", name)).stderr

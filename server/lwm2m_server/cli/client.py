@@ -22,7 +22,7 @@ from lwm2m_server.cli.bearer import Bearer
 from lwm2m_server.cli.exits import Exit
 
 TIMEOUT = 30.0
-"""Seconds the server may take for one answer."""
+"""Seconds that is enough for most answers."""
 
 AGAIN = 0.5
 """Seconds before a stream that ended is asked for again."""
@@ -60,6 +60,8 @@ class Client:
     url: str
     tenant: str | None = None
     bearer: Bearer | None = None
+    patience: float = TIMEOUT
+    """Seconds the server may take for one answer."""
 
     @classmethod
     def of(cls, url: str, tenant: str | None, token_file: Path | None) -> Client:
@@ -342,7 +344,7 @@ class Client:
         # The scheme was checked: this is never a file.
         request = Request(self.url + path, data=data, headers=headers, method=method)  # noqa: S310
         try:
-            with _open(request, timeout=TIMEOUT) as response:
+            with _open(request, timeout=self.patience) as response:
                 yield response
         except HTTPError as error:
             document = _document(error)

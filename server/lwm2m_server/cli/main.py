@@ -36,6 +36,7 @@ SECTIONS = {
         "credentials": ("lwm2m_server.cli.credentials:credentials", "What devices prove themselves with."),
         "bootstrap": ("lwm2m_server.cli.bootstrap:bootstrap", "What devices get when they bootstrap."),
         "desired": ("lwm2m_server.cli.desired:desired", "What Resources shall be, and how far that is."),
+        "rpc": ("lwm2m_server.cli.rpc:rpc", "Ask a device something by method; see what came of it."),
         "queue": ("lwm2m_server.cli.queue:queue", "What waits for a device; take a message back."),
         "trace": ("lwm2m_server.cli.trace:trace", "What is said with a device, message by message."),
         "deliveries": (
