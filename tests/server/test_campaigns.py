@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,8 +16,10 @@ import attrs
 import httpx
 import pytest
 import pytest_asyncio
+from click.testing import CliRunner
 
 from lwm2m_server.app import Running, run
+from lwm2m_server.cli import main
 from lwm2m_server.settings import Address, DeviceSettings, Settings, TransmissionSettings, UpdateSettings
 from lwm2m_server.simulator.device import SimulatedDevice
 from lwm2m_server.simulator.images import make_image
@@ -419,3 +423,79 @@ async def test_a_device_that_is_removed_leaves_the_campaign(site: Site) -> None:
         "dev0": ("succeeded", None),
         "dev1": ("cancelled", "the device was removed"),
     }
+
+
+# --- by command ------------------------------------------------------------------------------------
+
+
+async def lwm2m(site: Site, *arguments: str, status: int = 0) -> str:
+    """What ``lwm2m campaigns …`` prints."""
+    command = ["campaigns", *arguments, "--url", site.running.addresses.http]
+    done = await asyncio.to_thread(CliRunner().invoke, main.lwm2m, command)
+    assert done.exit_code == status, done.output
+    return done.output
+
+
+async def test_a_campaign_by_command(site: Site) -> None:
+    await site.devices(3)
+    name, first = f"{site.prefix}c", f"{site.prefix}dev0"
+    told = await lwm2m(
+        site,
+        *("create", name, "--package", "fw-2.0", "--endpoint", f"{site.prefix}dev*", "--wave", "30%"),
+        *("--max", "2", "--failures", "10%", "--on-failures", "abort", "--approval", "wave"),
+        *("--window", "00:00-00:00 Europe/Berlin", "--attempts", "2", "--expires-at", "2090-01-01"),
+    )
+    assert told == f"{name} is draft\n"
+    definition = (await site.call("GET", "/c"))["definition"]
+    assert definition["waves"] == [{"percent": 30.0, "completed": 100.0}, {"completed": 100.0}]
+    assert definition["failureThreshold"] == {
+        "count": None,
+        "percent": 10.0,
+        "atLeast": 10,
+        "action": "abort",
+    }
+    assert definition["window"]["days"] == ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    assert json.loads(await lwm2m(site, "start", name, "--json"))["name"] == name
+    await site.until(lambda found: found["awaitingApproval"] == 1)
+    assert await lwm2m(site, "approve", name, "--wave", "1") == f"{name} is running\n"
+    assert await lwm2m(site, "pause", name) == f"{name} is paused\n"
+    assert await lwm2m(site, "resume", name) == f"{name} is running\n"
+    await lwm2m(site, "approve", name)
+    watched = await lwm2m(site, "watch", name, "--every", "0.1")
+    assert watched.splitlines()[-1] == f"{name} finished 100%: 3 succeeded"
+    shown = await lwm2m(site, "show", name)
+    assert "done      100%" in shown
+    assert re.search(r"^2 +2 +yes +0 +0 +0 +2 +0 +0 +0$", shown, re.MULTILINE)
+    rows = (await lwm2m(site, "devices", name, "--state", "succeeded")).splitlines()
+    assert rows[1].split() == [first, "1", "succeeded", "succeeded", "-"]
+    assert re.search(rf"{name} +finished +fw-2.0 +3 ", await lwm2m(site, "list"))
+    assert "finished" in await lwm2m(site, "resume", name, status=1)
+    assert await lwm2m(site, "remove", name) == f"{name} removed\n"
+    assert "has no campaign" in await lwm2m(site, "show", name, status=2)
+
+
+async def test_failures_are_told_and_tried_again_by_command(site: Site, tmp_path: Path) -> None:
+    (device,) = await site.devices(1)
+    device.update_faults.result = 8
+    file = tmp_path / "campaign.json"
+    file.write_text(json.dumps({"package": "fw-2.0", "target": {"endpoint": "nobody"}, "attempts": 1}))
+    name = f"{site.prefix}c"
+    flags = ["--file", str(file), "--device", f"{site.prefix}dev0", "--start"]
+    await lwm2m(site, "create", name, *flags)
+    assert "1 failed" in await lwm2m(site, "watch", name, "--every", "0.1", status=1)
+    assert re.search(r"^1 +.*[a-z]", (await lwm2m(site, "show", name)).splitlines()[-1])
+    device.update_faults.result = None
+    assert await lwm2m(site, "retry", name) == f"{name} is running\n"
+    assert "1 succeeded" in await lwm2m(site, "watch", name, "--every", "0.1")
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        (["--wave", "many"], "neither a number of devices nor a share"),
+        (["--window", "at night"], "is not as 'mon,fri 22:00-05:00 Europe/Berlin'"),
+        (["--package", "fw-2.0"], "target is due"),
+    ],
+)
+async def test_bad_flags_are_explained(site: Site, flags: list[str], problem: str) -> None:
+    assert problem in await lwm2m(site, "create", "x", *flags, status=2)

@@ -39,6 +39,7 @@ SECTIONS = {
         "rpc": ("lwm2m_server.cli.rpc:rpc", "Ask a device something by method; see what came of it."),
         "queue": ("lwm2m_server.cli.queue:queue", "What waits for a device; take a message back."),
         "trace": ("lwm2m_server.cli.trace:trace", "What is said with a device, message by message."),
+        "campaigns": ("lwm2m_server.cli.campaigns:campaigns", "Packages for many devices, wave by wave."),
         "deliveries": (
             "lwm2m_server.cli.deliveries:deliveries",
             "How notifications get to applications; replay those that did not.",
