@@ -286,6 +286,12 @@ def test_orders_to_install_end() -> None:
     assert play(PLAN, Came(), old(DOWNLOADED), course=course).state is State.FAILED
 
 
+def test_an_order_that_a_restart_of_the_server_may_have_lost_is_given_again() -> None:
+    course = play(PLAN, *INSTALLING[:-1], Begin(), old(DOWNLOADED))
+    assert (course.doing, course.installs) == (Action.INSTALL, 2)
+    assert play(PLAN, *INSTALLING, Begin(), old(DOWNLOADED)).doing is None
+
+
 def test_a_refused_installation() -> None:
     course = play(PLAN, *INSTALLING[:-1], NotDone(Action.INSTALL, "4.05"), old(DOWNLOADED))
     assert (course.state, course.reason) == (State.FAILED, "not installed: 4.05")

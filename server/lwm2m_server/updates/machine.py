@@ -135,10 +135,12 @@ def _again(course: Course) -> Course:
 
 def _begin(plan: Plan, course: Course, input: Input, now: float) -> Course:
     """After a restart nobody waits for an answer any more."""
-    course = attrs.evolve(course, doing=None)
     if course.is_cancelled:
         return ask(course, Action.RESET)
-    return _look(plan, course, now)
+    if course.doing is Action.INSTALL:
+        # Perhaps it was not told: a device that has not begun may be told again.
+        course = attrs.evolve(course, state=State.VERIFYING)
+    return _look(plan, attrs.evolve(course, doing=None), now)
 
 
 def _tick(plan: Plan, course: Course, input: Input, now: float) -> Course:
@@ -326,6 +328,8 @@ def _unseen(plan: Plan, course: Course, input: NotDone, now: float) -> Course:
             return retry(plan, course, course.problem or "no progress of the download", now)
     elif course.state in BEGUN and is_over(plan, course, now):
         return fail(course, "the device was not heard of since it was told to install")
+    if input.is_silent and course.state is State.INSTALLING:
+        course = attrs.evolve(course, state=State.REBOOTING)
     return wait(plan, attrs.evolve(course, reason=input.reason), now)
 
 

@@ -8,8 +8,10 @@ from typing import Final, Protocol
 
 import attrs
 
+from lwm2m_engine.coap import Code
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.errors import RequestError
+from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.messages.requests import Cancel, Execute, Observe, Single, Write
 from lwm2m_engine.paths import Path
 from lwm2m_server.asks import Asks, NoAnswer, Refused
@@ -183,7 +185,16 @@ class Performer:
     async def _write(self, errand: Errand, resource: int, value: str | bytes) -> None:
         path = _root(errand.update, resource)
         request = Write(path, (Entry(path, value),))
-        await self._ask(errand, request)
+        if isinstance(value, str):
+            await self._ask(errand, request)
+            return
+        try:
+            # As it is: devices write it to their flash while it comes.
+            await self._ask(errand, attrs.evolve(request, content_format=ContentFormat.OPAQUE))
+        except Refused as refusal:
+            if refusal.code != Code.UNSUPPORTED_CONTENT_FORMAT:
+                raise
+            await self._ask(errand, request)
 
     async def _execute(self, errand: Errand, resource: int, arguments: str = "") -> None:
         await self._ask(errand, Execute(_root(errand.update, resource), arguments))
