@@ -11,6 +11,8 @@ import tarfile
 import httpx
 import pytest
 
+from lwm2m_engine import ContentFormat
+
 XML = """<?xml version="1.0" encoding="UTF-8"?>
 <LWM2M><Object ObjectType="MODefinition">
 <Name>Greenhouse</Name><ObjectID>{id}</ObjectID><ObjectURN>urn:oma:lwm2m:x:{id}</ObjectURN>
@@ -98,11 +100,23 @@ async def test_a_registered_device_has_an_uploaded_model_at_once(serve, connect,
         ]
         return found["modelVersion"]
 
+    async def told():
+        """What the server has kept, without asking the device."""
+        answer = await client.get(f"{server.http}/api/v1/devices/device001/values?paths=/33333")
+        return [(one["key"], one["type"], one["value"]) for one in answer.json()["values"]]
+
     assert (await values(), await model()) == (RAW, None)
     assert (await client.post(f"{server.http}/api/v1/tenants", json={"name": "other"})).status_code == 201
-    for tenant, expected in (("other", (RAW, None)), ("main", (TYPED, "1.0"))):
+    undecoded = [
+        {"contentFormat": ContentFormat.TLV, "raw": "dG9tYXRv"},
+        {"contentFormat": ContentFormat.TLV, "raw": "PQ=="},
+    ]
+    unknown = list(zip(("/33333/0/0", "/33333/0/1"), (None, None), undecoded, strict=True))
+    known = [("crop", "String", "tomato"), ("humidity", "Integer", 61)]
+    for tenant, kept, expected in (("other", unknown, (RAW, None)), ("main", known, (TYPED, "1.0"))):
         path, body = f"{server.http}{MODELS}?tenant={tenant}", XML.format(id=33333)
         assert (await client.post(path, content=body, headers=AS_XML)).status_code == 201
+        assert await told() == kept
         assert (await values(), await model()) == expected
 
     await killed_while_uploading(server, client, eventually)
