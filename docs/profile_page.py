@@ -85,6 +85,9 @@ CLIENT_FOOT = """
 `PSM` is with `psmActivityTimer`, `E_DRX` with `edrxCycle` and `pagingTransmissionWindow`. What was set for
 a device itself goes before (`lwm2m devices power`).
 
+`defaultObjectIDVer` counts at the next Register, for Objects that a device announces without a version; with
+1.0, those of LwM2M itself are of the device's enabler version, as LwM2M has it.
+
 ## Assignment
 
 A device has the profile that was assigned to it by name, else that of the first of its device groups (by

@@ -62,8 +62,13 @@ class Engine:
         settings: EngineSettings | None = None,
         tokens: Callable[[], bytes] = random_token,
         exchanges: Iterator[int] | None = None,
+        unannounced: Callable[[str], str | None] = lambda endpoint: None,
     ) -> None:
-        """``exchanges`` numbers the ``Perform`` effects; engines that share a transport share one."""
+        """``exchanges`` numbers the ``Perform`` effects; engines that share a transport share one.
+
+        ``unannounced`` gives the version of Objects that a device, by its endpoint name, announces without
+        one; ``None`` for the one of its enabler version (LwM2M Core 1.2, 7.2.3).
+        """
         self._state = State(
             catalog,
             table if table is not None else MappingTable(),
@@ -72,6 +77,7 @@ class Engine:
             settings if settings is not None else EngineSettings(),
             tokens,
             exchanges if exchanges is not None else count(1),
+            unannounced,
         )
         self._ids = count(1)
 

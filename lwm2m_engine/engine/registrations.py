@@ -115,7 +115,7 @@ def _changes(state: State, registration: Registration, request: CoapRequest) -> 
     if wish.queue_mode is not None and wish.queue_mode != registration.queue_mode:
         changes["queue_mode"] = wish.queue_mode
     if wish.links is not None:
-        changes.update(_announcement(state, wish.links, registration.version))
+        changes.update(_announcement(state, wish.links, registration.version, registration.endpoint))
         changes["warnings"] = tuple(dict.fromkeys((*registration.warnings, *wish.warnings)))[-MAX_WARNINGS:]
     if not wish.attributes.items() <= registration.attributes.items():
         changes["attributes"] = {**registration.attributes, **wish.attributes}
@@ -190,7 +190,7 @@ def _registered(state: State, id: str, peer: Peer) -> tuple[Device, Registration
 
 
 def _registration(state: State, wish: Register, now: float) -> Registration:
-    announcement = _announcement(state, wish.links, wish.version)
+    announcement = _announcement(state, wish.links, wish.version, wish.endpoint)
     return Registration(
         # 8 random bytes, so that a location cannot be guessed.
         id=base64.urlsafe_b64encode(state.tokens()).rstrip(b"=").decode("ascii"),
@@ -218,24 +218,28 @@ def _reads(state: State, announcement: Mapping[str, Any]) -> tuple[Path, ...]:
     return tuple(wanted)
 
 
-def _announcement(state: State, links: tuple[Link, ...], version: str) -> Mapping[str, Any]:
+def _announcement(state: State, links: tuple[Link, ...], version: str, endpoint: str) -> Mapping[str, Any]:
     """The fields of a ``Registration`` that follow from an object list."""
+    unannounced = state.unannounced(endpoint)
     if len(links) > CACHED_LINKS:
-        return _read_announcement(state, links, version)
-    found = state.announcements.get((links, version))
+        return _read_announcement(state, links, version, unannounced)
+    key = links, version, unannounced
+    found = state.announcements.get(key)
     if found is None:
         if len(state.announcements) >= MAX_ANNOUNCEMENTS:
             state.announcements.clear()
-        found = state.announcements[links, version] = _read_announcement(state, links, version)
+        found = state.announcements[key] = _read_announcement(state, *key)
     return found
 
 
-def _read_announcement(state: State, links: tuple[Link, ...], version: str) -> Mapping[str, Any]:
+def _read_announcement(
+    state: State, links: tuple[Link, ...], version: str, unannounced: str | None
+) -> Mapping[str, Any]:
     found: Announced = announced(links, version, strict=state.settings.strict)
     if not found.objects:
         raise RequestError(Code.BAD_REQUEST, "the object list names no LwM2M object")
     defaults = state.catalog.view(version)
-    objects = tuple((id, text or defaults.version(id)) for id, text in found.objects.items())
+    objects = tuple((id, text or unannounced or defaults.version(id)) for id, text in found.objects.items())
     return {
         "root": found.root,
         "objects": _shared(objects),

@@ -36,16 +36,19 @@ class State:
     tokens: Callable[[], bytes]
     """8 random bytes a call: observation tokens and registration ids."""
     exchanges: Iterator[int]
+    unannounced: Callable[[str], str | None]
+    """The version of Objects that a device announces without one, if that is not LwM2M's to say."""
     devices: dict[str, Device] = attrs.field(factory=dict)
     by_registration: dict[str, Device] = attrs.field(factory=dict)
     by_peer: dict[Peer, Device] = attrs.field(factory=dict)
     by_token: dict[bytes, Device] = attrs.field(factory=dict)
     by_exchange: dict[int, Device] = attrs.field(factory=dict)
     deadlines: Deadlines[Device] = attrs.field(factory=Deadlines)
-    announcements: dict[tuple[tuple[Link, ...], str], Mapping[str, Any]] = attrs.field(
+    announcements: dict[tuple[tuple[Link, ...], str, str | None], Mapping[str, Any]] = attrs.field(
         init=False, factory=dict
     )
-    """What follows from an object list, by its links and the enabler version; with these models."""
+    """What follows from an object list, by its links, the enabler version and that of Objects without one;
+    with these models."""
     _views: dict[tuple[str, tuple[tuple[int, str], ...]], ModelView] = attrs.field(init=False, factory=dict)
 
     def device(self, endpoint: str) -> Device:

@@ -190,7 +190,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     if settings.log.level == "debug":
         hub.trail = Trail(partial(resource_ids.ri, type=CONTENT_INSTANCE))
     stack.push_async_callback(hub.close)
-    engines = Engines(settings, plugins, models)
+    engines = Engines(settings, plugins, models, profiles.unannounced)
     for tenant in inventory.tenants():
         hub.add_tenant(tenant.name, engines.start(tenant.name))
     outlets = open_outlets(ledger, inventory, settings.deliveries)

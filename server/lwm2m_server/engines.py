@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 from lwm2m_engine.codecs import Codecs
@@ -14,7 +16,16 @@ from lwm2m_server.settings import Settings
 class Engines:
     """Unknown devices are let in by the default tenant only."""
 
-    def __init__(self, settings: Settings, plugins: PluginManager, models: Models) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        plugins: PluginManager,
+        models: Models,
+        unannounced: Callable[[str, str], str | None],
+    ) -> None:
+        """``unannounced`` gives, for a tenant and an endpoint name, the version of Objects that a device
+        announces without one, if that is not LwM2M's to say."""
+        self._unannounced = unannounced
         self._settings, self._plugins, self._models = settings, plugins, models
         self.codecs = Codecs().extended(plugins.codecs())
         self._exchanges = count(1)
@@ -30,6 +41,7 @@ class Engines:
             codecs=self.codecs,
             settings=self._engine_settings(tenant),
             exchanges=self._exchanges,
+            unannounced=partial(self._unannounced, tenant),
         )
         self._used[tenant] = models
         return engine

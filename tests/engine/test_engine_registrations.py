@@ -155,3 +155,14 @@ def test_tolerated_oddities_are_told(world):
 )
 def test_other_requests_get_the_right_code(world, code, path, answer):
     assert world.say(code, path).code == answer
+
+
+def test_versions_that_are_not_announced_may_be_somebody_elses_to_say(world):
+    world = type(world)(world.catalog, unannounced=lambda endpoint: "2.0" if endpoint == "dev1" else None)
+    links = b"</3/0>,</5>;ver=1.1,</5/0>,</33000/0>"
+    location = world.register(links=links)
+    world.register("dev2", links=links)
+    assert world.engine.registration("dev1").objects == {3: "2.0", 5: "1.1", 33000: "2.0"}
+    assert world.engine.registration("dev2").objects == {3: "1.1", 5: "1.1", 33000: "1.0"}
+    world.update(location, payload=b"</3/0>,</33001/0>")
+    assert world.engine.registration("dev1").objects == {3: "2.0", 33001: "2.0"}

@@ -35,6 +35,9 @@ class Rows:
     def described(self, node):
         return Described("ACME", "M7") if node == DEVICE.node else Described(None, None)
 
+    def device_of_endpoint(self, endpoint):
+        return DEVICE if endpoint == DEVICE.endpoint else None
+
 
 def profile(name, key="level", **members):
     document = {
@@ -153,3 +156,23 @@ async def test_rules_are_there_after_a_restart(tmp_path, inventory):
     given = profile("ruled", rules=(ProfileRule(3, "e*", "m*", "x"),), groups=("g",), former=("f",))
     await inventory.profiles.add(given)
     assert TinyInventory(tmp_path / "inventory.json").profiles.get("main", "ruled") == given
+
+
+@pytest.mark.parametrize(("said", "version"), [("1.0", None), ("1.2", "1.2")])
+async def test_versions_of_objects_that_are_announced_without_one(inventory, profiles, said, version):
+    given = profile("a", is_default=True)
+    given.document["transportConfiguration"]["clientLwM2mSettings"]["defaultObjectIDVer"] = said
+    await inventory.profiles.add(given)
+    assert profiles.unannounced("main", DEVICE.endpoint) == version
+    assert profiles.unannounced("other", DEVICE.endpoint) is None
+    assert profiles.unannounced("main", "nobody") is None
+
+
+async def test_when_devices_listen(inventory, profiles):
+    await inventory.profiles.add(profile("plain", is_default=True))
+    assert profiles.power(DEVICE) is None
+    given = profile("sleepy", rules=(ProfileRule(1, endpoint="urn:*"),))
+    given.document["transportConfiguration"]["clientLwM2mSettings"]["powerMode"] = "PSM"
+    await inventory.profiles.add(given)
+    assert profiles.power(DEVICE).psm
+    assert profiles.power(attrs.evolve(DEVICE, endpoint="other")) is None

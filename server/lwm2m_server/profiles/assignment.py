@@ -102,6 +102,11 @@ class Assignments:
         """Whether any profile says when devices listen."""
         return any(self.mapping(profile).power is not None for profile in self._profiles.values())
 
+    @cached_property
+    def has_versions(self) -> bool:
+        """Whether any profile says which version Objects have that are announced without one."""
+        return any(self.mapping(profile).version is not None for profile in self._profiles.values())
+
     @property
     def groups(self) -> Collection[str]:
         """Names of those that have a profile."""

@@ -11,6 +11,7 @@ import attrs
 
 from lwm2m_engine.attributes import Attributes
 from lwm2m_engine.engine.records import PowerSaving, Registration
+from lwm2m_engine.model.versions import INITIAL
 from lwm2m_engine.paths import Path
 from lwm2m_server.profiles.places import Announced, Place
 
@@ -110,6 +111,12 @@ class ProfileMapping:
             use_object_19=client["useObject19ForOtaInfo"],
             default_version=client["defaultObjectIDVer"],
         )
+
+    @property
+    def version(self) -> str | None:
+        """``default_version``, unless it is what holds anyway: 1.0, but for the Objects of LwM2M itself,
+        which are of the enabler version of the device (LwM2M Core 1.2, 7.2.3)."""
+        return None if self.default_version == INITIAL else self.default_version
 
     def resolved(self, registration: Registration) -> Resolved:
         """For a device: what its registration announces decides what ``*`` stands for."""

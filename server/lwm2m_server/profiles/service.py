@@ -30,7 +30,7 @@ class Profiles:
 
     def __init__(self, inventory: Inventory, reader: Reader, *, group_of: GroupOf = nobody) -> None:
         self._kept = inventory.profiles
-        self._describe, self._group_of = reader.described, group_of
+        self._reader, self._group_of = reader, group_of
         self._listeners: list[Listener] = []
         self._seen: object = None
         self._assignments: dict[str, Assignments] = {}
@@ -46,7 +46,7 @@ class Profiles:
 
     def assigned(self, device: Candidate) -> Assigned | None:
         """The same, and why."""
-        return self.assignments(device.tenant).of(device, self._group_of, self._describe)
+        return self.assignments(device.tenant).of(device, self._group_of, self._reader.described)
 
     def mapping(self, device: Candidate) -> ProfileMapping:
         """What its profile says; that without one is empty. The same object until it says something else."""
@@ -58,6 +58,13 @@ class Profiles:
         if not self.assignments(device.tenant).has_power:
             return None
         return self.mapping(device).power
+
+    def unannounced(self, tenant: str, endpoint: str) -> str | None:
+        """The version of Objects that a device announces without one; ``None`` for that of LwM2M."""
+        if not self.assignments(tenant).has_versions:
+            return None
+        device = self._reader.device_of_endpoint(endpoint)
+        return None if device is None or device.tenant != tenant else self.mapping(device).version
 
     def keys(self, device: Device, models: ModelView) -> Keys:
         """What its Resources are called. The same object for devices of one kind."""
