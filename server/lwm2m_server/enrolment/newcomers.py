@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,14 +24,14 @@ from lwm2m_engine.errors import RequestError, SettingsError
 from lwm2m_server.coap.dtls.identities import Secret
 from lwm2m_server.enrolment.batches import Batches
 from lwm2m_server.enrolment.devices import DeviceOffice
-from lwm2m_server.enrolment.document import NewCredentials
+from lwm2m_server.enrolment.document import KEY_LENGTH, NewCredentials
 from lwm2m_server.enrolment.newdevice import NewDevice
 from lwm2m_server.enrolment.pending import Pending, PendingDevices, Sources
 from lwm2m_server.enrolment.reading import Faulty
 from lwm2m_server.enrolment.rules import Rule, rule_of
 from lwm2m_server.onem2m.behaviours.nodes import node_name
 from lwm2m_server.security.admission import Enrolled, Newcomer
-from lwm2m_server.security.credentials import X509, Credential, NoSec, Psk, Removed, Side
+from lwm2m_server.security.credentials import MAX_IDENTITY, X509, Credential, NoSec, Psk, Removed, Side
 from lwm2m_server.store.errors import CommitFailed, Conflict, Gone
 from lwm2m_server.store.protocols import Inventory
 from lwm2m_server.store.transaction import Reader, Transaction
@@ -168,8 +170,8 @@ class Newcomers:
         if pending.side == "management":
             credentials = NewCredentials(endpoint, credential, Removed())
         else:
-            # A key that bootstrap gives takes the place of none; a certificate is good for both.
-            managing = credential if isinstance(credential, X509 | NoSec) else Removed()
+            # A key that nobody knows until bootstrap gives it; a certificate is good for both.
+            managing = _fresh_key(endpoint) if isinstance(credential, Psk) else credential
             credentials = NewCredentials(endpoint, managing, credential)
         name = node_name(endpoint, lambda name: self._office.is_taken(tenant, name))
         new = NewDevice(name, endpoint, credentials, rule.profile, tuple(rule.labels), tuple(rule.groups))
@@ -181,6 +183,13 @@ class Newcomers:
         await self._office.create(tenant, new, also=also, proven=True)
         self.pending.remove(rule.tenant, endpoint)
         _log.info("a new device was let in", endpoint=endpoint, rule=rule.name, device=name)
+
+
+def _fresh_key(endpoint: str) -> Psk:
+    identity = endpoint
+    if len(endpoint.encode()) > MAX_IDENTITY:
+        identity = hashlib.sha256(endpoint.encode()).hexdigest()
+    return Psk(identity, base64.b64encode(secrets.token_bytes(KEY_LENGTH)).decode("ascii"))
 
 
 class Stage:
