@@ -242,6 +242,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     bound = await listen(settings, hub, credentials, ledger, counts, stack)
     bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, ledger, counts, stack)
     hub.resume(waiting)
+    await calls.resume()
     arranging.start([tenant.name for tenant in inventory.tenants()])
     updating.addresses.bound = bound
     await updates.start()

@@ -193,6 +193,8 @@ async def test_a_format_that_the_device_has_is_used(rpc, lasting, device, name):
     one = await device(lasting, name, live=False, version="1.1")
     one._links = links.encode
     await one.register()
+    # What the server reads of itself comes first.
+    await rpc.result("Read", {"id": BATTERY})
     seen = []
     one.faults.reply = lambda request: seen.append((request.accept, request.content_format))
     await rpc.result("Read", {"id": "/3/0", "contentFormat": "senml-json"})
@@ -472,7 +474,10 @@ async def test_complaint_33_no_call_is_stuck_after_a_crash(serve, connect, devic
     api = connect(server)
     one = await device(server, "meter", live=False, version="1.1")
     await one.register()
-    rpc, absent = Caller(api, "meter"), Caller(api, "absent")
+    other = await device(server, "late", live=False, version="1.1")
+    await other.register()
+    rpc, absent, late = (Caller(api, name) for name in ("meter", "absent", "late"))
+    await late.result("Read", {"id": BATTERY})
     await api.post("", 14, {"m2m:nod": {"rn": "absent", "ni": "urn:dev:absent"}})
     await rpc.result("Read", {"id": BATTERY})
     done = await rpc.queued("Read", {"id": "/3/0/0"}, persistent=True)
@@ -485,10 +490,17 @@ async def test_complaint_33_no_call_is_stuck_after_a_crash(serve, connect, devic
         "Read", {"id": BATTERY}, persistent=True, expirationTime=int(time.time() * 1000) + 1000
     )
     light = asyncio.create_task(rpc("Read", {"id": "/3/0/1"}, timeout=2000))
+    other.faults.silent = True
+    again = await late.queued("Read", {"id": BATTERY}, persistent=True, retries=1)
+
+    async def is_to_be_sent_again():
+        return (await late.show(again["id"]))["retryAt"]
+
+    await eventually(is_to_be_sent_again)
     await asyncio.sleep(0.1)
     server.kill()
     await asyncio.wait([light])
-    one.faults.silent = False
+    one.faults.silent = other.faults.silent = False
     server.restart()
     rpc = Caller(connect(server), "meter")
     assert (await rpc.show(done["id"]))["state"] == "SUCCESSFUL"
@@ -504,6 +516,9 @@ async def test_complaint_33_no_call_is_stuck_after_a_crash(serve, connect, devic
 
     await eventually(nobody_waits)
     assert not one.executed
+    assert (await rpc.show(again["id"]))["state"] == "QUEUED"
+    await other.update()
+    assert (await rpc.ended(again["id"], eventually))["value"] == 72
 
 
 # --- from the command line --------------------------------------------------------------------------------

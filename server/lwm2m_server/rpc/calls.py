@@ -34,13 +34,13 @@ from lwm2m_engine.model.view import ModelView
 from lwm2m_server.bus import Bus
 from lwm2m_server.directory import key_of
 from lwm2m_server.onem2m.devices import Devices
-from lwm2m_server.onem2m.origins import PLATFORM
-from lwm2m_server.onem2m.rendering import JSON_CONTENT
 from lwm2m_server.ports import Errand
 from lwm2m_server.rpc import progress, results
 from lwm2m_server.rpc.appointments import Appointments
 from lwm2m_server.rpc.call import Call
+from lwm2m_server.rpc.messages import waiting
 from lwm2m_server.rpc.methods import Plan, Scene, method_named
+from lwm2m_server.rpc.retention import tidy
 from lwm2m_server.rpc.targets import Naming
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.documents import dumps, loads
@@ -61,7 +61,6 @@ BATCH: Final = 50
 """Messages of one RPC that are stored together."""
 TIDY_EVERY: Final = 3600.0
 """Seconds."""
-TIDY_AT_ONCE: Final = 500
 _TIDYING: Final = 0
 """In place of the number of an RPC."""
 
@@ -111,6 +110,9 @@ class Calls:
             result = {"error": "its message is not there any more"}
             await self._ledger.commit(progress.concluded(rpc, message, "FAILED", result, now, settings))
         self._errands = dict(await self._ledger.apart(lambda reader: reader.errands()))
+
+    async def resume(self) -> None:
+        """Send again what is due, once devices can be reached."""
         for rpc, node, at in await self._ledger.apart(lambda reader: reader.retries()):
             self._schedule(rpc, node, at)
         await self._tidy()
@@ -119,14 +121,7 @@ class Calls:
         await self._appointments.close()
 
     async def _tidy(self) -> None:
-        """Forget what has been known for long enough."""
-        before = self._clock() - self._settings.rpc.keep_for
-        forgotten = TIDY_AT_ONCE
-        try:
-            while forgotten == TIDY_AT_ONCE:
-                forgotten = await self._ledger.commit(lambda write: write.forget_rpcs(before, TIDY_AT_ONCE))
-        except CommitFailed as error:
-            _log.warning("old RPCs could not be forgotten", reason=str(error))
+        await tidy(self._ledger, self._clock() - self._settings.rpc.keep_for)
         self._appointments.make(_TIDYING, self._clock() + TIDY_EVERY, self._tidy)
 
     # --- what clients ask --------------------------------------------------------------------------
@@ -211,7 +206,7 @@ class Calls:
         """Put its messages into the device's queue. Returns it as it is afterwards."""
         models = self._devices.models(device)
         requests = [parse_json(loads(text), models) for text in rpc.messages]
-        messages = [self._message(rpc, text) for text in rpc.messages]
+        messages = [waiting(self._ids.next(), rpc, text) for text in rpc.messages]
         errands = [
             Errand(message.id, request, message.deadline)
             for message, request in zip(messages, requests, strict=True)
@@ -246,20 +241,6 @@ class Calls:
             write.add_errands(rpc.id, (message.id for message in all))
         for message in batch:
             self._add(write, message, started=message.id in started)
-
-    def _message(self, rpc: Rpc, text: str) -> Message:
-        return Message(
-            self._ids.next(),
-            NodeIds(rpc.node).outgoing,
-            None,
-            PLATFORM,
-            0,
-            text,
-            JSON_CONTENT,
-            len(text.encode()),
-            labels=(f"rpc:{rpc.name}",),
-            deadline=rpc.expires_at,
-        )
 
     # --- what becomes of it ------------------------------------------------------------------------
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -15,10 +13,10 @@ from lwm2m_engine.errors import ValueRejected
 from lwm2m_engine.messages import parse_json, validate
 from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import Path
-from lwm2m_engine.values import ResourceType
 from lwm2m_server.rpc import results
 from lwm2m_server.rpc.call import bad, known
 from lwm2m_server.rpc.targets import Naming, Targets, nearest, need_format
+from lwm2m_server.rpc.written import id_of, prepared
 
 PASSIVE: Final = "?passive"
 """Behind the path of a cancel that asks nothing of the device."""
@@ -201,7 +199,7 @@ def _write_update(scene: Scene, params: Params) -> Plan:
         return _write("POST", scene, params, path)
     # Many a client takes a POST to a Resource for an Execute, whatever is in it.
     instance = path.parent
-    value = prepared(instance, {str(path[2]): params["value"]}, scene)
+    value = prepared(instance, {str(path[2]): params["value"]}, scene.targets)
     return _one("POST", instance, value=value, contentFormat=_format(scene, params))
 
 
@@ -214,7 +212,7 @@ def _write_composite(scene: Scene, params: Params) -> Plan:
         path = scene.targets.node(key)
         if str(path) in value:
             raise bad(f"nodes: {path} stands there twice")
-        value[str(path)] = prepared(path, one, scene)
+        value[str(path)] = prepared(path, one, scene.targets)
     return Plan((_document("IPATCH", "/", value=value, contentFormat=_format(scene, params)),))
 
 
@@ -229,14 +227,14 @@ def _create(scene: Scene, params: Params) -> Plan:
     if nodes is not None:
         if "value" in params or len(path) != 1 or not isinstance(nodes, Mapping) or not nodes:
             raise bad('nodes: an object such as {"1": {"0": 5}} with the id of an Object, and no value')
-        instances = {path / _id(key): one for key, one in nodes.items()}
+        instances = {path / id_of(key): one for key, one in nodes.items()}
     else:
         instances = {path: value}
     body: Document = {}
     for place, one in instances.items():
         if not isinstance(one, Mapping):
             raise bad(f'{place}: an object with the values of Resources, such as {{"0": 5}}, is expected')
-        body[str(place)] = prepared(place if len(place) == 2 else place / 0, one, scene)
+        body[str(place)] = prepared(place if len(place) == 2 else place / 0, one, scene.targets)
     chosen = body[str(path)] if len(path) == 1 and nodes is None else body
     target = Path(path[:1])
     return Plan((_document("POST", target, value=chosen, contentFormat=_format(scene, params)),))
@@ -341,60 +339,8 @@ def _query(params: Params, *, required: bool) -> str:
 def _write(method: str, scene: Scene, params: Params, path: Path) -> Plan:
     if params.get("value") is None:
         raise bad("value: what to write is expected")
-    value = prepared(path, params["value"], scene)
+    value = prepared(path, params["value"], scene.targets)
     return _one(method, path, value=value, contentFormat=_format(scene, params))
-
-
-def prepared(path: Path, value: Any, scene: Scene) -> Any:
-    """A value as messages have it: Resources of an Instance by their ids, Opaque as base64."""
-    if len(path) == 2 and isinstance(value, Mapping):
-        found: Document = {}
-        for key, one in value.items():
-            place = path / _resource_id(path, key, scene)
-            if str(place[2]) in found:
-                raise bad(f"{place} stands there twice")
-            found[str(place[2])] = prepared(place, one, scene)
-        return found
-    spec = scene.models.resource(path)
-    if spec is not None and spec.type is ResourceType.OPAQUE:
-        if isinstance(value, Mapping) and "hex" not in value and len(path) == 3:
-            return {key: _opaque(path, one) for key, one in value.items()}
-        return _opaque(path, value)
-    return value
-
-
-def _resource_id(path: Path, key: str, scene: Scene) -> int:
-    """By id, by the name in the definition, or by a key name."""
-    if key.isascii() and key.isdigit() and len(key) <= 5:
-        return _id(key)
-    spec = scene.models.object(path[0])
-    for resource in spec.resources.values() if spec is not None else ():
-        if key in (resource.attribute, resource.name):
-            return resource.id
-    for found in scene.targets.paths_of(key):
-        if found[0] == path[0]:
-            return found[2]
-    names = tuple(one.attribute for one in spec.resources.values()) if spec is not None else ()
-    raise bad(f"{path}: it has no Resource {key[:40]!r}{nearest(key, names) if names else ''}")
-
-
-def _id(key: str) -> int:
-    if not (key.isascii() and key.isdigit() and len(key) <= 5 and int(key) <= 65534):
-        raise bad(f"{key[:40]!r} is no id from 0 to 65534")
-    return int(key)
-
-
-def _opaque(path: Path, value: Any) -> Any:
-    """base64, or ``{"hex": "00ad"}``."""
-    if not isinstance(value, Mapping):
-        return value
-    digits = value.get("hex")
-    if len(value) != 1 or not isinstance(digits, str):
-        raise bad(f'{path}: bytes are base64 text, or {{"hex": "00ad"}}')
-    try:
-        return base64.b64encode(binascii.unhexlify(digits)).decode("ascii")
-    except (binascii.Error, ValueError) as error:
-        raise bad(f"{path}: {digits[:40]!r} is not hexadecimal: {error}") from None
 
 
 _ALLOWED = {

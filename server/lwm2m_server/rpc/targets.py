@@ -32,7 +32,7 @@ class Targets:
     """Of one device. ``notes`` are what was tolerated."""
 
     def __init__(self, models: ModelView, naming: Naming) -> None:
-        self._models, self._naming = models, naming
+        self.models, self._naming = models, naming
         self.notes: list[str] = []
 
     def one(self, params: Mapping[str, Any], levels: Sequence[int]) -> Path:
@@ -98,7 +98,7 @@ class Targets:
 
     def _compare(self, path: Path, version: str) -> None:
         """A version that is not the device's is no reason to refuse: what counts is what it announced."""
-        announced = self._models.version(path[0])
+        announced = self.models.version(path[0])
         if version not in (announced, announced.removesuffix(".0")):
             note = f"/{path[0]}_{version}: the device has version {announced} of this Object"
             if note not in self.notes:
