@@ -35,12 +35,13 @@ _SECONDS: Final[Schema] = {"type": "number", "exclusiveMinimum": 0, "maximum": 3
 
 _SERIES: Final = {
     **obj(
-        "key path name type units",
+        "key path name type units kinds",
         key=STRING,
         path=STRING,
         name=nullable(STRING),
         type=nullable(STRING),
         units=nullable(STRING),
+        kinds=array(enum("attribute", "telemetry")),
         at=TIME,
         received=TIME,
         source=enum("read", "notify", "send", "write"),

@@ -248,7 +248,8 @@ class Library:
         if not rows:
             return Verdict(one, "skipped")
         if all(row is not None and row.digest == one.digest for row in rows):
-            return Verdict(one, "unchanged")
+            renamed = any(row is not None and row.file_name != one.file.name for row in rows)
+            return Verdict(one, "replaced" if renamed and replace else "unchanged")
         if any(rows) and not replace:
             taken = ", ".join(row.name for row in rows if row is not None)
             reason = f"{taken} is uploaded already, and is something else; ?replace=true replaces it"

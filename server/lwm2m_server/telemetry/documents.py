@@ -47,6 +47,7 @@ def described(series: Series) -> dict[str, Any]:
         "name": spec.name if spec is not None else None,
         "type": spec.type.value if spec is not None else None,
         "units": (spec.units or None) if spec is not None else None,
+        "kinds": sorted(series.kinds),
     }
 
 

@@ -37,6 +37,8 @@ class Series:
     places: tuple[str, ...] = ()
     prefix: str = ""
     """The end device of a gateway that it is of."""
+    kinds: frozenset[str] = frozenset()
+    """What the device profile has it for."""
 
     @property
     def place(self) -> str:
@@ -101,8 +103,10 @@ class Selection:
         return found
 
     def _series(self, prefix: str, path: Path, places: tuple[str, ...]) -> Series:
-        name = self._keys.name(path)
-        return Series(path, _key(prefix, name), self._models.resource(path), places, prefix)
+        name, spec = self._keys.name(path), self._models.resource(path)
+        # A profile is about the device itself, not about those behind it.
+        kinds = frozenset[str]() if prefix else self._keys.kind(path)
+        return Series(path, _key(prefix, name), spec, places, prefix, kinds)
 
 
 def _key(prefix: str, name: str) -> str:
