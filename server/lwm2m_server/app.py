@@ -101,6 +101,7 @@ from lwm2m_server.store.protocols import Collection, Ledger
 from lwm2m_server.store.records import Tenant
 from lwm2m_server.telemetry.keeping import Keeper
 from lwm2m_server.telemetry.readings import Readings
+from lwm2m_server.telemetry.rereading import Rereading
 from lwm2m_server.tenants import Tenants
 from lwm2m_server.trail import Trail
 from lwm2m_server.updates.campaign_targets import Knowledge, told_by
@@ -266,6 +267,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     keeper = Keeper(ledger, settings.telemetry)
     keeper.start()
     stack.push_async_callback(keeper.close)
+    rereading = Rereading(ledger, wishes.models, engines.codecs)
+    rereading.soon()
+    stack.push_async_callback(rereading.close)
     finder = DeviceFinder(inventory, ledger.reader, settings)
     devices = DeviceApi(finder, ledger, wishes, profiles)
     feed = Feed(ledger, bus)
@@ -310,7 +314,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     # Whoever follows something is told that it is over: the HTTP server waits for open requests.
     stack.callback(hub.traces.close)
     stack.callback(feed.close)
-    _watch(models, engines, inventory, stack)
+    _watch(models, engines, inventory, rereading, stack)
     addresses = Addresses(http.url, bound)
     return Running(
         addresses,
@@ -404,9 +408,16 @@ def _bus(settings: Settings, plugins: PluginManager) -> Bus:
     return bus
 
 
-def _watch(models: Models, engines: Engines, inventory: TinyInventory, stack: AsyncExitStack) -> None:
+def _watch(
+    models: Models,
+    engines: Engines,
+    inventory: TinyInventory,
+    rereading: Rereading,
+    stack: AsyncExitStack,
+) -> None:
     async def swapped(former: Draft) -> None:
         engines.swap()
+        rereading.soon()
         if former.definitions is models.force.definitions:
             return
         try:

@@ -44,7 +44,10 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process.communicate(timeout=20)
 
 
-@pytest.mark.parametrize("page", ["queue-mode.md", "observations.md", "desired-state.md", "rpc.md"])
+PAGES = ("queue-mode.md", "observations.md", "desired-state.md", "rpc.md", "telemetry.md")
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_commands(page: str, url: str) -> None:
     lines = [line for block in SHELL.findall((DOCS / page).read_text()) for line in block.splitlines()]
     commands = [line for line in lines if line.startswith("lwm2m ")]

@@ -97,8 +97,8 @@ async def open_house(tmp_path: File):
         await close()
 
 
-async def device_of(house: House, **options) -> SimulatedDevice:
-    device = SimulatedDevice("dev1", house.coap, version="1.1", **options)
+async def device_of(house: House, version="1.1", **options) -> SimulatedDevice:
+    device = SimulatedDevice("dev1", house.coap, version=version, **options)
     await device.open()
     await device.register()
     return device
@@ -408,4 +408,68 @@ async def test_a_storm_of_notifications_is_all_there_afterwards(open_house, even
     assert told[-len(heard) :] == heard
     house = await open_house()
     assert [value for _, value in await house.points("batteryLevel", **{"from": 0})] == told
+    device.close()
+
+
+MODEL = """<?xml version="1.0" encoding="UTF-8"?>
+<LWM2M><Object ObjectType="MODefinition">
+<Name>Greenhouse</Name><ObjectID>33999</ObjectID><ObjectURN>urn:oma:lwm2m:x:33999</ObjectURN>
+<LWM2MVersion>1.0</LWM2MVersion><ObjectVersion>1.0</ObjectVersion>
+<MultipleInstances>Single</MultipleInstances><Mandatory>Optional</Mandatory>
+<Resources>
+<Item ID="1"><Name>Warmth</Name><Operations>R</Operations><MultipleInstances>Single</MultipleInstances>
+<Mandatory>Mandatory</Mandatory><Type>{warmth}</Type><RangeEnumeration/><Units>Cel</Units></Item>
+</Resources></Object></LWM2M>
+"""
+
+
+async def _upload(house: House, warmth: str) -> None:
+    answer = await house.client.post(
+        "/api/v1/models?level=tenant&replace=true",
+        content=MODEL.format(warmth=warmth),
+        headers={"content-type": "application/xml"},
+    )
+    assert answer.status_code in (200, 201), answer.text
+
+
+async def _send(device: SimulatedDevice, value: object, content_format: int) -> int:
+    payload = encode([Entry(Path((UNKNOWN, 0, 1)), value)], content_format, at=Path("/"))
+    reply = await device.ask(CoapRequest(Code.POST, ("dp",), (), payload, content_format))
+    return reply.code
+
+
+async def test_bytes_without_a_model_have_their_type_once_it_is_there_also_those_of_before(open_house):
+    house = await open_house()
+    objects = [server_object(300, "U"), unknown_object()]
+    device = await device_of(house, version="1.0", objects=objects)
+    place = f"/{UNKNOWN}/0/1"
+    for warmth in (20.5, 21.5):
+        device.set(place, warmth)
+        request = {"method": "Read", "params": {"id": place}}
+        answer = await house.client.post("/api/v1/devices/dev1/rpc", json=request)
+        assert answer.json()["state"] == "SUCCESSFUL"
+    raw = (await house.get("dev1/telemetry"))["series"][0]
+    assert raw["value"]["contentFormat"] in (0, 11542)
+    await _upload(house, "Float")
+    history = await house.points("warmth", **{"from": 0})
+    assert [value for _, value in history] == [20.5, 21.5]
+    (row,) = (await house.get("dev1/telemetry"))["series"]
+    assert row.items() >= {"key": "warmth", "units": "Cel", "value": 21.5}.items()
+    device.close()
+
+
+async def test_what_could_not_be_decoded_becomes_values_with_a_model_it_fits(open_house, eventually):
+    house = await open_house()
+    await _upload(house, "Integer")
+    device = await device_of(house, objects=[server_object(300, "U"), unknown_object()])
+    assert await _send(device, "hot", ContentFormat.SENML_JSON) == Code.BAD_REQUEST
+    (raw,) = (await house.get("dev1/values"))["undecoded"]
+    await _upload(house, "String")
+
+    async def typed():
+        return (await house.get("dev1/values"))["values"]
+
+    (row,) = await eventually(typed)
+    assert row.items() >= {"key": "warmth", "value": "hot", "source": "send", "at": raw["at"]}.items()
+    assert (await house.get("dev1/values"))["undecoded"] == []
     device.close()

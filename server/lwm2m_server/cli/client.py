@@ -302,6 +302,11 @@ class Client:
         with self._response("GET", path) as response:
             return response.read()
 
+    def lines(self, path: str) -> Iterator[bytes]:
+        """The same, line by line as they come."""
+        with self._response("GET", path) as response:
+            yield from response
+
     def _request(self, method: str, path: str, body: Any = None, media_type: str = "application/json") -> Any:
         with self._response(method, path, body, media_type) as response:
             payload = response.read()

@@ -38,6 +38,7 @@ SECTIONS = {
         "desired": ("lwm2m_server.cli.desired:desired", "What Resources shall be, and how far that is."),
         "rpc": ("lwm2m_server.cli.rpc:rpc", "Ask a device something by method; see what came of it."),
         "queue": ("lwm2m_server.cli.queue:queue", "What waits for a device; take a message back."),
+        "telemetry": ("lwm2m_server.cli.telemetry:telemetry", "What a device told: last values, histories."),
         "trace": ("lwm2m_server.cli.trace:trace", "What is said with a device, message by message."),
         "campaigns": ("lwm2m_server.cli.campaigns:campaigns", "Packages for many devices, wave by wave."),
         "deliveries": (

@@ -10,6 +10,7 @@ from lwm2m_engine.engine.events import Received
 from lwm2m_engine.entries import Entry
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.model.view import ModelView
+from lwm2m_engine.paths import Path
 from lwm2m_server.store.reports import DELETE, Sample, Untyped, report
 from lwm2m_server.store.transaction import Transaction
 from lwm2m_server.store.undecoded import Undecoded
@@ -26,8 +27,7 @@ def record(event: Received, node: int, models: ModelView) -> Write | None:
     """``None`` for what has no values. What could not be decoded is kept as it came."""
     if event.entries:
         source, samples = SOURCES[event.kind], samples_of(event.entries, event.content_format, models)
-        # Of a composite or a Send nobody knows what else there is.
-        complete = event.kind != "send" and not event.paths and len(event.path) < 4
+        complete = is_complete(source, event.path, event.paths)
         line = report(event.at, source, samples, is_complete=complete, prefix=event.prefix)
     elif event.written:
         line = report(event.at, "write", event.written, prefix=event.prefix)
@@ -39,6 +39,11 @@ def record(event: Received, node: int, models: ModelView) -> Write | None:
     else:
         return None
     return lambda write: write.add_values(node, line)
+
+
+def is_complete(source: str, path: Path, paths: Sequence[Path]) -> bool:
+    """Whether a message tells all there is at its path; of a composite or a Send nobody knows that."""
+    return source != "send" and not paths and len(path) < 4
 
 
 def samples_of(entries: Sequence[Entry], content_format: int | None, models: ModelView) -> Sequence[Sample]:
