@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import pathlib
 
 import pytest
 
 from lwm2m_engine import Catalog, Path
+from lwm2m_engine.values import ResourceType
 from lwm2m_server.simulator.bootstrapping import BootstrapClient, BootstrapRefused, FactoryDevice
+from lwm2m_server.simulator.objects import default_objects
+from lwm2m_server.simulator.tree import Resource, SimulatedObject
 
 CATALOG = Catalog.bundled()
 API = "/api/v1"
+EXPORTED = pathlib.Path(__file__).with_name("exported_profile.json").read_text(encoding="utf-8")
+"""As another platform writes one."""
 
 
 @pytest.fixture
@@ -194,3 +201,37 @@ async def test_a_device_that_comes_anew_listens_as_its_profile_says(server, api,
         return (await ask(api, "GET", "/devices/device002"))["awake"] is False
 
     await eventually(asleep)
+
+
+async def test_a_profile_of_another_platform_runs_unchanged(serve, connect, device, eventually):
+    server = serve("--unknown-devices", "create")
+    api = connect(server)
+    document = json.loads(EXPORTED)
+    made = await ask(api, "POST", "/profiles", document, 201)
+    assert made["profileData"]["transportConfiguration"] == document["profileData"]["transportConfiguration"]
+    await ask(api, "PUT", f"/profiles/{document['name']}/assignment", {"default": True})
+    thermometer = SimulatedObject(3303, {0: {5700: Resource(ResourceType.FLOAT, 20.5)}})
+    objects = [*default_objects(300, "U"), thermometer]
+    one = await device(server, "device001", live=False, version="1.1", objects=objects)
+    await one.register()
+
+    async def observed():
+        details = await ask(api, "GET", "/devices/device001")
+        paths = [path for one in details["observations"] for path in one["paths"] if one["active"]]
+        return sorted(paths) == ["/3/0/9", "/3303/0/5700"]
+
+    async def told(what, *keys):
+        found = await ask(api, "GET", f"/devices/device001/{what}")
+        return found if all(key in json.dumps(found) for key in keys) else None
+
+    await eventually(observed)
+    telemetry = await eventually(lambda: told("telemetry", "batteryLevel", "room temperature"))
+    values = {one["key"]: one["value"] for one in telemetry["series"]}
+    assert (values["batteryLevel"], values["room temperature"]) == (72, 20.5)
+    attributes = await eventually(lambda: told("attributes", "maker", "serialNumber"))
+    assert {one["key"] for one in attributes["attributes"]} == {"maker", "serialNumber"}
+    # Another key name is one of the values there are.
+    document["profileData"]["transportConfiguration"]["observeAttr"]["keyName"]["/3_1.2/0/9"] = "charge"
+    await ask(api, "PUT", f"/profiles/{document['name']}", document)
+    (series,) = (await ask(api, "GET", "/devices/device001/telemetry?keys=charge"))["series"]
+    assert (series["path"], series["value"]) == ("/3/0/9", 72)

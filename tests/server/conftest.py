@@ -127,6 +127,12 @@ class QueueingDevices:
         return result
 
 
+def editing_routes(inventory, profiles, finder, settings):
+    defaults = defaults_of(settings.dtls, {"coap": ("0.0.0.0:5683",)})
+    documents = ProfileApi(inventory, profiles.editor, profiles.fleet, finder, defaults, settings.tenant)
+    return profile_routes(documents, profiles, finder, settings.tenant)
+
+
 def device_routes(finder, ledger, devices, profiles):
     shown = DeviceApi(finder, ledger, devices, profiles.profiles)
     return [*shown.routes(), *FleetApi(shown, finder, ledger, devices, profiles).routes()]
@@ -216,12 +222,9 @@ async def start(tmp_path, catalog):
         stack = AsyncExitStack()
         profiles = await open_profiles(inventory, ledger, DEVICE_GROUPS, lambda tenant: catalog, stack)
         platform.context.routes.told.append(profiles.editor.regrouped)
-        bound = {"coap": ("0.0.0.0:5683",)}
         enrolment = open_enrolment(platform.context, profiles.profiles)
         rules, devices_too = RuleApi(enrolment, finder), EnrolmentApi(enrolment, finder)
-        defaults = defaults_of(settings.dtls, bound)
-        documents = ProfileApi(inventory, profiles.editor, profiles.fleet, finder, defaults, settings.tenant)
-        editing = profile_routes(documents, profiles, finder, settings.tenant)
+        editing = editing_routes(inventory, profiles, finder, settings)
         tables = ImportApi(enrolment, finder)
         operators = device_routes(finder, ledger, devices, profiles)
         routes = [*operators, *secrets.routes(), *devices_too.routes(), *rules.routes(), *editing]
@@ -295,6 +298,7 @@ async def guard(start, monkeypatch):
                 *CredentialApi(finder, api.ledger.reader, api.devices, api.credentials).routes(),
                 *ClientApi(control.clients, control.keys, control.access, settings.tenant).routes(),
                 *AuditApi(api.ledger, settings.tenant).routes(),
+                *editing_routes(api.inventory, api.profiles, finder, settings),
             ]
             app = create_http(
                 TokenApi(control.clients, control.tokens, control.access).routes(),

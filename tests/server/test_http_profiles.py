@@ -325,3 +325,42 @@ async def test_renaming_that_was_cut_short_is_finished(start, settings, eventual
     await eventually(lambda: moved(again, "new"))
     assert again.inventory.profiles.get("main", "old") is None
     assert again.ledger.reader.device_named("main", "one").profile == "new"
+
+
+# --- who may -----------------------------------------------------------------------------------------
+
+
+async def test_definitions_are_for_administrators_assignment_is_an_operation(guarded, settings):
+    async def status(method, path, who, **more):
+        return (await guarded.call(method, f"/api/v1{path}", who, **more)).status_code
+
+    assert await status("POST", "/profiles", "app", json=DOCUMENT) == 403
+    assert await status("POST", "/profiles", "boss", json=DOCUMENT) == 201
+    for who in ("eye", "app", "boss"):
+        assert await status("GET", "/profiles/meter", who) == 200
+    for method, path in (
+        ("PUT", "/profiles/meter"),
+        ("PUT", "/profiles/meter/assignment"),
+        ("DELETE", "/profiles/meter/assignment"),
+        ("DELETE", "/profiles/meter"),
+    ):
+        body = {} if method == "DELETE" else {"json": {}}
+        assert await status(method, path, "app", **body) == 403
+        assert await status(method, path, "eye", **body) == 403
+    assert await status("POST", "/profiles/meter/preview", "app", json=DOCUMENT) == 200
+    assert await status("PUT", "/devices/none/profile", "eye", json={"profile": "meter"}) == 403
+    assert await status("PUT", "/devices/none/profile", "app", json={"profile": "meter"}) == 404
+
+
+async def test_tenants_do_not_see_each_others_profiles(guarded):
+    async def ask(method, path, who, **more):
+        return await guarded.call(method, f"/api/v1{path}", who, **more)
+
+    assert (await ask("POST", "/profiles", "boss", json=DOCUMENT)).status_code == 201
+    assert (await ask("GET", "/profiles", "stranger")).json()["profiles"] == []
+    assert (await ask("GET", "/profiles/meter", "stranger")).status_code == 404
+    assert (await ask("GET", "/profiles/meter?tenant=main", "stranger")).status_code == 403
+    assert (await ask("POST", "/profiles?tenant=main", "stranger", json=named("x"))).status_code == 403
+    assert (await ask("POST", "/profiles", "stranger", json=DOCUMENT)).status_code == 201
+    assert (await ask("DELETE", "/profiles/meter", "stranger")).status_code == 204
+    assert (await ask("GET", "/profiles/meter", "boss")).status_code == 200
