@@ -41,7 +41,7 @@ def test_a_shell_we_do_not_know() -> None:
     ("words", "offered"),
     [
         (("",), list(COMMANDS)),
-        (("de",), ["demo", "devices", "deliveries", "delete", "decode"]),
+        (("de",), ["demo", "devices", "desired", "deliveries", "delete", "decode"]),
         (("--v",), ["--version"]),
         (
             ("decode", "--format", "senml-"),

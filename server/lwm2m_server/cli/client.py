@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
+from io import IOBase
 from pathlib import Path
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
@@ -24,6 +25,8 @@ from lwm2m_server.cli.exits import Exit
 TIMEOUT = 30.0
 """Seconds that is enough for most answers."""
 
+PIECE = 1 << 18
+"""Bytes of a long answer that are read at a time."""
 AGAIN = 0.5
 """Seconds before a stream that ended is asked for again."""
 ADMIN = "CAdmin"
@@ -297,6 +300,19 @@ class Client:
         """Bytes in, JSON out; raises ``ServerError``."""
         return self._request(method, path, data, media_type)
 
+    def upload(self, path: str, stream: IO[bytes], size: int) -> Any:
+        """``size`` bytes of a file in, JSON out; raises ``ServerError``."""
+        with self._response(
+            "POST", path, stream, "application/octet-stream", {"Content-Length": str(size)}
+        ) as response:
+            return json.loads(response.read())
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """Many bytes, as they come; raises ``ServerError``."""
+        with self._response("GET", path) as response:
+            while piece := response.read(PIECE):
+                yield piece
+
     def fetch(self, path: str) -> bytes:
         """Bytes as they are; raises ``ServerError``."""
         with self._response("GET", path) as response:
@@ -331,9 +347,9 @@ class Client:
         }
         if self.bearer is not None:
             headers["Authorization"] = self.bearer.header(self._token)
-        data = None
+        data: Any = None
         if body is not None:
-            data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            data = body if isinstance(body, (bytes, IOBase)) else json.dumps(body).encode()
             headers["Content-Type"] = media_type
         with self._exchange(method, path, data, headers) as response:
             yield response
@@ -343,9 +359,7 @@ class Client:
             return json.loads(response.read())
 
     @contextmanager
-    def _exchange(
-        self, method: str, path: str, data: bytes | None, headers: dict[str, str]
-    ) -> Iterator[IO[bytes]]:
+    def _exchange(self, method: str, path: str, data: Any, headers: dict[str, str]) -> Iterator[IO[bytes]]:
         # The scheme was checked: this is never a file.
         request = Request(self.url + path, data=data, headers=headers, method=method)  # noqa: S310
         try:

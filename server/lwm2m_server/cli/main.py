@@ -40,6 +40,8 @@ SECTIONS = {
         "queue": ("lwm2m_server.cli.queue:queue", "What waits for a device; take a message back."),
         "telemetry": ("lwm2m_server.cli.telemetry:telemetry", "What a device told: last values, histories."),
         "trace": ("lwm2m_server.cli.trace:trace", "What is said with a device, message by message."),
+        "packages": ("lwm2m_server.cli.packages:packages", "Firmware and software for devices."),
+        "updates": ("lwm2m_server.cli.updates:updates", "Packages on their way to single devices."),
         "campaigns": ("lwm2m_server.cli.campaigns:campaigns", "Packages for many devices, wave by wave."),
         "deliveries": (
             "lwm2m_server.cli.deliveries:deliveries",

@@ -69,6 +69,8 @@ _OPTIONS: Final = {
     "instance": nullable({"type": "integer", "minimum": 0, "maximum": 65534}),
     "component": nullable(STRING),
 }
+_MOMENT: Final = {**nullable(TIME), "type": ["integer", "string", "null"]}
+"""ISO 8601 as well."""
 _UPDATE: Final = obj(
     "*",
     id=INTEGER,
@@ -98,5 +100,5 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "Package": _PACKAGE,
     "PackageElsewhere": _ELSEWHERE,
     "Update": _UPDATE,
-    "NewUpdate": obj("package", package=STRING, **_OPTIONS),
+    "NewUpdate": obj("package", package=STRING, **{**_OPTIONS, "installAfter": _MOMENT}),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -32,6 +33,8 @@ MAX_ROWS: Final = 1000
 MAX_ID: Final = 65534
 MAX_ATTEMPTS: Final = 10
 MAX_TEXT: Final = 255
+LATEST: Final = 253_402_300_799_999
+"""Milliseconds: the end of the year 9999."""
 _ALL: Final = "/devices/{name}/updates"
 _ONE: Final = f"{_ALL}/{{id}}"
 _PROBLEMS: Final = (409, 503)
@@ -257,17 +260,33 @@ def _checked(name: str, value: object) -> object:
         return None
     if name == "component":
         return _demand(name, value, isinstance(value, str) and 0 < len(value) <= MAX_TEXT, "a name")
+    if name == "installAfter":
+        return _seconds(value)
     least, most = _RANGES[name]
     fits = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-    checked = _demand(name, value, fits, f"a number from {least} to {most}")
-    return checked / 1000 if name == "installAfter" and isinstance(checked, int) else checked
+    return _demand(name, value, fits, f"a number from {least} to {most}")
+
+
+def _seconds(value: object) -> float:
+    """Of milliseconds, or of ISO 8601. Raises ``Problem``."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = None
+        if moment is not None and moment.tzinfo is not None:
+            return moment.timestamp()
+    elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LATEST:
+        return value / 1000
+    raise Problem(
+        HTTPStatus.BAD_REQUEST, "installAfter is to be milliseconds since 1970, or ISO 8601 with an offset"
+    )
 
 
 _CHOICES: Final = {"method": METHODS, "comparison": COMPARISONS, "versionFrom": SOURCES}
 _RANGES: Final = {
     "attempts": (1, MAX_ATTEMPTS),
     "instance": (0, MAX_ID),
-    "installAfter": (0, 253_402_300_799_999),
 }
 
 

@@ -61,16 +61,29 @@ def open_updates(
     offers.is_another = is_another
     hub.serve = offers.serve
 
-    def of_profile(device: Device, kind: str) -> tuple[int, str | None]:
-        mapping = profiles.mapping(device)
-        if kind == "software":
-            return mapping.software_strategy, mapping.software_resource
-        return mapping.firmware_strategy, mapping.firmware_resource
-
-    performer = Performer(asks, files, offers, addresses, of_profile, lifetime=wanted.token_lifetime)
+    performer = Performer(asks, files, offers, addresses, _Wanted(profiles), lifetime=wanted.token_lifetime)
     updates = Updates(ledger, packages, performer, offers, bus, patience=_patience(wanted))
     kept = Packages(packages, ledger.reader, files, ids, wanted.largest_package)
     return Updating(updates, kept, offers, files, addresses)
+
+
+@attrs.frozen
+class _Wanted:
+    """What ``Performer`` asks of profiles."""
+
+    profiles: Profiles
+
+    def name(self, device: Device) -> str | None:
+        profile = self.profiles.of(device)
+        return None if profile is None else profile.name
+
+    def strategy(self, device: Device, kind: str) -> int:
+        mapping = self.profiles.mapping(device)
+        return mapping.software_strategy if kind == "software" else mapping.firmware_strategy
+
+    def uri(self, device: Device, kind: str) -> str | None:
+        mapping = self.profiles.mapping(device)
+        return mapping.software_resource if kind == "software" else mapping.firmware_resource
 
 
 def _patience(wanted: UpdateSettings) -> Patience:

@@ -23,9 +23,10 @@ from lwm2m_server.updates.addresses import Addresses
 from lwm2m_server.updates.course import Action, State
 from lwm2m_server.updates.files import PackageFiles
 from lwm2m_server.updates.machine import Done, Input, NotDone, Surveyed
+from lwm2m_server.updates.objects import Facts
 from lwm2m_server.updates.offers import Offer, Offers
 from lwm2m_server.updates.records import Update, UpdateRefused
-from lwm2m_server.updates.surveying import Survey, survey
+from lwm2m_server.updates.surveying import Survey, misfit, survey
 from lwm2m_server.updates.ways import ways_of
 
 _NULL: Final = b"\0"
@@ -34,9 +35,19 @@ _FOR_UPDATE: Final = "1"
 
 
 class Wanted(Protocol):
-    """What a device profile wants: a strategy (``ways_of``), and a URI instead of this server's own."""
+    """What the profile of a device wants."""
 
-    def __call__(self, device: Device, kind: str) -> tuple[int, str | None]: ...
+    def name(self, device: Device) -> str | None:
+        """Of the profile."""
+        ...
+
+    def strategy(self, device: Device, kind: str) -> int:
+        """See ``ways_of``."""
+        ...
+
+    def uri(self, device: Device, kind: str) -> str | None:
+        """What devices get instead of this server's own, up to the path."""
+        ...
 
 
 @attrs.define(eq=False)
@@ -97,14 +108,21 @@ class Performer:
         update = errand.update
         plan = attrs.evolve(update.plan, object=found.object)
         if update.state is State.QUEUED and update.course.attempts == 0:
-            strategy, _ = self._wanted(errand.device, update.kind)
-            package = _there(errand.package)
-            ways = ways_of(package, update.options.method, strategy, found.facts)
-            plan = attrs.evolve(plan, ways=ways)
+            plan = attrs.evolve(plan, ways=await self._ways(errand, found.facts, patience))
         errand.update = attrs.evolve(
             update, plan=plan, instance=found.instance, protocols=found.facts.protocols or update.protocols
         )
         return Surveyed(found.facts)
+
+    async def _ways(self, errand: Errand, facts: Facts, patience: float | None) -> tuple[str, ...]:
+        """Raises ``UpdateRefused`` if the package is not for the device."""
+        package, device, update = _there(errand.package), errand.device, errand.update
+        if not update.options.is_forced:
+            reason = await misfit(self._asks, device, package.fits, self._wanted.name(device), patience)
+            if reason is not None:
+                raise UpdateRefused(reason)
+        strategy = self._wanted.strategy(device, update.kind)
+        return ways_of(package, update.options.method, strategy, facts)
 
     def prepare(self, errand: Errand) -> None:
         """Of a URI that is about to be offered: its token is to be kept before the device can have it.
@@ -117,8 +135,9 @@ class Performer:
             return
         if device.liveness is None:
             raise UpdateRefused("the device is not registered")
-        _, base = self._wanted(device, update.kind)
-        base = base or self._addresses.base(device.liveness.peer, update.protocols)
+        base = self._wanted.uri(device, update.kind) or self._addresses.base(
+            device.liveness.peer, update.protocols
+        )
         expires_at = self._clock() + self._lifetime
         token, hash = self._offers.make(offer_of(update, package, device, expires_at))
         errand.uri = f"{base.rstrip('/')}/{DOWNLOADS[0]}/{token}"

@@ -16,6 +16,11 @@ from lwm2m_server.updates.objects import ADVANCED, FIRMWARE, OBJECTS, SOFTWARE, 
 from lwm2m_server.updates.records import Options, Update, UpdateRefused
 
 FIRMWARE_VERSION: Final = Path("/3/0/3")
+_FACTS: Final = {
+    "manufacturer": Path("/3/0/0"),
+    "model": Path("/3/0/1"),
+    "hardwareVersion": Path("/3/0/18"),
+}
 MAX_INSTANCES: Final = 100
 """Of object 9 that are looked at."""
 
@@ -54,10 +59,29 @@ def _object_of(device: Device, update: Update) -> UpdateObject:
     return OBJECTS[wanted]
 
 
+async def misfit(
+    asks: Asks, device: Device, fits: Mapping[str, str], profile: str | None, patience: float | None
+) -> str | None:
+    """Why a package is not for a device, as far as it says what it is."""
+    for name, wanted in fits.items():
+        if name == "profile":
+            found = profile
+        else:
+            found = await _text_of(asks, device, _FACTS[name], patience)
+        if found != wanted:
+            has = "none" if found is None else repr(found)
+            return f"the package is for devices with {name} {wanted!r}, and this one has {has}"
+    return None
+
+
 async def _running(asks: Asks, device: Device, patience: float | None) -> str | None:
     """What the device says of its firmware, if it does."""
+    return await _text_of(asks, device, FIRMWARE_VERSION, patience)
+
+
+async def _text_of(asks: Asks, device: Device, path: Path, patience: float | None) -> str | None:
     try:
-        answer = await asks.ask(device, Read(FIRMWARE_VERSION), patience=patience)
+        answer = await asks.ask(device, Read(path), patience=patience)
     except (Refused, NoAnswer):
         return None
     value = answer.entries[0].value if answer.entries else None
