@@ -212,7 +212,9 @@ class ModelSettings:
     unpacked_size: int = attrs.field(default=50_000_000, validator=gt(0))
     """Bytes that an archive may become; also not more than 200 times its own size."""
     uploads: int = attrs.field(default=2000, validator=gt(0))
-    """Uploaded models of each tenant, and of all tenants together at the system level."""
+    """Models that may be uploaded for each tenant, and for all of them at the system level."""
+    uploads_size: int = attrs.field(default=20_000_000, validator=gt(0))
+    """Bytes that these may have."""
 
 
 @attrs.frozen

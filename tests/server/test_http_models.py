@@ -407,6 +407,14 @@ async def test_sizes_are_bounded(opened):
     assert (await api.upload(xml(33335), "level=system")).status_code == 201
 
 
+async def test_what_a_tenant_may_keep_is_bounded(opened):
+    api = await opened(uploads_size=2 * len(xml()))
+    answer = await api.parts(*((f"{id}.xml", xml(id)) for id in (33333, 33334, 33335)))
+    assert [file["outcome"] for file in answer.json()["files"]] == ["stored", "stored", "refused"]
+    assert "(models.uploads_size)" in answer.json()["files"][2]["problems"][0]["reason"]
+    assert (await api.upload(xml(33335), "tenant=other")).status_code == 201
+
+
 # --- levels and tenants ------------------------------------------------------------------------------
 
 

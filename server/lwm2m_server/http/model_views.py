@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from lwm2m_engine.model.spec import Problem as Finding
 from lwm2m_engine.model.spec import ResourceSpec
-from lwm2m_server.library.library import InUse, Placed, Report, Verdict
+from lwm2m_server.library.library import InUse, Placed, Report
 from lwm2m_server.library.usage import SHOWN, Key, Users
+from lwm2m_server.library.verdicts import Verdict
 from lwm2m_server.profiles.keys import camel_case
 from lwm2m_server.store.ids import SECOND
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 import structlog
@@ -17,6 +17,7 @@ from lwm2m_server.library.checking import Checked, check
 from lwm2m_server.library.files import ModelFiles
 from lwm2m_server.library.models import Draft, Models, level_of
 from lwm2m_server.library.usage import SHOWN, Key, Usage, Users
+from lwm2m_server.library.verdicts import Judge, Verdict, key_of
 from lwm2m_server.settings import ModelSettings
 from lwm2m_server.store.definitions import UploadedModel
 from lwm2m_server.store.errors import CommitFailed, Gone
@@ -27,7 +28,6 @@ T = TypeVar("T")
 
 SYSTEM: Final = "system"
 TENANT: Final = "tenant"
-Outcome: TypeAlias = Literal["stored", "replaced", "unchanged", "skipped", "refused"]
 
 _log = structlog.get_logger(__name__)
 
@@ -47,16 +47,6 @@ class InUse(Exception):
         profiles = sum(len(one.profiles) for one in self.users)
         devices = sum(one.devices for one in self.users)
         return f"it is used by {_count(profiles, 'device profile')} and {_count(devices, 'device')}"
-
-
-@attrs.frozen(slots=True)
-class Verdict:
-    """What became of one file."""
-
-    checked: Checked
-    outcome: Outcome
-    covers: tuple[str, ...] = ()
-    """Levels whose definition of the same Object version counts no more."""
 
 
 @attrs.frozen(slots=True)
@@ -189,7 +179,7 @@ class Library:
             if tenant is not None and self._inventory.tenant(tenant) is None:
                 raise Gone(f"there is no tenant {tenant!r} any more")
             verdicts = await asyncio.to_thread(self._judge, tenant, checked, replace, only)
-            taken = [one.checked for one in verdicts if one.outcome in ("stored", "replaced")]
+            taken = [one.checked for one in verdicts if one.is_taken]
             rows = _rows(tenant, taken)
             if not rows:
                 return Report(tuple(verdicts))
@@ -219,45 +209,12 @@ class Library:
     def _judge(
         self, tenant: str | None, checked: Sequence[Checked], replace: bool, only: Key | None
     ) -> list[Verdict]:
-        own = SYSTEM if tenant is None else TENANT
-        room, levels = self._limits.uploads, dict[Key, list[str]]()
+        own, levels = SYSTEM if tenant is None else TENANT, dict[Key, list[str]]()
         for placed in self.all(tenant):
-            if placed.level == own:
-                room -= 1
-            else:
+            if placed.level != own:
                 levels.setdefault((placed.object, placed.version), []).append(placed.level)
-        verdicts = []
-        for one in checked:
-            verdict = self._verdict(tenant, one, replace, only, room)
-            if verdict.outcome in ("stored", "replaced"):
-                keys = [(spec.id, spec.version) for spec in one.objects]
-                room -= sum(self._kept.get(tenant, key_of(spec)) is None for spec in one.objects)
-                covers = dict.fromkeys(level for key in keys for level in levels.get(key, ()))
-                verdict = attrs.evolve(verdict, covers=tuple(covers))
-            verdicts.append(verdict)
-        return verdicts
-
-    def _verdict(
-        self, tenant: str | None, one: Checked, replace: bool, only: Key | None, room: int
-    ) -> Verdict:
-        if only is not None and not one.is_refused:
-            one = _only(one, only)
-        rows = [self._kept.get(tenant, key_of(spec)) for spec in one.objects]
-        if one.is_refused:
-            return Verdict(one, "refused")
-        if not rows:
-            return Verdict(one, "skipped")
-        if all(row is not None and row.digest == one.digest for row in rows):
-            renamed = any(row is not None and row.file_name != one.file.name for row in rows)
-            return Verdict(one, "replaced" if renamed and replace else "unchanged")
-        if any(rows) and not replace:
-            taken = ", ".join(row.name for row in rows if row is not None)
-            reason = f"{taken} is uploaded already, and is something else; ?replace=true replaces it"
-            return Verdict(one.refused(reason), "refused")
-        if rows.count(None) > room:
-            reason = f"there are {self._limits.uploads} models already (models.uploads)"
-            return Verdict(one.refused(reason), "refused")
-        return Verdict(one, "replaced" if any(rows) else "stored")
+        judge = Judge(self._kept.of(tenant), levels, self._limits, replace=replace, only=only)
+        return [judge.judge(one) for one in checked]
 
     async def _store(self, rows: Sequence[UploadedModel], data: Mapping[str, bytes]) -> Draft:
         """Files first: the index names nothing that is not there."""
@@ -313,22 +270,19 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def key_of(spec: ObjectSpec) -> str:
-    """The name of the row: ``3_1.2``."""
-    return f"{spec.id}_{spec.version}"
-
-
-def _only(one: Checked, wanted: Key) -> Checked:
-    if [(spec.id, spec.version) for spec in one.objects] == [wanted]:
-        return one
-    found = ", ".join(f"{spec.id}/{spec.version}" for spec in one.objects) or "no object"
-    return one.refused(f"it defines {found}, not {wanted[0]}/{wanted[1]}")
-
-
 def _rows(tenant: str | None, taken: Sequence[Checked]) -> list[UploadedModel]:
     now = int(time.time() * SECOND)
     rows = (
-        UploadedModel(tenant, key_of(spec), spec.id, spec.version, one.file.name, one.digest, now)
+        UploadedModel(
+            tenant,
+            key_of(spec),
+            spec.id,
+            spec.version,
+            one.file.name,
+            one.digest,
+            now,
+            len(one.file.data),
+        )
         for one in taken
         for spec in one.objects
     )

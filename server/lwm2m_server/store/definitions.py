@@ -53,6 +53,8 @@ class UploadedModel:
     digest: str
     uploaded_at: int
     """Microseconds since 1970-01-01 UTC."""
+    size: int = 0
+    """Bytes of the file."""
 
 
 @attrs.frozen(slots=True)

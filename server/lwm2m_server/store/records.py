@@ -364,6 +364,6 @@ class Model:
     version: str
     file: str
     level: str
-    """Where it was found, e.g. ``system`` or ``user``; a later level replaces an earlier one."""
+    """``bundled`` or ``folder``; the latter replaces the former."""
     tenant: str | None = None
     """``None`` when it is every tenant's."""
