@@ -8,6 +8,7 @@ import json
 import re
 import time
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
@@ -482,6 +483,13 @@ async def test_complaint_33_no_call_is_stuck_after_a_crash(serve, connect, devic
     await rpc.result("Read", {"id": BATTERY})
     done = await rpc.queued("Read", {"id": "/3/0/0"}, persistent=True)
     await rpc.ended(done["id"], eventually)
+    other.faults.silent = True
+    again = await late.queued("Read", {"id": BATTERY}, persistent=True, retries=1)
+
+    async def is_to_be_sent_again():
+        return (await late.show(again["id"]))["retryAt"]
+
+    await eventually(is_to_be_sent_again)
     one.faults.silent = True
     under_way = await rpc.queued("Execute", {"id": "/3/0/4"}, persistent=True)
     behind = await rpc.queued("Read", {"id": BATTERY}, persistent=True)
@@ -490,16 +498,10 @@ async def test_complaint_33_no_call_is_stuck_after_a_crash(serve, connect, devic
         "Read", {"id": BATTERY}, persistent=True, expirationTime=int(time.time() * 1000) + 1000
     )
     light = asyncio.create_task(rpc("Read", {"id": "/3/0/1"}, timeout=2000))
-    other.faults.silent = True
-    again = await late.queued("Read", {"id": BATTERY}, persistent=True, retries=1)
-
-    async def is_to_be_sent_again():
-        return (await late.show(again["id"]))["retryAt"]
-
-    await eventually(is_to_be_sent_again)
     await asyncio.sleep(0.1)
     server.kill()
-    await asyncio.wait([light])
+    with pytest.raises(httpx.HTTPError):
+        await light
     one.faults.silent = other.faults.silent = False
     server.restart()
     rpc = Caller(connect(server), "meter")
