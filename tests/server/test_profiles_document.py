@@ -245,7 +245,7 @@ def test_an_object_without_definition_is_noted():
 
 SERVER = {"host": "a.example.com", "port": 5684, "shortServerId": 1}
 RPK = {**SERVER, "securityMode": "RPK"}
-MANY = {"observeAttr": {"telemetry": ["/3/0/9"] * 2001}}
+MANY = {"observeAttr": {"telemetry": ["/3/0/9"] * 1001}}
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ MANY = {"observeAttr": {"telemetry": ["/3/0/9"] * 2001}}
             "devices tell it, and it cannot be written",
         ),
         ({"observeAttr": {"observeStrategy": 3}}, "observeStrategy: SINGLE, COMPOSITE_ALL or"),
-        (MANY, "observeAttr.telemetry: has more than 2000 members"),
+        (MANY, "observeAttr.telemetry: has more than 1000 members"),
         ({"clientLwM2mSettings": {"powerMode": "EDRX"}}, "powerMode: DRX, PSM or E_DRX is due"),
         ({"bootstrap": "x"}, "bootstrap: a list of servers, or the older object"),
         ({"bootstrap": [{"port": 1}]}, "bootstrap[0].host: is missing"),
@@ -452,3 +452,12 @@ def test_what_is_different():
         },
         "bootstrap": True,
     }
+
+
+def test_what_is_wrong_without_end_is_told_in_part():
+    many = {f"obs{number}": 1 for number in range(3000)}
+    assert len(rejected({"observeAttr": many})) == 100
+    whole = {"profileData": {"transportConfiguration": {}}, **many}
+    assert "has more than 100 members" in rejected(whole)[0]
+    (fault,) = rejected({"observeAttr": {"x" * 5000: 1}})
+    assert len(fault) < 300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -42,7 +43,7 @@ from lwm2m_server.store.protocols import Inventory
 
 T = TypeVar("T")
 
-MAX_DOCUMENT: Final = 1_048_576
+MAX_DOCUMENT: Final = 524_288
 """Bytes of a profile."""
 MAX_FAULTS: Final = 20
 """That a sentence tells; all are in a list beside it."""
@@ -178,7 +179,7 @@ class ProfileApi:
         tenant = profile.tenant or ""
         draft = await self._draft(request, tenant)
         devices = await self._fleet.count(tenant, profile.name)
-        changes = differences(profile.document, draft.data)
+        changes = await asyncio.to_thread(differences, profile.document, draft.data)
         return _json({"name": profile.name, "devices": devices, "changes": changes, "notes": _notes(draft)})
 
     @described("The JSON Schema of device profiles", answers={200: {"type": "object"}})

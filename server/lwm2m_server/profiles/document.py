@@ -48,6 +48,8 @@ FOREIGN: Final = frozenset(
 """Members that other platforms put around a transport configuration, or beside it."""
 _TOP: Final = ("name", "transportType", "profileData")
 _DATA: Final = ("transportConfiguration",)
+_MOST: Final = 100
+"""Members around a transport configuration, known or not."""
 _LIKE: Final = 0.75
 """From here on a member that is not known is one that is misspelt."""
 
@@ -152,6 +154,9 @@ def _around(
     place: str, members: dict[str, Any], known: Sequence[str], faults: list[Fault], notes: list[Fault]
 ) -> dict[str, Any]:
     """Only members that are known: others are another platform's, if they are not misspelt."""
+    if len(members) > _MOST:
+        faults.append(Fault(place, f"has more than {_MOST} members"))
+        return members
     for name in members.keys() - frozenset(known):
         where = f"{place}.{name[:80]}" if place else name[:80]
         meant = None if name in FOREIGN else nearest(name, known, _LIKE)

@@ -26,8 +26,8 @@ MOVED: Final = 500
 """Devices that get another profile in one commit."""
 SHOWN: Final = 10
 """Devices that a refusal names."""
-FEW: Final = 1_000
-"""Devices that listeners are told one by one."""
+FEW: Final = 50
+"""Devices that listeners are told one by one; of more, that any may have another profile."""
 
 _log = structlog.get_logger(__name__)
 

@@ -82,7 +82,8 @@ class Memberships:
         """A group came, changed or went: if it is one that was asked for, its tenant, its name, and who is in
         it and was not, or was and is not."""
         known = next((key for key, group in self._groups.items() if group.id == id), None)
-        if known is None:
+        if known is None and any(group.id is None for group in self._groups.values()):
+            # One that is new, and was asked for before.
             resource = self._reader.resource(id)
             known = None if resource is None else (resource.tenant, resource.name)
         former = None if known is None else self._groups.pop(known, None)

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 _FILE: Final = Path(__file__).with_name("profile.schema.json")
+MAX_FAULTS: Final = 100
 MAX_SHOWN: Final = 40
 """Letters of a wrong value that a sentence repeats."""
 
@@ -53,8 +55,9 @@ def schema() -> Mapping[str, Any]:
 
 
 def faults_of(document: Any) -> list[Fault]:
-    """Where a document is not what the schema says, in the order of the document."""
-    return [fault for error in _validator().iter_errors(document) for fault in _sentences(error)]
+    """Where a document is not what the schema says, in the order of the document; the first so many."""
+    faults = (fault for error in _validator().iter_errors(document) for fault in _sentences(error))
+    return list(islice(faults, MAX_FAULTS))
 
 
 def place_of(parts: Iterable[str | int]) -> str:
@@ -63,7 +66,7 @@ def place_of(parts: Iterable[str | int]) -> str:
     for part in parts:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif part.isidentifier():
+        elif part.isidentifier() and len(part) <= MAX_SHOWN:
             text += f".{part}" if text else part
         else:
             text += f"[{_quoted(part)}]"
