@@ -69,6 +69,7 @@ from lwm2m_server.listeners import listen, listen_for_bootstrap
 from lwm2m_server.onem2m.answers import Answers
 from lwm2m_server.onem2m.behaviours.roots import DEVICE_GROUPS
 from lwm2m_server.onem2m.binding import Binding
+from lwm2m_server.onem2m.happenings import record
 from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.notify.subscriptions import bundling_of
 from lwm2m_server.onem2m.platform import Onem2m
@@ -200,7 +201,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     wishes, asks = Wishes(hub, nodes, settings.tenant, profiles.power), Asks(hub, bus)
     arranging = Arranging(profiles, wishes, ledger.reader, bus)
     stack.callback(arranging.close)
-    updating = open_updates(settings, ledger, inventory.packages, ids, profiles, hub, asks, bus)
+    updating = open_updates(settings, ledger, inventory.packages, ids, profiles, hub, asks, bus, record)
     updates = updating.updates
     stack.push_async_callback(updates.close)
     campaigns = Campaigns(
@@ -273,6 +274,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     finder = DeviceFinder(inventory, ledger.reader, settings)
     devices = DeviceApi(finder, ledger, wishes, profiles)
     feed = Feed(ledger, bus)
+    updates.listen(lambda update: feed.look_soon())
     library = Library(inventory, models, model_files, Usage(inventory, ledger), settings.models)
     defaults = defaults_of(settings.dtls, bound)
     profile_api = ProfileApi(inventory, opened.editor, opened.fleet, finder, defaults, settings.tenant)
@@ -305,7 +307,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     lag, requests = Lag(), Requests()
     lag.start()
     stack.callback(lag.close)
-    routes.append(measured(hub, ledger, bus, counts, deliveries, feed, requests, lag))
+    routes.append(measured(hub, ledger, bus, counts, deliveries, updating, feed, requests, lag))
     routes.append(openapi_route(routes, api, tree_paths(settings.http_prefix)))
     door = partial(Door, access=control.access, audit=control.audit, settings=settings)
     served = create_http(routes, api=api, tree=Binding(onem2m, answers), door=door)

@@ -166,6 +166,11 @@ async def test_an_update_with_approval(api: httpx.AsyncClient, running: Running)
         done = await until(api, update, "succeeded")
         assert simulated.get("/3/0/3").content == "2.0"
         assert [one["state"] for one in done["timeline"]][-1] == "succeeded"
+        events = (await api.get("/events", params={"kind": "update", "device": "dev1"})).json()["events"]
+        assert [one["message"]["state"] for one in events] == [one["state"] for one in done["timeline"]]
+        assert events[0]["message"]["update"] == update["id"]
+        figures = (await api.get(f"{running.addresses.http}/metrics")).text
+        assert "lwm2m_downloads 0.0" in figures
         for action in ("approve", "cancel", "retry"):
             assert (await api.post(f"{path}/{action}")).status_code == 409
         again = (await api.post("/devices/dev1/updates", json=body)).json()

@@ -18,7 +18,18 @@ SHOWN: Final = 8
 AGAIN: Final = 2.0
 """Seconds before a connection that broke is made again."""
 
-_TOLD: Final = ("event", "reason", "detail", "text", "diagnostic", "error", "responseCode", "resourceName")
+_TOLD: Final = (
+    "event",
+    "package",
+    "state",
+    "reason",
+    "detail",
+    "text",
+    "diagnostic",
+    "error",
+    "responseCode",
+    "resourceName",
+)
 """Members of a message that its line has, in this order."""
 
 

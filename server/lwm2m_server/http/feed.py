@@ -102,6 +102,11 @@ class Feed:
                 self._timer.cancel()
                 self._timer = None
 
+    def look_soon(self) -> None:
+        """Something is in the journal that no event of an engine stands for."""
+        if self.followers and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PAUSE, self._look)
+
     def _noticed(self, tenant: str, event: Event) -> None:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PAUSE, self._look)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from starlette.routing import Route
@@ -15,6 +16,7 @@ from lwm2m_server.hub import Hub
 from lwm2m_server.lag import Lag
 from lwm2m_server.sinks.runner import Deliveries
 from lwm2m_server.store.ledger import SqliteLedger
+from lwm2m_server.updates.opening import Updating
 
 
 def measured(
@@ -23,6 +25,7 @@ def measured(
     bus: Bus,
     counts: Counts,
     deliveries: Deliveries,
+    updating: Updating,
     feed: Feed,
     requests: Requests,
     lag: Lag,
@@ -33,6 +36,7 @@ def measured(
         gateway_source(counts),
         ledger_source(ledger),
         delivery_source(deliveries),
+        update_source(updating),
         http_source(requests, feed, lag),
         EventCounts(bus).figures,
     )
@@ -63,6 +67,18 @@ def delivery_source(deliveries: Deliveries) -> Source:
         yield Figures(
             "deliveries_total", "Notices delivered or given up; attempts failed.", outcomes, "outcome", True
         )
+
+    return figures
+
+
+def update_source(updating: Updating) -> Source:
+    def figures() -> Iterator[Figures]:
+        states = Counter(update.state.value for update in updating.updates.open)
+        offers = updating.offers
+        yield Figures("updates", "Updates of devices that are not over, by state.", states, "state")
+        yield Figures("downloads", "Packages that devices may fetch.", len(offers))
+        yield Figures("download_bytes_total", "Bytes of packages fetched.", offers.served, "", True)
+        yield Figures("downloads_refused_total", "Requests without a good token.", offers.refused, "", True)
 
     return figures
 

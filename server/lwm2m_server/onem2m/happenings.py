@@ -23,6 +23,7 @@ KINDS: Final = (
     "send",
     "error",
     "managed",
+    "update",
     "warning",
 )
 """What may happen; the message of the first six and of ``warning`` is a line of ``logs``."""

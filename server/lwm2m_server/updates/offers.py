@@ -69,6 +69,9 @@ class Offers:
         self.refused = 0
         """Requests for what is not there, or not for who asks."""
 
+    def __len__(self) -> int:
+        return len(self._offers)
+
     def make(self, offer: Offer) -> tuple[str, str]:
         """A new token, and its hash; what the update had before is over."""
         token = secrets.token_urlsafe(TOKEN_BYTES)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
 import attrs
 
 from lwm2m_engine.coap import Peer
@@ -12,16 +16,21 @@ from lwm2m_server.hub import Hub
 from lwm2m_server.profiles.service import Profiles
 from lwm2m_server.settings import Settings, UpdateSettings
 from lwm2m_server.store.definitions import Package
+from lwm2m_server.store.documents import dumps
 from lwm2m_server.store.ids import Ids
 from lwm2m_server.store.protocols import Collection, Ledger
-from lwm2m_server.store.records import Device
+from lwm2m_server.store.records import Device, DeviceRef
 from lwm2m_server.updates.addresses import Addresses
 from lwm2m_server.updates.course import Patience
 from lwm2m_server.updates.files import FOLDER, PackageFiles
 from lwm2m_server.updates.offers import Offers
 from lwm2m_server.updates.packages import Packages
 from lwm2m_server.updates.performing import Performer
+from lwm2m_server.updates.records import Update
 from lwm2m_server.updates.service import Updates
+
+Record: TypeAlias = Callable[[DeviceRef, str, str], str]
+"""A line of the journal of events: the device, what kind of event, and JSON text."""
 
 
 @attrs.frozen
@@ -44,6 +53,7 @@ def open_updates(
     hub: Hub,
     asks: Asks,
     bus: Bus,
+    record: Record,
 ) -> Updating:
     """To be started when all listeners are there, and ``addresses`` knows them. Raises ``SettingsError``."""
     wanted = settings.updates
@@ -62,9 +72,27 @@ def open_updates(
     hub.serve = offers.serve
 
     performer = Performer(asks, files, offers, addresses, _Wanted(profiles), lifetime=wanted.token_lifetime)
-    updates = Updates(ledger, packages, performer, offers, bus, patience=_patience(wanted))
+    updates = Updates(
+        ledger, packages, performer, offers, bus, patience=_patience(wanted), told=partial(_told, record)
+    )
     kept = Packages(packages, ledger.reader, files, ids, wanted.largest_package)
     return Updating(updates, kept, offers, files, addresses)
+
+
+def _told(record: Record, update: Update) -> str:
+    """What the journal of events has of a new state."""
+    message = {
+        "nodeResourceName": update.device,
+        "time": int(update.changed_at * 1000),
+        "update": update.id,
+        "package": update.package,
+        "version": update.plan.version,
+        "campaign": update.campaign,
+        "state": update.state.value,
+        "reason": update.reason,
+    }
+    ref = DeviceRef(update.node, update.tenant, update.device, update.device)
+    return record(ref, "update", dumps({name: one for name, one in message.items() if one is not None}))
 
 
 @attrs.frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import attrs
@@ -42,6 +42,7 @@ from lwm2m_server.updates.runs import Run, Runs
 from lwm2m_server.updates.surveying import by_instance
 
 Listener = Callable[[Update], object]
+Told = Callable[[Update], str | None]
 
 PAGE = 500
 STEPS = 200
@@ -65,12 +66,14 @@ class Updates:
         bus: Bus,
         *,
         patience: Patience = Patience(),  # noqa: B008 - frozen
+        told: Told = lambda update: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """``told`` makes the line of the journal that tells a new state of an update."""
         self._ledger, self._reader, self._packages = ledger, ledger.reader, packages
         self._performer, self._offers, self._bus = performer, offers, bus
         offers.fetched = self._fetched
-        self._patience, self._clock = patience, clock
+        self._patience, self._told, self._clock = patience, told, clock
         self._runs = Runs()
         self._listeners: list[Listener] = []
         self._closed = False
@@ -96,6 +99,7 @@ class Updates:
         def add(write: Transaction) -> int:
             refuse_second(update, write.updates_of(device.node))
             id = write.add_update(to_row(update))
+            self._note(write, attrs.evolve(update, id=id))
             also(write, id)
             return id
 
@@ -126,12 +130,18 @@ class Updates:
         def put(write: Transaction) -> None:
             refuse_second(again, write.updates_of(device.node))
             write.put_update(to_row(again))
+            self._note(write, again)
 
         await self._ledger.commit(put)
         run = self._runs.enter(again, device)
         self._tell(again)
         self._put(run, Begin())
         return run.update
+
+    @property
+    def open(self) -> Iterator[Update]:
+        """Those that are not over."""
+        return (run.update for run in self._runs)
 
     def get(self, id: int) -> Update | None:
         run = self._runs.get(id)
@@ -253,9 +263,15 @@ class Updates:
                 done.set_result(None) if error is None else done.set_exception(error)
 
         row = to_row(update)
+
+        def put(write: Transaction) -> None:
+            write.put_update(row)
+            if update.state is not former.state:
+                self._note(write, update)
+
         run.pending += 1
         try:
-            self._ledger.submit(lambda write: write.put_update(row), settled)
+            self._ledger.submit(put, settled)
         except CommitFailed as error:
             settled(None, error)
 
@@ -286,6 +302,11 @@ class Updates:
             return
         run.update = from_row(row)
         self._put(run, Begin())
+
+    def _note(self, write: Transaction, update: Update) -> None:
+        line = self._told(update)
+        if line is not None:
+            write.note_event(line)
 
     def _tell(self, update: Update) -> None:
         for listener in self._listeners:
