@@ -48,14 +48,13 @@ class DeviceOffice:
         the same commit; it may have ``proven`` its credentials already. Raises ``Faulty``, ``Conflict``,
         ``CommitFailed``."""
         context = self._context
-        groups = self.groups(tenant, new.groups)
+        joined = self.groups(tenant, new.groups) if join else []
         self.check_profile(tenant, new.profile)
         try:
             node = new_node(context, tenant, new.name, new.node_id, new.labels)
         except BadRequest as error:
             raise Faulty({"name": str(error)}) from error
         node = attrs.evolve(node, endpoint=new.credentials.endpoint)
-        joined = groups if join else ()
         try:
             with context.reserve(tenant.name, new.name):
                 commit = context.devices.change(partial(self._store, node, new, joined, also))
@@ -102,9 +101,8 @@ class DeviceOffice:
             await join_group(self._context, found.id, names)
 
     def check(self, tenant: Tenant, new: NewDevice) -> None:
-        """Whether it could come now. Raises ``Faulty``, ``Conflict``."""
+        """Whether it could come now, groups apart. Raises ``Faulty``, ``Conflict``."""
         context, given = self._context, new.credentials
-        self.groups(tenant, new.groups)
         self.check_profile(tenant, new.profile)
         try:
             check_name(new.name)

@@ -60,6 +60,8 @@ class Import:
     counts: dict[Outcome, int] = attrs.field(factory=lambda: {"created": 0, "unchanged": 0, "refused": 0})
     joins: dict[str, list[str]] = attrs.field(factory=dict)
     """By group the devices that are to be in it."""
+    groups: set[str] = attrs.field(factory=set)
+    """Those that were there when they were first looked for: a large one takes its time."""
 
     def note(self, line: Line) -> None:
         self.report.append(line)
@@ -119,35 +121,54 @@ class Imports:
             found.fault = "the server was stopped"
             raise
         finally:
-            found.ended, found.joins = time.time(), {}
+            found.ended, found.joins, found.groups = time.time(), {}, set()
             found.lines = len(found.report)
             _log.info("devices imported", tenant=tenant.name, dry=found.is_dry, **found.counts)
 
     async def _let_in(self, tenant: Tenant, table: Table, found: Import) -> None:
         rows = _bounded(table)
         while batch := await _some(rows):
-            done = await asyncio.gather(*(self._one(tenant, found, *row) for row in batch))
-            for line in done:
-                found.note(line)
+            known = [await self._known(tenant, found, *row) for row in batch]
+            new = (row for row, line in zip(batch, known, strict=True) if line is None)
+            made = iter(await asyncio.gather(*(self._create(tenant, *row) for row in new)))
+            for (_, device), line in zip(batch, known, strict=True):
+                found.note(done := line or next(made))
+                if done.outcome != "refused" and isinstance(device, NewDevice):
+                    for group in device.groups:
+                        found.joins.setdefault(group, []).append(device.name)
         for group, names in found.joins.items():
             await self._office.join(tenant, group, names)
 
-    async def _one(self, tenant: Tenant, found: Import, number: int, new: NewDevice | Faulty) -> Line:
+    async def _known(
+        self, tenant: Tenant, found: Import, number: int, new: NewDevice | Faulty
+    ) -> Line | None:
+        """What comes of a line for which nothing has to be made; others may run after it."""
         if isinstance(new, Faulty):
             return Line(number, None, "refused", str(new))
-        outcome: Outcome = "created"
         try:
+            self._check_groups(tenant, found, new)
             device = self._office.named(tenant, new.name)
             if device is None:
-                await self._office.create(tenant, new, join=False)
-            else:
-                self._office.groups(tenant, new.groups)
-                outcome = self._same(self._office.differences(device, new))
+                return None
+            await asyncio.sleep(0)
+            return Line(number, new.name, self._same(self._office.differences(device, new)))
+        except (Faulty, Conflict) as error:
+            return Line(number, new.name, "refused", str(error))
+
+    def _check_groups(self, tenant: Tenant, found: Import, new: NewDevice) -> None:
+        """Raises ``Faulty``."""
+        unseen = set(new.groups) - found.groups
+        self._office.groups(tenant, tuple(unseen))
+        found.groups |= unseen
+
+    async def _create(self, tenant: Tenant, number: int, new: NewDevice | Faulty) -> Line:
+        if isinstance(new, Faulty):
+            return Line(number, None, "refused", str(new))
+        try:
+            await self._office.create(tenant, new, join=False)
         except (Faulty, Conflict, Gone) as error:
             return Line(number, new.name, "refused", str(error))
-        for group in new.groups:
-            found.joins.setdefault(group, []).append(new.name)
-        return Line(number, new.name, outcome)
+        return Line(number, new.name, "created")
 
     def _same(self, differences: Sequence[str]) -> Outcome:
         """Raises ``Conflict``."""
@@ -161,13 +182,18 @@ class Imports:
         seen: dict[tuple[str, str], int] = {}
         began = time.perf_counter()
         for number, new in _bounded(table):
-            found.note(self._looked(tenant, seen, number, new))
+            found.note(self._looked(tenant, found, seen, number, new))
             if time.perf_counter() - began > TURN:
                 await asyncio.sleep(0)
                 began = time.perf_counter()
 
     def _looked(
-        self, tenant: Tenant, seen: dict[tuple[str, str], int], number: int, new: NewDevice | Faulty
+        self,
+        tenant: Tenant,
+        found: Import,
+        seen: dict[tuple[str, str], int],
+        number: int,
+        new: NewDevice | Faulty,
     ) -> Line:
         if isinstance(new, Faulty):
             return Line(number, None, "refused", str(new))
@@ -176,6 +202,7 @@ class Imports:
                 former = seen.setdefault((what, value), number)
                 if former != number:
                     raise Conflict(f"line {former} has the same {what}")
+            self._check_groups(tenant, found, new)
             device = self._office.named(tenant, new.name)
             if device is None:
                 self._office.check(tenant, new)
