@@ -23,7 +23,7 @@ from lwm2m_server.access import hashing
 from lwm2m_server.access.opening import AccessControl, open_access
 from lwm2m_server.coap.gateway import Gateway
 from lwm2m_server.coap.timing import Timing
-from lwm2m_server.enrolment.opening import open_enrolment
+from lwm2m_server.enrolment.opening import EnrolmentParts, open_enrolment
 from lwm2m_server.http.app import create_http
 from lwm2m_server.http.assignments import profile_routes
 from lwm2m_server.http.audit import AuditApi
@@ -150,6 +150,7 @@ class Api:
     credentials: Credentials
     deliveries: Deliveries
     profiles: ProfileServer
+    enrolment: EnrolmentParts
 
     async def get(self, path="", **more):
         return await self.call("GET", path, **more)
@@ -232,7 +233,7 @@ async def start(tmp_path, catalog):
         transport = httpx.ASGITransport(create_http(api=routes, tree=Binding(platform)))
         client = httpx.AsyncClient(transport=transport, base_url="http://server")
         opened.append((client, platform, deliveries, outlets, ledger, stack))
-        return Api(client, platform, devices, ledger, inventory, credentials, deliveries, profiles)
+        return Api(client, platform, devices, ledger, inventory, credentials, deliveries, profiles, enrolment)
 
     yield start
     for client, platform, deliveries, outlets, ledger, stack in opened:
@@ -296,6 +297,9 @@ async def guard(start, monkeypatch):
             routes = [
                 *device_routes(finder, api.ledger, api.devices, api.profiles),
                 *CredentialApi(finder, api.ledger.reader, api.devices, api.credentials).routes(),
+                *EnrolmentApi(api.enrolment, finder).routes(),
+                *RuleApi(api.enrolment, finder).routes(),
+                *ImportApi(api.enrolment, finder).routes(),
                 *ClientApi(control.clients, control.keys, control.access, settings.tenant).routes(),
                 *AuditApi(api.ledger, settings.tenant).routes(),
                 *editing_routes(api.inventory, api.profiles, finder, settings),
