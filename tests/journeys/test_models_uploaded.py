@@ -101,9 +101,10 @@ async def test_a_registered_device_has_an_uploaded_model_at_once(serve, connect,
         return found["modelVersion"]
 
     async def told():
-        """What the server has kept, without asking the device."""
-        answer = await client.get(f"{server.http}/api/v1/devices/device001/values?paths=/33333")
-        return [(one["key"], one["type"], one["value"]) for one in answer.json()["values"]]
+        """What the server has kept, without asking the device; and how much of it are no values."""
+        answer = (await client.get(f"{server.http}/api/v1/devices/device001/values?paths=/33333")).json()
+        found = [(one["key"], one["type"], one["value"]) for one in answer["values"]]
+        return found, len(answer["undecoded"])
 
     assert (await values(), await model()) == (RAW, None)
     assert (await client.post(f"{server.http}/api/v1/tenants", json={"name": "other"})).status_code == 201
@@ -114,15 +115,26 @@ async def test_a_registered_device_has_an_uploaded_model_at_once(serve, connect,
     unknown = list(zip(("/33333/0/0", "/33333/0/1"), (None, None), undecoded, strict=True))
     known = [("crop", "String", "tomato"), ("humidity", "Integer", 61)]
     for tenant, kept, expected in (("other", unknown, (RAW, None)), ("main", known, (TYPED, "1.0"))):
-        path, body = f"{server.http}{MODELS}?tenant={tenant}", XML.format(id=33333)
-        assert (await client.post(path, content=body, headers=AS_XML)).status_code == 201
-        assert await told() == kept
+        where, body = f"{server.http}{MODELS}?tenant={tenant}", XML.format(id=33333)
+        assert (await client.post(where, content=body, headers=AS_XML)).status_code == 201
+        assert await told() == (kept, 0)
         assert (await values(), await model()) == expected
+
+    path = f"{server.http}{MODELS}/33333/1.0"
+    wrong = XML.format(id=33333).replace("<Type>String", "<Type>Float")
+    assert (await client.put(path, content=wrong, headers=AS_XML)).status_code == 200
+    assert "rawPayload" in await api.ask("device001", "GET /33333/0/0")
+    assert (await told())[1] == 1
+    assert (await client.put(path, content=body, headers=AS_XML)).status_code == 200
+
+    async def read_again():
+        return await told() == (known, 0)
+
+    await eventually(read_again)
 
     await killed_while_uploading(server, client, eventually)
     assert (await values(), await model()) == (TYPED, "1.0")
 
-    path = f"{server.http}{MODELS}/33333/1.0"
     answer = await client.delete(path)
     assert answer.status_code == 409
     assert answer.json()["users"][0]["devices"] == {"count": 1, "names": ["device001"]}
