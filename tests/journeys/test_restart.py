@@ -148,3 +148,31 @@ async def test_what_lives_with_the_registration_expires_during_the_stop(server, 
         assert (await one.update()).code == Code.NOT_FOUND
     except ResetReceived:
         raise AssertionError("an Update is answered, not reset") from None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE device SET registration = '{' WHERE name = 'device001'",
+        "UPDATE device SET registration = '{\"unread\": 7}' WHERE name = 'device001'",
+        "UPDATE device SET announcement = x'00' WHERE name = 'device001'",
+        "UPDATE observation SET document = '[]' WHERE node = (SELECT min(node) FROM device)",
+        'UPDATE inputs SET document = \'{"/3/0/0": {"odd": 1}}\'',
+    ],
+)
+async def test_what_is_wrong_with_one_device_stops_no_other(server, api, device, damage):
+    one, other = [await device(server, name, live=False) for name in ("device001", "device002")]
+    for each in (one, other):
+        await each.register()
+        await api.ask(each.endpoint, "OBSERVE /3/0/9")
+    server.kill()
+    with sqlite3.connect(server.data / "ledger.db") as ledger:
+        assert ledger.execute(damage).rowcount > 0
+    ledger.close()
+    server.restart()
+    assert (await other.update()).code == Code.CHANGED
+    if "SET registration" in damage or "announcement" in damage:
+        assert (await one.update()).code == Code.NOT_FOUND
+    await one.register()
+    assert await api.ask("device001", "GET /3/0/9")
+    assert "cannot be read" in server.errors()

@@ -23,9 +23,9 @@ from lwm2m_server.onem2m.names import type_of_key
 from lwm2m_server.onem2m.origins import PLATFORM
 from lwm2m_server.onem2m.routing import FLEX_CONTAINER
 from lwm2m_server.security.credentials import BadCredentials, Psk
+from lwm2m_server.store.devices import node_id_key
 from lwm2m_server.store.errors import Conflict, Gone
 from lwm2m_server.store.ids import NodeIds
-from lwm2m_server.store.reading import node_id_key
 from lwm2m_server.store.records import Device, OnboardingItem, Resource, Tenant
 from lwm2m_server.store.transaction import Transaction
 

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from itertools import takewhile
 from typing import Any, TypeAlias
 
-from lwm2m_engine.coap import Peer
-from lwm2m_engine.engine.records import Liveness, Observation
 from lwm2m_server.store.announcements import AnnouncementReader
 from lwm2m_server.store.audit import AuditReader
 from lwm2m_server.store.broods import REACH, born, brood_from_json, children, named
 from lwm2m_server.store.campaigns import CampaignReader
-from lwm2m_server.store.contacts import Contact, contact
 from lwm2m_server.store.contents import CONTAINER, ContainerReader, limits, row_limit
 from lwm2m_server.store.credentials import CredentialReader
 from lwm2m_server.store.desired import DesiredReader
+from lwm2m_server.store.devices import DeviceReader
 from lwm2m_server.store.documents import (
     Announcement,
-    announcement_from_json,
-    inputs_from_json,
     loads,
-    observation_from_json,
-    power_from_json,
-    registration_from_json,
 )
 from lwm2m_server.store.enrolment import EnrolmentReader
 from lwm2m_server.store.events import EventReader
@@ -37,17 +29,13 @@ from lwm2m_server.store.names import Names
 from lwm2m_server.store.onboarding import OnboardingReader
 from lwm2m_server.store.outbox import OutboxReader
 from lwm2m_server.store.profiles import ProfileReader
-from lwm2m_server.store.records import Born, Brood, Device, Moments, Resource, Unanswered
+from lwm2m_server.store.records import Born, Brood, Resource
 from lwm2m_server.store.rpc import RpcReader
 from lwm2m_server.store.undecoded import UndecodedReader
 from lwm2m_server.store.updates import UpdateReader
 
 Row: TypeAlias = tuple[Any, ...]
 
-CHUNK = 500
-"""Devices read at once."""
-ANNOUNCEMENTS = 4096
-"""Announcements kept in memory, beyond those that somebody uses."""
 GENERATIONS = 4
 """Names looked up at once on the way down."""
 
@@ -59,27 +47,11 @@ _CHILD = f"""{_RESOURCE} WHERE parent = ?1 AND name = ?2
 _NEXT_RESOURCE = "SELECT expires FROM resource WHERE expires IS NOT NULL ORDER BY expires LIMIT 1"
 _NEXT_MESSAGE = "SELECT et FROM message WHERE et IS NOT NULL AND deadline IS NULL ORDER BY et LIMIT 1"
 _OVER = "SELECT count(*) FROM resource INDEXED BY resource_expires WHERE expires <= ?"
-_QUEUES = """SELECT id FROM container WHERE evict = 0
-    AND EXISTS (SELECT 1 FROM entry WHERE container = container.id)"""
-_WAITING = """SELECT count(*) FROM container c CROSS JOIN entry e ON e.container = c.id
-    WHERE c.evict = 0"""
-_DEVICE = """SELECT d.node, d.tenant, d.name, d.ni, d.endpoint, d.registration,
-    d.registered_at, l.updated_at, d.deregistered_at, d.expired_at, i.document,
-    l.host, l.port, l.listener, l.identity, l.seen_at, l.expires_at, l.journal, d.announcement, d.power,
-    d.profile
-    FROM device d LEFT JOIN liveness l ON l.node = d.node LEFT JOIN inputs i ON i.node = d.node"""
-_MOMENTS = """SELECT l.journal, l.updated_at, d.registered_at, d.deregistered_at, d.expired_at
-    FROM device d LEFT JOIN liveness l ON l.node = d.node WHERE d.node = ?"""
-_OF_ENDPOINT = """d.node = coalesce(
-    (SELECT node FROM device WHERE endpoint = ?1),
-    (SELECT c.node FROM credential c JOIN device o ON o.node = c.node
-        WHERE c.side = 'management' AND c.endpoint = ?1),
-    (SELECT min(node) FROM device WHERE name = ?1),
-    (SELECT node FROM device WHERE ni_key = ?2))"""
 
 
 class LedgerReader(
     ContainerReader,
+    DeviceReader,
     CredentialReader,
     EnrolmentReader,
     OnboardingReader,
@@ -254,110 +226,6 @@ class LedgerReader(
             return None
         return *limits(found.attributes), birth is None or birth[1].evict
 
-    # --- devices -------------------------------------------------------------------------------------
-
-    def device(self, node: int) -> Device | None:
-        return self._device("d.node = ?", node)
-
-    def moments(self, node: int) -> Moments | None:
-        row = self._execute(_MOMENTS, (node,)).fetchone()
-        if row is None:
-            return None
-        journal, *moments = row
-        contact = None if journal is None else self._contact(node, journal)
-        if contact is not None:
-            moments[0] = contact[0]
-        return Moments(*moments)
-
-    def device_named(self, tenant: str, name: str) -> Device | None:
-        return self._device("d.name = ? AND d.tenant = ?", name, tenant)
-
-    def device_of_endpoint(self, endpoint: str) -> Device | None:
-        """A name that nodes of several tenants have belongs to the oldest of them."""
-        key = node_id_key(endpoint)
-        if endpoint not in self._names and key not in self._names:
-            return None
-        return self._device(_OF_ENDPOINT, endpoint, key)
-
-    def devices(self, tenant: str | None = None, *, after: int = -1, chunk: int = CHUNK) -> Iterator[Device]:
-        among, arguments = ("", ()) if tenant is None else ("d.tenant = ? AND ", (tenant,))
-        while True:
-            rows = self._execute(
-                f"{_DEVICE} WHERE {among}d.node > ? ORDER BY d.node LIMIT ?", (*arguments, after, chunk)
-            ).fetchall()
-            yield from map(self._as_device, rows)
-            if len(rows) < chunk:
-                return
-            after = rows[-1][0]
-
-    def node_at(self, tenant: str, place: int) -> int | None:
-        query = "SELECT node FROM device WHERE tenant = ? ORDER BY node LIMIT 1 OFFSET ?"
-        row = self._execute(query, (tenant, place)).fetchone()
-        return None if row is None else int(row[0])
-
-    def observations(self, node: int) -> Sequence[Observation]:
-        rows = self._execute("SELECT token, document FROM observation WHERE node = ?", (node,)).fetchall()
-        return [observation_from_json(token, document) for token, document in rows]
-
-    def everything(self) -> Iterator[tuple[Device, Sequence[Observation]]]:
-        last = -1
-        while True:
-            rows = self._execute(
-                f"{_DEVICE} WHERE d.node > ? ORDER BY d.node LIMIT {CHUNK}", (last,)
-            ).fetchall()
-            if not rows:
-                return
-            first, last = rows[0][0], rows[-1][0]
-            observations: dict[int, list[Observation]] = {}
-            among = "SELECT node, token, document FROM observation WHERE node BETWEEN ? AND ?"
-            for node, token, document in self._execute(among, (first, last)).fetchall():
-                observations.setdefault(node, []).append(observation_from_json(token, document))
-            for row in rows:
-                yield self._as_device(row), observations.get(row[0], ())
-
-    def count_waiting(self) -> int:
-        return int(self._execute(_WAITING).fetchone()[0])
-
-    def queues(self) -> set[int]:
-        rows = self._execute(_QUEUES)
-        return {id for (id,) in rows.fetchall()}
-
-    def unanswered(self, node: int) -> Sequence[Unanswered]:
-        rows = self._execute(
-            "SELECT message, content, cnf, deadline FROM unanswered WHERE node = ? ORDER BY message", (node,)
-        )
-        return [Unanswered(*row) for row in rows.fetchall()]
-
-    def awaiting(self) -> set[int]:
-        return {node for (node,) in self._execute("SELECT node FROM unanswered").fetchall()}
-
-    def _device(self, condition: str, *arguments: object) -> Device | None:
-        row = self._execute(f"{_DEVICE} WHERE {condition}", arguments).fetchone()
-        return self._as_device(row) if row else None
-
-    def _as_device(self, row: Row) -> Device:
-        journal, hash = row[17:19]
-        contact = None if journal is None else self._contact(row[0], journal)
-        return _device(row, contact, None if hash is None else self._announcement(hash))
-
-    def _announcement(self, hash: bytes) -> Announcement:
-        """The same objects for all devices that announce the same."""
-        found = self._announcements.get(hash)
-        if found is None:
-            row = self._execute("SELECT document FROM announcement WHERE hash = ?", (hash,)).fetchone()
-            if len(self._announcements) >= ANNOUNCEMENTS:
-                self._announcements.clear()
-            found = self._announcements[hash] = announcement_from_json(row[0])
-        return found
-
-    def _contact(self, node: int, journal: int) -> Contact | None:
-        return contact(self._latest, node, journal)
-
-
-def node_id_key(text: str) -> str:
-    """``urn:imei:`` and ``urn:gsma:imei:`` (RFC 7254) are two spellings of one name."""
-    return text.replace("urn:gsma:imei:", "urn:imei:", 1) if text.startswith("urn:gsma:imei:") else text
-
 
 @cache
 def _descent(generations: int) -> str:
@@ -375,31 +243,3 @@ def _among(types: Collection[int]) -> str:
 def _resource(row: Row) -> Resource:
     id, tenant, parent, name, type, key, attributes, modified, *_ = row
     return Resource(id, tenant, parent, name, type, key, loads(attributes), modified)
-
-
-def _device(row: Row, contact: Contact | None, announcement: Announcement | None) -> Device:
-    node, tenant, name, node_id, endpoint, registration, *moments, inputs = row[:11]
-    registered_at, updated_at, deregistered_at, expired_at = moments
-    host, port, listener, proven, seen_at, expires_at = row[11:17]
-    power, profile = row[19:21]
-    if contact is not None:
-        seen_at, expires_at = contact
-        updated_at = seen_at
-    return Device(
-        node=node,
-        tenant=tenant,
-        name=name,
-        node_id=node_id,
-        endpoint=endpoint,
-        registration=registration_from_json(registration, announcement) if registration else None,
-        liveness=Liveness(Peer(host, port, sys.intern(listener), proven), seen_at, expires_at)
-        if registration
-        else None,
-        registered_at=registered_at,
-        updated_at=updated_at,
-        deregistered_at=deregistered_at,
-        expired_at=expired_at,
-        inputs=inputs_from_json(inputs) if inputs else {},
-        power=power_from_json(power) if power else None,
-        profile=profile,
-    )

@@ -12,12 +12,12 @@ from lwm2m_server.store.arrivals import Arrivals
 from lwm2m_server.store.broods import born, brood_to_json, named
 from lwm2m_server.store.containers import ContainerWriter
 from lwm2m_server.store.contents import CONTAINER
+from lwm2m_server.store.devices import node_id_key
 from lwm2m_server.store.documents import dumps
 from lwm2m_server.store.errors import Conflict
 from lwm2m_server.store.evicted import Evicted
 from lwm2m_server.store.expiration import Clock, expires
 from lwm2m_server.store.names import Names
-from lwm2m_server.store.reading import node_id_key
 from lwm2m_server.store.records import Brood, Resource
 from lwm2m_server.store.subscribers import SUBSCRIPTION, Subscribers
 

@@ -18,6 +18,7 @@ from lwm2m_server.store.contacts import Contact, Contacts
 from lwm2m_server.store.contacts import Mark as ContactMark
 from lwm2m_server.store.credentials import CredentialWriter
 from lwm2m_server.store.desired import DesiredWriter
+from lwm2m_server.store.devices import ANNOUNCEMENTS, legible
 from lwm2m_server.store.documents import (
     announcement_to_json,
     inputs_from_json,
@@ -37,7 +38,6 @@ from lwm2m_server.store.onboarding import OnboardingWriter
 from lwm2m_server.store.outbox import Mark as OutboxMark
 from lwm2m_server.store.outbox import Outbox
 from lwm2m_server.store.profiles import ProfileWriter
-from lwm2m_server.store.reading import ANNOUNCEMENTS
 from lwm2m_server.store.records import SealedCredential
 from lwm2m_server.store.removals import RemovalWriter
 from lwm2m_server.store.rpc import RpcWriter
@@ -281,7 +281,7 @@ class LedgerTransaction(
 
     def set_inputs(self, node: int, inputs: Mapping[Path, Value | None]) -> None:
         row = self._execute("SELECT document FROM inputs WHERE node = ?", (node,)).fetchone()
-        known = inputs_from_json(row[0]) if row else {}
+        known = (legible(node, inputs_from_json, row[0]) if row else None) or {}
         kept = {path: value for path, value in (known | dict(inputs)).items() if value is not None}
         changed = self._execute(
             "INSERT OR REPLACE INTO inputs SELECT node, ? FROM device WHERE node = ?",
