@@ -1,12 +1,17 @@
 """What Resources are called, and which Resource a name means."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.paths import Path
+from lwm2m_server.profiles.checks import versions_of
+from lwm2m_server.profiles.document import read
 from lwm2m_server.profiles.keys import Keys, camel_case
 from lwm2m_server.profiles.mapping import ProfileMapping
-from lwm2m_server.profiles.places import Place
+from lwm2m_server.profiles.places import ANY, Place
+from lwm2m_server.profiles.schema import ProfileRejected
 
 CATALOG = Catalog.bundled()
 OBJECTS = {3: "1.1", 3303: "1.0", 3304: "1.0"}
@@ -110,3 +115,39 @@ def test_a_name_of_nothing_means_nothing(key):
 def test_what_the_profile_names_is_found_before_a_device_registers():
     found = Keys(CATALOG, ProfileMapping(telemetry=places("/3/0/9")))
     assert found.paths("batteryLevel") == (Path("/3/0/9"),)
+
+
+# --- properties ------------------------------------------------------------------------------------
+
+ANNOUNCED = [
+    Path((spec.id, instance, resource))
+    for spec, instances in ((CATALOG[3], 1), (CATALOG[3303], 3), (CATALOG[3304], 2))
+    for instance in range(instances)
+    for resource in spec.resources
+]
+PLACES = st.sampled_from(
+    [*map(str, ANNOUNCED), "/3303/*/5700", "/3303/*/5701", "/3304/*/5700", "/3304/*/5701", "/3_1.2/0/9"]
+)
+NAMES = st.sampled_from(["t", "t1", "t2", "level", "sensorValue", "sensorValue1", "batteryLevel", "x 1"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(PLACES, NAMES, max_size=6))
+def test_a_resource_is_found_by_its_name_and_a_given_name_is_one_resource(names):
+    try:
+        data = read({"observeAttr": {"keyName": names}}, versions_of(CATALOG)).data
+    except ProfileRejected:
+        return
+    mapping = ProfileMapping.of(data["transportConfiguration"])
+    instances = tuple(dict.fromkeys(Path(path[:2]) for path in ANNOUNCED))
+    found = Keys(CATALOG, mapping, OBJECTS, instances)
+    given_names = {}
+    for path in ANNOUNCED:
+        name, any = found.name(path), Place(path[0], ANY, path[2])
+        if Place(*path) in mapping.names or any in mapping.names:
+            # No two of them go by one name, and none is lost to a definition's.
+            assert given_names.setdefault(name, path) == path
+            assert found.paths(name) == (path,)
+    for path in ANNOUNCED:
+        if found.name(path) not in given_names:
+            assert path in found.paths(found.name(path))
