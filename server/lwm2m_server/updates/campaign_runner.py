@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
@@ -165,10 +166,11 @@ class Runner:
             reason = f"the package {definition.package!r} was deleted"
             await self.keep(key, decision.run.became(RunState.PAUSED, self._clock(), reason))
             return False
+        limit = min(decision.begin, CHUNK)
         found = await self._ledger.apart(
-            lambda reader: reader.waiting_in_campaign(*key, wave=decision.run.wave, limit=decision.begin)
+            lambda reader: reader.waiting_in_campaign(*key, wave=decision.run.wave, limit=limit)
         )
-        if len(found) < decision.begin:
+        if len(found) < limit:
             self.hungry.add(key)
         options = Options(
             definition.method,
@@ -180,8 +182,9 @@ class Runner:
             instance=definition.instance,
             component=definition.component,
         )
-        begun = [await self._begin_one(key, one, package, options) for one in found]
-        return not all(begun)
+        # Together, as they are stored in one transaction then.
+        begun = await asyncio.gather(*(self._begin_one(key, one, package, options) for one in found))
+        return not all(begun) or decision.begin > CHUNK
 
     async def _begin_one(self, key: Key, one: CampaignDevice, package: Package, options: Options) -> bool:
         device, now = self._reader.device(one.node), self._clock()
@@ -204,16 +207,20 @@ class Runner:
         return True
 
     async def _install(self, key: Key, decision: Decision) -> None:
-        found = await self._ledger.apart(
-            lambda reader: reader.parked_devices(*key, decision.waves, decision.install)
-        )
-        for device, row in found:
-            update = self._updates.get(row.id) if row is not None else None
-            if update is None or update.is_over:
-                continue
-            released = attrs.evolve(device, changed_at=self._clock())
-            await self._ledger.commit(_putting(key, [released]))
+        limit = min(decision.install, CHUNK)
+        found = await self._ledger.apart(lambda reader: reader.parked_devices(*key, decision.waves, limit))
+        released = [attrs.evolve(device, changed_at=self._clock()) for device, _ in found]
+        await self._ledger.commit(_putting(key, released))
+        await asyncio.gather(*(self._approve(row.id) for _, row in found if row is not None))
+
+    async def _approve(self, id: int) -> None:
+        update = self._updates.get(id)
+        if update is None or update.is_over:
+            return
+        try:
             await self._updates.approve(update)
+        except NotPossible as error:
+            _log.info("an update is not installed", update=id, device=update.device, reason=str(error))
 
     # --- the end -----------------------------------------------------------------------------------
 
@@ -270,7 +277,7 @@ def _outcome(device: CampaignDevice, row: UpdateRow | None) -> tuple[DeviceState
     course = row.document["course"]
     reason: str | None = course.get("reason")
     if row.state == State.SUCCEEDED.value:
-        was_touched = course.get("was_delivered") or course.get("attempts")
+        was_touched = course.get("was_delivered") or course.get("installs") or course.get("attempts")
         return (DeviceState.SUCCEEDED if was_touched else DeviceState.SKIPPED), reason
     if row.state == State.FAILED.value:
         return DeviceState.FAILED, reason
