@@ -278,3 +278,18 @@ async def test_what_is_old_and_what_was_told_by_nodes_that_are_gone_ends_in_turn
     assert ledger.reader.telemetry_figures() == {"chunks": 0, "values": 0, "undecoded": 0}
     assert ledger.reader.latest_values(other)["3303/0/5700"].value == 1.0
     ledger.close()
+
+
+def test_one_device_that_tells_very_much_is_folded_a_share_at_a_time(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(journal, "LONG", 20_000)
+    monkeypatch.setattr(journal, "SIZE", 1_000)
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    node, add = _add_node("d1")
+    ledger.run(add)
+    for turn in range(1_000):
+        ledger.run(_tell(node, NOW + turn, float(turn)))
+    sizes = ledger._reading.execute("SELECT length(lines) FROM report").fetchall()
+    assert 0 < max(size for (size,) in sizes) < 1_200
+    _fold_all(ledger)
+    assert [value for _, value in _points(ledger, node)] == list(range(1_000))
+    ledger.close()

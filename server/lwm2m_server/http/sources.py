@@ -40,7 +40,7 @@ def measured(
         http_source(requests, feed, lag),
         EventCounts(bus).figures,
     )
-    return metrics_route(sources, [queue_source(ledger)])
+    return metrics_route(sources, [queue_source(ledger), telemetry_source(ledger)])
 
 
 def gateway_source(counts: Counts) -> Source:
@@ -102,6 +102,21 @@ def queue_source(ledger: SqliteLedger) -> Slow:
     async def figures() -> Sequence[Figures]:
         waiting = await ledger.apart(lambda reader: reader.count_waiting())
         return [Figures("messages_waiting", "Messages in outgoing-msg of all devices.", waiting)]
+
+    return figures
+
+
+def telemetry_source(ledger: SqliteLedger) -> Slow:
+    """A look at all chunks of history."""
+
+    async def figures() -> Sequence[Figures]:
+        found = await ledger.apart(lambda reader: reader.telemetry_figures())
+        return [
+            Figures("telemetry_values", "Values of devices that are history.", found["values"]),
+            Figures("telemetry_chunks", "Rows they lie in.", found["chunks"]),
+            Figures("telemetry_undecoded", "Payloads that became no values.", found["undecoded"]),
+            Figures("telemetry_waiting_bytes", "What is in the journal of values.", ledger.values_waiting),
+        ]
 
     return figures
 

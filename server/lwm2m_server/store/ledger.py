@@ -69,6 +69,11 @@ class SqliteLedger:
         return self._transactions.outbox
 
     @property
+    def values_waiting(self) -> int:
+        """Bytes of values that are in the journal only."""
+        return self._transactions.values.length
+
+    @property
     def watched(self) -> Mapping[int, Sequence[Subscriber]]:
         return self._transactions.subscribers.watched
 

@@ -45,7 +45,8 @@ LONG: Final = 8_000_000
 SHARE: Final = 4
 """Devices folded for each line that comes meanwhile."""
 MOST: Final = 96
-"""Devices folded in one transaction: about a millisecond."""
+SIZE: Final = 131_072
+"""Devices folded in one transaction, and bytes: about a millisecond. More bytes only if more come."""
 ROWS: Final = 48
 """Rows of the journal that end in one transaction."""
 RIPE: Final = 65_536
@@ -65,7 +66,8 @@ class Values:
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self.waiting: dict[int, Lines] = {}
-        self._length = self._number = 0
+        self.length = self._number = 0
+        """Bytes of lines that wait, and the last row."""
         for number, rows in connection.execute("SELECT number, lines FROM told ORDER BY number"):
             self._number = number
             for row in rows.split(b"\n"):
@@ -86,7 +88,7 @@ class Values:
             self.waiting[node] = [line]
         else:
             lines.append(line)
-        self._length += len(line)
+        self.length += len(line)
 
     # --- during a transaction ------------------------------------------------------------------------
 
@@ -117,21 +119,29 @@ class Values:
             connection.execute("INSERT INTO told VALUES (?, ?)", (self._number + 1, lines))
         elif not hurry:
             return
-        if not self._round and (self._length >= LONG or hurry) and self._first < self._number:
+        if not self._round and (self.length >= LONG or hurry) and self._first < self._number:
             # By node, since that is the order of the index.
             self._round, self._round_through = sorted(self.waiting, reverse=True), self._number
         if self._round:
-            self._share = min(max(SHARE * len(pending), hurry), MOST, len(self._round))
-            self._fold(connection, self._round[-self._share :])
+            most = min(max(SHARE * len(pending), hurry), MOST, len(self._round))
+            self._fold(connection, self._round[: -most - 1 : -1], sum(len(line) for _, line in pending))
         if self._ended < self._first:
             self._is_through = connection.execute(_TRIM, (self._first, ROWS)).rowcount < ROWS
 
-    def _fold(self, connection: sqlite3.Connection, nodes: list[int]) -> None:
-        now, rows = self._clock(), []
+    def _fold(self, connection: sqlite3.Connection, nodes: list[int], came: int) -> None:
+        """As many of the nodes as may be; ``came`` are bytes."""
+        now, rows, left = self._clock(), [], max(SIZE, 2 * came)
         for node in nodes:
             lines = self.waiting.get(node, [])
-            self._folded[node] = len(lines)
-            rows += [(node, now, len(part), part) for part in _parts(lines)]
+            count = _fitting(lines, left)
+            self._folded[node] = count
+            for part in _parts(lines[:count]):
+                rows.append((node, now, len(part), part))
+                left -= len(part)
+            # Of one who tells very much, the rest comes next.
+            self._share += count == len(lines)
+            if left <= 0:
+                break
         connection.executemany(_FOLD, rows)
 
     # --- after it ------------------------------------------------------------------------------------
@@ -140,7 +150,7 @@ class Values:
         waiting = self.waiting
         for node, count in self._folded.items():
             lines = waiting.pop(node, [])
-            self._length -= sum(map(len, lines[:count]))
+            self.length -= sum(map(len, lines[:count]))
             if len(lines) > count:
                 waiting[node] = lines[count:]
         if self._is_through:
@@ -162,6 +172,15 @@ class Values:
         self._folded = {}
         self._hurry = self._share = 0
         self._is_through = False
+
+
+def _fitting(lines: Lines, size: int) -> int:
+    """How many lines have about so many bytes, at least one."""
+    for count, line in enumerate(lines, 1):
+        size -= len(line)
+        if size <= 0:
+            return count
+    return len(lines)
 
 
 def _parts(lines: Lines) -> Iterator[bytes]:

@@ -25,8 +25,11 @@ UNTYPED: Final = frozenset({None, ContentFormat.TEXT, ContentFormat.OPAQUE, Cont
 
 def record(event: Received, node: int, models: ModelView) -> Write | None:
     """``None`` for what has no values. What could not be decoded is kept as it came."""
-    if event.entries:
-        source, samples = SOURCES[event.kind], samples_of(event.entries, event.content_format, models)
+    samples: Sequence[Sample] = event.entries
+    if samples:
+        source, content_format = SOURCES[event.kind], event.content_format
+        if content_format in UNTYPED:
+            samples = samples_of(event.entries, content_format, models)
         complete = is_complete(source, event.path, event.paths)
         line = report(event.at, source, samples, is_complete=complete, prefix=event.prefix)
     elif event.written:
