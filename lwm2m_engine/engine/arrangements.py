@@ -122,6 +122,8 @@ class Setup:
     place: int = 0
     current: Task | None = None
     """The one that is under way."""
+    inherited: bool = False
+    """It is of an arrangement before this one."""
     later: tuple[Task, ...] = ()
     """What the device could not do just now: after the next Update."""
     attempts: int = 0

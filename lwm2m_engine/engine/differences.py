@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 from lwm2m_engine.attributes import Attributes
@@ -102,13 +104,13 @@ def cancel(one: Observation) -> Cancel | CancelComposite:
     return CancelComposite(one.paths) if one.composite else Cancel(one.paths[0])
 
 
-def place_of(
-    request: Observe | ObserveComposite | Cancel | CancelComposite,
-) -> tuple[tuple[Path, ...], bool, str]:
-    """What is observed, as in ``Observation``."""
-    if isinstance(request, (ObserveComposite, CancelComposite)):
-        return request.paths, True, ""
-    return (request.path,), False, ""
+def is_observed(
+    observations: Iterable[Observation], request: Observe | ObserveComposite | Cancel | CancelComposite
+) -> bool:
+    """Whether one of them is what a request begins or ends."""
+    composite = isinstance(request, (ObserveComposite, CancelComposite))
+    paths = request.paths if isinstance(request, (ObserveComposite, CancelComposite)) else (request.path,)
+    return any(one.paths == paths and one.composite is composite and not one.prefix for one in observations)
 
 
 def attributes_at(arranged: Arranged, path: Path) -> Attributes:

@@ -21,9 +21,9 @@ from lwm2m_engine.engine.differences import (
     Standing,
     attributes_at,
     cancel,
+    is_observed,
     knows_composites,
     observe,
-    place_of,
 )
 from lwm2m_engine.engine.events import ObservationEnded, RegistrationChanged, Warned
 from lwm2m_engine.engine.records import NOT_ARRANGED, Arranged, Observation, Registration
@@ -83,7 +83,7 @@ def arrange(device: Device, arrangement: Arrangement | None, turn: Turn) -> None
             arranged, digest=wanted.digest, complete=False, reads=standing.reads_begun(wanted)
         )
         _forget_wanted(device, turn)
-    device.setup = setup = Setup(tasks, arranged, current=current)
+    device.setup = setup = Setup(tasks, arranged, current=current, inherited=current is not None)
     if not tasks and current is None:
         _finish(device, setup, turn)
 
@@ -121,11 +121,12 @@ def next_request(device: Device, turn: Turn) -> Request | None:
             _count(setup, task)
             continue
         try:
-            checks.check(device, request)
+            checks.check(device, request, assigned=isinstance(request, WriteAttributes))
         except RequestError as error:
             _left_out(device, setup, task, error.reason, turn)
             continue
-        setup.current, setup.acknowledged = attrs.evolve(task, request=request), False
+        setup.current = task if request is task.request else Task(request, task.reads)
+        setup.acknowledged = setup.inherited = False
         return request
     if not setup.later:
         _finish(device, setup, turn)
@@ -136,8 +137,7 @@ def _needed(device: Device, registration: Registration, setup: Setup, task: Task
     """A task as it is to be asked; ``None`` if there is no need for it, or the device has no such thing."""
     request = task.request
     if isinstance(request, (Cancel, CancelComposite)):
-        live = [one.place for one in device.observations.values()]
-        return request if place_of(request) in live else None
+        return request if is_observed(device.observations.values(), request) else None
     paths = request.paths if isinstance(request, COMPOSITES) else (request.path,)
     if not all(_is_there(path, registration) for path in paths):
         if isinstance(request, WriteAttributes):
@@ -148,9 +148,9 @@ def _needed(device: Device, registration: Registration, setup: Setup, task: Task
         changes = _changes(device, registration, setup.arranged, request.path)
         return WriteAttributes(request.path, changes) if changes else None
     if isinstance(request, OBSERVES):
-        place = place_of(request)
-        known = (*device.observations.values(), *(one for one in device.wanted if one.origin != ARRANGED))
-        return None if any(one.place == place for one in known) else request
+        wanted = [one for one in device.wanted if one.origin != ARRANGED]
+        known = is_observed(device.observations.values(), request) or is_observed(wanted, request)
+        return None if known else request
     return request
 
 
@@ -206,10 +206,10 @@ def answered(device: Device, reply: CoapReply, turn: Turn) -> None:
         own = dict(attributes_at(setup.arranged, request.path)) | dict(request.attributes)
         left = ((name, value) for name, value in own.items() if value is not None)
         _note_attributes(setup, request.path, tuple(left))
-    elif isinstance(request, OBSERVES):
-        _cancel_unwanted(device, setup, request)
-    else:
+    elif not isinstance(request, OBSERVES):
         _count(setup, task)
+    elif setup.inherited:
+        _cancel_unwanted(device, setup, request)
     keep(device, turn)
 
 
@@ -276,7 +276,7 @@ def _note_attributes(setup: Setup, path: Path, written: Attributes) -> None:
 def _cancel_unwanted(device: Device, setup: Setup, request: Observe | ObserveComposite) -> None:
     """Another arrangement came while the answer was under way."""
     for one in device.observations.values():
-        if one.place == place_of(request) and one.origin == ARRANGED and not is_wanted(device, one):
+        if is_observed((one,), request) and one.origin == ARRANGED and not is_wanted(device, one):
             setup.insert(Task(cancel(one)))
             return
 

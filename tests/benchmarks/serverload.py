@@ -35,6 +35,8 @@ Linux. Without a C compiler CoAP is generated in Python, which says so: rates an
                          many a second (--webhook-rate), with latencies from the event until they are there
     webhook-one          of one device, in order; half as many
     bootstrap            devices (--clients) that are written 12 Object Instances each, seconds for them all
+    set-up               devices (--clients) register again, all at once, and a device profile asks of each a
+                         Write-Attributes and 20 observations, never two things at a time
     memory               resident bytes a device, after 100,000 Registers and 2 observations of each
     restart              seconds until ready, with 100,000 registrations and 200,000 observations
     soak                 update and notify in turn at half the highest rate; resident memory every 10 s
@@ -81,6 +83,20 @@ PROVISIONED = {
     },
 }
 """Twelve Object Instances."""
+PROFILE = {
+    "name": "load",
+    "transportType": "LWM2M",
+    "profileData": {
+        "transportConfiguration": {
+            "observeAttr": {
+                "observe": ["/3303/*/5700", "/3303/*/5601"],
+                "telemetry": ["/3303/*/5700", "/3303/*/5601"],
+                "attributeLwm2m": {"/3303": {"pmin": 5}},
+            }
+        }
+    },
+}
+"""Twenty observations of what ``setupload.py`` announces."""
 OBSERVE, GET = "OBSERVE /3303/0", "GET /3303/0/5700"
 MESSAGE = {"m2m:cin": {"con": "OBSERVE /3303/0/5700"}}
 
@@ -256,6 +272,29 @@ class Bench:
         return {
             **figures,
             "cpu_us": used / max(1, figures["done"]) * 1e6,
+            "server_busy": used / figures["seconds"],
+        }
+
+    def set_up(self) -> Figures:
+        """From the first Register to the last answer to an Observe. CPU is that of all that comes of an
+        exchange, and of the Register."""
+        options = self.options
+        with self._server(Server) as server:
+            for path, body in (("profiles/load", PROFILE), ("profiles/load/assignment", {"default": True})):
+                if server.ask("PUT", f"/api/v1/{path}", body) not in (200, 201):
+                    raise SystemExit(f"the device profile is refused: {server.log}")
+            values = {"port": server.coap_port, "devices": options.clients, "in-flight": options.in_flight}
+            arguments = [f"--{name}={value}" for name, value in values.items()]
+            with generator(sys.executable, HERE / "setupload.py", *arguments) as load:
+                load.expect("set up")
+                before = server.cpu
+                figures = load.figures()
+            used = server.cpu - before
+        if figures["in_flight"] > 1:
+            raise SystemExit("a device was asked two things at a time")
+        return {
+            **figures,
+            "cpu_us": used / max(1, figures["exchanges"] + figures["done"]) * 1e6,
             "server_busy": used / figures["seconds"],
         }
 
@@ -437,6 +476,7 @@ CASES: dict[str, Callable[[Bench], Figures]] = {
     "webhook": lambda bench: bench.webhook(16, bench.options.webhook_rate),
     "webhook-one": lambda bench: bench.webhook(1, bench.options.webhook_rate / 2),
     "bootstrap": Bench.bootstrap,
+    "set-up": Bench.set_up,
     "memory": Bench.memory,
     "restart": Bench.restart,
     "soak": Bench.soak,
@@ -450,7 +490,7 @@ def measure(cases: list[str], options: argparse.Namespace) -> dict[str, Figures]
     found: dict[str, list[Figures]] = {case: [] for case in cases}
     with tempfile.TemporaryDirectory(prefix="serverload-", dir=options.directory) as directory:
         bench = Bench(Path(directory), options)
-        if any(not case.startswith("http-") or "read" in case for case in cases):
+        if any(not case.startswith(("http-", "set-up")) or "read" in case for case in cases):
             bench.prepare()
         for number in range(options.rounds):
             for case in cases:

@@ -97,3 +97,10 @@ def test_an_unknown_case_is_refused():
     done = subprocess.run([sys.executable, SCRIPT, "updaet"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "updaet" in done.stderr
+
+
+def test_set_up():
+    results = run("set-up")
+    went_well(results)
+    assert results["set-up"]["in_flight"] == 1
+    assert results["set-up"]["exchanges"] == 10 * 21
