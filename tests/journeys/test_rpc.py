@@ -563,6 +563,22 @@ async def test_the_command_line_calls_and_shows(lwm2m_rpc, rpc, meter, name):
     assert (shown.exit_code, "4.03 FORBIDDEN" in shown.stdout) == (0, True)
 
 
+async def test_the_command_line_finds_devices(rpc, meter, name, lasting):
+    async def listed(*words):
+        line = ["devices", "list", "--search", name, *words, "--url", lasting.http]
+        shown = await asyncio.to_thread(CliRunner().invoke, lwm2m, line)
+        assert shown.exit_code == 0, shown.stderr
+        return [line.split()[0] for line in shown.stdout.splitlines()[1:]]
+
+    assert await listed() == [name]
+    assert await listed("--registered", "--state", "awake", "--sort", "lastSeen", "--reverse") == [name]
+    assert await listed("--unregistered") == []
+    await rpc.result("Read", {"id": BATTERY})
+    line = ["devices", "show", name, "--url", lasting.http]
+    shown = (await asyncio.to_thread(CliRunner().invoke, lwm2m, line)).stdout
+    assert re.search(r"said +[-0-9: ]+ response read 3/0/9 2.05", shown)
+
+
 async def test_the_command_line_takes_back(lwm2m_rpc, absent, name):
     queued = await lwm2m_rpc(name, "Read", "/3", "--persistent", "--json")
     id = json.loads(queued.stdout)["rpcId"]

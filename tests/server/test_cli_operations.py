@@ -276,8 +276,8 @@ def test_what_a_sleeper_is_asked_waits(site: Site) -> None:
     assert f"no answer within 0.1 s; message {number} is still on its way" in result.stderr
 
     (waiting,) = json.loads(site.good("queue", "sleeper", "--json"))
-    assert (waiting["id"], waiting["inFlight"]) == (number, False)
-    assert waiting["expiresAt"] - waiting["createdAt"] == 7 * 24 * 3600 * 1000
+    assert (waiting["id"], waiting["state"]) == (number, "waiting")
+    assert waiting["until"] - waiting["since"] == 7 * 24 * 3600 * 1000
     assert cells(site.good("queue", "sleeper"))[0][:3] == [number, "GET", "/3/0/9"]
     assert "GET /3/0/9" in site.good("devices", "show", "sleeper")
 

@@ -10,20 +10,22 @@ from lwm2m_server.cli.main import lwm2m
 from lwm2m_server.cli.queue import message_text
 
 
-def test_how_far_a_long_request_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    def message(number: str, in_flight: bool) -> dict[str, object]:
-        return {"id": number, "content": "GET /3", "createdAt": 0, "expiresAt": 1000, "inFlight": in_flight}
+def test_how_far_a_long_request_is_and_for_whom(monkeypatch: pytest.MonkeyPatch) -> None:
+    def message(state: str, by: dict[str, str], way: object = None) -> dict[str, object]:
+        facts = {"id": "a", "content": "GET /3", "since": 0, "until": 1000}
+        return {**facts, "state": state, "by": by, "transferred": way}
 
-    device = {
-        "messages": [message("a", True), message("b", False)],
-        "transferred": {"bytes": 2048, "of": 10000},
-    }
-    monkeypatch.setattr(Client, "device", lambda self, name: device)
-    first, second = CliRunner().invoke(lwm2m, ["queue", "dev"]).stdout.splitlines()[1:]
-    assert first.endswith("under way, 2048 of 10000 bytes")
-    assert "under way" not in second
-    device["transferred"] = None
-    assert CliRunner().invoke(lwm2m, ["queue", "dev"]).stdout.splitlines()[1].endswith("under way")
+    way = {"bytes": 2048, "of": 10000}
+    waiting = [
+        message("in flight", {"kind": "rpc", "id": "x", "method": "Read"}, way),
+        message("acknowledged", {"kind": "platform"}),
+        message("waiting", {"kind": "application", "origin": "CMyApp"}),
+    ]
+    monkeypatch.setattr(Client, "get", lambda self, path: {"queue": waiting})
+    lines = CliRunner().invoke(lwm2m, ["queue", "dev"]).stdout.splitlines()[1:]
+    assert lines[0].endswith("rpc Read  under way, 2048 of 10000 bytes")
+    assert lines[1].endswith("platform  acknowledged")
+    assert lines[2].endswith("CMyApp")
 
 
 @pytest.mark.parametrize(

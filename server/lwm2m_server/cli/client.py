@@ -79,11 +79,12 @@ class Client:
         """Where the tenant's oneM2M tree begins; ``-`` is the server's own tenant."""
         return f"/{segment(self.tenant or '-')}"
 
-    def devices(self) -> Iterator[dict[str, Any]]:
-        """All devices of the tenant, as ``/api/v1/devices`` describes them."""
+    def devices(self, **wanted: str | None) -> Iterator[dict[str, Any]]:
+        """Devices of the tenant, all or those ``wanted``, as ``/api/v1/devices`` describes them."""
+        given = {name: value for name, value in wanted.items() if value is not None}
         offset: int | None = 0
         while offset is not None:
-            page = self.get(f"/api/v1/devices?{self._query(offset=offset)}")
+            page = self.get(f"/api/v1/devices?{self._query(offset=offset, **given)}")
             yield from page["devices"]
             offset = page.get("nextOffset")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,13 @@ from lwm2m_server.cli.queue import message_text
 from lwm2m_server.cli.tables import columns, show_table
 from lwm2m_server.cli.values import UNITS, clock
 
-HEADING = ("name", "endpoint", "state", "lwm2m", "last seen", "waiting")
+HEADING = ("name", "endpoint", "profile", "state", "lwm2m", "last seen", "waiting")
+STATES = ("registered", "unregistered", "awake", "asleep")
+SORTS = ("created", "name", "endpoint", "registeredAt", "lastSeen")
+PAGE = 1000
+"""Devices that the server tells at once."""
+SHOWN = 5
+"""Exchanges that are shown of a device."""
 
 
 @click.group()
@@ -31,13 +38,44 @@ devices.add_command(import_)
 
 
 @devices.command("list")
+@click.option("--search", metavar="TEXT", help="Only those with this in a name or id.")
+@click.option("--registered/--unregistered", default=None, help="Only those that are, or are not.")
+@click.option("--state", type=click.Choice(STATES), help="Only those in this state.")
+@click.option("--profile", metavar="NAME", help="Only those this device profile is for.")
+@click.option("--group", metavar="NAME", help="Only members of this device group.")
+@click.option("--sort", type=click.Choice(SORTS), help="What to sort by; default when they were added.")
+@click.option("--reverse", is_flag=True, help="Downwards.")
+@click.option("--first", metavar="N", type=click.IntRange(1), help="Only so many.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON list.")
 @client_options
-def list_(as_json: bool, url: str, tenant: str | None, token_file: Path | None) -> None:
-    """One line a device, in the order they were added."""
-    found = Client.of(url, tenant, token_file).devices()
+def list_(
+    search: str | None,
+    registered: bool | None,
+    state: str | None,
+    profile: str | None,
+    group: str | None,
+    sort: str | None,
+    reverse: bool,
+    first: int | None,
+    as_json: bool,
+    url: str,
+    tenant: str | None,
+    token_file: Path | None,
+) -> None:
+    """One line a device: all of them, or those that are looked for."""
+    wanted = {
+        "q": search,
+        "registered": None if registered is None else str(registered).lower(),
+        "state": state,
+        "profile": profile,
+        "group": group,
+        "sort": sort,
+        "order": "desc" if reverse else None,
+        "limit": None if first is None else str(min(first, PAGE)),
+    }
+    found = list(islice(Client.of(url, tenant, token_file).devices(**wanted), first))
     if as_json:
-        click.echo(json.dumps(list(found)))
+        click.echo(json.dumps(found))
         return
     show_table(HEADING, [_row(device) for device in found])
 
@@ -73,6 +111,7 @@ def _row(device: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         device["name"],
         device["endpoint"] or "",
+        device["profile"] or "",
         _state(device),
         device["version"] or "",
         clock(device["lastSeen"]),
@@ -94,6 +133,8 @@ def _facts(device: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield device["name"], _state(device)
     yield "endpoint", device["endpoint"] or "has not registered yet"
     yield "node id", device["nodeId"]
+    if device["profile"] is not None:
+        yield "profile", device["profile"]
     if device["labels"]:
         yield "labels", ", ".join(device["labels"])
     if device["registered"]:
@@ -109,6 +150,15 @@ def _facts(device: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for message in device["messages"]:
         under_way = "   (under way)" if message["inFlight"] else ""
         yield "waiting", f"{message_text(message['content'])}{under_way}"
+    for exchange in device["exchanges"][:SHOWN]:
+        yield "said", _said(exchange)
+
+
+def _said(exchange: Mapping[str, Any]) -> str:
+    """``14:03:59 response read /3/0/9 2.05``"""
+    words = (exchange.get(name) for name in ("kind", "operation", "path", "code", "reason", "text"))
+    moment = clock(int(exchange["time"])) if "time" in exchange else ""
+    return " ".join(str(word) for word in (moment, *words) if word)
 
 
 def _mode(device: Mapping[str, Any]) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from lwm2m_server.cli.client import Client, segment
-from lwm2m_server.cli.exits import Misuse
 from lwm2m_server.cli.options import client_options
 from lwm2m_server.cli.tables import show_table
 from lwm2m_server.cli.values import clock
 
-HEADING = ("id", "message", "since", "until", "")
+_STATES = {"waiting": "", "in flight": "under way"}
+HEADING = ("id", "message", "since", "until", "for", "")
 
 
 @click.command()
@@ -33,32 +33,36 @@ def queue(
 ) -> None:
     """What waits for a device, in the order it will be sent: since when, and until when."""
     client = Client.of(url, tenant, token_file)
-    device = client.device(endpoint)
-    messages = device["messages"]
     if canceled is not None:
-        if canceled not in (message["id"] for message in messages):
-            raise Misuse(f"no message {canceled} waits for {endpoint}")
-        client.delete(f"/{segment(canceled)}")
+        client.delete(client.api(f"/devices/{segment(endpoint)}/queue/{segment(canceled)}"))
         click.echo(f"{canceled} taken back")
-    elif as_json:
+        return
+    messages = client.get(client.api(f"/devices/{segment(endpoint)}/queue"))["queue"]
+    if as_json:
         click.echo(json.dumps(messages))
     elif messages:
-        show_table(HEADING, [_row(message, device["transferred"]) for message in messages])
+        show_table(HEADING, map(_row, messages))
     else:
         click.echo(f"nothing waits for {endpoint}", err=True)
 
 
-def _row(message: Mapping[str, Any], transferred: Mapping[str, int] | None) -> tuple[str, ...]:
-    under_way = "under way"
+def _row(message: Mapping[str, Any]) -> tuple[str, ...]:
+    state, transferred = _STATES.get(message["state"], message["state"]), message["transferred"]
     if transferred is not None:
-        under_way += f", {transferred['bytes']} of {transferred['of']} bytes"
+        state += f", {transferred['bytes']} of {transferred['of']} bytes"
     return (
         message["id"],
         message_text(message["content"]),
-        clock(message["createdAt"]),
-        clock(message["expiresAt"]),
-        under_way if message["inFlight"] else "",
+        clock(message["since"]),
+        clock(message["until"]),
+        _behalf(message["by"]),
+        state,
     )
+
+
+def _behalf(by: Mapping[str, Any]) -> str:
+    """``rpc Read``, ``CMyApp``, ``platform``"""
+    return f"rpc {by['method']}" if by["kind"] == "rpc" else str(by.get("origin", by["kind"]))
 
 
 def message_text(content: str) -> str:
