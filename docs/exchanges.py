@@ -25,6 +25,7 @@ PICTURES = {
     "lwm2m-architecture": pictures.architecture,
     "object-model": pictures.object_model,
     "access-control-relations": pictures.access_control,
+    "updates": pictures.updates,
 }
 
 

@@ -111,3 +111,33 @@ def _rows(controlled: Path, owner: int, rights: Mapping[int, int]) -> Iterator[B
         what = "; ".join(name for bit, name in RIGHTS.items() if bits & bit)
         yield Box(f"2/{server} ACL", f"{bits}: {who}: {what}")
     yield Box("3 Access Control Owner", f"{owner}: everything")
+
+
+def updates() -> str:
+    """The states of an update, by where the package is."""
+    way = Box(
+        "on its way",
+        inside=(
+            Box("queued", "not begun, or to be tried again"),
+            Box("offered", "the device knows where it is"),
+            Box("transferring", "pushed, or fetched"),
+        ),
+    )
+    there = Box(
+        "on the device",
+        inside=(
+            Box("downloaded", "not to be installed yet"),
+            Box("awaiting-approval"),
+            Box("installing", "told to, or does"),
+            Box("rebooting", "not heard of"),
+            Box("verifying", "which version runs?"),
+        ),
+    )
+    over = Box("over", inside=(Box("succeeded"), Box("failed"), Box("cancelled")))
+    return picture(
+        [Placed(way, 10, 40, 290), Placed(there, 410, 10, 250), Placed(over, 760, 40, 130)],
+        [
+            Line("transferring", "awaiting-approval", ("downloaded",)),
+            Line("verifying", "succeeded", ("the version",)),
+        ],
+    )
