@@ -120,6 +120,8 @@ def _table(
     yield f"## {title}\n\n| member | value | default |\n|---|---|---|\n"
     required = defs["server"]["required"] if title.startswith("Entries") else ()
     for name, member in members.items():
+        if member.get("deprecated"):
+            continue
         what = defs[member["$ref"].rpartition("/")[2]] if "$ref" in member else member
         shown = "" if name in required else f"`{json.dumps(defaults[name])}`"
         yield f"| `{name}` | {what['description']} | {shown} |\n"

@@ -190,6 +190,21 @@ def test_the_older_bootstrap_is_shown_in_todays_form():
     }
 
 
+def test_members_of_older_profiles():
+    client = {
+        "compositeOperationsSupport": False,
+        "fwUpdateRecourse": "coap://a:5683",
+        "swUpdateResource": "",
+    }
+    draft = read({"clientLwM2mSettings": client}, VERSIONS)
+    found = draft.data["transportConfiguration"]["clientLwM2mSettings"]
+    assert (found["fwUpdateResource"], found["swUpdateResource"]) == ("coap://a:5683", None)
+    assert "compositeOperationsSupport" not in found
+    assert [str(note) for note in draft.notes] == [
+        "clientLwM2mSettings.compositeOperationsSupport: is not used here and was left out"
+    ]
+
+
 @pytest.mark.parametrize(
     ("given", "strategy"),
     [(0, "SINGLE"), (1, "COMPOSITE_ALL"), (2, "COMPOSITE_BY_OBJECT"), (None, "SINGLE"), ("SINGLE", "SINGLE")],

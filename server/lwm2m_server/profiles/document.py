@@ -8,7 +8,7 @@ left out where nothing is the same as null.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -52,6 +52,11 @@ _MOST: Final = 100
 """Members around a transport configuration, known or not."""
 _LIKE: Final = 0.75
 """From here on a member that is not known is one that is misspelt."""
+
+_RENAMED: Final = {"fwUpdateRecourse": "fwUpdateResource", "swUpdateRecourse": "swUpdateResource"}
+"""Members as older profiles have them."""
+_UNUSED: Final = "compositeOperationsSupport"
+"""In older profiles; whether a device knows composites is found out by asking it."""
 
 OBSERVED: Final[Mapping[str, Any]] = {
     "keyName": {},
@@ -116,7 +121,9 @@ def read(document: object, versions: Versions) -> Draft:
     faults += faults_of(whole)
     if faults:
         raise ProfileRejected(_lifted(faults, depth))
-    data = {"transportConfiguration": _configuration(whole["profileData"]["transportConfiguration"])}
+    configuration = whole["profileData"]["transportConfiguration"]
+    notes += _older(configuration.get("clientLwM2mSettings") or {})
+    data = {"transportConfiguration": _configuration(configuration)}
     findings = inspect(data, versions)
     if findings.faults:
         raise ProfileRejected(_lifted(findings.faults, depth))
@@ -224,8 +231,15 @@ def _plain_numbers(members: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _older(client: Mapping[str, Any]) -> Iterator[Fault]:
+    if client.get(_UNUSED) is not None:
+        place = f"profileData.transportConfiguration.clientLwM2mSettings.{_UNUSED}"
+        yield Fault(place, "is not used here and was left out")
+
+
 def _client(given: Mapping[str, Any]) -> dict[str, Any]:
-    found = _filled(given, CLIENT)
+    renamed = {new: given[old] for old, new in _RENAMED.items() if given.get(old) and not given.get(new)}
+    found = _filled({**given, **renamed}, CLIENT)
     if isinstance(found["clientOnlyObserveAfterConnect"], bool):
         found["clientOnlyObserveAfterConnect"] = 1 if found["clientOnlyObserveAfterConnect"] else 2
     for member in ("fwUpdateResource", "swUpdateResource"):
