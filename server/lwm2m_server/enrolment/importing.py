@@ -87,12 +87,10 @@ class Imports:
 
     async def begin(self, tenant: Tenant, text: str, *, dry: bool) -> Import:
         """Raises ``Faulty`` for a table that cannot be used, ``Conflict`` while another one is under way."""
+        # Millions of letters take longer to look at than others may wait.
+        lines, table = await asyncio.to_thread(_open, text)
         if any(one.ended is None for one in self.of(tenant.name)):
             raise Conflict("an import is under way; one at a time")
-        lines = text.count("\n")
-        if lines > 2 * MAX_LINES:
-            raise Faulty({"table": f"there are more than {MAX_LINES} devices in it; import it in parts"})
-        table = Table(text)
         found = Import(next(self._ids), tenant.name, dry, time.time(), lines)
         self._imports[found.id] = found
         for old in [one.id for one in self._imports.values() if one.ended is not None]:
@@ -210,6 +208,14 @@ class Imports:
             return Line(number, new.name, self._same(self._office.differences(device, new)))
         except (Faulty, Conflict) as error:
             return Line(number, new.name, "refused", str(error))
+
+
+def _open(text: str) -> tuple[int, Table]:
+    """How many lines there are, about; raises ``Faulty``."""
+    lines = text.count("\n")
+    if lines > 2 * MAX_LINES:
+        raise Faulty({"table": f"there are more than {MAX_LINES} devices in it; import it in parts"})
+    return lines, Table(text)
 
 
 def _bounded(table: Table) -> Iterator[tuple[int, NewDevice | Faulty]]:

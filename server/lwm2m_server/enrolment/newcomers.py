@@ -31,7 +31,16 @@ from lwm2m_server.enrolment.reading import Faulty
 from lwm2m_server.enrolment.rules import Rule, rule_of
 from lwm2m_server.onem2m.behaviours.nodes import node_name
 from lwm2m_server.security.admission import Enrolled, Newcomer
-from lwm2m_server.security.credentials import MAX_IDENTITY, X509, Credential, NoSec, Psk, Removed, Side
+from lwm2m_server.security.credentials import (
+    MAX_IDENTITY,
+    X509,
+    BadCredentials,
+    Credential,
+    NoSec,
+    Psk,
+    Removed,
+    Side,
+)
 from lwm2m_server.store.errors import CommitFailed, Conflict, Gone
 from lwm2m_server.store.protocols import Inventory
 from lwm2m_server.store.transaction import Reader, Transaction
@@ -151,7 +160,7 @@ class Newcomers:
             await self.create(pending, rule)
         except CommitFailed as error:
             refused = RequestError(Code.SERVICE_UNAVAILABLE, str(error))
-        except (Faulty, Conflict, Gone) as error:
+        except (Faulty, BadCredentials, Conflict, Gone) as error:
             _log.warning(
                 "a new device is not let in", endpoint=pending.endpoint, rule=rule.name, reason=str(error)
             )
@@ -162,7 +171,8 @@ class Newcomers:
             done(refused)
 
     async def create(self, pending: Pending, rule: Rule) -> None:
-        """The device as its rule has it. Raises ``Faulty``, ``Conflict``, ``Gone``, ``CommitFailed``."""
+        """The device as its rule has it. Raises ``Faulty``, ``BadCredentials``, ``Conflict``, ``Gone``,
+        ``CommitFailed``."""
         tenant = self._inventory.tenant(rule.tenant)
         if tenant is None:
             raise Gone("its tenant was removed")

@@ -20,6 +20,7 @@ from lwm2m_server.http.describing import ANYTHING, STRING, TENANT, array, descri
 from lwm2m_server.http.devices import DeviceFinder
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.schemas import any_of, ref
+from lwm2m_server.security.credentials import BadCredentials
 from lwm2m_server.store.errors import CommitFailed, Conflict, Gone
 from lwm2m_server.store.protocols import Inventory
 from lwm2m_server.store.records import Device, Tenant
@@ -157,7 +158,7 @@ def problems() -> Iterator[None]:
     """What the office raises, as the API tells it."""
     try:
         yield
-    except Faulty as error:
+    except (Faulty, BadCredentials) as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from error
     except Conflict as error:
         raise Problem(HTTPStatus.CONFLICT, str(error)) from error

@@ -70,6 +70,9 @@ class EnrolmentWriter(EnrolmentReader):
     def remove_batch_key(self, identity: str) -> None:
         self._execute("DELETE FROM batch_key WHERE identity = ?", (identity,))
 
+    def forget_batch_keys(self, tenant: str) -> None:
+        self._execute("DELETE FROM batch_key WHERE tenant = ?", (tenant,))
+
     def remove_batch_keys(self, tenant: str, rule: str, limit: int) -> int:
         return self._execute(_REMOVE, (tenant, rule, limit)).rowcount
 
