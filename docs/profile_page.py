@@ -41,13 +41,14 @@ well. What is said of one instance goes before what is said of `*`.
 """
 
 OBSERVED_FOOT = """
-A Resource that is observed is an attribute or telemetry, or both. All that a device tells is stored,
-whether a profile names it or not; `attribute` and `telemetry` say what is read when a device registers,
-unless it is observed.
+A Resource that is observed is an attribute or telemetry, or both; an Object Instance or Object that is
+observed as a whole has one in it. All that a device tells is stored, whether a profile names it or not;
+`attribute` and `telemetry` say what is read when a device registers, unless it is observed.
 
-A key name means one Resource. Without one, a Resource goes by the name of its definition in camelCase
-(spaces, `-` and `_` divide words): `batteryLevel` for Battery Level; of an instance above 0 the id follows,
-`batteryLevel1`. So do instances of a path with `*`. A Resource without a definition goes by its path.
+A key name means one Resource; one that several have is noted, and these are told apart by path. Without
+one, a Resource goes by the name of its definition in camelCase (spaces, `-` and `_` divide words):
+`batteryLevel` for Battery Level; of an instance above 0 the id follows, `batteryLevel1`. So do instances of
+a path with `*`. A Resource without a definition goes by its path.
 
 Of the attributes, `pmin`, `pmax`, `epmin`, `epmax` and `hqmax` are whole numbers, `gt`, `lt` and `st`
 numbers, `edge` and `con` 0 or 1; on which Objects, instances and Resources they may stand:

@@ -190,6 +190,34 @@ def test_the_older_bootstrap_is_shown_in_todays_form():
     }
 
 
+@pytest.mark.parametrize(
+    ("names", "note"),
+    [
+        ({"/5/0/6": "pkgname", "/9/0/0": "pkgname"}, "'pkgname' is the name of /5/0/6, too"),
+        ({"/3303/*/5700": "t", "/3303/1/5700": "t"}, "'t' is the name of /3303/*/5700, too"),
+        ({"/3303/*/5700": "t", "/3304/0/5700": "t1"}, "'t1' is the name of instance 1 of /3303/*/5700, too"),
+        ({"/3303/*/5700": "t", "/3303/0/5700": "t"}, None),
+        ({"/3303/*/5700": "t", "/3303/1/5700": "t1"}, None),
+    ],
+)
+def test_one_name_for_several_resources_is_noted(names, note):
+    notes = [str(one) for one in read({"observeAttr": {"keyName": names}}, VERSIONS).notes]
+    assert len(notes) == (note is not None)
+    assert note is None or note in notes[0]
+
+
+def test_instances_and_objects_are_observed_as_a_whole():
+    observed = {"observe": ["/3303/*", "/5_1.1/0", "/3"], "telemetry": ["/3303/0/5700", "/5/0/3", "/3/0/9"]}
+    found = configuration({"observeAttr": observed})["observeAttr"]
+    assert found["observe"] == observed["observe"]
+
+
+def test_no_time_at_all_is_none():
+    given = {"powerMode": "DRX", "psmActivityTimer": 0, "edrxCycle": 0, "pagingTransmissionWindow": 0}
+    found = configuration({"clientLwM2mSettings": given})["clientLwM2mSettings"]
+    assert [found[name] for name in given] == ["DRX", None, None, None]
+
+
 def test_members_of_older_profiles():
     client = {
         "compositeOperationsSupport": False,
@@ -276,12 +304,12 @@ MANY = {"observeAttr": {"telemetry": ["/3/0/9"] * 1001}}
         ({"observeAttr": {"qqqqqqq": []}}, "observeAttr.qqqqqqq: there is no such member; known: observe"),
         (
             {"observeAttr": {"observe": "/3/0/9"}},
-            'observe: a list of paths of Resources is due, not "/3/0/9"',
+            'observe: a list of paths of Resources, Object Instances or Objects is due, not "/3/0/9"',
         ),
-        ({"observeAttr": {"observe": ["/3/0"]}}, "observe[0]: the path of a Resource"),
-        ({"observeAttr": {"observe": ["/3/0/9\n"]}}, "observe[0]: the path of a Resource"),
-        ({"observeAttr": {"observe": ["/65536/0/9"]}}, "observe[0]: the path of a Resource"),
-        ({"observeAttr": {"observe": ["/3/65535/9"]}}, "observe[0]: the path of a Resource"),
+        ({"observeAttr": {"telemetry": ["/3/0"]}}, "telemetry[0]: the path of a Resource"),
+        ({"observeAttr": {"observe": ["/3/0/9\n"]}}, "observe[0]: a path such as /3/0"),
+        ({"observeAttr": {"observe": ["/65536/0/9"]}}, "observe[0]: a path such as /3/0"),
+        ({"observeAttr": {"observe": ["/3/65535/9"]}}, "observe[0]: a path such as /3/0"),
         ({"observeAttr": {"keyName": {"/3": "x"}}}, 'keyName["/3"]: the path of a Resource'),
         ({"observeAttr": {"keyName": {"/3/0/9": " "}}}, 'keyName["/3/0/9"]: a text of 1 to 255'),
         ({"observeAttr": {"attributeLwm2m": {"/3": {"pmn": 1}}}}, 'Lwm2m["/3"].pmn: there is no such mem'),
@@ -311,13 +339,14 @@ def test_what_no_profile_is(document, fault):
 
 
 OBSERVED = [
+    (
+        {"observe": ["/3303/0"], "telemetry": ["/3/0/9", "/3303/1/5700"]},
+        "observe[0]: /3303/0 is observed, and",
+    ),
     ({"observe": ["/3/0/9"]}, "observe[0]: /3/0/9 is observed, and is neither an attribute nor telemetry"),
     ({"telemetry": ["/3/0/99"]}, "telemetry[0]: Object 3 (Device) has no Resource 99"),
     ({"attribute": ["/3/0/4"]}, "attribute[0]: 4 (Reboot) cannot be read"),
-    ({"keyName": {"/3/0/9": "a", "/3/0/7": "a"}}, "'a' is the name of /3/0/9 already"),
     ({"keyName": {"/3/0/9": "a", "/3_1.1/0/9": "b"}}, "this Resource is called 'a' already"),
-    ({"keyName": {"/3303/*/5700": "t", "/3303/1/5700": "t"}}, "'t' is the name of /3303/*/5700 already"),
-    ({"keyName": {"/3303/*/5700": "t", "/3304/0/5700": "t1"}}, "'t1' is the name of instance 1 of"),
     ({"keyName": {"/3/0/9": "3/0/7"}}, "is a path"),
     ({"attributeLwm2m": {"/3/0/9": {"pmin": 9, "pmax": 5}}}, '["/3/0/9"]: pmin=9 is above pmax=5'),
     ({"attributeLwm2m": {"/3/0/9": {"lt": 9, "gt": 5}}}, "lt=9 is not below gt=5"),

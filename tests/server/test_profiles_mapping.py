@@ -83,6 +83,12 @@ def test_what_is_not_observed_is_read():
     assert mapping.resolved(registration({3: "1.1"}, "/3/0")).read == paths("/3/0/0", "/3/0/7")
 
 
+def test_what_lies_in_what_is_observed_is_not_read():
+    mapping = ProfileMapping(observe=places("/3303/*"), telemetry=places("/3303/0/5700", "/3/0/9"))
+    found = mapping.resolved(registration({3: "1.1", 3303: "1.0"}, "/3/0", "/3303/0"))
+    assert (found.observe, found.read) == (paths("/3303/0"), paths("/3/0/9"))
+
+
 def test_attributes_of_one_instance_go_before_those_of_any():
     mapping = ProfileMapping(
         attributes={

@@ -63,7 +63,7 @@ class _Checker:
     def check_observed(self, observed: Mapping[str, Any]) -> None:
         for member in ("observe", "attribute", "telemetry"):
             for index, text in enumerate(observed[member]):
-                self._check_resource(Place.parse(text), "observeAttr", member, index)
+                self._check_place(Place.parse(text), "observeAttr", member, index)
         wanted = {Place.parse(text) for text in (*observed["attribute"], *observed["telemetry"])}
         for index, text in enumerate(observed["observe"]):
             if not _covered(Place.parse(text), wanted):
@@ -72,7 +72,7 @@ class _Checker:
         self._check_names(observed["keyName"])
         self._check_attributes(observed["attributeLwm2m"])
 
-    def _check_resource(self, place: Place, *where: str | int) -> None:
+    def _check_place(self, place: Place, *where: str | int) -> None:
         found = list(self._versions(place.object))
         exact = [spec for spec in found if place.version in (None, spec.version)]
         if not exact:
@@ -81,19 +81,21 @@ class _Checker:
             what = f"Object {place.object}" + (f" {place.version}" if place.version else "")
             self._note(f"there is no definition of {what}; {known}", *where)
             return
-        spec = next((one for one in exact if place.resource in one.resources), None)
-        if spec is None or place.resource is None:
+        if not exact[0].multiple and place.instance:
+            self._note(f"Object {place.object} ({exact[0].name}) has one instance only, 0", *where)
+        if place.resource is None:
+            return
+        resources = (spec.resources.get(place.resource) for spec in exact)
+        resource = next((one for one in resources if one is not None), None)
+        if resource is None:
             name = exact[0].name
             self._fault(f"Object {place.object} ({name}) has no Resource {place.resource}", *where)
-            return
-        resource = spec.resources[place.resource]
-        if "R" not in resource.operations:
+        elif "R" not in resource.operations:
             self._fault(f"{place.resource} ({resource.name}) cannot be read", *where)
-        if not spec.multiple and place.instance:
-            self._note(f"Object {place.object} ({spec.name}) has one instance only, 0", *where)
 
     def _check_names(self, names: Mapping[str, str]) -> None:
-        """``*`` gives instances above 0 the name with their id."""
+        """``*`` gives instances above 0 the name with their id. Profiles of other platforms have one name
+        for several Resources; then it is not enough to tell one."""
         seen: dict[str, Place] = {}
         places: dict[Place, str] = {}
         of_any = {name: Place.parse(text) for text, name in names.items() if Place.parse(text).is_any}
@@ -103,7 +105,7 @@ class _Checker:
             if places.setdefault(place, name) != name:
                 self._fault(f"this Resource is called {places[place]!r} already", *where)
             elif other != place and not _is_first(place, other):
-                self._fault(f"{name!r} is the name of {other} already", *where)
+                self._note(f"{name!r} is the name of {other}, too: by path they are told apart", *where)
             else:
                 self._check_numbered(name, place, of_any, *where)
             if _is_path(name):
@@ -117,7 +119,8 @@ class _Checker:
         if any is None or not number or number.startswith("0"):
             return
         if place != attrs.evolve(any, instance=int(number)):
-            self._fault(f"{name!r} is the name of instance {number} of {any} already", *where)
+            reason = f"{name!r} is the name of instance {number} of {any}, too: by path they are told apart"
+            self._note(reason, *where)
 
     def _check_attributes(self, given: Mapping[str, Mapping[str, Any]]) -> None:
         seen: dict[Place, str] = {}
@@ -226,10 +229,11 @@ class _Checker:
 
 def _covered(place: Place, wanted: set[Place]) -> bool:
     """Whether all, or one of those, that a place stands for are wanted."""
-    if place in wanted or attrs.evolve(place, instance=ANY) in wanted:
-        return True
-    return place.is_any and any(
-        (one.object, one.resource) == (place.object, place.resource) for one in wanted
+    return place in wanted or any(
+        one.object == place.object
+        and (place.instance in (None, ANY, one.instance) or one.is_any)
+        and place.resource in (None, one.resource)
+        for one in wanted
     )
 
 

@@ -55,6 +55,14 @@ _LIKE: Final = 0.75
 
 _RENAMED: Final = {"fwUpdateRecourse": "fwUpdateResource", "swUpdateRecourse": "swUpdateResource"}
 """Members as older profiles have them."""
+_OR_NONE: Final = (
+    "fwUpdateResource",
+    "swUpdateResource",
+    "psmActivityTimer",
+    "edrxCycle",
+    "pagingTransmissionWindow",
+)
+"""Members of which nothing, and 0, are the same as none."""
 _UNUSED: Final = "compositeOperationsSupport"
 """In older profiles; whether a device knows composites is found out by asking it."""
 
@@ -242,7 +250,7 @@ def _client(given: Mapping[str, Any]) -> dict[str, Any]:
     found = _filled({**given, **renamed}, CLIENT)
     if isinstance(found["clientOnlyObserveAfterConnect"], bool):
         found["clientOnlyObserveAfterConnect"] = 1 if found["clientOnlyObserveAfterConnect"] else 2
-    for member in ("fwUpdateResource", "swUpdateResource"):
+    for member in _OR_NONE:
         found[member] = found[member] or None
     return _plain_numbers(found)
 

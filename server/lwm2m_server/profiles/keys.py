@@ -100,7 +100,7 @@ class Keys:
     def _known(self) -> Iterator[Path]:
         mapping = self._mapping
         for place in (*mapping.names, *mapping.observe, *mapping.attribute, *mapping.telemetry):
-            if place.instance is not None and not place.is_any:
+            if place.resource is not None and place.instance is not None and not place.is_any:
                 yield place.at(place.instance)
         for object, instances in self._announced.instances.items():
             spec = self._models.object(object)

@@ -54,10 +54,12 @@ class Resolved:
 
     @property
     def read(self) -> tuple[Path, ...]:
-        """Attributes and telemetry that are not observed."""
+        """Attributes and telemetry that are not observed, by themselves or with what they lie in."""
         observed = frozenset(self.observe)
         wanted = dict.fromkeys((*self.attribute, *self.telemetry))
-        return tuple(path for path in wanted if path not in observed)
+        return tuple(
+            path for path in wanted if observed.isdisjoint(path[:depth] for depth in range(1, len(path) + 1))
+        )
 
 
 @attrs.frozen(slots=True, eq=False)
