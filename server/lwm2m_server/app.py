@@ -43,6 +43,7 @@ from lwm2m_server.http.fleet import FleetApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.imports import ImportApi
 from lwm2m_server.http.models import ModelApi
+from lwm2m_server.http.onlooking import Onlooking
 from lwm2m_server.http.openapi import openapi_route
 from lwm2m_server.http.openapi_tree import tree_paths
 from lwm2m_server.http.packages import PackageApi
@@ -101,6 +102,7 @@ from lwm2m_server.store.outbox import Bounds
 from lwm2m_server.store.protocols import Collection, Ledger
 from lwm2m_server.store.records import Tenant
 from lwm2m_server.telemetry.keeping import Keeper
+from lwm2m_server.telemetry.live import Live
 from lwm2m_server.telemetry.readings import Readings
 from lwm2m_server.telemetry.rereading import Rereading
 from lwm2m_server.tenants import Tenants
@@ -273,7 +275,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.push_async_callback(rereading.close)
     finder = DeviceFinder(inventory, ledger.reader, settings)
     devices = DeviceApi(finder, ledger, wishes, profiles)
-    feed = Feed(ledger, bus)
+    feed, live = Feed(ledger, bus), Live(bus)
     updates.listen(lambda update: feed.look_soon())
     library = Library(inventory, models, model_files, Usage(inventory, ledger), settings.models)
     defaults = defaults_of(settings.dtls, bound)
@@ -298,7 +300,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
         *ClientApi(control.clients, control.keys, control.access, settings.tenant).routes(),
         *AuditApi(ledger, settings.tenant).routes(),
         *DeliveryApi(deliveries, outlets.targets, ledger, settings.tenant).routes(),
-        *TelemetryApi(finder, ledger, wishes, profiles, keeper).routes(),
+        *TelemetryApi(
+            finder, ledger, wishes, profiles, keeper, Onlooking(ledger, wishes, profiles, live)
+        ).routes(),
         *EventApi(finder, ledger.reader, feed).routes(),
         *CampaignApi(campaigns, finder, ledger, settings.tenant).routes(),
         *ImportApi(enrolment, finder).routes(),
@@ -316,6 +320,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     # Whoever follows something is told that it is over: the HTTP server waits for open requests.
     stack.callback(hub.traces.close)
     stack.callback(feed.close)
+    stack.callback(live.close)
     _watch(models, engines, inventory, rereading, stack)
     addresses = Addresses(http.url, bound)
     return Running(

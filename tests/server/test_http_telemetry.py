@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import json
 import time
 from itertools import groupby
 from pathlib import Path as File
@@ -21,11 +22,13 @@ from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ResourceType
 from lwm2m_server.app import run
+from lwm2m_server.bus import Bus
 from lwm2m_server.settings import Address, DeviceSettings, Settings
 from lwm2m_server.simulator.device import SimulatedDevice
 from lwm2m_server.simulator.objects import default_objects, device_object, server_object
 from lwm2m_server.simulator.tree import Resource, SimulatedObject
 from lwm2m_server.store.reports import report
+from lwm2m_server.telemetry import live
 
 ANY = Address("127.0.0.1", 0)
 NOW = float(int(time.time()) - 7200)
@@ -473,3 +476,71 @@ async def test_what_could_not_be_decoded_becomes_values_with_a_model_it_fits(ope
     assert row.items() >= {"key": "warmth", "value": "hot", "source": "send", "at": raw["at"]}.items()
     assert (await house.get("dev1/values"))["undecoded"] == []
     device.close()
+
+
+# --- as it comes --------------------------------------------------------------------------------------
+
+
+class Onlooker:
+    """Reads a stream until it has what it wants."""
+
+    def __init__(self, house: House, query: str = "") -> None:
+        self.house, self.query, self.frames = house, query, []
+        self.begun = asyncio.Event()
+
+    async def until(self, done) -> list:
+        url, headers = f"/api/v1/devices/dev1/telemetry{self.query}", {"accept": "text/event-stream"}
+        async with self.house.client.stream("GET", url, headers=headers) as answer:
+            assert answer.status_code == 200
+            name = ""
+            async for line in answer.aiter_lines():
+                if line.startswith("event: "):
+                    name = line[7:]
+                elif line.startswith("data: "):
+                    self.frames.append((name, json.loads(line[6:])))
+                    self.begun.set()
+                    if done(self.values):
+                        return self.values
+        raise AssertionError("the stream ended")
+
+    @property
+    def values(self) -> list:
+        return [
+            (row["key"], row["value"])
+            for name, data in self.frames
+            if name == "values"
+            for row in data["values"]
+        ]
+
+
+async def test_who_looks_on_sees_the_last_values_and_then_each(open_house):
+    house = await open_house()
+    device = await device_of(house, objects=[server_object(300, "U"), unknown_object()])
+    await house.tell(("/3/0/9", 7), ("/3303/0/5700", 1.0))
+    looking = Onlooker(house, f"?keys=batteryLevel&paths=/{UNKNOWN}")
+    task = asyncio.create_task(looking.until(lambda values: len(values) > 2))
+    await asyncio.wait_for(looking.begun.wait(), 10)
+    assert looking.values == [("batteryLevel", 7)]
+    for value in (20.5, 21.5):
+        assert await _send(device, value, ContentFormat.SENML_CBOR) == Code.CHANGED
+    found = await asyncio.wait_for(task, 10)
+    place = f"/{UNKNOWN}/0/1"
+    assert found == [("batteryLevel", 7), (place, 20.5), (place, 21.5)]
+    device.close()
+
+
+async def test_a_reader_that_is_slow_is_told_what_it_missed(monkeypatch):
+    monkeypatch.setattr(live, "KEPT", 3)
+    bus = Bus()
+    looking = live.Live(bus)
+    batches = looking.follow("main", "dev1")
+    await anext(batches)
+    entries = tuple(Entry(Path("/3/0/9"), value, NOW + value) for value in range(5))
+    bus.publish("main", Received("dev1", NOW, "send", Path("/"), Code.CHANGED, entries))
+    bus.publish("other", Received("dev1", NOW, "send", Path("/"), Code.CHANGED, entries))
+    batch = await anext(batches)
+    assert [one.value for one in batch.news] == [0, 1, 2]
+    assert batch.missed == 2
+    looking.close()
+    assert [batch async for batch in batches] in ([], [live.Batch([])])
+    assert looking.followers == 0

@@ -33,6 +33,7 @@ from lwm2m_server.http.describing import (
     obj,
 )
 from lwm2m_server.http.devices import DeviceFinder, milliseconds, number_of
+from lwm2m_server.http.onlooking import EVENT_STREAM, Onlooking
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import tenant_of
 from lwm2m_server.http.schemas import ref
@@ -77,10 +78,16 @@ class TelemetryApi:
     """Whatever a device told, mapped by its profile or not."""
 
     def __init__(
-        self, find: DeviceFinder, ledger: Ledger, devices: Devices, profiles: Profiles, keeper: Keeper
+        self,
+        find: DeviceFinder,
+        ledger: Ledger,
+        devices: Devices,
+        profiles: Profiles,
+        keeper: Keeper,
+        onlooking: Onlooking,
     ) -> None:
         self._find, self._ledger, self._devices = find, ledger, devices
-        self._profiles, self._keeper = profiles, keeper
+        self._profiles, self._keeper, self._onlooking = profiles, keeper, onlooking
 
     def routes(self) -> list[Route]:
         """Below ``/api/v1``."""
@@ -93,7 +100,8 @@ class TelemetryApi:
         ]
 
     @described(
-        "The last values of a device; with from, to or agg those of that time",
+        "The last values of a device; with from, to or agg those of that time; "
+        "with Accept: text/event-stream each as it comes",
         query=(
             TENANT,
             _KEYS,
@@ -107,11 +115,13 @@ class TelemetryApi:
             _FORMAT,
         ),
         answers={200: _SERIES},
-        more={CSV: STRING},
-        problems=(400,),
+        more={CSV: STRING, EVENT_STREAM: STRING},
+        problems=(400, 503),
     )
     async def show(self, request: Request) -> Response:
         device = self._find(request)
+        if EVENT_STREAM in request.headers.get("accept", ""):
+            return self._onlooking.stream(device, _names(request, "keys"), _names(request, "paths"))
         selection, told = await self._selection(device)
         chosen = _chosen(selection, request)
         asked = request.query_params
@@ -269,6 +279,7 @@ def _chosen(selection: Selection, request: Request) -> Sequence[Series]:
 
 
 def _names(request: Request, name: str) -> list[str]:
+    """Several, with commas or repeated."""
     texts = request.query_params.getlist(name)
     return [one.strip() for text in texts for one in text.split(",") if one.strip()]
 

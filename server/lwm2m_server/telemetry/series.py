@@ -74,6 +74,17 @@ class Selection:
                 found[series.prefix, series.path] = series
         return list(found.values())
 
+    def matching(self, keys: Collection[str], paths: Collection[str]) -> Sequence[Series]:
+        """What ``chosen`` would choose of those there are. Raises ``PathError``."""
+        if not keys and not paths:
+            return self.all
+        found = {(series.prefix, series.path): series for series in self.all if series.key in keys}
+        for text in (*paths, *(key for key in keys if "/" in key)):
+            for series in self._of_path(text):
+                if series.places:
+                    found.setdefault((series.prefix, series.path), series)
+        return list(found.values())
+
     def _of_key(self, key: str) -> Sequence[Series]:
         known = [series for series in self.all if series.key == key]
         if known:
