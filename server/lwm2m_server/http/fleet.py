@@ -179,7 +179,11 @@ class FleetApi:
 
 
 def _page(wanted: Wanted, limit: int, offset: int, reader: Reader) -> tuple[Sequence[int], int]:
-    return reader.find_devices(wanted, limit=limit, offset=offset), reader.count_devices(wanted)
+    if not wanted.text:
+        return reader.find_devices(wanted, limit=limit, offset=offset), reader.count_devices(wanted)
+    # To look for a text takes a look at every device: once will do.
+    found = reader.find_devices(wanted)
+    return found[offset : offset + limit], len(found)
 
 
 def _all(wanted: Wanted) -> Callable[[Reader], Sequence[int]]:

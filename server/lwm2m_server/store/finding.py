@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
+from heapq import nlargest, nsmallest
 from typing import Final, Literal, Protocol, TypeAlias
 
 import attrs
 
 from lwm2m_server.store.contacts import contact
 from lwm2m_server.store.documents import dumps
+
+VERSION_8: Final = "CREATE INDEX device_names ON device (tenant, name, endpoint, ni);"
 
 Sort: TypeAlias = Literal["created", "name", "endpoint", "registeredAt", "lastSeen"]
 
@@ -20,8 +23,10 @@ _COLUMNS: Final[Mapping[Sort, str]] = {
     "registeredAt": "d.registered_at",
 }
 _MEMBER: Final = "(d.name IN (SELECT value FROM json_each(?)) OR d.node IN (SELECT value FROM json_each(?)))"
-_TEXT: Final = r"(d.name LIKE ? ESCAPE '\' OR d.endpoint LIKE ? ESCAPE '\' OR d.ni LIKE ? ESCAPE '\')"
-_SEEN: Final = "SELECT d.node, l.seen_at, l.journal FROM device d LEFT JOIN liveness l ON l.node = d.node"
+# All that is looked at stands in the index: rows of devices are long.
+_TEXT: Final = r"""d.node IN (SELECT node FROM device INDEXED BY device_names WHERE tenant = ?
+    AND (name LIKE ? ESCAPE '\' OR endpoint LIKE ? ESCAPE '\' OR ni LIKE ? ESCAPE '\'))"""
+_SEEN: Final = "SELECT node, seen_at, journal FROM liveness"
 
 
 @attrs.frozen(slots=True)
@@ -60,12 +65,10 @@ class FindingReader:
     def find_devices(self, wanted: Wanted, *, limit: int | None = None, offset: int = 0) -> Sequence[int]:
         where, values = _condition(wanted)
         if wanted.sort == "lastSeen":
-            rows = self._execute(f"{_SEEN} WHERE {where}", values).fetchall()
-            seen = [(self._seen(node, at, journal), node) for node, at, journal in rows]
-            seen.sort(reverse=wanted.descending)
-            return [node for _, node in seen][offset:][:limit]
+            found = self._execute(f"SELECT d.node FROM device d WHERE {where}", values)  # noqa: S608
+            return self._by_sight([node for (node,) in found.fetchall()], wanted, limit, offset)
         way = "DESC" if wanted.descending else "ASC"
-        order = ", ".join(f"{column} {way}" for column in dict.fromkeys((_COLUMNS[wanted.sort], "d.node")))
+        order = f"{_COLUMNS[wanted.sort]} {way}"
         query = f"SELECT d.node FROM device d WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608
         rows = self._execute(query, (*values, -1 if limit is None else limit, offset)).fetchall()
         return [node for (node,) in rows]
@@ -75,10 +78,19 @@ class FindingReader:
         query = f"SELECT count(*) FROM device d WHERE {where}"  # noqa: S608 - made of constants
         return int(self._execute(query, values).fetchone()[0])
 
-    def _seen(self, node: int, at: float | None, journal: int | None) -> float:
-        """The journal may know better than the row. Never is before all else."""
-        latest = None if journal is None else contact(self._latest, node, journal)
-        return (at or 0.0) if latest is None else latest[0]
+    def _by_sight(
+        self, nodes: Sequence[int], wanted: Wanted, limit: int | None, offset: int
+    ) -> Sequence[int]:
+        """Never is before all else. The journal may know better than a row."""
+        rows, known = self._execute(_SEEN).fetchall(), self._latest
+        seen: dict[int, float] = {node: at for node, at, _ in rows}
+        for node, _, journal in rows:
+            latest = contact(known, node, journal) if node in known else None
+            if latest is not None:
+                seen[node] = latest[0]
+        most = len(nodes) if limit is None else offset + limit
+        some = nlargest if wanted.descending else nsmallest
+        return [node for _, node in some(most, [(seen.get(node, 0.0), node) for node in nodes])][offset:]
 
 
 def _condition(wanted: Wanted) -> tuple[str, tuple[str, ...]]:
@@ -86,7 +98,7 @@ def _condition(wanted: Wanted) -> tuple[str, tuple[str, ...]]:
     if wanted.text:
         escaped = wanted.text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
         parts.append(_TEXT)
-        values += [f"%{escaped}%"] * 3
+        values += [wanted.tenant, *[f"%{escaped}%"] * 3]
     if wanted.registered is not None:
         parts.append(f"d.registration IS {'NOT ' if wanted.registered else ''}NULL")
     if wanted.nodes is not None:

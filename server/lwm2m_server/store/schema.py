@@ -17,6 +17,7 @@ from lwm2m_server.store import (
     enrolment,
     events,
     expiration,
+    finding,
     onboarding,
     outbox,
     profiles,
@@ -134,6 +135,7 @@ _VERSION_8 = f"""{profiles.VERSION_8}
 {enrolment.VERSION_8}
 {values.VERSION_8}
 {rpc.VERSION_8}
+{finding.VERSION_8}
 {campaigns.VERSION_8}
 """
 
