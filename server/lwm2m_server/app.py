@@ -247,7 +247,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     bound |= await listen_for_bootstrap(settings, bootstrap.service, credentials, ledger, counts, stack)
     hub.resume(waiting)
     await calls.resume()
-    arranging.start([tenant.name for tenant in inventory.tenants()])
+    arranging.look_at([tenant.name for tenant in inventory.tenants()])
     updating.addresses.bound = bound
     await updates.start()
     await campaigns.start()
@@ -321,7 +321,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.callback(hub.traces.close)
     stack.callback(feed.close)
     stack.callback(live.close)
-    _watch(models, engines, inventory, rereading, stack)
+    _watch(models, engines, inventory, rereading, arranging, stack)
     addresses = Addresses(http.url, bound)
     return Running(
         addresses,
@@ -420,10 +420,12 @@ def _watch(
     engines: Engines,
     inventory: TinyInventory,
     rereading: Rereading,
+    arranging: Arranging,
     stack: AsyncExitStack,
 ) -> None:
     async def swapped(former: Draft) -> None:
         engines.swap()
+        arranging.look_at([tenant.name for tenant in inventory.tenants()])
         rereading.soon()
         if former.definitions is models.force.definitions:
             return

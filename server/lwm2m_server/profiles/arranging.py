@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection
 from typing import Final, Protocol, TypeAlias
 
-from lwm2m_engine.engine import Arrangement, Engine, Registration
+from lwm2m_engine.engine import Arrangement, Engine, Group, Registration
 from lwm2m_engine.engine.events import Event, Registered, RegistrationChanged, Updated
 from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import Path
@@ -24,6 +24,10 @@ PAGE: Final = 50
 """Devices read at once when all of a tenant are looked at."""
 KINDS: Final = 4096
 """Plans kept in memory: devices with one profile that announce the same have the same."""
+
+DEVICE_INSTANCE: Final = Path("/3/0")
+DESCRIPTION: Final = Arrangement(reads=(Group((DEVICE_INSTANCE,)),))
+"""Manufacturer and model are there."""
 
 _Kind: TypeAlias = tuple[ProfileMapping, tuple[Path, ...], tuple[tuple[int, str], ...]]
 
@@ -44,8 +48,8 @@ class Arranging:
 
     def __init__(self, profiles: Profiles, devices: Devices, reader: Reader, bus: Bus) -> None:
         self._profiles, self._devices, self._reader = profiles, devices, reader
-        self._line: dict[str, None] = {}
-        """Endpoint names, the first one next."""
+        self._line: dict[str | int, None] = {}
+        """Endpoint names and nodes, the first one next."""
         self._sweeps: dict[str, int] = {}
         """Tenants all of whose devices are looked at, and the last node that was."""
         self._plans: dict[_Kind, tuple[ModelView, Plan]] = {}
@@ -56,8 +60,9 @@ class Arranging:
         bus.subscribe(self._heard, Registered, Updated, RegistrationChanged)
         profiles.subscribe(self._changed)
 
-    def start(self, tenants: Collection[str]) -> None:
-        """Devices came back from the ledger: those that are not set up entirely are."""
+    def look_at(self, tenants: Collection[str]) -> None:
+        """Devices came back from the ledger, or other models are in force: what they are to be set up with may
+        be something else than they are."""
         self._sweeps |= dict.fromkeys(tenants, -1)
         self._soon(0.0)
 
@@ -93,9 +98,7 @@ class Arranging:
         if nodes is None:
             self._sweeps[tenant] = -1
         else:
-            subjects = (self._reader.subject(node) for node in nodes)
-            names = (one.endpoint for one in subjects if one is not None and one.endpoint is not None)
-            self._line |= dict.fromkeys(names)
+            self._line |= dict.fromkeys(nodes)
         self._soon(0.0)
 
     # --- one after the other -----------------------------------------------------------------------
@@ -109,20 +112,21 @@ class Arranging:
         end = time.perf_counter() + SLICE
         while self._line or self._sweeps:
             if self._line:
-                endpoint = next(iter(self._line))
-                del self._line[endpoint]
-                self._look(endpoint)
+                first = next(iter(self._line))
+                del self._line[first]
+                self._look(first)
             else:
                 self._look_at_all(next(iter(self._sweeps)))
             if time.perf_counter() >= end:
                 self._soon(SLICE)
                 return
 
-    def _look(self, endpoint: str) -> None:
-        device = self._devices.known(endpoint)
-        subject = self._reader.subject(device.node) if device is not None else None
-        if device is not None and subject is not None:
-            self._arrange(device, subject)
+    def _look(self, device: str | int) -> None:
+        known = self._devices.known(device) if isinstance(device, str) else None
+        node = device if isinstance(device, int) else None if known is None else known.node
+        subject = None if node is None else self._reader.subject(node)
+        if subject is not None:
+            self._arrange(subject)
 
     def _look_at_all(self, tenant: str) -> None:
         """Some of them; the sweep goes on after that."""
@@ -132,24 +136,32 @@ class Arranging:
         else:
             self._sweeps[tenant] = subjects[-1].node
         for subject in subjects:
-            device = self._devices.known(subject.endpoint) if subject.endpoint is not None else None
-            if device is not None:
-                self._arrange(device, subject)
+            self._arrange(subject)
 
-    def _arrange(self, device: DeviceRef, subject: Subject) -> None:
+    def _arrange(self, subject: Subject) -> None:
+        device = self._devices.known(subject.endpoint) if subject.endpoint is not None else None
+        if device is None:
+            return
         engine = self._devices.engine(device.tenant)
         registration = engine.registration(device.endpoint)
         if registration is None:
             return
         mapping = self._profiles.mapping(subject)
         if mapping is EMPTY:
-            self._devices.arrange(device, None, ())
+            self._devices.arrange(device, self._description(subject, registration), ())
             return
         wanted = self._plan(mapping, registration, engine.models(device.endpoint))
         known = engine.arrangement(device.endpoint)
         if known is not wanted.arrangement:
             is_new = registration.arranged.digest != wanted.arrangement.digest
             self._devices.arrange(device, wanted.arrangement, wanted.notes if is_new else ())
+
+    def _description(self, subject: Subject, registration: Registration) -> Arrangement | None:
+        """Some rule may be for a device that has not told what it is, and nobody else asks it."""
+        if not self._profiles.assignments(subject.tenant).asks_what_they_are:
+            return None
+        is_asked = DEVICE_INSTANCE in registration.unread or DEVICE_INSTANCE[0] not in registration.objects
+        return None if is_asked or any(self._reader.described(subject.node)) else DESCRIPTION
 
     def _plan(self, mapping: ProfileMapping, registration: Registration, models: ModelView) -> Plan:
         kind = mapping, registration.instances, tuple(registration.objects.items())
