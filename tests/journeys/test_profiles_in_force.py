@@ -220,17 +220,6 @@ async def test_a_sleeper_learns_of_a_change_when_it_wakes(serve, connect, meet, 
     assert await enough(asked, 2, eventually) == ["observe /3/0/9", "observe /3/0/13"]
 
 
-async def test_what_is_announced_later_is_set_up_then(server, meet, profiles, eventually):
-    await profiles.put(profile("meter", observe=["/3/0/9", "/3303/*/5700"]), default=True)
-    one, asked = await meet(server)
-    heat = one.tree.objects.pop(3303)
-    await one.register()
-    assert await enough(asked, 1, eventually) == ["observe /3/0/9"]
-    one.tree.objects[3303] = heat
-    await one.update(links=True)
-    assert (await enough(asked, 2, eventually))[1:] == ["observe /3303/0/5700"]
-
-
 async def test_a_server_that_is_killed_goes_on_where_it_was(server, api, meet, profiles, eventually):
     many = [f"/3/0/{number}" for number in (0, 1, 2, 3, 9, 10, 13, 14, 15, 16, 17, 18, 19, 20, 21)]
     attributes = {"/3/0/9": {"pmin": 1}}
@@ -271,20 +260,15 @@ async def test_a_server_that_is_killed_goes_on_where_it_was(server, api, meet, p
     assert await enough(asked, 1, eventually) == ["cancel /3/0/0"]
 
 
-async def test_another_version_is_no_reason_to_do_nothing(server, api, meet, profiles, eventually):
-    observed = ["/3_1.9/0/9", "/3320/0/5700"]
-    await profiles.put(profile("meter", observe=observed), default=True)
+async def test_neither_another_version_nor_a_rule_keeps_a_device_waiting(
+    server, api, meet, profiles, eventually
+):
+    """The rule applies as soon as the device has told what it is."""
+    rule = {"rules": [{"priority": 1, "manufacturer": "My Demo*", "model": "Model 5*"}]}
+    await profiles.put(profile("demo", observe=["/3_1.9/0/9", "/3320/0/5700"]), **rule)
     one, asked = await meet(server)
     await one.register()
     assert await enough(asked, 1, eventually) == ["observe /3/0/9"]
     lines = str(await api.messages("dev", "logs"))
     assert "the device profile is made for 1.9 and used all the same" in lines
     assert "names what is not announced: /3320/0/5700" in lines
-
-
-async def test_a_rule_about_the_manufacturer_applies_when_it_is_known(server, meet, profiles, eventually):
-    rule = {"rules": [{"priority": 1, "manufacturer": "My Demo*", "model": "Model 5*"}]}
-    await profiles.put(profile("demo", observe=["/3/0/9"]), **rule)
-    one, asked = await meet(server)
-    await one.register()
-    assert await enough(asked, 1, eventually) == ["observe /3/0/9"]

@@ -1,4 +1,4 @@
-"""Which devices are looked at, when, and what they are told to be set up with; for how long the loop is kept."""
+"""Which devices are looked at, and when; what is asked of them then."""
 
 from __future__ import annotations
 

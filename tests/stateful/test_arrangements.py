@@ -385,6 +385,6 @@ class ArrangementMachine(RuleBasedStateMachine):
 
 
 ArrangementMachine.TestCase.settings = settings(
-    max_examples=80, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestArrangements = ArrangementMachine.TestCase

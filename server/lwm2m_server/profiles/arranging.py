@@ -61,8 +61,8 @@ class Arranging:
         profiles.subscribe(self._changed)
 
     def look_at(self, tenants: Collection[str]) -> None:
-        """Devices came back from the ledger, or other models are in force: what they are to be set up with may
-        be something else than they are."""
+        """Devices came back from the ledger, or other models are in force: what is to hold at them may be
+        something else than what does."""
         self._sweeps |= dict.fromkeys(tenants, -1)
         self._soon(0.0)
 
