@@ -59,6 +59,14 @@ def test_observations_follow_the_strategy(world, strategy, expected):
     assert (made.arrangement.observations, made.notes) == (expected, ())
 
 
+@pytest.mark.parametrize("strategy", Strategy)
+def test_whole_instances_are_observed(world, strategy):
+    named = {"observe": ["/3303/*", "/3303/0/5700"], "telemetry": ["/3303/*/5700", "/3303/0/5601"]}
+    made = plan(mapping(**named, strategy=strategy), *world)
+    expected = ("/3303/0", "/3303/1") if strategy is Strategy.SINGLE else ("/3303/0 /3303/1",)
+    assert (made.arrangement.observations, made.arrangement.reads) == (groups(*expected), ())
+
+
 @pytest.mark.parametrize(
     ("after", "as_observed", "strategy", "first", "expected"),
     [

@@ -89,6 +89,12 @@ def test_what_lies_in_what_is_observed_is_not_read():
     assert (found.observe, found.read) == (paths("/3303/0"), paths("/3/0/9"))
 
 
+def test_what_lies_in_what_is_observed_is_not_observed_by_itself():
+    mapping = ProfileMapping(observe=places("/3303/0/5700", "/3303/0", "/3303/1/5700", "/3", "/3/0/9"))
+    found = mapping.resolved(registration({3: "1.1", 3303: "1.0"}, "/3/0", "/3303/0", "/3303/1"))
+    assert found.observe == paths("/3303/0", "/3303/1/5700", "/3")
+
+
 def test_attributes_of_one_instance_go_before_those_of_any():
     mapping = ProfileMapping(
         attributes={

@@ -57,9 +57,7 @@ class Resolved:
         """Attributes and telemetry that are not observed, by themselves or with what they lie in."""
         observed = frozenset(self.observe)
         wanted = dict.fromkeys((*self.attribute, *self.telemetry))
-        return tuple(
-            path for path in wanted if observed.isdisjoint(path[:depth] for depth in range(1, len(path) + 1))
-        )
+        return tuple(path for path in wanted if path not in observed and not _lies_in(path, observed))
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -129,7 +127,7 @@ class ProfileMapping:
         for place in sorted(self.attributes, key=lambda place: not place.is_any):
             attributes |= dict.fromkeys(announced.paths(place), self.attributes[place])
         return Resolved(
-            _paths(announced, self.observe),
+            _outermost(_paths(announced, self.observe)),
             _paths(announced, self.attribute),
             _paths(announced, self.telemetry),
             attributes,
@@ -177,6 +175,16 @@ def _number(value: object) -> str:
 
 def _places(texts: Iterable[str]) -> tuple[Place, ...]:
     return tuple(map(Place.parse, texts))
+
+
+def _outermost(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """What is observed with what it lies in need not be by itself."""
+    known = frozenset(paths)
+    return tuple(path for path in paths if not _lies_in(path, known))
+
+
+def _lies_in(path: Path, others: frozenset[Path]) -> bool:
+    return not others.isdisjoint(path[:depth] for depth in range(1, len(path)))
 
 
 def _paths(announced: Announced, places: Sequence[Place]) -> tuple[Path, ...]:
