@@ -142,6 +142,21 @@ async def test_a_profile_in_use_stays_unless_forced(api):
     assert api.ledger.reader.device_named("main", "one").profile is None
 
 
+async def test_rules_of_enrolment_follow_a_profile(api):
+    async def profile_of_rule():
+        return (await ask(api, "GET", "/enrolments/meters")).json()["profile"]
+
+    await made(api, "meter")
+    rule = {"by": "endpoint", "endpoints": ["meter-*"], "profile": "meter", "noSec": True}
+    assert (await ask(api, "PUT", "/enrolments/meters", rule)).status_code == 200
+    assert (await ask(api, "PUT", "/profiles/meter", named("counter"))).status_code == 200
+    assert await profile_of_rule() == "counter"
+    answer = await ask(api, "DELETE", "/profiles/counter")
+    assert "the enrolment rules meters" in answer.json()["detail"]
+    assert (await ask(api, "DELETE", "/profiles/counter?force=true")).status_code == 204
+    assert await profile_of_rule() is None
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from lwm2m_server.profiles.checks import Versions
 from lwm2m_server.profiles.document import Draft, read
 from lwm2m_server.profiles.groups import Memberships
 from lwm2m_server.profiles.service import Profiles
-from lwm2m_server.store.definitions import DeviceProfile, ProfileRule
+from lwm2m_server.store.definitions import DeviceProfile, Enrolment, ProfileRule
 from lwm2m_server.store.errors import CommitFailed, Conflict
 from lwm2m_server.store.protocols import Inventory, Ledger
 from lwm2m_server.store.records import Device
@@ -41,9 +41,11 @@ class Users:
     groups: Sequence[str]
     rules: int
     is_default: bool
+    enrolments: Sequence[str]
+    """Names of rules of enrolment that give it to devices."""
 
     def __bool__(self) -> bool:
-        return bool(self.devices or self.groups or self.rules or self.is_default)
+        return bool(self.devices or self.groups or self.rules or self.is_default or self.enrolments)
 
     def __str__(self) -> str:
         devices = f"the devices {', '.join(self.devices)}" if self.devices else ""
@@ -51,7 +53,8 @@ class Users:
         groups = f"the groups {', '.join(self.groups)}" if self.groups else ""
         rules = f"{self.rules} rules" if self.rules else ""
         default = "all devices without another one" if self.is_default else ""
-        return "; ".join(text for text in (devices + more, groups, rules, default) if text)
+        enrolments = f"the enrolment rules {', '.join(self.enrolments)}" if self.enrolments else ""
+        return "; ".join(text for text in (devices + more, groups, rules, default, enrolments) if text)
 
 
 class Editor:
@@ -69,7 +72,8 @@ class Editor:
         versions: Callable[[str], Versions],
     ) -> None:
         """``versions`` gives a tenant's models."""
-        self._kept, self._ledger, self._profiles = inventory.profiles, ledger, profiles
+        self._kept, self._enrolments = inventory.profiles, inventory.enrolments
+        self._ledger, self._profiles = ledger, profiles
         self._memberships, self._versions = memberships, versions
         self._changing = asyncio.Lock()
         self._moves: set[asyncio.Task[None]] = set()
@@ -100,9 +104,7 @@ class Editor:
                 profile = attrs.evolve(profile, former=(*former.former, name))
             await self._kept.put(profile)
             if new_name != name:
-                # Should this not happen any more, it does at the next start.
-                await self._kept.remove(tenant, name)
-                self._begin_move(profile)
+                await self._rename(profile)
         self._profiles.changed(tenant, new_name)
         return profile
 
@@ -111,18 +113,22 @@ class Editor:
         async with self._changing:
             profile = self._found(tenant, name)
             await self._kept.put(attrs.evolve(profile, groups=(), rules=(), is_default=False))
-            for known in (name, *profile.former):
+            names = (name, *profile.former)
+            for known in names:
                 await self._move(tenant, known, None)
+            await self._enrol(tenant, names, None)
             await self._kept.remove(tenant, name)
         self._profiles.changed(tenant, None)
 
     def users(self, profile: DeviceProfile) -> Users:
         nodes: list[int] = []
-        for name in (profile.name, *profile.former):
+        names = (profile.name, *profile.former)
+        for name in names:
             nodes += self._ledger.reader.assigned(profile.tenant or "", name, limit=SHOWN)
         subjects = (self._ledger.reader.subject(node) for node in nodes[:SHOWN])
         devices = [subject.name for subject in subjects if subject is not None]
-        return Users(devices, profile.groups, len(profile.rules), profile.is_default)
+        enrolments = [one.name for one in self._enrolling(profile.tenant or "", names)]
+        return Users(devices, profile.groups, len(profile.rules), profile.is_default, enrolments)
 
     # --- assignment ----------------------------------------------------------------------------------
 
@@ -176,10 +182,8 @@ class Editor:
     async def resume(self) -> None:
         """At start: finish renaming."""
         for profile in self._kept.all():
-            for former in profile.former:
-                await self._kept.remove(profile.tenant, former)
             if profile.former:
-                self._begin_move(profile)
+                await self._rename(profile)
 
     async def close(self) -> None:
         """What is not moved yet will be, after the next start."""
@@ -187,7 +191,13 @@ class Editor:
             task.cancel()
         await asyncio.gather(*self._moves, return_exceptions=True)
 
-    def _begin_move(self, profile: DeviceProfile) -> None:
+    async def _rename(self, profile: DeviceProfile) -> None:
+        """What has it by a former name gets the one it has. What does not happen any more, does at the next
+        start."""
+        tenant = profile.tenant or ""
+        await self._enrol(tenant, profile.former, profile.name)
+        for former in profile.former:
+            await self._kept.remove(tenant, former)
         task = asyncio.get_running_loop().create_task(self._follow(profile), name="profile renamed")
         self._moves.add(task)
         task.add_done_callback(self._moves.discard)
@@ -212,6 +222,18 @@ class Editor:
         move, moved = partial(_moved, tenant, former, name), MOVED
         while moved == MOVED:
             moved = await self._ledger.commit(move)
+
+    def _enrolling(self, tenant: str, names: Collection[str]) -> Sequence[Enrolment]:
+        return [one for one in self._enrolments.of(tenant) if one.document.get("profile") in names]
+
+    async def _enrol(self, tenant: str, names: Collection[str], name: str | None) -> None:
+        """Rules of enrolment that have a profile by one of these names have another one, or none."""
+        changed = [
+            attrs.evolve(one, document={**one.document, "profile": name})
+            for one in self._enrolling(tenant, names)
+        ]
+        if changed:
+            await self._enrolments.put_all(changed)
 
     # --- checks --------------------------------------------------------------------------------------
 
