@@ -6,9 +6,10 @@ import attrs
 import pytest
 
 from lwm2m_engine.coap import Peer
-from lwm2m_engine.engine.records import Liveness, Registration
+from lwm2m_engine.engine.records import Liveness, PowerSaving, Registration
 from lwm2m_engine.links import Link
 from lwm2m_engine.paths import Path
+from lwm2m_server.store.finding import Wanted
 
 REGISTRATION = Registration(
     id="r",
@@ -83,6 +84,18 @@ async def names(api, query=""):
 )
 async def test_devices_are_found(fleet, query, expected):
     assert await names(fleet, query) == expected
+
+
+async def test_only_those_that_may_sleep_are_looked_at(fleet):
+    wanted = Wanted("main", registered=True, may_sleep=True)
+    find = fleet.ledger.reader.find_devices
+    assert find(wanted) == []
+    node = fleet.ledger.reader.device_named("main", "Lamp").node
+    other = fleet.ledger.reader.device_named("main", "meter-a").node
+    sleeper = attrs.evolve(REGISTRATION, id="s", endpoint="urn:Lamp", queue_mode=True)
+    await fleet.ledger.commit(lambda write: write.change_registration(node, sleeper))
+    await fleet.ledger.commit(lambda write: write.set_power(other, PowerSaving(psm=True)))
+    assert find(wanted) == [other, node]
 
 
 async def test_pages_say_how_much_there_is(fleet):

@@ -136,7 +136,7 @@ class FleetApi:
             is_registered = _STATES[state]
             if wanted.registered is not None and wanted.registered is not is_registered:
                 raise Problem(400, f"state={state} and registered={registered} leave nothing")
-            wanted = attrs.evolve(wanted, registered=is_registered)
+            wanted = attrs.evolve(wanted, registered=is_registered, may_sleep=state == "asleep")
         return await self._among(wanted, query.get("profile"), query.get("group"))
 
     async def _among(self, wanted: Wanted, profile: str | None, group: str | None) -> Wanted:

@@ -37,6 +37,8 @@ class Wanted:
     text: str | None = None
     """In a name, an endpoint name or a node id; ASCII letters in any case."""
     registered: bool | None = None
+    may_sleep: bool = False
+    """Only those in queue mode, or for which it was set when they listen."""
     nodes: Collection[int] | None = None
     """Only these, and those that are named; ``None`` for any."""
     names: Collection[str] = ()
@@ -101,6 +103,8 @@ def _condition(wanted: Wanted) -> tuple[str, tuple[str, ...]]:
         values += [wanted.tenant, *[f"%{escaped}%"] * 3]
     if wanted.registered is not None:
         parts.append(f"d.registration IS {'NOT ' if wanted.registered else ''}NULL")
+    if wanted.may_sleep:
+        parts.append("(json_extract(d.registration, '$.queue_mode') OR d.power IS NOT NULL)")
     if wanted.nodes is not None:
         parts.append(_MEMBER)
         values += [dumps(list(wanted.names)), dumps(list(wanted.nodes))]
