@@ -169,6 +169,13 @@ async def test_push_in_the_blocks_a_device_wants(running: Running, block_size: i
         assert simulated.get("/3/0/3").content == "2.0"
 
 
+async def test_what_a_device_is_told_before(running: Running) -> None:
+    async with device(running, "told") as simulated:
+        update = await updated(running, "told", await packaged(running), severity=0, defer=3600)
+        assert update.state is State.SUCCEEDED
+        assert [simulated.get(f"/5/0/{resource}").content for resource in (11, 13)] == [0, 3600]
+
+
 async def test_pull(running: Running) -> None:
     async with device(running, "pull") as simulated:
         update = await updated(running, "pull", await packaged(running), method="pull")

@@ -20,6 +20,7 @@ from lwm2m_server.cli.values import clock
 _UNDER_WAY: Final = ("queued", "offered", "transferring", "downloaded", "awaiting-approval")
 _AT_ITS_END: Final = ("installing", "rebooting", "verifying", "succeeded", "failed", "cancelled")
 _STATES: Final = (*_UNDER_WAY, *_AT_ITS_END)
+_SEVERITIES: Final = ("critical", "mandatory", "optional")
 _OVER: Final = frozenset(("succeeded", "failed", "cancelled"))
 _COLUMNS: Final = ("id", "device", "package", "state", "progress", "since", "reason")
 
@@ -69,6 +70,8 @@ def list_(name: str | None, state: str | None, campaign: str | None, as_json: bo
 @click.option("--attempts", type=click.IntRange(1, 10), help="Default 3.")
 @click.option("--instance", type=click.IntRange(0, 65534), help="Of object 9 or 33629.")
 @click.option("--component", metavar="TEXT", help="Of object 33629, by its name.")
+@click.option("--severity", type=click.Choice(_SEVERITIES), help="What the device is told of it.")
+@click.option("--defer-period", metavar="SECONDS", type=click.IntRange(0), help="It may be put off so long.")
 @_watch
 @_json
 @client_options
@@ -77,6 +80,8 @@ def begin(
     package: str,
     install_after: str | None,
     version_from: str | None,
+    severity: str | None,
+    defer_period: int | None,
     watch: bool,
     as_json: bool,
     url: str,
@@ -89,6 +94,10 @@ def begin(
     given = {option: value for option, value in options.items() if value not in (None, False)}
     if version_from is not None:
         given["versionFrom"] = version_from
+    if severity is not None:
+        given["severity"] = _SEVERITIES.index(severity)
+    if defer_period is not None:
+        given["deferPeriod"] = defer_period
     if install_after is not None:
         given["installAfter"] = int(install_after) if install_after.isdecimal() else install_after
     update = client.call("POST", _path(client, name), {"package": package, **given})

@@ -68,6 +68,8 @@ _OPTIONS: Final = {
     "attempts": {"type": "integer", "minimum": 1, "maximum": 10},
     "instance": nullable({"type": "integer", "minimum": 0, "maximum": 65534}),
     "component": nullable(STRING),
+    "severity": nullable({"type": "integer", "minimum": 0, "maximum": 2}),
+    "deferPeriod": nullable({"type": "integer", "minimum": 0, "maximum": 0xFFFFFFFF}),
 }
 _MOMENT: Final = {**nullable(TIME), "type": ["integer", "string", "null"]}
 """ISO 8601 as well."""

@@ -221,6 +221,8 @@ _MEMBERS: Final = {
     "attempts": "attempts",
     "instance": "instance",
     "component": "component",
+    "severity": "severity",
+    "deferPeriod": "defer",
 }
 
 
@@ -256,7 +258,7 @@ def _checked(name: str, value: object) -> object:
         return _demand(name, value, value in _CHOICES[name], f"one of {', '.join(_CHOICES[name])}")
     if name in ("approval", "force", "activate"):
         return _demand(name, value, isinstance(value, bool), "true or false")
-    if value is None and name in ("installAfter", "instance", "component"):
+    if value is None and name in _OPTIONAL:
         return None
     if name == "component":
         return _demand(name, value, isinstance(value, str) and 0 < len(value) <= MAX_TEXT, "a name")
@@ -284,7 +286,10 @@ def _seconds(value: object) -> float:
 
 
 _CHOICES: Final = {"method": METHODS, "comparison": COMPARISONS, "versionFrom": SOURCES}
+_OPTIONAL: Final = ("installAfter", "instance", "component", "severity", "deferPeriod")
 _RANGES: Final = {
+    "severity": (0, 2),
+    "deferPeriod": (0, 0xFFFFFFFF),
     "attempts": (1, MAX_ATTEMPTS),
     "instance": (0, MAX_ID),
 }

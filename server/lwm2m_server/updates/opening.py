@@ -109,6 +109,9 @@ class _Wanted:
         mapping = self.profiles.mapping(device)
         return mapping.software_strategy if kind == "software" else mapping.firmware_strategy
 
+    def announces(self, device: Device) -> bool:
+        return self.profiles.mapping(device).use_object_19
+
     def uri(self, device: Device, kind: str) -> str | None:
         mapping = self.profiles.mapping(device)
         return mapping.software_resource if kind == "software" else mapping.firmware_resource

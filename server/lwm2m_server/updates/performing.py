@@ -22,11 +22,13 @@ from lwm2m_server.store.records import Device
 from lwm2m_server.updates.addresses import Addresses
 from lwm2m_server.updates.course import Action, State
 from lwm2m_server.updates.files import PackageFiles
+from lwm2m_server.updates.judging import runs_target
 from lwm2m_server.updates.machine import Done, Input, NotDone, Surveyed
 from lwm2m_server.updates.objects import Facts
 from lwm2m_server.updates.offers import Offer, Offers
 from lwm2m_server.updates.records import Update, UpdateRefused
 from lwm2m_server.updates.surveying import Survey, misfit, survey
+from lwm2m_server.updates.telling import announce, tell
 from lwm2m_server.updates.ways import ways_of
 
 _NULL: Final = b"\0"
@@ -43,6 +45,10 @@ class Wanted(Protocol):
 
     def strategy(self, device: Device, kind: str) -> int:
         """See ``ways_of``."""
+        ...
+
+    def announces(self, device: Device) -> bool:
+        """Whether object 19 is to say what comes."""
         ...
 
     def uri(self, device: Device, kind: str) -> str | None:
@@ -105,14 +111,23 @@ class Performer:
 
     async def _survey(self, errand: Errand, patience: float | None) -> Input:
         found: Survey = await survey(self._asks, errand.device, errand.update, patience)
-        update = errand.update
+        facts, update = found.facts, errand.update
         plan = attrs.evolve(update.plan, object=found.object)
-        if update.state is State.QUEUED and update.course.attempts == 0:
-            plan = attrs.evolve(plan, ways=await self._ways(errand, found.facts, patience))
-        errand.update = attrs.evolve(
-            update, plan=plan, instance=found.instance, protocols=found.facts.protocols or update.protocols
+        update = attrs.evolve(
+            update, plan=plan, instance=found.instance, protocols=facts.protocols or update.protocols
         )
-        return Surveyed(found.facts)
+        if update.state is State.QUEUED and update.course.attempts == 0:
+            ways = await self._ways(errand, facts, patience)
+            update = attrs.evolve(update, plan=attrs.evolve(plan, ways=ways))
+            if not runs_target(plan, facts) or plan.is_forced:
+                await self._tell(update, errand, facts)
+        errand.update = update
+        return Surveyed(facts)
+
+    async def _tell(self, update: Update, errand: Errand, facts: Facts) -> None:
+        await tell(self._asks, errand.device, update, facts)
+        if self._wanted.announces(errand.device):
+            await announce(self._asks, errand.device, update, _there(errand.package))
 
     async def _ways(self, errand: Errand, facts: Facts, patience: float | None) -> tuple[str, ...]:
         """Raises ``UpdateRefused`` if the package is not for the device."""

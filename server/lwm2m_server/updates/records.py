@@ -42,6 +42,10 @@ class Options:
     """Of object 9 or 33629; ``None`` for the one whose name fits."""
     component: str | None = None
     """Of object 33629."""
+    severity: int | None = None
+    """0 critical, 1 mandatory, 2 optional; the device is told if it wants to know."""
+    defer: int | None = None
+    """Seconds for which it may put the installation off."""
 
 
 @attrs.frozen(slots=True)
