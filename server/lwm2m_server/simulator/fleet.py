@@ -13,6 +13,7 @@ from lwm2m_engine.model.catalog import Catalog
 from lwm2m_server.simulator.bootstrapping import FactoryDevice, over_dtls
 from lwm2m_server.simulator.device import SimulatedDevice
 from lwm2m_server.simulator.dtls import PreSharedKey
+from lwm2m_server.simulator.updating import UpdateOptions
 
 PACE = 0.002
 """Seconds between two devices that start, so that a thousand of them are no flood."""
@@ -46,7 +47,7 @@ class Fleet:
     def demo(cls, server: tuple[str, int], count: int, *, awake: float, sleep: float) -> Fleet:
         """A LwM2M 1.0 device, then a sleeper (LwM2M 1.1 in queue mode), and so on in turn."""
         return cls(
-            SimulatedDevice(_name("device", number), server, drift=DRIFT)
+            SimulatedDevice(_name("device", number), server, drift=DRIFT, updating=UpdateOptions())
             if number % 2
             else SimulatedDevice(
                 _name("device", number),
@@ -56,6 +57,7 @@ class Fleet:
                 awake=awake,
                 sleep=sleep,
                 drift=DRIFT,
+                updating=UpdateOptions(),
             )
             for number in _numbers(count)
         )
