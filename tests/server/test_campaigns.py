@@ -425,6 +425,53 @@ async def test_a_device_that_is_removed_leaves_the_campaign(site: Site) -> None:
     }
 
 
+async def test_who_may(settings: Settings) -> None:
+    """Admins define campaigns, operators run them, readers look; other tenants see nothing."""
+    async with opened(settings) as site:
+        await site.upload()
+        root = await bearer(site, "root", "system", None)
+        await site.http.post("/api/v1/tenants", json={"name": "other"}, headers=root)
+        boss, app, eye, stranger = [
+            await bearer(site, name, role, tenant, root)
+            for name, role, tenant in [
+                ("boss", "admin", "main"),
+                ("app", "operate", "main"),
+                ("eye", "read", "main"),
+                ("stranger", "admin", "other"),
+            ]
+        ]
+        draft = {"name": "c", "package": "fw-2.0", "target": {"endpoint": "*"}}
+        path = "/api/v1/campaigns"
+        tried = [
+            ("POST", path, app, draft, 403),
+            ("POST", path, stranger, draft, 400),
+            ("POST", path, boss, draft, 201),
+            ("GET", f"{path}/c", stranger, None, 404),
+            ("GET", f"{path}/c?tenant=main", stranger, None, 403),
+            ("GET", f"{path}/c", eye, None, 200),
+            ("POST", f"{path}/c/start", eye, None, 403),
+            ("PUT", f"{path}/c", app, draft, 403),
+            ("DELETE", f"{path}/c", app, None, 403),
+            ("POST", f"{path}/c/start", app, None, 200),
+        ]
+        for method, place, who, body, status in tried:
+            answer = await site.http.request(method, place, headers=who, json=body)
+            assert answer.status_code == status, (method, place, answer.text)
+        entries = (await site.http.get("/api/v1/audit", headers=boss)).json()["entries"]
+        assert ("app", f"{path}/c/start") in [(one["client"], one["target"]) for one in entries]
+
+
+async def bearer(
+    site: Site, name: str, role: str, tenant: str | None, boss: dict[str, str] | None = None
+) -> dict[str, str]:
+    """A new client, and the header that proves it."""
+    draft = {"id": name, "role": role} | ({"tenant": tenant} if tenant else {})
+    added = (await site.http.post("/api/v1/clients", json=draft, headers=boss)).json()
+    form, credentials = {"grant_type": "client_credentials"}, (added["id"], added["secret"])
+    granted = (await site.http.post("/auth/token", data=form, auth=credentials)).json()
+    return {"Authorization": f"Bearer {granted['access_token']}"}
+
+
 # --- by command ------------------------------------------------------------------------------------
 
 

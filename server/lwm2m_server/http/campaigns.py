@@ -44,6 +44,7 @@ from lwm2m_server.store.protocols import Ledger
 from lwm2m_server.updates.campaign_definition import Definition
 from lwm2m_server.updates.campaign_document import BadCampaign, definition_of
 from lwm2m_server.updates.campaign_plan import DeviceState, NotNow
+from lwm2m_server.updates.campaign_runner import run_of
 from lwm2m_server.updates.campaigns import Campaigns
 
 MAX_ROWS: Final = 1000
@@ -85,7 +86,9 @@ class CampaignApi:
     async def list_all(self, request: Request) -> Response:
         tenant = self._find.tenant(request)
         found = sorted(self._campaigns.of(tenant), key=lambda one: one.name)
-        rows = [row_of(one, self._campaigns.run(tenant, one.name)) for one in found]
+        rows = await self._ledger.apart(
+            lambda reader: [row_of(one, run_of(reader, (tenant, one.name))) for one in found]
+        )
         return _json({"tenant": tenant, "campaigns": rows})
 
     @described(
