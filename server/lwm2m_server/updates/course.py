@@ -61,6 +61,8 @@ class Patience:
 
     poll: float = 300.0
     """Between two looks at a device that does not tell by itself."""
+    away: float = 3600.0
+    """Between two looks whether a device that is not registered is there still."""
     soon: float = 5.0
     """After the last piece of a download was fetched."""
     stall: float = 3600.0

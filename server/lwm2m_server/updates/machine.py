@@ -341,7 +341,8 @@ def _away(plan: Plan, course: Course, input: Input, now: float) -> Course:
     if course.is_cancelled:
         return cancelled(course, away)
     if course.state is State.QUEUED:
-        return attrs.evolve(course, doing=None, reason=course.reason or away, due=None)
+        due = now + plan.patience.away
+        return attrs.evolve(course, doing=None, reason=course.reason or away, due=due)
     return _unseen(plan, attrs.evolve(course, doing=None), NotDone(Action.SURVEY, away, is_silent=True), now)
 
 
