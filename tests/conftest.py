@@ -27,6 +27,8 @@ from cryptography.x509.oid import NameOID
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
 
+# Servers are started hundreds of times: they need not be compiled each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 LAUNCH = [sys.executable, "-m", "lwm2m_server.launcher"]
 PREFIX = "/device-management-orchestrator/v3"
 HEADERS = {"Accept": "application/json", "X-M2M-Origin": "CTestApp", "X-M2M-RI": "123"}

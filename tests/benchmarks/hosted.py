@@ -45,7 +45,7 @@ class Resident:
         self._answers: dict[int, asyncio.Future[None]] = {}
         self._latencies: list[float] = []
         self.events = self._failures = 0
-        running.bus.subscribe(self._hear)
+        running.core.bus.subscribe(self._hear)
 
     def _hear(self, tenant: str, event: Event) -> None:
         self.events += 1
@@ -57,17 +57,17 @@ class Resident:
                 answer.set_result(None)
 
     def devices(self, count: int, first: int = 0) -> list[Device]:
-        reader = self._running.ledger.reader
+        reader = self._running.core.ledger.reader
         found = (reader.device_of_endpoint(f"load-{number}") for number in range(first, first + count))
         return [device for device in found if device is not None]
 
     async def send(self, device: Device, text: str) -> int:
         """Submit a message as an application would; returns its id."""
-        running, id = self._running, self._running.ids.next()
-        request = parse(text, running.wishes.models(device))
+        running, id = self._running, self._running.core.ids.next()
+        request = parse(text, running.core.wishes.models(device))
         box = NodeIds(device.node).outgoing
         message = Message(id, box, None, "CLoad", 0, text, None, len(text), deadline=id / SECOND + 600)
-        await running.wishes.submit(
+        await running.core.wishes.submit(
             device,
             request,
             id=id,

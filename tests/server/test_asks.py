@@ -50,7 +50,7 @@ async def client(running: Running) -> AsyncIterator[SimulatedDevice]:
 
 
 def known(running: Running) -> Device:
-    device = running.ledger.reader.device_named("main", "dev1")
+    device = running.core.ledger.reader.device_named("main", "dev1")
     assert device is not None
     return device
 
@@ -58,21 +58,21 @@ def known(running: Running) -> Device:
 async def asleep(running: Running, request: Any, **more: Any) -> asyncio.Task[Any]:
     """A request that waits, because the device is made to sleep before."""
     device, queued = known(running), asyncio.get_running_loop().create_future()
-    engine = running.hub.engine("main")
-    running.hub.settle("main", engine.set_awake_window("dev1", 0.001, running.hub.now()))
+    engine = running.core.hub.engine("main")
+    running.core.hub.settle("main", engine.set_awake_window("dev1", 0.001, running.core.hub.now()))
     while engine.presence("dev1").awake:  # noqa: ASYNC110 - the engine's own timer ends it
         await asyncio.sleep(0.005)
-    end = running.bus.subscribe(lambda tenant, event: queued.set_result(None), Queued)
-    task = asyncio.create_task(running.asks.ask(device, request, **more))
+    end = running.core.bus.subscribe(lambda tenant, event: queued.set_result(None), Queued)
+    task = asyncio.create_task(running.core.asks.ask(device, request, **more))
     await asyncio.wait_for(queued, 5)
     end()
     return task
 
 
 async def test_an_answer(running: Running, client: SimulatedDevice) -> None:
-    received = await asyncio.wait_for(running.asks.ask(known(running), BATTERY), 5)
+    received = await asyncio.wait_for(running.core.asks.ask(known(running), BATTERY), 5)
     assert [entry.path for entry in received.entries] == [Path("/3/0/9")]
-    ids, reader = NodeIds(known(running).node), running.ledger.reader
+    ids, reader = NodeIds(known(running).node), running.core.ledger.reader
     boxes = ids.outgoing, ids.sent, ids.errors
     assert [list(reader.messages(box)) for box in boxes] == [[], [], []]
     received_contents = [message.content for message in reader.messages(ids.received)]
@@ -81,15 +81,15 @@ async def test_an_answer(running: Running, client: SimulatedDevice) -> None:
 
 async def test_a_refusal(running: Running, client: SimulatedDevice) -> None:
     with pytest.raises(Refused) as refused:
-        await asyncio.wait_for(running.asks.ask(known(running), READ_ONLY), 5)
+        await asyncio.wait_for(running.core.asks.ask(known(running), READ_ONLY), 5)
     assert str(refused.value) == "the device answered 4.05"
     ids = NodeIds(known(running).node)
-    assert list(running.ledger.reader.messages(ids.errors)) == []
+    assert list(running.core.ledger.reader.messages(ids.errors)) == []
 
 
 async def test_what_the_device_cannot_be_asked(running: Running, client: SimulatedDevice) -> None:
     with pytest.raises(RequestError):
-        await running.asks.ask(known(running), Read(Path("/0/0")))
+        await running.core.asks.ask(known(running), Read(Path("/0/0")))
 
 
 async def test_it_waits_for_a_sleeper(running: Running, client: SimulatedDevice) -> None:
@@ -109,14 +109,14 @@ async def test_who_stops_waiting_takes_it_back(running: Running, client: Simulat
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert running.hub.engine("main").presence("dev1").waiting == 0
+    assert running.core.hub.engine("main").presence("dev1").waiting == 0
 
 
 async def test_a_device_that_is_brought_back_from_the_store(
     running: Running, client: SimulatedDevice
 ) -> None:
     task = await asleep(running, BATTERY)
-    running.hub._heal("dev1")
+    running.core.hub._heal("dev1")
     with pytest.raises(NoAnswer, match="forgotten"):
         await asyncio.wait_for(task, 5)
 
@@ -124,6 +124,6 @@ async def test_a_device_that_is_brought_back_from_the_store(
 async def test_a_device_that_is_removed(running: Running, client: SimulatedDevice) -> None:
     task = await asleep(running, BATTERY)
     device = known(running)
-    await running.wishes.forget(device, lambda transaction: transaction.remove(device.node))
+    await running.core.wishes.forget(device, lambda transaction: transaction.remove(device.node))
     with pytest.raises(NoAnswer, match="cancelled"):
         await asyncio.wait_for(task, 5)

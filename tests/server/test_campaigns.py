@@ -407,8 +407,8 @@ async def test_what_was_being_removed_is_gone_after_a_restart(settings: Settings
     inventory = TinyInventory(settings.data / "inventory.json")
     await inventory.campaigns.remove("main", "c")
     async with opened(settings) as site:
-        assert site.running.ledger.reader.campaign_run("main", "c") is None
-        assert site.running.ledger.reader.count_campaign("main", "c") == {}
+        assert site.running.core.ledger.reader.campaign_run("main", "c") is None
+        assert site.running.core.ledger.reader.count_campaign("main", "c") == {}
 
 
 async def test_a_device_that_is_removed_leaves_the_campaign(site: Site) -> None:

@@ -175,7 +175,7 @@ async def test_it_waits_for_a_sleeper_and_only_the_last_wish_is_written(
 ) -> None:
     house = await open_house()
     device = await device_of(house, queue_mode=True)
-    engine, hub = house.running.hub.engine("main"), house.running.hub
+    engine, hub = house.running.core.hub.engine("main"), house.running.core.hub
     hub.settle("main", engine.set_awake_window("dev1", 0.001, hub.now()))
 
     async def asleep() -> bool:
@@ -306,6 +306,6 @@ async def test_a_device_that_is_removed_takes_its_wishes_along(open_house: Any) 
         "/device-management-orchestrator/v3/main/dev1", headers={"X-M2M-Origin": "CAdmin", "X-M2M-RI": "1"}
     )
     assert answer.status_code == 200, answer.text
-    assert list(house.running.ledger.reader.nodes_with_desired()) == []
+    assert list(house.running.core.ledger.reader.nodes_with_desired()) == []
     assert (await house.client.get(house.path)).status_code == 404
     device.close()

@@ -65,9 +65,9 @@ class House:
 
     async def tell(self, *told, at=NOW):
         """As if the device had; path and value, or with a time."""
-        node = self.running.ledger.reader.device_named("main", "dev1").node
+        node = self.running.core.ledger.reader.device_named("main", "dev1").node
         entries = [Entry(Path(path), value, *time) for path, value, *time in told]
-        await self.running.ledger.commit(
+        await self.running.core.ledger.commit(
             lambda transaction: transaction.add_values(node, report(at, "send", entries))
         )
 
@@ -395,7 +395,7 @@ async def test_a_storm_of_notifications_is_all_there_afterwards(open_house, even
     def hear(tenant, event):
         heard.extend(entry.value for entry in event.entries if entry.path == Path("/3/0/9"))
 
-    house.running.bus.subscribe(hear, Received)
+    house.running.core.bus.subscribe(hear, Received)
     await house.call("Observe", id="/3/0/9")
     for value in range(300):
         device.set("/3/0/9", value)

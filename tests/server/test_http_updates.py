@@ -108,7 +108,7 @@ async def test_a_package_from_its_upload_to_its_end(api: httpx.AsyncClient, runn
 
 
 async def test_packages_that_are_refused_leave_nothing(api: httpx.AsyncClient, running: Running) -> None:
-    folder = running.updating.files.folder
+    folder = running.features.updating.files.folder
     for image, said, status, words in (
         (bytes(10_001), {}, 413, "10000 bytes at most"),
         (IMAGE, {"checksum": "0" * 64}, 400, f"is {DIGEST}, not 000"),
@@ -230,7 +230,7 @@ async def test_pull_over_http(api: httpx.AsyncClient, running: Running) -> None:
 async def test_ranges(api: httpx.AsyncClient, running: Running) -> None:
     await upload(api)
     offer = Offer(1, DIGEST, len(IMAGE), 9e12, 1)
-    uri = f"{running.addresses.http}/p/{running.updating.offers.make(offer)[0]}"
+    uri = f"{running.addresses.http}/p/{running.features.updating.offers.make(offer)[0]}"
     for asked, status, part in (
         ({}, 200, IMAGE),
         ({"range": "bytes=100-199"}, 206, IMAGE[100:200]),
@@ -252,6 +252,6 @@ async def test_ranges(api: httpx.AsyncClient, running: Running) -> None:
     assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(IMAGE)}")
     head = await api.head(uri)
     assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(IMAGE)))
-    running.updating.offers.end(offer.update)
+    running.features.updating.offers.end(offer.update)
     assert (await api.get(uri)).status_code == 404
     assert (await api.get(f"{running.addresses.http}/p/{'x' * 22}")).status_code == 404

@@ -102,7 +102,7 @@ async def device(
 
 
 def known(running: Running, name: str) -> Device:
-    found = running.ledger.reader.device_named("main", name)
+    found = running.core.ledger.reader.device_named("main", name)
     assert found is not None
     return found
 
@@ -110,14 +110,14 @@ def known(running: Running, name: str) -> Device:
 async def packaged(running: Running, image: bytes = IMAGE, **said: Any) -> Package:
     """The same for all that say the same."""
     description = Description(**{"version": "2.0", "type": "firmware", "title": "firmware", **said}).checked()
-    found = running.updating.packages.get("main", description.name or "")
+    found = running.features.updating.packages.get("main", description.name or "")
     if found is not None:
         return found
 
     async def chunks() -> AsyncIterator[bytes]:
         yield image
 
-    return await running.updating.packages.receive("main", description, chunks())
+    return await running.features.updating.packages.receive("main", description, chunks())
 
 
 async def until(running: Running, id: int, reached: Callable[[Update], bool]) -> Update:
@@ -127,19 +127,21 @@ async def until(running: Running, id: int, reached: Callable[[Update], bool]) ->
         if update.id == id and reached(update) and not done.done():
             done.set_result(update)
 
-    running.updates.listen(look)
-    known = running.updates.get(id)
+    running.features.updating.updates.listen(look)
+    known = running.features.updating.updates.get(id)
     assert known is not None
     look(known)
     try:
         return await asyncio.wait_for(done, 20)
     except TimeoutError:
-        raise AssertionError(running.updates.get(id)) from None
+        raise AssertionError(running.features.updating.updates.get(id)) from None
 
 
 async def updated(running: Running, name: str, package: Package, **options: Any) -> Update:
     """From the beginning to the end."""
-    update = await running.updates.begin(known(running, name), package, options=Options(**options))
+    update = await running.features.updating.updates.begin(
+        known(running, name), package, options=Options(**options)
+    )
     return await until(running, update.id, lambda one: one.is_over)
 
 
@@ -157,7 +159,7 @@ async def test_push(running: Running) -> None:
         assert states(update) == ["queued", "transferring", "installing", "verifying", "succeeded"]
         assert simulated.get("/3/0/3").content == "2.0"
         assert (update.progress, update.course.transferred) == (1.0, len(IMAGE))
-        assert running.updates.of(known(running, "push")) == [update]
+        assert running.features.updating.updates.of(known(running, "push")) == [update]
 
 
 @pytest.mark.parametrize("block_size", [16, 64])
@@ -282,7 +284,7 @@ async def test_a_device_that_is_away_is_updated_when_it_comes(running: Running) 
     async with device(running, "away") as simulated:
         await simulated.stop(deregister=True)
     package = await packaged(running)
-    update = await running.updates.begin(known(running, "away"), package)
+    update = await running.features.updating.updates.begin(known(running, "away"), package)
     await until(running, update.id, lambda one: one.reason == "the device is not registered")
     async with device(running, "away"):
         update = await until(running, update.id, lambda one: one.is_over)
@@ -290,7 +292,7 @@ async def test_a_device_that_is_away_is_updated_when_it_comes(running: Running) 
 
 
 async def test_who_may_fetch(running: Running) -> None:
-    offers, package = running.updating.offers, await packaged(running)
+    offers, package = running.features.updating.offers, await packaged(running)
     async with device(running, "one") as one, device(running, "two") as two:
         offer = Offer(1, package.digest, package.size, 9e12, known(running, "one").node)
         token, _ = offers.make(offer)
@@ -315,7 +317,7 @@ async def test_who_may_fetch(running: Running) -> None:
 
 
 async def test_fetching_over_tcp(running: Running) -> None:
-    offers, package = running.updating.offers, await packaged(running)
+    offers, package = running.features.updating.offers, await packaged(running)
     token, _ = offers.make(Offer(2, package.digest, package.size, 9e12, 1))
     context = await Context.create_client_context()
     try:
@@ -341,12 +343,16 @@ async def test_the_server_restarts_in_every_state(tmp_path: File, method: str) -
                 device(running, "dev", install=0.3, more={"block_size": 32})
             )
             options = Options(method=method, needs_approval=True)
-            update = await running.updates.begin(known(running, "dev"), package, options=options)
+            update = await running.features.updating.updates.begin(
+                known(running, "dev"), package, options=options
+            )
             await until(running, update.id, lambda one: one.state is stops[0])
         for reached in stops[1:]:
             async with served(settings) as running:
                 if reached is State.INSTALLING:
-                    await running.updates.approve(running.updates.get(update.id) or update)
+                    await running.features.updating.updates.approve(
+                        running.features.updating.updates.get(update.id) or update
+                    )
                 await until(running, update.id, lambda one, state=reached: one.state is state)
         async with served(settings) as running:
             update = await until(running, update.id, lambda one: one.is_over)

@@ -103,8 +103,8 @@ async def _show(running: app.Running, settings: Settings, count: int, temporary:
     server = Address.parse(running.addresses.devices["coap"][0])
     fleet = Fleet.demo((server.host, server.port), count, awake=AWAKE, sleep=SLEEP)
     quiet = frozenset(device.endpoint for device in fleet.devices[NARRATED:])
-    models = running.models
-    running.bus.subscribe(
+    models = running.core.models
+    running.core.bus.subscribe(
         Narrator(lambda: models.catalog, lambda *names: models.table.sources(*names), _say, quiet)
     )
     asleep = asyncio.Event()
@@ -113,7 +113,7 @@ async def _show(running: app.Running, settings: Settings, count: int, temporary:
         if isinstance(event, Asleep):
             asleep.set()
 
-    running.bus.subscribe(notice)
+    running.core.bus.subscribe(notice)
     async with fleet:
         await fleet.registered()
         if count:
@@ -141,14 +141,14 @@ def introduction(running: app.Running, settings: Settings, temporary: bool) -> I
             f"data {data}",
         ]
     )
-    catalog = running.models.catalog
+    catalog = running.core.models.catalog
     versions = sum(len(catalog.versions(spec.id)) for spec in catalog)
     folders = " or ".join(_near(folder) for folder in settings.models.dirs)
     yield (
         f"models {len(catalog)} objects, {versions} versions; drop XML into {folders}      "
-        f"plugins {_loaded(running.plugins)}; add yours with --plugins-dir DIR"
+        f"plugins {_loaded(running.core.plugins)}; add yours with --plugins-dir DIR"
     )
-    for row in running.plugins.report:
+    for row in running.core.plugins.report:
         if row.status in ("failed", "not loaded"):
             yield f"plugin {row.name} ({row.file}) {row.status}: {row.reason}"
 
