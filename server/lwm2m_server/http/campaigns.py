@@ -169,7 +169,7 @@ class CampaignApi:
     @described(
         "Let devices install: all, or those of one wave",
         query=(TENANT,),
-        body=obj(wave=INTEGER),
+        body=obj(wave={**INTEGER, "minimum": 1}),
         answers={200: CAMPAIGN},
         problems=(409, 503),
     )
