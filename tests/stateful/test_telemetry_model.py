@@ -196,5 +196,5 @@ class TelemetryMachine(RuleBasedStateMachine):
             shutil.rmtree(self.directory)
 
 
-TelemetryMachine.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+TelemetryMachine.TestCase.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
 test_telemetry = TelemetryMachine.TestCase
