@@ -176,6 +176,8 @@ class Values:
 
 def _fitting(lines: Lines, size: int) -> int:
     """How many lines have about so many bytes, at least one."""
+    if sum(map(len, lines)) <= size:
+        return len(lines)
     for count, line in enumerate(lines, 1):
         size -= len(line)
         if size <= 0:
@@ -185,6 +187,10 @@ def _fitting(lines: Lines, size: int) -> int:
 
 def _parts(lines: Lines) -> Iterator[bytes]:
     """Rows of about ``RIPE`` bytes, so that none takes long."""
+    if sum(map(len, lines)) <= RIPE:
+        if lines:
+            yield b"\n".join(lines)
+        return
     part: list[bytes] = []
     size = 0
     for line in lines:
