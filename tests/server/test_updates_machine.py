@@ -220,6 +220,26 @@ def test_a_package_lost_while_nobody_approved_is_sent_again() -> None:
     assert (course.state, course.reason) == (State.QUEUED, "the device lost the package")
 
 
+def test_a_package_that_took_the_place_of_ours_is_not_installed() -> None:
+    plan = attrs.evolve(PLAN, needs_approval=True)
+    ours, theirs = (attrs.evolve(DOWNLOADED, name="lamp", version=one) for one in ("1.1.10", "6.6"))
+    course = play(plan, *PUSHED, old(ours), Approve())
+    assert play(plan, old(ours), course=course).doing is Action.INSTALL
+    course = play(plan, old(theirs), course=course)
+    assert (course.state, course.reason) == (State.QUEUED, "another package is on the device: lamp 6.6")
+    course = play(plan, Tick(), old(theirs), course=course, now=NOW + 60)
+    assert course.doing is Action.RESET
+
+
+def test_a_result_that_the_device_does_not_forget_is_not_of_this_update() -> None:
+    plan, kept = attrs.evolve(PLAN, ways=("pull",)), old(Facts(Phase.IDLE, 1))
+    course = play(plan, Begin(), kept, NotDone(Action.RESET, "4.05"), kept)
+    assert course.doing is Action.OFFER
+    course = play(plan, Done(Action.OFFER), kept, course=course)
+    assert (course.state, course.doing) == (State.OFFERED, None)
+    assert play(plan, Seen(Facts(result=8)), old(Facts(Phase.IDLE, 8)), course=course).state is State.FAILED
+
+
 def test_the_time_to_install() -> None:
     plan = attrs.evolve(PLAN, install_after=NOW + 500)
     course = play(plan, *PUSHED, old(DOWNLOADED))

@@ -131,6 +131,10 @@ class Course:
     """The device has taken the package, or the URI."""
     problem: str | None = None
     """What went wrong with the last request; what the device says of it counts more."""
+    stale: int | None = None
+    """The result of another update, that the device kept when it was asked to forget it."""
+    package: str | None = None
+    """What the device called the package when it had all of it."""
     before: str | None = None
     """The version that ran when it began."""
     installs: int = 0

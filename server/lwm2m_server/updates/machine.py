@@ -207,7 +207,7 @@ def _surveyed_queued(plan: Plan, course: Course, facts: Facts, now: float) -> Co
     if facts.phase is Phase.UPDATING:
         return _others(plan, course, "the device installs another package", now)
     if facts.phase is Phase.IDLE and (course.was_reset or not facts.result):
-        return deliver(plan, course, now)
+        return deliver(plan, attrs.evolve(course, stale=facts.result), now)
     if course.was_reset:
         return _others(plan, course, f"the device stays {facts.phase.value}, and cannot be reset", now)
     if facts.phase is Phase.INSTALLED:
@@ -228,7 +228,9 @@ def _surveyed_transfer(plan: Plan, course: Course, facts: Facts, now: float) -> 
     meaning, phase, problem = plan.at.meaning(facts.result), facts.phase, course.problem
     course = attrs.evolve(course, problem=None)
     if phase is Phase.DOWNLOADED:
-        return installable(plan, course, now)
+        return installable(plan, course, facts.package, now)
+    if phase is Phase.IDLE and facts.result and facts.result == course.stale:
+        return _unfinished(plan, course, facts, problem, now)
     if phase in (Phase.UPDATING, Phase.INSTALLED) or meaning.kind is Kind.SUCCESS:
         # It installs by itself.
         return judge(plan, attrs.evolve(course, state=State.INSTALLING, alive=now), facts, now)
@@ -263,7 +265,7 @@ def _unfinished(plan: Plan, course: Course, facts: Facts, problem: str | None, n
 def _surveyed_downloaded(plan: Plan, course: Course, facts: Facts, now: float) -> Course:
     meaning = plan.at.meaning(facts.result)
     if facts.phase is Phase.DOWNLOADED and meaning.kind in (Kind.NEUTRAL, Kind.DEFERRED):
-        return installable(plan, course, now)
+        return installable(plan, course, facts.package, now)
     if facts.phase is Phase.DOWNLOADING:
         return _surveyed_transfer(plan, attrs.evolve(course, state=State.TRANSFERRING), facts, now)
     if facts.phase is Phase.IDLE and meaning.kind is Kind.NEUTRAL:

@@ -45,8 +45,12 @@ def deliver(plan: Plan, course: Course, now: float) -> Course:
     return ask(attrs.evolve(course, state=State.OFFERED), Action.OFFER)
 
 
-def installable(plan: Plan, course: Course, now: float) -> Course:
-    """The device has the package."""
+def installable(plan: Plan, course: Course, package: str, now: float) -> Course:
+    """The device has the package, and calls it so. What it is called later has to be the same: somebody else
+    may have brought another one."""
+    if course.package not in (None, package):
+        return retry(plan, course, f"another package is on the device: {package}", now)
+    course = attrs.evolve(course, package=package)
     if plan.needs_approval and not course.is_approved:
         return attrs.evolve(course, state=State.AWAITING_APPROVAL, reason=None, due=None)
     if plan.install_after is not None and now < plan.install_after:

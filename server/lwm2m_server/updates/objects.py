@@ -125,6 +125,11 @@ class Facts:
     is_active: bool | None = None
     is_automatic: bool | None = None
 
+    @property
+    def package(self) -> str:
+        """What the device calls the package, empty if it does not."""
+        return " ".join(filter(None, (self.name, self.version)))
+
 
 _NOTHING: Final = Result(Kind.NEUTRAL, "nothing yet")
 
