@@ -320,15 +320,23 @@ def _shared(arranged: Arranged) -> Arranged:
 
 
 def is_wanted(device: Device, one: Observation) -> bool:
-    """Whether the arrangement has an observation too, as it is or as a part of a composite."""
-    wanted = device.arrangement
-    if wanted is None or one.prefix:
+    """Whether the arrangement has an observation too, as it is or as a part of a composite that is not there
+    and will not be."""
+    wanted, registration, setup = device.arrangement, device.registration, device.setup
+    if wanted is None or registration is None or one.prefix:
         return False
     if Group(one.paths, one.composite) in wanted.observations:
         return True
-    covering = (group for group in wanted.observations if group.composite and one.paths[0] in group.paths)
-    live = [other.paths for other in device.observations.values() if other.composite]
-    return not one.composite and any(group.paths not in live for group in covering)
+    covering = [group for group in wanted.observations if group.composite and one.paths[0] in group.paths]
+    if one.composite or not covering:
+        return False
+    if not knows_composites(registration, registration.arranged if setup is None else setup.arranged):
+        return True
+    there = [other.paths for other in device.observations.values() if other.composite]
+    if setup is not None:
+        requests = (task.request for task in (*setup.tasks[setup.place :], *setup.later))
+        there += [request.paths for request in requests if isinstance(request, ObserveComposite)]
+    return any(group.paths not in there for group in covering)
 
 
 def observe_again(device: Device, one: Observation, *, later: bool) -> None:

@@ -19,7 +19,7 @@ LINKS = b'</>;rt="oma.lwm2m";ct=112,</1/0>,' + b",".join(b"</3303/%d>" % number 
 PER_DEVICE = 21
 """A Write-Attributes and the observations of two Resources of ten Object Instances."""
 ANSWER_AFTER = 0.005
-WITHIN = 120.0
+WITHIN = 600.0
 LINK_FORMAT = 40
 GET, PUT = 1, 3
 OBSERVE = 6

@@ -356,6 +356,16 @@ def test_a_change_while_a_request_is_under_way(world):
     assert live(world) == ["/3303/0/5700"]
 
 
+def test_what_is_under_way_and_part_of_a_composite_now_is_taken_back(world):
+    world.register(links=LINKS)
+    arrange(world, Arrangement(observations=single(BATTERY, HEAT)))
+    arrange(
+        world, Arrangement(observations=composite(BATTERY, HEAT), reads=single(VOLTAGE), reads_first=True)
+    )
+    assert serve(world) == ["observe /3/0/9", "cancel /3/0/9", "read /3/0/7", "observe /"]
+    assert live(world) == [["/3/0/9", "/3303/0/5700"]]
+
+
 def test_what_the_model_does_not_have_is_told(world):
     world.register(links=LINKS)
     arrange(world, Arrangement(observations=single(Path("/3/0/99"), HEAT)))
