@@ -544,3 +544,19 @@ async def test_a_reader_that_is_slow_is_told_what_it_missed(monkeypatch):
     looking.close()
     assert [batch async for batch in batches] in ([], [live.Batch([])])
     assert looking.followers == 0
+
+
+async def test_only_administrators_may_forget(house: House):
+    await house.tell(("/3/0/9", 7))
+    path, tokens = "/api/v1/devices/dev1/telemetry", {}
+    for role in ("admin", "operate"):
+        draft = {"id": role, "role": role, "tenant": "main"}
+        added = (await house.client.post("/api/v1/clients", json=draft, headers=tokens.get("admin"))).json()
+        form, secret = {"grant_type": "client_credentials"}, (added["id"], added["secret"])
+        granted = (await house.client.post("/auth/token", data=form, auth=secret)).json()
+        tokens[role] = {"Authorization": f"Bearer {granted['access_token']}"}
+    assert (await house.client.get(path)).status_code == 401
+    assert (await house.client.get(path, headers=tokens["operate"])).json()["series"]
+    refused = await house.client.delete(path, headers=tokens["operate"])
+    assert (refused.status_code, refused.json()["detail"]) == (403, "this takes the role admin")
+    assert (await house.client.delete(path, headers=tokens["admin"])).json() == {"deleted": 1}

@@ -102,6 +102,10 @@ class Keeper:
             except CommitFailed as error:
                 _log.warning("what devices told cannot become history yet", reason=str(error))
                 busy = False
+            except Exception:  # noqa: BLE001 - a fault of ours
+                # It waits where it is, and can be read there.
+                _log.exception("what devices told does not become history")
+                busy = False
             await asyncio.sleep(REST if busy else PAUSE)
 
     async def _turn(self) -> bool:
