@@ -6,11 +6,11 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path as File
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from lwm2m_server.app import Running, run
 from lwm2m_server.settings import Address, DeviceSettings, Settings, UpdateSettings
@@ -25,12 +25,16 @@ DIGEST = hashlib.sha256(IMAGE).hexdigest()
 SAID = {"title": "firmware", "version": "2.0", "type": "firmware"}
 
 
-@pytest.fixture
-async def running(tmp_path: File) -> AsyncIterator[Running]:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """One for all tests: each has packages and a device of its own."""
     settings = Settings(
         coap=(ANY,),
         http=ANY,
-        data=tmp_path / "data",
+        data=tmp_path_factory.mktemp("updates") / "data",
         devices=DeviceSettings(unknown="create"),
         updates=UpdateSettings(largest_package=10_000),
     )
@@ -43,10 +47,18 @@ async def running(tmp_path: File) -> AsyncIterator[Running]:
     await server
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def api(running: Running) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=f"{running.addresses.http}/api/v1") as client:
         yield client
+
+
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+async def tidy(api: httpx.AsyncClient) -> AsyncIterator[None]:
+    """No package outlives its test."""
+    yield
+    for package in (await api.get("/packages")).json()["packages"]:
+        assert (await api.delete(f"/packages/{package['name']}")).status_code == 204
 
 
 async def upload(api: httpx.AsyncClient, image: bytes = IMAGE, **said: str) -> httpx.Response:
@@ -55,10 +67,10 @@ async def upload(api: httpx.AsyncClient, image: bytes = IMAGE, **said: str) -> h
 
 
 @asynccontextmanager
-async def device(running: Running, **options: Any) -> AsyncIterator[SimulatedDevice]:
+async def device(running: Running, name: str, **options: Any) -> AsyncIterator[SimulatedDevice]:
     host, _, port = running.addresses.devices["coap"][0].rpartition(":")
     updating = UpdateOptions(install=0.01, reboot=0.01, **options)
-    simulated = SimulatedDevice("dev1", (host, int(port)), version="1.1", updating=updating)
+    simulated = SimulatedDevice(name, (host, int(port)), version="1.1", updating=updating)
     await simulated.start()
     await simulated.registered()
     try:
@@ -70,7 +82,7 @@ async def device(running: Running, **options: Any) -> AsyncIterator[SimulatedDev
 async def until(api: httpx.AsyncClient, update: dict[str, Any], *states: str) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for _ in range(500):
-        shown = (await api.get(f"/devices/dev1/updates/{update['id']}")).json()
+        shown = (await api.get(f"/devices/{update['device']}/updates/{update['id']}")).json()
         if shown["state"] in states:
             return shown
         await asyncio.sleep(0.02)
@@ -148,56 +160,58 @@ async def test_a_package_that_lies_elsewhere(api: httpx.AsyncClient) -> None:
 
 async def test_an_update_with_approval(api: httpx.AsyncClient, running: Running) -> None:
     await upload(api)
-    async with device(running) as simulated:
+    async with device(running, "approved") as simulated:
         body = {"package": "firmware-2.0", "approval": True}
-        answer = await api.post("/devices/dev1/updates", json=body)
+        answer = await api.post("/devices/approved/updates", json=body)
         update = answer.json()
         assert (answer.status_code, update["state"], update["progress"]) == (202, "queued", 0)
         waiting = await until(api, update, "awaiting-approval")
         assert (waiting["progress"], waiting["path"], waiting["approved"]) == (100, "/5/0", False)
-        assert (await api.post("/devices/dev1/updates", json=body)).status_code == 409
+        assert (await api.post("/devices/approved/updates", json=body)).status_code == 409
         used = await api.delete("/packages/firmware-2.0")
         assert (used.status_code, used.json()["detail"]) == (
             409,
             "firmware-2.0 is used by an update under way",
         )
-        path = f"/devices/dev1/updates/{update['id']}"
+        path = f"/devices/approved/updates/{update['id']}"
         assert (await api.post(f"{path}/approve")).status_code == 200
         done = await until(api, update, "succeeded")
         assert simulated.get("/3/0/3").content == "2.0"
         assert [one["state"] for one in done["timeline"]][-1] == "succeeded"
-        events = (await api.get("/events", params={"kind": "update", "device": "dev1"})).json()["events"]
+        events = (await api.get("/events", params={"kind": "update", "device": "approved"})).json()["events"]
         assert [one["message"]["state"] for one in events] == [one["state"] for one in done["timeline"]]
         assert events[0]["message"]["update"] == update["id"]
         figures = (await api.get(f"{running.addresses.http}/metrics")).text
         assert "lwm2m_downloads 0.0" in figures
         for action in ("approve", "cancel", "retry"):
             assert (await api.post(f"{path}/{action}")).status_code == 409
-        again = (await api.post("/devices/dev1/updates", json=body)).json()
+        again = (await api.post("/devices/approved/updates", json=body)).json()
         assert (await until(api, again, "succeeded"))["reason"] == "2.0 runs already"
         listed = (await api.get("/updates", params={"state": "succeeded", "limit": 1})).json()
         assert ([one["id"] for one in listed["updates"]], listed["next"]) == ([update["id"]], update["id"])
-        of_device = (await api.get("/devices/dev1/updates")).json()["updates"]
+        of_device = (await api.get("/devices/approved/updates")).json()["updates"]
         assert [one["id"] for one in of_device] == [again["id"], update["id"]]
 
 
 async def test_cancel_and_retry(api: httpx.AsyncClient, running: Running) -> None:
     await upload(api)
-    async with device(running) as simulated:
+    async with device(running, "cancelled") as simulated:
         body = {"package": "firmware-2.0", "approval": True}
-        update = (await api.post("/devices/dev1/updates", json=body)).json()
+        update = (await api.post("/devices/cancelled/updates", json=body)).json()
         await until(api, update, "awaiting-approval")
-        path = f"/devices/dev1/updates/{update['id']}"
+        path = f"/devices/cancelled/updates/{update['id']}"
         await api.post(f"{path}/cancel")
         assert (await until(api, update, "cancelled"))["reason"] is None
         assert simulated.get("/5/0/3").content == 0
         await api.post(f"{path}/retry")
         await until(api, update, "awaiting-approval")
+        await api.post(f"{path}/cancel")
+        await until(api, update, "cancelled")
 
 
 async def test_wrong_wishes(api: httpx.AsyncClient, running: Running) -> None:
     await upload(api)
-    async with device(running):
+    async with device(running, "wrong"):
         for more, words in (
             ({"package": "nothing"}, "no package"),
             ({"colour": "red"}, "'colour' is none of"),
@@ -206,24 +220,24 @@ async def test_wrong_wishes(api: httpx.AsyncClient, running: Running) -> None:
             ({"attempts": 0}, "from 1 to 10"),
             ({"installAfter": "now"}, "installAfter"),
         ):
-            answer = await api.post("/devices/dev1/updates", json={"package": "firmware-2.0", **more})
+            answer = await api.post("/devices/wrong/updates", json={"package": "firmware-2.0", **more})
             assert (answer.status_code, words in answer.json()["detail"]) == (400, True), answer.text
-        assert (await api.get("/devices/dev1/updates/1")).status_code == 404
+        assert (await api.get("/devices/wrong/updates/1")).status_code == 404
         assert (await api.get("/updates", params={"state": "odd"})).status_code == 400
 
 
 async def test_pull_over_http(api: httpx.AsyncClient, running: Running) -> None:
     await upload(api)
-    async with device(running, protocols=(Protocols.HTTP,), delivery=Delivery.PULL) as simulated:
+    async with device(running, "fetching", protocols=(Protocols.HTTP,), delivery=Delivery.PULL) as simulated:
         body = {"package": "firmware-2.0", "approval": True}
-        update = (await api.post("/devices/dev1/updates", json=body)).json()
+        update = (await api.post("/devices/fetching/updates", json=body)).json()
         waiting = await until(api, update, "awaiting-approval", "failed")
         assert (waiting["method"], waiting["bytes"]) == ("pull", len(IMAGE))
         uri = str(simulated.get("/5/0/1").content)
         assert uri.startswith(f"{running.addresses.http}/p/")
         # The token was good for this one download.
         assert (await api.get(uri)).status_code == 404
-        await api.post(f"/devices/dev1/updates/{update['id']}/approve")
+        await api.post(f"/devices/fetching/updates/{update['id']}/approve")
         await until(api, update, "succeeded")
 
 
