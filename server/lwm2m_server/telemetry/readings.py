@@ -1,10 +1,8 @@
-"""``Readings``: what a device told, typed by its models."""
+"""``Readings``: what a device told last, typed by its models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from itertools import islice
-from typing import Final
 
 import attrs
 
@@ -14,11 +12,7 @@ from lwm2m_engine.values import ResourceType
 from lwm2m_server.store.protocols import Ledger
 from lwm2m_server.store.records import Device
 from lwm2m_server.store.reports import SECOND, Reported, Told
-from lwm2m_server.store.transaction import Reader
 from lwm2m_server.telemetry.values import typed
-
-MOST: Final = 100_000
-"""Values of one answer."""
 
 
 @attrs.frozen(slots=True)
@@ -37,7 +31,7 @@ class Reading:
 
 
 class Readings:
-    """Belongs to the event loop; what is long is read on a thread."""
+    """Belongs to the event loop; reads on a thread."""
 
     def __init__(self, ledger: Ledger, models: Callable[[Device], ModelView]) -> None:
         self._ledger, self._models = ledger, models
@@ -58,33 +52,6 @@ class Readings:
         readings = [_reading(*divided(place), one, types) for place, one in told.items()]
         return sorted(readings, key=lambda one: (one.prefix, one.path))
 
-    async def history(
-        self,
-        device: Device,
-        path: Path,
-        *,
-        since: float,
-        until: float,
-        limit: int = MOST,
-        newest_first: bool = False,
-        prefix: str = "",
-    ) -> list[tuple[float, Reported]]:
-        """Times and values of a Resource or Resource Instance, from ``since`` to before ``until``."""
-        place, kind = joined(prefix, path), self._models(device).types(path)
-
-        def read(reader: Reader) -> list[tuple[float, Reported]]:
-            chunks = reader.points(
-                device.node,
-                place,
-                since=int(since * SECOND),
-                until=int(until * SECOND),
-                newest_first=newest_first,
-            )
-            points = islice((point for chunk in chunks for point in chunk), limit)
-            return [(at / SECOND, typed(value, kind)) for at, value in points]
-
-        return await self._ledger.apart(read)
-
 
 def divided(place: str) -> tuple[str, Path]:
     """Prefix and path."""
@@ -92,10 +59,6 @@ def divided(place: str) -> tuple[str, Path]:
         return "", Path(place)
     prefix, _, path = place.partition("/")
     return prefix, Path(path)
-
-
-def joined(prefix: str, path: Path) -> str:
-    return f"{prefix}/{path.key}" if prefix else path.key
 
 
 def _reading(prefix: str, path: Path, told: Told, types: Callable[[Path], ResourceType | None]) -> Reading:
