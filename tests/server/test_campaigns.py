@@ -30,6 +30,7 @@ ANY = Address("127.0.0.1", 0)
 IMAGE = make_image("firmware", "2.0", bytes(2000))
 FAST = TransmissionSettings(ack_timeout=0.2, max_retransmit=3, response_timeout=5.0)
 OCTETS = {"content-type": "application/octet-stream"}
+AT_ONCE = UpdateOptions(install=0.01, reboot=0.01)
 QUICK = UpdateSettings(poll=1.0, soon=0.1, settle=1.0, first_retry=0.05, longest_retry=0.1)
 
 
@@ -51,7 +52,7 @@ class Site:
         made = SimulatedDevice(
             self.prefix + name,
             (host, int(port)),
-            **{"version": "1.1", "updating": UpdateOptions(install=0.01, reboot=0.01), **options},
+            **{"version": "1.1", "updating": AT_ONCE, **options},
         )
         self.stack.push_async_callback(made.stop)
         await made.start()
@@ -423,6 +424,19 @@ async def test_a_device_that_is_removed_leaves_the_campaign(site: Site) -> None:
         "dev0": ("succeeded", None),
         "dev1": ("cancelled", "the device was removed"),
     }
+
+
+async def test_sleepers_are_updated_when_they_are_awake(settings: Settings) -> None:
+    awake = attrs.evolve(settings.devices, awake_window=0.3)
+    async with opened(attrs.evolve(settings, devices=awake)) as site:
+        await site.upload()
+        sleepers = [
+            await site.device(f"dev{number}", queue_mode=True, awake=0.4, sleep=0.5) for number in range(2)
+        ]
+        await site.begin(waves=[{"count": 1}])
+        done = await site.until(is_in("finished"))
+        assert done["counts"]["succeeded"] == 2
+        assert [one.get("/3/0/3").content for one in sleepers] == ["2.0"] * 2
 
 
 async def test_who_may(settings: Settings) -> None:
