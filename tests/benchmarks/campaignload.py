@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import random
 import subprocess
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import structlog
 
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.simulator.device import SimulatedDevice
@@ -197,6 +199,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder))
         server.start()
