@@ -73,11 +73,13 @@ def arrange(device: Device, arrangement: Arrangement | None, turn: Turn) -> None
     arranged = device.setup.arranged if device.setup is not None else registration.arranged
     current = device.setup.current if device.setup is not None else None
     wanted = arrangement if arrangement is not None else NOTHING
-    standing = Standing(device, registration, arranged, former, device.setup is None, current)
     if arranged.complete and arranged.digest == wanted.digest:
         # The server has been restarted.
         tasks = tuple(Task(observe(one)) for one in device.wanted if one.origin == ARRANGED)
+        if not tasks and device.setup is None:
+            return
     else:
+        standing = Standing(device, registration, arranged, former, device.setup is None, current)
         tasks = standing.missing(wanted)
         arranged = attrs.evolve(
             arranged, digest=wanted.digest, complete=False, reads=standing.reads_begun(wanted)
