@@ -74,6 +74,15 @@ class Campaigns:
         """``None`` for a draft."""
         return run_of(self._ledger.reader, (tenant, name))
 
+    def user_of(self, tenant: str, package: str) -> str | None:
+        """A campaign that needs a package, as people call it."""
+        for one in self.of(tenant):
+            if one.document["package"] == package:
+                run = self.run(tenant, one.name)
+                if run is None or not run.state.is_final:
+                    return f"the campaign {one.name}"
+        return None
+
     async def add(self, tenant: str, name: str, definition: Definition) -> None:
         """Raises ``BadCampaign``, ``Conflict``, ``CommitFailed``."""
         self._check(tenant, definition)
