@@ -67,7 +67,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     core, counts = await open_core(settings, stack), Counts()
     features = await open_features(core, stack)
     waiting = core.hub.restore()
-    bound = await listen(settings, core.hub, core.credentials, core.ledger, counts, stack)
+    bound = await listen(settings, core.hub, core.uplink, core.credentials, core.ledger, counts, stack)
     bound |= await listen_for_bootstrap(
         settings, features.bootstrap.service, core.credentials, core.ledger, counts, stack
     )

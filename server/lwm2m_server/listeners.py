@@ -24,6 +24,7 @@ from lwm2m_server.security.ports import secured, tls
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import Address, Settings
 from lwm2m_server.store.protocols import Ledger
+from lwm2m_server.uplink import Uplink
 
 _log = structlog.get_logger(__name__)
 
@@ -53,6 +54,7 @@ Bound: TypeAlias = dict[str, tuple[str, ...]]
 async def listen(
     settings: Settings,
     hub: Hub,
+    uplink: Uplink,
     credentials: Credentials,
     ledger: Ledger,
     counts: Counts,
@@ -72,11 +74,11 @@ async def listen(
             hint="set coap and coap_stack = native, or give them other credentials",
         )
     udp = (
-        partial(StockGateway.start, timing=timing, progress=hub.progressed)
+        partial(StockGateway.start, timing=timing, progress=uplink.progressed)
         if settings.coap_stack == "aiocoap"
-        else partial(Gateway.start, timing=timing, progress=hub.progressed, contexts=contexts)
+        else partial(Gateway.start, timing=timing, progress=uplink.progressed, contexts=contexts)
     )
-    tcp = partial(TcpGateway.start, timing=timing, limits=limits, progress=hub.progressed)
+    tcp = partial(TcpGateway.start, timing=timing, limits=limits, progress=uplink.progressed)
 
     async def keep(name: str, starting: Awaitable[Listener]) -> str:
         gateway = await starting
@@ -95,21 +97,21 @@ async def listen(
     over_tls = tls(settings.dtls, identities) if settings.coaps_tcp else None
 
     async def plain(name: str, address: Address) -> Listener:
-        return await udp(hub, *address, listener=name)
+        return await udp(uplink, *address, listener=name)
 
     async def plain_tcp(name: str, address: Address) -> TcpGateway:
-        return await tcp(hub, *address, listener=name)
+        return await tcp(uplink, *address, listener=name)
 
     async def secure(name: str, address: Address) -> Gateway:
         gateway = await Gateway.start(
-            hub, *address, listener=name, timing=timing, progress=hub.progressed, security=security
+            uplink, *address, listener=name, timing=timing, progress=uplink.progressed, security=security
         )
         if gateway.sessions is not None:
             credentials.on_change("management", gateway.sessions.close)
         return gateway
 
     async def secure_tcp(name: str, address: Address) -> TcpGateway:
-        gateway = await tcp(hub, *address, listener=name, tls=over_tls)
+        gateway = await tcp(uplink, *address, listener=name, tls=over_tls)
         credentials.on_change("management", gateway.end)
         return gateway
 

@@ -125,7 +125,7 @@ class Wishes:
 
     def known(self, endpoint: str) -> DeviceRef | None:
         """The device that an engine knows by this name."""
-        return self._hub.device(endpoint)
+        return self._hub.ref(endpoint)
 
     def engine(self, tenant: str) -> Engine:
         return self._hub.engine(tenant)

@@ -19,7 +19,6 @@ from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
-from lwm2m_server.security.admission import Admission
 from lwm2m_server.security.certificates import CertificateNames
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.security.vault import Vault
@@ -98,8 +97,7 @@ async def compose(directory):
     notices = open_notices(ledger, inventory, settings, credentials)
     projector = Projector(ids, ResourceIds(ledger.installation), settings, notices)
     nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
-    admission = Admission(credentials.identities("management"))
-    hub = Hub(ledger, nodes, Bus(), default_tenant=settings.tenant, admission=admission)
+    hub = Hub(ledger, nodes, Bus())
     hub.add_tenant(settings.tenant, Engine(catalog, plugins, table=plugins.table(catalog)))
     outlets = open_outlets(ledger, inventory, settings.deliveries)
     platform = Onem2m(inventory, ledger, hub, ids, settings, credentials, notices, outlets)

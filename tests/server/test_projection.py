@@ -10,7 +10,6 @@ from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
-from lwm2m_server.security.admission import Admission
 from lwm2m_server.security.certificates import CertificateNames
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.security.vault import Vault
@@ -30,8 +29,7 @@ async def test_a_waiting_message_that_cannot_be_read_any_more_ends_in_error_msg(
     notices = open_notices(ledger, inventory, settings, credentials)
     projector = Projector(ids, ResourceIds(ledger.installation), settings, notices)
     nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages)
-    admission = Admission(credentials.identities("management"))
-    hub = Hub(ledger, nodes, Bus(), default_tenant="main", admission=admission)
+    hub = Hub(ledger, nodes, Bus())
     plugins = PluginManager.default()
     engine = Engine(catalog, plugins, table=plugins.table(catalog))
     hub.add_tenant("main", engine)

@@ -39,6 +39,7 @@ from lwm2m_server.store.ids import Ids, NodeIds, ResourceIds
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.records import Message, Tenant
+from lwm2m_server.uplink import Uplink
 from lwm2m_server.wishes import Wishes
 
 CATALOG = Catalog.bundled()
@@ -111,9 +112,8 @@ class HubMachine(RuleBasedStateMachine):
         bus = Bus()
         bus.subscribe(lambda tenant, event: self.published.append(event))
         admission = Admission(credentials.identities("management"))
-        self.hub = Hub(
-            self.ledger, nodes, bus, default_tenant="main", admission=admission, clock=lambda: self.now
-        )
+        self.hub = Hub(self.ledger, nodes, bus, clock=lambda: self.now)
+        self.uplink = Uplink(self.hub, reader, admission, "main")
         self.wishes = Wishes(self.hub, nodes, "main")
         self.engine = Engine(CATALOG, PLUGINS, table=TABLE)
         self.hub.add_tenant("main", self.engine)
@@ -132,7 +132,7 @@ class HubMachine(RuleBasedStateMachine):
         async def settle():
             result = await asyncio.gather(coroutine, return_exceptions=True)
             for _ in range(4):
-                await self.hub._commits.drain()
+                await self.hub.commits.drain()
                 await asyncio.sleep(0)
             return result[0]
 
@@ -165,13 +165,13 @@ class HubMachine(RuleBasedStateMachine):
 
     def refuses(self, endpoint):
         """Whether a commit about this device must fail: no room, or it is still being put back."""
-        return Brittle.full or endpoint in self.hub._commits._broken
+        return Brittle.full or endpoint in self.hub.commits._broken
 
     # --- devices ----------------------------------------------------------------------------------
 
     def say(self, endpoint, code, path, query=(), payload=b""):
         request = CoapRequest(code, path, query, payload)
-        return self.hear(lambda tell: self.hub.receive(request, PEERS[endpoint], tell))
+        return self.hear(lambda tell: self.uplink.receive(request, PEERS[endpoint], tell))
 
     @rule(endpoint=endpoints)
     def register(self, endpoint):
@@ -204,13 +204,13 @@ class HubMachine(RuleBasedStateMachine):
     @rule(code=st.sampled_from([Code.CONTENT, Code.CHANGED, Code.NOT_FOUND]))
     def answer(self, code):
         exchange, _ = self.wire.waiting.popitem()
-        self.hear(lambda tell: self.hub.answered(exchange, CoapReply(code, b"", ContentFormat.TLV), tell))
+        self.hear(lambda tell: self.uplink.answered(exchange, CoapReply(code, b"", ContentFormat.TLV), tell))
 
     @precondition(lambda self: self.wire.waiting)
     @rule()
     def lose(self):
         exchange, _ = self.wire.waiting.popitem()
-        self.hear(lambda tell: tell(self.hub.failed(exchange, "timeout")))
+        self.hear(lambda tell: tell(self.uplink.failed(exchange, "timeout")))
 
     # --- applications -----------------------------------------------------------------------------
 
@@ -287,7 +287,7 @@ class HubMachine(RuleBasedStateMachine):
     def the_engine_agrees_with_the_ledger(self):
         for endpoint in ENDPOINTS if hasattr(self, "hub") else ():
             device = self.device(endpoint)
-            if device is None or self.hub._commits._broken:
+            if device is None or self.hub.commits._broken:
                 continue
             assert self.engine.registration(endpoint) == device.registration
             if endpoint in self.engine.endpoints():

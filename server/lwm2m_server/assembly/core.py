@@ -38,6 +38,7 @@ from lwm2m_server.store.lock import DataDirectory
 from lwm2m_server.store.outbox import Bounds
 from lwm2m_server.store.records import Tenant
 from lwm2m_server.trail import Trail
+from lwm2m_server.uplink import Uplink
 from lwm2m_server.wishes import Wishes
 
 _log = structlog.get_logger(__name__)
@@ -65,6 +66,7 @@ class Core:
     nodes: Nodes
     engines: Engines
     hub: Hub
+    uplink: Uplink
     wishes: Wishes
     asks: Asks
 
@@ -93,7 +95,7 @@ async def open_core(settings: Settings, stack: AsyncExitStack) -> Core:
     nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages, power)
     admission = Admission(credentials.identities("management"))
     engines = Engines(settings, plugins, models, profiles.profiles.unannounced)
-    hub = Hub(ledger, nodes, bus, default_tenant=settings.tenant, admission=admission)
+    hub = Hub(ledger, nodes, bus)
     if settings.log.level == "debug":
         hub.trail = Trail(partial(resource_ids.ri, type=CONTENT_INSTANCE))
     stack.push_async_callback(hub.close)
@@ -118,6 +120,7 @@ async def open_core(settings: Settings, stack: AsyncExitStack) -> Core:
         nodes,
         engines,
         hub,
+        Uplink(hub, ledger.reader, admission, settings.tenant),
         Wishes(hub, nodes, settings.tenant, power),
         Asks(hub, bus),
     )

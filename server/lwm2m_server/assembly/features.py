@@ -189,7 +189,7 @@ def _open_updates(core: Core, stack: AsyncExitStack) -> tuple[Updating, Campaign
         inventory.packages,
         core.ids,
         profiles.profiles,
-        core.hub,
+        core.uplink,
         core.asks,
         core.bus,
         record,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import click
 
-from lwm2m_server.cli.client import Client
+from lwm2m_server.cli.client import Client, segment
 from lwm2m_server.cli.exits import Misuse
 from lwm2m_server.cli.options import client_options
 from lwm2m_server.cli.tables import show_table
@@ -41,14 +40,14 @@ def desired(
     it. VALUE is JSON, or else a text: 21.5, true, Europe/Berlin.
     """
     client = Client.of(url, tenant, token_file)
-    path = f"/api/v1/devices/{quote(name, safe='')}/desired"
+    path = f"/devices/{segment(name)}/desired"
     members: dict[str, Any] = {**dict(map(_member, wishes)), **dict.fromkeys(forget)}
     if retry:
-        document = client.call("POST", f"{path}/retry")
+        document = client.call("POST", client.api(f"{path}/retry"))
     if members:
-        document = client.call("PATCH", path, members)
+        document = client.call("PATCH", client.api(path), members)
     elif not retry:
-        document = client.call("GET", path)
+        document = client.call("GET", client.api(path))
     if as_json:
         click.echo(json.dumps(document["desired"]))
     else:

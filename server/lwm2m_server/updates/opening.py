@@ -12,7 +12,6 @@ from lwm2m_engine.coap import Peer
 from lwm2m_engine.errors import SettingsError
 from lwm2m_server.asks import Asks
 from lwm2m_server.bus import Bus
-from lwm2m_server.hub import Hub
 from lwm2m_server.profiles.service import Profiles
 from lwm2m_server.settings import Settings, UpdateSettings
 from lwm2m_server.store.definitions import Package
@@ -28,6 +27,7 @@ from lwm2m_server.updates.packages import Packages
 from lwm2m_server.updates.performing import Performer
 from lwm2m_server.updates.records import Update
 from lwm2m_server.updates.service import Updates
+from lwm2m_server.uplink import Uplink
 
 Record: TypeAlias = Callable[[DeviceRef, str, str], str]
 """A line of the journal of events: the device, what kind of event, and JSON text."""
@@ -50,7 +50,7 @@ def open_updates(
     packages: Collection[Package],
     ids: Ids,
     profiles: Profiles,
-    hub: Hub,
+    uplink: Uplink,
     asks: Asks,
     bus: Bus,
     record: Record,
@@ -65,11 +65,11 @@ def open_updates(
     offers, addresses = Offers(files), Addresses(wanted.public)
 
     def is_another(peer: Peer, node: int) -> bool:
-        device = hub.device_at(peer)
+        device = uplink.device_at(peer)
         return device is not None and device.node != node
 
     offers.is_another = is_another
-    hub.serve = offers.serve
+    uplink.serve = offers.serve
 
     performer = Performer(asks, files, offers, addresses, _Wanted(profiles), lifetime=wanted.token_lifetime)
     updates = Updates(

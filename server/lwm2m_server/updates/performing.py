@@ -15,7 +15,6 @@ from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.messages.requests import Cancel, Execute, Observe, Single, Write
 from lwm2m_engine.paths import Path
 from lwm2m_server.asks import Asks, NoAnswer, Refused
-from lwm2m_server.hub import DOWNLOADS
 from lwm2m_server.store.definitions import Package
 from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.records import Device
@@ -30,6 +29,7 @@ from lwm2m_server.updates.records import Update, UpdateRefused
 from lwm2m_server.updates.surveying import Survey, misfit, survey
 from lwm2m_server.updates.telling import announce, tell
 from lwm2m_server.updates.ways import ways_of
+from lwm2m_server.uplink import DOWNLOADS
 
 _NULL: Final = b"\0"
 _FOR_UPDATE: Final = "1"
