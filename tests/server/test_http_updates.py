@@ -269,3 +269,17 @@ async def test_ranges(api: httpx.AsyncClient, running: Running) -> None:
     running.features.updating.offers.end(offer.update)
     assert (await api.get(uri)).status_code == 404
     assert (await api.get(f"{running.addresses.http}/p/{'x' * 22}")).status_code == 404
+
+
+async def test_a_package_whose_file_is_lost(api: httpx.AsyncClient, running: Running) -> None:
+    """As after a restore of a backup: the same bytes bring it back, others do not."""
+    await upload(api)
+    (running.features.updating.files.folder / DIGEST).unlink()
+    assert (await api.get("/packages/firmware-2.0")).json()["available"] is False
+    assert (await api.get("/packages/firmware-2.0/file")).status_code == 404
+    async with device(running, "waiting"):
+        refused = await api.post("/devices/waiting/updates", json={"package": "firmware-2.0"})
+        assert (refused.status_code, "lost" in refused.json()["detail"]) == (409, True)
+    assert (await upload(api, IMAGE + b"x")).status_code == 409
+    assert (await upload(api)).json()["available"] is True
+    assert (await api.get("/packages/firmware-2.0/file")).content == IMAGE
