@@ -344,6 +344,8 @@ async def test_a_draft_is_changed_and_removed(site: Site) -> None:
     assert found["definition"]["target"] == {"devices": [f"{site.prefix}dev0"]}
     await site.call("POST", "/c/pause", status=409)
     await site.call("POST", "/c/approve", {}, status=409)
+    answer = await site.http.delete("/api/v1/packages/fw-2.0")
+    assert (answer.status_code, "campaign" in answer.json()["detail"]) == (409, True)
     await site.call("DELETE", "/c", status=204)
     await site.call("GET", "/c", status=404)
     await site.call("POST", "/c/start", status=404)

@@ -200,6 +200,7 @@ def _open_updates(core: Core, stack: AsyncExitStack) -> tuple[Updating, Campaign
         ledger, inventory.campaigns, inventory.packages, updating.updates, core.bus, knowledge
     )
     stack.push_async_callback(campaigns.close)
+    updating.packages.users.append(campaigns.user_of)
     return updating, campaigns
 
 
