@@ -344,11 +344,20 @@ async def test_a_draft_is_changed_and_removed(site: Site) -> None:
     assert found["definition"]["target"] == {"devices": [f"{site.prefix}dev0"]}
     await site.call("POST", "/c/pause", status=409)
     await site.call("POST", "/c/approve", {}, status=409)
-    answer = await site.http.delete("/api/v1/packages/fw-2.0")
-    assert (answer.status_code, "campaign" in answer.json()["detail"]) == (409, True)
     await site.call("DELETE", "/c", status=204)
     await site.call("GET", "/c", status=404)
     await site.call("POST", "/c/start", status=404)
+
+
+async def test_a_package_stays_while_a_campaign_needs_it(site: Site) -> None:
+    name = f"{site.prefix}fw"
+    await site.upload(name, version="9.9")
+    await site.add(package=name)
+    answer = await site.http.delete(f"/api/v1/packages/{name}")
+    assert (answer.status_code, f"campaign {site.prefix}c" in answer.text) == (409, True), answer.text
+    await site.call("DELETE", "/c", status=204)
+    answer = await site.http.delete(f"/api/v1/packages/{name}")
+    assert answer.status_code == 204, answer.text
 
 
 async def test_what_was_started_is_neither_changed_nor_removed(site: Site) -> None:
