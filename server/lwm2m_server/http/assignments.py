@@ -22,12 +22,12 @@ from lwm2m_server.http.describing import (
     described,
     nullable,
     obj,
+    ref,
 )
 from lwm2m_server.http.devices import MAX_ROWS, DeviceFinder, number_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.profiles import ProfileApi, stored
 from lwm2m_server.http.rights import tenant_of
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.profiles.assignment import Assigned
 from lwm2m_server.profiles.fleet import Touched
 from lwm2m_server.profiles.opening import ProfileServer

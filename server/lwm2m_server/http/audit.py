@@ -12,10 +12,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_server.access.callers import OPEN, Role
-from lwm2m_server.http.describing import COUNT, LIMIT, PLACE, TENANT, Parameter, array, described, obj
+from lwm2m_server.http.describing import COUNT, LIMIT, PLACE, TENANT, Parameter, array, described, obj, ref
 from lwm2m_server.http.devices import number_of
 from lwm2m_server.http.rights import caller_of, tenant_of
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.store.protocols import Ledger
 from lwm2m_server.store.records import AuditEntry
 

@@ -29,10 +29,9 @@ from lwm2m_server.bootstrap.opening import BootstrapServer
 from lwm2m_server.bootstrap.profiles import document_of_profile
 from lwm2m_server.bootstrap.templates import example
 from lwm2m_server.http.bodies import read_json
-from lwm2m_server.http.describing import LIMIT, STRING, TENANT, TIME, Parameter, array, described, obj
+from lwm2m_server.http.describing import LIMIT, STRING, TENANT, TIME, Parameter, array, described, obj, ref
 from lwm2m_server.http.devices import DeviceFinder, milliseconds, number_of
 from lwm2m_server.http.problems import Problem
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.library.models import Models
 from lwm2m_server.store.errors import CommitFailed, Conflict
 from lwm2m_server.store.records import BootstrapTemplate

@@ -15,13 +15,6 @@ from starlette.routing import Route
 
 from lwm2m_server.access.callers import Role
 from lwm2m_server.http.bodies import read_json
-from lwm2m_server.http.campaign_schemas import (
-    CAMPAIGN,
-    CAMPAIGN_DEVICE,
-    CAMPAIGN_ROW,
-    DEFINITION,
-    NEW_CAMPAIGN,
-)
 from lwm2m_server.http.campaign_views import Facts, page, row_of, shown
 from lwm2m_server.http.describing import (
     COUNT,
@@ -39,6 +32,13 @@ from lwm2m_server.http.describing import (
 from lwm2m_server.http.devices import DeviceFinder, number_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import tenant_of
+from lwm2m_server.http.schemas.campaigns import (
+    CAMPAIGN,
+    CAMPAIGN_DEVICE,
+    CAMPAIGN_ROW,
+    DEFINITION,
+    NEW_CAMPAIGN,
+)
 from lwm2m_server.store.errors import CommitFailed, Conflict
 from lwm2m_server.store.protocols import Ledger
 from lwm2m_server.updates.campaign_definition import Definition

@@ -25,10 +25,10 @@ from lwm2m_server.http.describing import (
     described,
     enum,
     obj,
+    ref,
 )
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import caller_of, need_system, tenant_of
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.store.errors import CommitFailed, Conflict
 from lwm2m_server.store.records import ApiClient
 

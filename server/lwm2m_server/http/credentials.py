@@ -29,10 +29,10 @@ from lwm2m_server.http.describing import (
     described,
     enum,
     obj,
+    ref,
 )
 from lwm2m_server.http.devices import DeviceFinder, number_of
 from lwm2m_server.http.problems import Problem
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.security.credentials import SIDES, BadCredentials, Credential, Psk, Removed, Side
 from lwm2m_server.security.forms import from_json, to_json

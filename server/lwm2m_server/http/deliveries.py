@@ -12,11 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lwm2m_server.http.describing import COUNT, LIMIT, STRING, TENANT, Parameter, array, described, obj
+from lwm2m_server.http.describing import COUNT, LIMIT, STRING, TENANT, Parameter, array, described, obj, ref
 from lwm2m_server.http.devices import milliseconds, number_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import tenant_of
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.sinks.runner import Deliveries
 from lwm2m_server.sinks.statistics import Statistics
 from lwm2m_server.sinks.targets import Targets

@@ -127,6 +127,16 @@ def enum(*values: str) -> Schema:
     return {"type": "string", "enum": list(values)}
 
 
+def ref(name: str) -> Schema:
+    """One of the components (``schemas``)."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def any_of(values: Schema) -> Schema:
+    """An object whose members are all alike."""
+    return {"type": "object", "additionalProperties": values}
+
+
 STRING: Final[Schema] = {"type": "string"}
 INTEGER: Final[Schema] = {"type": "integer"}
 NUMBER: Final[Schema] = {"type": "number"}

@@ -18,10 +18,9 @@ from lwm2m_engine.paths import Path
 from lwm2m_server.desired.service import DesiredStates
 from lwm2m_server.desired.writes import checked, is_reported
 from lwm2m_server.http.bodies import read_json
-from lwm2m_server.http.describing import STRING, TENANT, array, described, obj
+from lwm2m_server.http.describing import STRING, TENANT, any_of, array, described, obj, ref
 from lwm2m_server.http.devices import DeviceFinder, milliseconds
 from lwm2m_server.http.problems import Problem
-from lwm2m_server.http.schemas import any_of, ref
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.profiles.keys import Keys
 from lwm2m_server.profiles.service import Profiles

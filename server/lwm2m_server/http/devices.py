@@ -13,12 +13,11 @@ from starlette.routing import Route
 from lwm2m_engine.engine.records import PowerSaving
 from lwm2m_server.http import device_views as views
 from lwm2m_server.http.bodies import read_json
-from lwm2m_server.http.describing import TENANT, described, nullable
+from lwm2m_server.http.describing import TENANT, described, nullable, ref
 from lwm2m_server.http.device_views import milliseconds as milliseconds
 from lwm2m_server.http.power import power_from_json, power_to_json
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import tenant_of
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
 from lwm2m_server.profiles.service import Profiles

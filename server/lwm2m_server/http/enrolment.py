@@ -16,10 +16,19 @@ from lwm2m_server.enrolment.newdevice import read_changes, read_device
 from lwm2m_server.enrolment.opening import EnrolmentParts
 from lwm2m_server.enrolment.reading import Faulty
 from lwm2m_server.http.bodies import read_json
-from lwm2m_server.http.describing import ANYTHING, STRING, TENANT, array, described, nullable, obj
+from lwm2m_server.http.describing import (
+    ANYTHING,
+    STRING,
+    TENANT,
+    any_of,
+    array,
+    described,
+    nullable,
+    obj,
+    ref,
+)
 from lwm2m_server.http.devices import DeviceFinder
 from lwm2m_server.http.problems import Problem
-from lwm2m_server.http.schemas import any_of, ref
 from lwm2m_server.security.credentials import BadCredentials
 from lwm2m_server.store.errors import CommitFailed, Conflict, Gone
 from lwm2m_server.store.protocols import Inventory

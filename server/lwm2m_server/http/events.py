@@ -28,11 +28,11 @@ from lwm2m_server.http.describing import (
     described,
     enum,
     obj,
+    ref,
 )
 from lwm2m_server.http.devices import DeviceFinder, number_of
 from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.problems import Problem
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.http.streams import Stream
 from lwm2m_server.onem2m.happenings import KINDS, Happening
 from lwm2m_server.store.transaction import Reader

@@ -24,10 +24,10 @@ from lwm2m_server.http.describing import (
     enum,
     nullable,
     obj,
+    ref,
 )
 from lwm2m_server.http.devices import MAX_ROWS, DeviceApi, DeviceFinder, answer, number_of
 from lwm2m_server.http.problems import Problem
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.profiles.groups import NODE
 from lwm2m_server.profiles.opening import ProfileServer

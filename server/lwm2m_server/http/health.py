@@ -9,8 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lwm2m_server.http.describing import STRING, described, enum, obj
-from lwm2m_server.http.schemas import any_of
+from lwm2m_server.http.describing import STRING, any_of, described, enum, obj
 
 
 def health_routes(checks: Callable[[], Mapping[str, str | None]]) -> list[Route]:

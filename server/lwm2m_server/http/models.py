@@ -27,6 +27,7 @@ from lwm2m_server.http.describing import (
     enum,
     nullable,
     obj,
+    ref,
 )
 from lwm2m_server.http.devices import number_of
 from lwm2m_server.http.files import read_files
@@ -41,7 +42,6 @@ from lwm2m_server.http.model_views import (
 )
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import caller_of, need_system, tenant_of
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.library.archives import BadUpload, File, label
 from lwm2m_server.library.library import SYSTEM, InUse, Library, MappingsRefuse, Placed, Report
 from lwm2m_server.library.library import TENANT as OWN

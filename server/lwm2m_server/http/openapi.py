@@ -14,8 +14,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lwm2m_server.http.describing import STRING, Operation, Parameter, Schema, described, obj, operation_of
-from lwm2m_server.http.schemas import COMPONENTS, ref
+from lwm2m_server.http.describing import (
+    STRING,
+    Operation,
+    Parameter,
+    Schema,
+    described,
+    obj,
+    operation_of,
+    ref,
+)
+from lwm2m_server.http.schemas import COMPONENTS
 
 API: Final = "/api/v1"
 PROBLEM: Final = "application/problem+json"

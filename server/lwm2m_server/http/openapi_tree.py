@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, Final
 
-from lwm2m_server.http.describing import COUNT, STRING, Parameter, Schema, obj
+from lwm2m_server.http.describing import COUNT, STRING, Parameter, Schema, obj, ref
 from lwm2m_server.http.openapi import PROBLEM
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.onem2m.errors import OneM2MError
 from lwm2m_server.onem2m.names import CREATABLE
 

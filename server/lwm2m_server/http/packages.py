@@ -13,10 +13,9 @@ from starlette.routing import Route
 
 from lwm2m_server.access.callers import Role
 from lwm2m_server.http.bodies import read_json
-from lwm2m_server.http.describing import BINARY, STRING, TENANT, Parameter, array, described, enum, obj
+from lwm2m_server.http.describing import BINARY, STRING, TENANT, Parameter, array, described, enum, obj, ref
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import tenant_of
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.http.streams import Stream
 from lwm2m_server.store.definitions import Package
 from lwm2m_server.store.errors import CommitFailed, Conflict

@@ -12,10 +12,9 @@ from starlette.routing import Route
 from lwm2m_server.bootstrap.opening import BootstrapServer
 from lwm2m_server.bootstrap.templates import EXAMPLE
 from lwm2m_server.http.bootstrap import refused, shown_preview
-from lwm2m_server.http.describing import STRING, TENANT, Parameter, described
+from lwm2m_server.http.describing import STRING, TENANT, Parameter, described, ref
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.profiles import ProfileApi
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.library.models import Models
 from lwm2m_server.store.transaction import Reader
 

@@ -26,11 +26,11 @@ from lwm2m_server.http.describing import (
     array,
     described,
     obj,
+    ref,
 )
 from lwm2m_server.http.devices import MAX_ROWS, DeviceFinder, number_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import tenant_of
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.profiles.comparison import differences
 from lwm2m_server.profiles.defaults import Entries
 from lwm2m_server.profiles.document import Draft, document_of

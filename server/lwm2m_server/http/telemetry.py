@@ -31,12 +31,12 @@ from lwm2m_server.http.describing import (
     described,
     enum,
     obj,
+    ref,
 )
 from lwm2m_server.http.devices import DeviceFinder, milliseconds, number_of
 from lwm2m_server.http.onlooking import EVENT_STREAM, Onlooking
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import tenant_of
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.http.streams import Stream
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.profiles.keys import Keys

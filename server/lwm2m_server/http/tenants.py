@@ -12,10 +12,9 @@ from starlette.routing import Route
 
 from lwm2m_server.access.callers import Role
 from lwm2m_server.http.bodies import read_json
-from lwm2m_server.http.describing import STRING, array, described, enum, nullable, obj
+from lwm2m_server.http.describing import STRING, array, described, enum, nullable, obj, ref
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import caller_of, need_system
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.store.errors import CommitFailed, Conflict
 from lwm2m_server.store.records import Tenant
 from lwm2m_server.tenants import BadTenant, Tenants

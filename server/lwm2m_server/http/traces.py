@@ -19,10 +19,9 @@ from lwm2m_engine.errors import CodecError, LwM2MError
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.model.view import ModelView
 from lwm2m_server.directory import key_of
-from lwm2m_server.http.describing import PLACE, STRING, TENANT, Parameter, described
+from lwm2m_server.http.describing import PLACE, STRING, TENANT, Parameter, described, ref
 from lwm2m_server.http.devices import DeviceFinder, number_of
 from lwm2m_server.http.problems import Problem
-from lwm2m_server.http.schemas import ref
 from lwm2m_server.http.streams import Stream
 from lwm2m_server.notes import Note, place
 from lwm2m_server.onem2m.content import clean, plain

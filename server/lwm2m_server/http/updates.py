@@ -14,11 +14,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_server.http.bodies import read_json
-from lwm2m_server.http.describing import COUNT, LIMIT, PLACE, STRING, TENANT, Parameter, array, described, obj
+from lwm2m_server.http.describing import (
+    COUNT,
+    LIMIT,
+    PLACE,
+    STRING,
+    TENANT,
+    Parameter,
+    array,
+    described,
+    obj,
+    ref,
+)
 from lwm2m_server.http.devices import DeviceFinder, milliseconds, number_of
 from lwm2m_server.http.problems import Problem
-from lwm2m_server.http.schemas import ref
-from lwm2m_server.http.update_schemas import STATE
+from lwm2m_server.http.schemas.updates import STATE
 from lwm2m_server.store.errors import CommitFailed, Gone
 from lwm2m_server.store.protocols import Ledger
 from lwm2m_server.store.transaction import Reader

@@ -13,12 +13,12 @@ from lwm2m_server.http.describing import (
     STRING,
     TIME,
     Schema,
+    any_of,
     array,
     enum,
     nullable,
     obj,
 )
-from lwm2m_server.http.schemas import any_of
 from lwm2m_server.updates.campaign_definition import ACTIONS, APPROVALS
 from lwm2m_server.updates.campaign_plan import DeviceState, RunState
 from lwm2m_server.updates.campaign_windows import COVERS, DAYS
