@@ -270,6 +270,16 @@ async def test_components(running: Running) -> None:
         assert refused.reason == "the device has no Instance of object 33629 for the package"
 
 
+async def test_what_is_observed_for_an_update_is_observed_no_more(running: Running) -> None:
+    async with device(running, "watched"):
+        update = await updated(running, "watched", await packaged(running), method="pull")
+        assert update.observed == ("/5/0/3", "/5/0/5")
+        node, reader = known(running, "watched").node, running.core.ledger.reader
+        async with asyncio.timeout(10):
+            while reader.observations(node):  # noqa: ASYNC110 - the cancellation has no event of its own
+                await asyncio.sleep(0.02)
+
+
 async def test_a_device_without_the_object(running: Running) -> None:
     async with device(running, "bare") as simulated:
         package = await packaged(running, title="app", type="software")

@@ -10,8 +10,10 @@ import attrs
 
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.errors import SettingsError
+from lwm2m_engine.paths import Path
 from lwm2m_server.asks import Asks
 from lwm2m_server.bus import Bus
+from lwm2m_server.profiles.places import ANY
 from lwm2m_server.profiles.service import Profiles
 from lwm2m_server.settings import Settings, UpdateSettings
 from lwm2m_server.store.definitions import Package
@@ -108,6 +110,15 @@ class _Wanted:
     def strategy(self, device: Device, kind: str) -> int:
         mapping = self.profiles.mapping(device)
         return mapping.software_strategy if kind == "software" else mapping.firmware_strategy
+
+    def observes(self, device: Device, path: Path) -> bool:
+        object, instance, resource = path
+        return any(
+            place.object == object
+            and place.instance in (None, ANY, instance)
+            and place.resource in (None, resource)
+            for place in self.profiles.mapping(device).observe
+        )
 
     def announces(self, device: Device) -> bool:
         return self.profiles.mapping(device).use_object_19

@@ -47,6 +47,10 @@ class Wanted(Protocol):
         """See ``ways_of``."""
         ...
 
+    def observes(self, device: Device, path: Path) -> bool:
+        """Whether a Resource is to be observed anyway."""
+        ...
+
     def announces(self, device: Device) -> bool:
         """Whether object 19 is to say what comes."""
         ...
@@ -177,9 +181,12 @@ class Performer:
         return tuple(made)
 
     async def unwatch(self, update: Update, device: Device) -> None:
-        for path in update.observed:
+        """What its profile wants to be observed by now goes on."""
+        for path in map(Path, update.observed):
+            if self._wanted.observes(device, path):
+                continue
             try:
-                await self._asks.ask(device, Cancel(Path(path), passive=True))
+                await self._asks.ask(device, Cancel(path, passive=True))
             except (Refused, RequestError, NoAnswer, CommitFailed):
                 continue
 
