@@ -24,6 +24,7 @@ from lwm2m_server.settings import Address, DeviceSettings, Settings, Transmissio
 from lwm2m_server.simulator.device import SimulatedDevice
 from lwm2m_server.simulator.images import make_image
 from lwm2m_server.simulator.updating import UpdateOptions
+from lwm2m_server.store.campaigns import CampaignDevice
 from lwm2m_server.store.inventory import TinyInventory
 
 ANY = Address("127.0.0.1", 0)
@@ -408,6 +409,24 @@ async def test_a_campaign_goes_on_after_a_restart(settings: Settings) -> None:
         done = await site.until(is_in("finished"))
         assert done["counts"]["succeeded"] == 3
         assert [one.get("/3/0/3").content for one in devices] == ["2.0"] * 3
+
+
+async def test_looking_for_devices_begins_anew_after_a_restart(settings: Settings) -> None:
+    """The server was stopped when some of them were in the campaign already."""
+    half = {"state": "preparing", "started_at": time.time(), "expires_at": time.time() + 60}
+    stray = CampaignDevice(4711, "stray", 0, "waiting", 0.0)
+    async with opened(settings) as site:
+        await site.upload()
+        await site.devices(2)
+        await site.add()
+        ledger = site.running.core.ledger
+        await ledger.commit(lambda write: write.put_campaign_run("main", "c", half, is_open=True))
+        await ledger.commit(lambda write: write.add_campaign_devices("main", "c", [stray]))
+    async with opened(settings) as site:
+        await site.devices(2)
+        done = await site.until(is_in("finished"))
+        assert done["counts"]["succeeded"] == 2
+        assert set(await site.rows()) == {"dev0", "dev1"}
 
 
 async def test_what_was_being_removed_is_gone_after_a_restart(settings: Settings) -> None:
