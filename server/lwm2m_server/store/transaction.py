@@ -14,7 +14,6 @@ from lwm2m_server.store.desired import DesiredValue, State
 from lwm2m_server.store.finding import DeviceFinding
 from lwm2m_server.store.records import (
     AuditEntry,
-    BatchKey,
     Brood,
     Counters,
     DeadLetter,
@@ -26,16 +25,16 @@ from lwm2m_server.store.records import (
     Notice,
     OnboardingItem,
     Resource,
-    SealedCredential,
     Subject,
     Unanswered,
 )
 from lwm2m_server.store.rpc import RpcReads, RpcWrites
+from lwm2m_server.store.secrets import SecretReads, SecretWrites
 from lwm2m_server.store.telemetry import TelemetryReads, TelemetryWrites
 from lwm2m_server.store.updates import UpdateReads, UpdateWrites
 
 
-class Reader(CampaignReads, UpdateReads, RpcReads, TelemetryReads, DeviceFinding, Protocol):
+class Reader(CampaignReads, UpdateReads, RpcReads, TelemetryReads, SecretReads, DeviceFinding, Protocol):
     """Reads. On the loop they see what is committed; in a transaction also what it has written.
 
     What has an ``et`` that is over is not there any more, but for ``expired`` and ``expired_messages``;
@@ -174,27 +173,6 @@ class Reader(CampaignReads, UpdateReads, RpcReads, TelemetryReads, DeviceFinding
 
     def dead_letters(self, tenant: str, *, after: int = 0, limit: int) -> Sequence[DeadLetter]: ...
     def dead_letter(self, id: int) -> DeadLetter | None: ...
-    def credential(self, node: int, side: str) -> SealedCredential | None: ...
-    def credentials_of(self, node: int) -> Sequence[SealedCredential]: ...
-    def oscore_id_context(self, node: int, side: str) -> bytes | None:
-        """That of the security context that device and server derived last, if they ever did."""
-        ...
-
-    def oscore_request(self, token: bytes) -> tuple[str, bytes, int] | None:
-        """Endpoint, partial IV and outer code of the request that began a relation."""
-        ...
-
-    def credentials(self, *, after: int = -1) -> Iterable[SealedCredential]:
-        """Those of all nodes above ``after``, in order of creation; they may come and go meanwhile."""
-        ...
-
-    def material(self, node: int) -> bytes | None:
-        """What bootstrap is to give to a device, sealed, as far as its credentials do not say it."""
-        ...
-
-    def batch_key(self, identity: str) -> BatchKey | None: ...
-    def batch_key_for(self, endpoint: str) -> BatchKey | None: ...
-    def count_batch_keys(self, tenant: str, rule: str) -> int: ...
     def audit(
         self, tenants: Sequence[str | None] | None, *, limit: int, before: int | None = None
     ) -> Sequence[AuditEntry]:
@@ -241,7 +219,7 @@ class Reader(CampaignReads, UpdateReads, RpcReads, TelemetryReads, DeviceFinding
         ...
 
 
-class Transaction(CampaignWrites, UpdateWrites, RpcWrites, TelemetryWrites, Reader, Protocol):
+class Transaction(CampaignWrites, UpdateWrites, RpcWrites, TelemetryWrites, SecretWrites, Reader, Protocol):
     """Writes, inside one commit. Every method is O(1) or O(log n) in what is stored."""
 
     def put(
@@ -333,39 +311,6 @@ class Transaction(CampaignWrites, UpdateWrites, RpcWrites, TelemetryWrites, Read
 
     def bind_endpoint(self, node: int, endpoint: str) -> None:
         """Raises ``Conflict``, ``Gone``."""
-        ...
-
-    def put_credential(self, row: SealedCredential) -> None:
-        """Insert or replace those of one node and side. Raises ``Conflict``, ``Gone``."""
-        ...
-
-    def remove_credential(self, node: int, side: str) -> None: ...
-    def take_oscore_numbers(self, node: int, count: int, at_least: int) -> int:
-        """The first of so many sequence numbers that nobody had; 40 bits (RFC 8613, 7.2.1)."""
-        ...
-
-    def put_oscore_id_context(self, node: int, side: str, id_context: bytes) -> None:
-        """For as long as the credentials stay as they are."""
-        ...
-
-    def put_oscore_request(self, token: bytes, endpoint: str, number: bytes, code: int) -> None: ...
-    def tidy_oscore_requests(self) -> None:
-        """Forget those of relations that are no more."""
-        ...
-
-    def put_material(self, node: int, sealed: bytes) -> None: ...
-    def remove_material(self, node: int) -> None: ...
-    def put_batch_keys(self, keys: Iterable[BatchKey]) -> None:
-        """Insert or replace. Raises ``Conflict`` for an identity or endpoint name of another rule's."""
-        ...
-
-    def remove_batch_key(self, identity: str) -> None: ...
-    def forget_batch_keys(self, tenant: str) -> None:
-        """All of a tenant that is no more."""
-        ...
-
-    def remove_batch_keys(self, tenant: str, rule: str, limit: int) -> int:
-        """Up to so many; how many there were."""
         ...
 
     def add_audit(self, entries: Iterable[AuditEntry]) -> None: ...
