@@ -171,7 +171,9 @@ class PluginManager(Hooks):
         """
         compiled = self._compile(catalog)
         if self._strict and compiled.faults:
-            raise PluginError("\n".join(compiled.reasons))
+            files = {row.name: row.file for row in self.report}
+            reasons = [f"{files[plugin]}: {fault}" for (plugin, _), fault in compiled.faults.items()]
+            raise PluginError("\n".join(reasons))
         return compiled
 
     def report_on(self, compiled: Compiled) -> None:

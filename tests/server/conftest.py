@@ -48,9 +48,9 @@ from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.security.store import Credentials
 from lwm2m_server.settings import CredentialSettings, DeliverySettings, Settings
 from lwm2m_server.simulator.device import SimulatedDevice
+from lwm2m_server.sinks.kinds import POLLING_CHANNEL, WEBHOOK
 from lwm2m_server.sinks.outlets import open_outlets
 from lwm2m_server.sinks.runner import Deliveries
-from lwm2m_server.sinks.targets import POLLING_CHANNEL, WEBHOOK
 from lwm2m_server.store.ids import Ids
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger

@@ -149,7 +149,7 @@ async def test_tricks_with_paths_lead_nowhere(guarded):
 async def test_tenants_are_apart_below_api_v1(guarded):
     await guarded.call("POST", "main", "boss", ty=14, json=NODE)
     own = await guarded.call("GET", "/api/v1/devices", "stranger")
-    assert own.json() == {"tenant": "other", "devices": []}
+    assert own.json() == {"tenant": "other", "devices": [], "total": 0}
     for path in ("devices", "devices/device001", "credentials", "clients", "audit", "devices/x/credentials"):
         answer = await guarded.call("GET", f"/api/v1/{path}?tenant=main", "stranger")
         assert answer.status_code == 403, path

@@ -76,11 +76,11 @@ async def open_core(settings: Settings, stack: AsyncExitStack) -> Core:
     plugins = PluginManager.default(
         settings.plugins.dirs, strict=settings.strict, enabled=settings.plugins.enabled
     )
-    _tell_plugins(plugins)
     ledger, inventory = _open_stores(settings, stack)
     ids = Ids(floor=max(ledger.highest_id, inventory.highest_id))
     resource_ids = ResourceIds(ledger.installation)
     models, model_files = await _open_models(settings, plugins, inventory)
+    _tell_plugins(plugins)
     if inventory.tenant(settings.tenant) is None:
         await inventory.add_tenant(Tenant(ids.next(), settings.tenant))
     control = open_access(settings, inventory, ledger, stack)

@@ -18,10 +18,10 @@ from lwm2m_server.onem2m.notify.subscriptions import bundling_of
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.profiles.arranging import Arranging
 from lwm2m_server.rpc.calls import Calls
+from lwm2m_server.sinks.kinds import OWN_KINDS
 from lwm2m_server.sinks.outlets import Outlets, open_outlets
 from lwm2m_server.sinks.plugged import checked
 from lwm2m_server.sinks.runner import Deliveries
-from lwm2m_server.sinks.targets import OWN_KINDS
 from lwm2m_server.sparing import Sparing
 from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.telemetry.keeping import Keeper

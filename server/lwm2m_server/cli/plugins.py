@@ -14,7 +14,7 @@ from lwm2m_engine.plugins.checking import check_files
 from lwm2m_engine.plugins.manager import PluginManager
 from lwm2m_engine.plugins.registry import PluginRow
 from lwm2m_server.cli.tables import show_table
-from lwm2m_server.sinks.targets import OWN_KINDS
+from lwm2m_server.sinks.kinds import OWN_KINDS
 
 HEADING = ("name", "status", "writes", "origin", "reason")
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import attrs
 
+from lwm2m_server.sinks.kinds import KAFKA, MQTT
 from lwm2m_server.sinks.protocols import Retry
-from lwm2m_server.sinks.targets import KAFKA, MQTT
 
 
 @attrs.frozen(slots=True)

@@ -10,10 +10,11 @@ import attrs
 from lwm2m_server.settings import DeliverySettings
 from lwm2m_server.sinks.addresses import open_guard
 from lwm2m_server.sinks.kafka import KafkaSinks
+from lwm2m_server.sinks.kinds import KAFKA, MQTT, POLLING_CHANNEL, WEBHOOK
 from lwm2m_server.sinks.mqtt import MqttSinks
 from lwm2m_server.sinks.polling import Channels
 from lwm2m_server.sinks.protocols import Endpoint, SinkFactory
-from lwm2m_server.sinks.targets import KAFKA, MQTT, POLLING_CHANNEL, WEBHOOK, NoSuchTarget, Targets
+from lwm2m_server.sinks.targets import NoSuchTarget, Targets
 from lwm2m_server.sinks.webhook import WebHooks
 from lwm2m_server.store.ids import SECOND
 from lwm2m_server.store.protocols import Inventory, Ledger

@@ -10,8 +10,8 @@ from typing import ClassVar, Final
 
 import attrs
 
+from lwm2m_server.sinks.kinds import POLLING_CHANNEL
 from lwm2m_server.sinks.protocols import Endpoint, Retry
-from lwm2m_server.sinks.targets import POLLING_CHANNEL
 from lwm2m_server.store.records import Notice
 
 CONFIRMED_WITHIN: Final = 10.0

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
+from lwm2m_server.sinks.kinds import POLLING_CHANNEL, WEBHOOK
 from lwm2m_server.sinks.protocols import Endpoint, Retry
 from lwm2m_server.store.ids import ResourceIds
 from lwm2m_server.store.protocols import Inventory
 from lwm2m_server.store.records import Application
 
-WEBHOOK, POLLING_CHANNEL, MQTT, KAFKA = OWN_KINDS = ("WebHook", "PollingChannel", "MQTT", "Kafka")
-"""What the server delivers to without a plugin."""
 KIND_LABEL: Final = "EndpointType:"
 _AE: Final = 2
 
