@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_server.access.callers import Role
+from lwm2m_server.http.answers import json_answer
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import (
     LIMIT,
@@ -26,13 +26,12 @@ from lwm2m_server.http.describing import (
 )
 from lwm2m_server.http.devices import MAX_ROWS, DeviceFinder, number_of
 from lwm2m_server.http.problems import Problem
-from lwm2m_server.http.profiles import ProfileApi, stored
+from lwm2m_server.http.profiles import ProfileApi, kept
 from lwm2m_server.http.rights import tenant_of
 from lwm2m_server.profiles.assignment import Assigned
 from lwm2m_server.profiles.fleet import Touched
 from lwm2m_server.profiles.opening import ProfileServer
 from lwm2m_server.store.definitions import DeviceProfile, ProfileRule
-from lwm2m_server.store.errors import Gone
 
 MAX_GROUPS: Final = 100
 MAX_RULES: Final = 100
@@ -72,7 +71,7 @@ class AssignmentApi:
         "The groups and rules a profile is for", query=(TENANT,), answers={200: ref("ProfileAssignment")}
     )
     async def show(self, request: Request) -> Response:
-        return _json(_assignment(self._api.profile(request)))
+        return json_answer(_assignment(self._api.profile(request)))
 
     @described(
         "Say which groups and rules a profile is for",
@@ -91,7 +90,7 @@ class AssignmentApi:
         if not isinstance(is_default, bool):
             raise Problem(400, "default: true or false is due")
         appointed = self._editor.appoint(tenant, profile.name, groups, rules, is_default)
-        return _json(_assignment(await stored(appointed)))
+        return json_answer(_assignment(await kept(appointed)))
 
     @described(
         "A profile is for no group and no rule any more",
@@ -101,7 +100,7 @@ class AssignmentApi:
     )
     async def delete(self, request: Request) -> Response:
         tenant, profile = self._admin(request), self._api.profile(request)
-        await stored(self._editor.appoint(tenant, profile.name, (), (), False))
+        await kept(self._editor.appoint(tenant, profile.name, (), (), False))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     @described(
@@ -130,7 +129,7 @@ class AssignmentApi:
         }
         if len(found) > limit:
             document["next"] = found[limit - 1][0].node
-        return _json(document)
+        return json_answer(document)
 
     # --- of a device -------------------------------------------------------------------------------
 
@@ -142,7 +141,7 @@ class AssignmentApi:
     async def show_device(self, request: Request) -> Response:
         """``null`` if there is none."""
         found = self._profiles.assigned(self._find(request))
-        return _json(None if found is None else {"profile": found.profile.name, **_why(found)})
+        return json_answer(None if found is None else {"profile": found.profile.name, **_why(found)})
 
     @described(
         "Assign a profile to a device",
@@ -156,7 +155,7 @@ class AssignmentApi:
         if not isinstance(name, str):
             raise Problem(400, "profile: the name of a profile is due")
         await self._assign(request, name)
-        return _json({"profile": name, "by": "device", "group": None, "rule": None})
+        return json_answer({"profile": name, "by": "device", "group": None, "rule": None})
 
     @described(
         "A device has no profile of its own any more", query=(TENANT,), answers={204: None}, problems=(503,)
@@ -167,10 +166,7 @@ class AssignmentApi:
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def _assign(self, request: Request, name: str | None) -> None:
-        try:
-            await stored(self._editor.assign(self._find(request), name))
-        except Gone as error:
-            raise Problem(404, str(error)) from error
+        await kept(self._editor.assign(self._find(request), name))
 
     # --- in ----------------------------------------------------------------------------------------
 
@@ -255,8 +251,3 @@ def _shown(rule: ProfileRule) -> dict[str, Any]:
 def _why(assigned: Assigned) -> dict[str, Any]:
     rule = None if assigned.rule is None else _shown(assigned.rule)
     return {"by": assigned.by, "group": assigned.group, "rule": rule}
-
-
-def _json(document: object) -> Response:
-    headers = {"cache-control": "no-store"}
-    return Response(orjson.dumps(document), HTTPStatus.OK, headers, media_type="application/json")

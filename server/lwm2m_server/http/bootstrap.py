@@ -10,7 +10,6 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -28,6 +27,7 @@ from lwm2m_server.bootstrap.journal import Line, Record
 from lwm2m_server.bootstrap.opening import BootstrapServer
 from lwm2m_server.bootstrap.profiles import document_of_profile
 from lwm2m_server.bootstrap.templates import example
+from lwm2m_server.http.answers import json_answer
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import LIMIT, STRING, TENANT, TIME, Parameter, array, described, obj, ref
 from lwm2m_server.http.devices import DeviceFinder, milliseconds, number_of
@@ -79,13 +79,13 @@ class BootstrapApi:
         tenant = self._find.tenant(request)
         found = sorted(self._templates.all(tenant), key=lambda template: template.name)
         rows = [{"name": one.name, "endpoints": list(one.endpoints)} for one in found]
-        return _json({"tenant": tenant, "configs": rows})
+        return json_answer({"tenant": tenant, "configs": rows})
 
     @described(
         "A bootstrap configuration", query=(TENANT,), answers={200: ref("BootstrapConfig")}, problems=(400,)
     )
     async def show(self, request: Request) -> Response:
-        return _json(self._shown(self._template(request)))
+        return json_answer(self._shown(self._template(request)))
 
     @described(
         "Keep a bootstrap configuration",
@@ -111,7 +111,7 @@ class BootstrapApi:
         self._withdraw(template)
         if known is not None:
             self._withdraw(known)
-        return _json(self._shown(template), 200 if known is not None else 201)
+        return json_answer(self._shown(template), 200 if known is not None else 201)
 
     @described("Forget a bootstrap configuration", query=(TENANT,), answers={204: None}, problems=(400, 503))
     async def delete(self, request: Request) -> Response:
@@ -149,7 +149,7 @@ class BootstrapApi:
             config = self._templates.checked(template, endpoint)
         except ExceptionGroup as group:
             raise refused(group) from group
-        return _json({"endpoint": endpoint} | shown_preview(config, self._models.of(tenant).catalog))
+        return json_answer({"endpoint": endpoint} | shown_preview(config, self._models.of(tenant).catalog))
 
     def _template(self, request: Request) -> BootstrapTemplate:
         tenant, name = self._find.tenant(request), request.path_params["name"]
@@ -196,7 +196,7 @@ class BootstrapApi:
         limit = min(number_of(request, "limit", MAX_ROWS), MAX_ROWS)
         rows = [_session(record) for record in islice(journal.latest(tenant), limit)]
         refusals = [_refusal(one) for one in journal.refusals(tenant)]
-        return _json({"tenant": tenant, "sessions": rows, "refused": refusals})
+        return json_answer({"tenant": tenant, "sessions": rows, "refused": refusals})
 
     @described(
         "How a device was bootstrapped, step by step",
@@ -208,7 +208,9 @@ class BootstrapApi:
         records = self._service.journal.of(tenant, endpoint)
         if not records:
             raise Problem(404, f"tenant {tenant} has no device {endpoint!r} that has bootstrapped lately")
-        return _json({"endpoint": endpoint, "sessions": [_session(one) | _steps(one) for one in records]})
+        return json_answer(
+            {"endpoint": endpoint, "sessions": [_session(one) | _steps(one) for one in records]}
+        )
 
 
 # --- in ----------------------------------------------------------------------------------------------
@@ -318,8 +320,3 @@ def _line(line: Line) -> dict[str, Any]:
         "detail": line.detail,
         "instances": list(line.instances),
     }
-
-
-def _json(document: object, status: int = 200) -> Response:
-    headers = {"cache-control": "no-store"}
-    return Response(orjson.dumps(document), status, headers, media_type="application/json")

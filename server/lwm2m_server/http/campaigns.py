@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_server.access.callers import Role
+from lwm2m_server.http.answers import json_answer
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.campaign_views import Facts, page, row_of, shown
 from lwm2m_server.http.describing import (
@@ -89,7 +89,7 @@ class CampaignApi:
         rows = await self._ledger.apart(
             lambda reader: [row_of(one, run_of(reader, (tenant, one.name))) for one in found]
         )
-        return _json({"tenant": tenant, "campaigns": rows})
+        return json_answer({"tenant": tenant, "campaigns": rows})
 
     @described(
         "Add a campaign, as a draft",
@@ -107,12 +107,12 @@ class CampaignApi:
         definition = _defined(document)
         await self._try(lambda: self._campaigns.add(tenant, name, definition))
         headers = {"content-location": f"/api/v1/campaigns/{name}"}
-        return _json(await self._shown(tenant, name), HTTPStatus.CREATED, headers)
+        return json_answer(await self._shown(tenant, name), HTTPStatus.CREATED, headers)
 
     @described("A campaign, and how far it is", query=(TENANT,), answers={200: CAMPAIGN})
     async def show(self, request: Request) -> Response:
         tenant = self._find.tenant(request)
-        return _json(await self._shown(tenant, request.path_params["name"]))
+        return json_answer(await self._shown(tenant, request.path_params["name"]))
 
     @described(
         "Change a draft", query=(TENANT,), body=DEFINITION, answers={200: CAMPAIGN}, problems=(409, 503)
@@ -122,7 +122,7 @@ class CampaignApi:
         self._definition(tenant, name)
         definition = _defined(await read_json(request))
         await self._try(lambda: self._campaigns.change(tenant, name, definition))
-        return _json(await self._shown(tenant, name))
+        return json_answer(await self._shown(tenant, name))
 
     @described(
         "Remove a campaign that is no longer going on",
@@ -217,7 +217,7 @@ class CampaignApi:
         document: dict[str, Any] = {"devices": found}
         if more is not None:
             document["next"] = more
-        return _json(document)
+        return json_answer(document)
 
     # --- helpers -----------------------------------------------------------------------------------
 
@@ -235,7 +235,7 @@ class CampaignApi:
         tenant, name = self._find.tenant(request), request.path_params["name"]
         self._definition(tenant, name)
         await self._try(lambda: command(tenant, name))
-        return _json(await self._shown(tenant, name))
+        return json_answer(await self._shown(tenant, name))
 
     async def _try(self, work: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -258,8 +258,3 @@ def _defined(document: Any) -> Definition:
         return definition_of(document)
     except BadCampaign as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from error
-
-
-def _json(document: object, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
-    headers = {"cache-control": "no-store", **(headers or {})}
-    return Response(orjson.dumps(document), status, headers, media_type="application/json")

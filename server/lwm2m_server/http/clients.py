@@ -5,7 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,6 +14,7 @@ from lwm2m_server.access.authentication import Access
 from lwm2m_server.access.callers import Role
 from lwm2m_server.access.clients import ROLES, BadClient, Busy, Clients, shown
 from lwm2m_server.access.keys import SigningKeys
+from lwm2m_server.http.answers import json_answer, stored
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import (
     BOOLEAN,
@@ -62,7 +62,7 @@ class ClientApi:
         if not caller_of(request).is_system:
             wanted = tenant_of(request, self._default, Role.ADMIN)
         found = [one for one in self._clients.all() if wanted in (None, one.tenant)]
-        return _json({"clients": [shown(one) for one in found]})
+        return json_answer({"clients": [shown(one) for one in found]})
 
     @described(
         "Let a program call the API",
@@ -92,16 +92,14 @@ class ClientApi:
         except CommitFailed as error:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
         headers = {"content-location": f"/api/v1/clients/{client.id}"}
-        return _json({**shown(client), "secret": secret}, HTTPStatus.CREATED, headers)
+        return json_answer({**shown(client), "secret": secret}, HTTPStatus.CREATED, headers)
 
     @described("Take it back; its tokens are good no more", answers={204: None}, problems=(503,))
     async def revoke(self, request: Request) -> Response:
         """In force at once, for the tokens it has, too."""
         client = self._visible(request)
-        try:
+        with stored():
             await self._clients.revoke(client.id)
-        except CommitFailed as error:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     @described(
@@ -123,7 +121,7 @@ class ClientApi:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
         if at_once:
             self._access.forget()
-        return _json({"id": key.id})
+        return json_answer({"id": key.id})
 
     def _visible(self, request: Request) -> ApiClient:
         caller, id = caller_of(request), request.path_params["id"]
@@ -154,8 +152,3 @@ async def _draft(request: Request) -> dict[str, Any]:
     if not isinstance(draft.get("tenant", ""), str):
         raise Problem(HTTPStatus.BAD_REQUEST, "tenant is no text")
     return draft
-
-
-def _json(document: object, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
-    headers = {"cache-control": "no-store", **(headers or {})}
-    return Response(orjson.dumps(document), status, headers, media_type="application/json")

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_server.enrolment.document import KEY_LENGTH
 from lwm2m_server.enrolment.showing import Showing
+from lwm2m_server.http.answers import json_answer, stored
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import (
     BOOLEAN,
@@ -38,7 +38,7 @@ from lwm2m_server.security.credentials import SIDES, BadCredentials, Credential,
 from lwm2m_server.security.forms import from_json, to_json
 from lwm2m_server.security.material import MANAGING, Material, Section, section
 from lwm2m_server.security.store import Credentials
-from lwm2m_server.store.errors import CommitFailed, Conflict, Gone
+from lwm2m_server.store.errors import Gone
 from lwm2m_server.store.records import Device
 from lwm2m_server.store.transaction import Reader, Transaction
 
@@ -97,7 +97,7 @@ class CredentialApi:
                 rows.append({"device": device.name, "side": side, **to_json(row, side)})
             if count % TURN == 0:
                 await asyncio.sleep(0)
-        return _json(document)
+        return json_answer(document)
 
     @described(
         "What a device proves itself with, without the secrets",
@@ -116,10 +116,10 @@ class CredentialApi:
         """By side; with ``?form=lwm2m`` as one document with the sections ``client`` and ``bootstrap``."""
         device, form = self._find(request), request.query_params.get("form")
         if form == "lwm2m":
-            return _json(self._showing.document(device))
+            return json_answer(self._showing.document(device))
         if form is not None:
             raise Problem(HTTPStatus.BAD_REQUEST, f"form={form[:40]} is not lwm2m")
-        return _json({side: self._shown(device, side) for side in SIDES})
+        return json_answer({side: self._shown(device, side) for side in SIDES})
 
     @described(
         "Set what a device proves itself with",
@@ -136,7 +136,7 @@ class CredentialApi:
         except BadCredentials as error:
             raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from error
         await self._write(device, side, credential, endpoint)
-        return _json(self._shown(device, side))
+        return json_answer(self._shown(device, side))
 
     @described(
         "The device can prove itself no more", query=(TENANT,), answers={204: None}, problems=(409, 503)
@@ -178,10 +178,10 @@ class CredentialApi:
             raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from error
         if not later:
             await self._write(device, side, psk, endpoint)
-            return _json({**shown, "key": key.hex()})
+            return json_answer({**shown, "key": key.hex()})
         given = section("PSK", identity, key.hex())
         await self._commit(device, lambda write: self._give(write, device, given))
-        return _json(shown)
+        return json_answer(shown)
 
     def _give(self, transaction: Transaction, device: Device, given: Section) -> None:
         if transaction.device(device.node) is None:
@@ -205,14 +205,8 @@ class CredentialApi:
         self, device: Device, store: Callable[[Transaction], None], *, ends: bool = False
     ) -> None:
         commit = self._devices.end(device, store) if ends else self._devices.change(store)
-        try:
+        with stored():
             await self._credentials.kept(device.node, commit)
-        except Conflict as error:
-            raise Problem(HTTPStatus.CONFLICT, str(error)) from error
-        except Gone as error:
-            raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
-        except CommitFailed as error:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
 
 
 def _side(text: str) -> Side:
@@ -242,7 +236,3 @@ def _place(request: Request) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise Problem(HTTPStatus.BAD_REQUEST, f"after={text[:40]} is not what was given as next")
     return int(text)
-
-
-def _json(document: object) -> Response:
-    return Response(orjson.dumps(document), 200, {"cache-control": "no-store"}, media_type="application/json")

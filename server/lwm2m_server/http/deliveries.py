@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lwm2m_server.http.answers import json_answer, stored
 from lwm2m_server.http.describing import COUNT, LIMIT, STRING, TENANT, Parameter, array, described, obj, ref
 from lwm2m_server.http.devices import milliseconds, number_of
 from lwm2m_server.http.problems import Problem
@@ -19,7 +20,6 @@ from lwm2m_server.http.rights import tenant_of
 from lwm2m_server.sinks.runner import Deliveries
 from lwm2m_server.sinks.statistics import Statistics
 from lwm2m_server.sinks.targets import Targets
-from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.ids import ResourceIds
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.records import DeadLetter, Lane, Load
@@ -63,7 +63,7 @@ class DeliveryApi:
         """``dropped`` are dead letters, of any tenant, that there was no room for."""
         tenant = tenant_of(request, self._default)
         rows = [self._row(*lane) for lane in self._deliveries.lanes(tenant)]
-        return _json({"tenant": tenant, "deliveries": rows, "dropped": self._ledger.outbox.dropped})
+        return json_answer({"tenant": tenant, "deliveries": rows, "dropped": self._ledger.outbox.dropped})
 
     @described(
         "Notifications that could not be delivered, the oldest first",
@@ -86,7 +86,7 @@ class DeliveryApi:
         }
         if len(found) > limit:
             document["next"] = f"{found[limit - 1].notice.id:x}"
-        return _json(document)
+        return json_answer(document)
 
     @described(
         "One of them, with its content",
@@ -96,7 +96,7 @@ class DeliveryApi:
     )
     async def show_letter(self, request: Request) -> Response:
         letter = self._find(request)
-        return _json(self._letter(letter) | {"notification": orjson.Fragment(letter.notice.body)})
+        return json_answer(self._letter(letter) | {"notification": orjson.Fragment(letter.notice.body)})
 
     @described(
         "Deliver it after all, behind what waits", query=(TENANT,), answers={204: None}, problems=(400, 503)
@@ -115,7 +115,7 @@ class DeliveryApi:
         problems=(503,),
     )
     async def replay_all(self, request: Request) -> Response:
-        return _json({"replayed": await self._on_all(request, self._deliveries.replay)})
+        return json_answer({"replayed": await self._on_all(request, self._deliveries.replay)})
 
     @described(
         "Forget all of them",
@@ -124,7 +124,7 @@ class DeliveryApi:
         problems=(503,),
     )
     async def drop_all(self, request: Request) -> Response:
-        return _json({"dropped": await self._on_all(request, self._deliveries.drop)})
+        return json_answer({"dropped": await self._on_all(request, self._deliveries.drop)})
 
     async def _on_one(self, request: Request, act: Act) -> Response:
         await _stored(act([self._find(request)]))
@@ -208,12 +208,5 @@ def _id(text: str) -> int:
 
 
 async def _stored(act: Awaitable[None]) -> None:
-    try:
+    with stored():
         await act
-    except CommitFailed as error:
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
-
-
-def _json(document: object) -> Response:
-    headers = {"cache-control": "no-store"}
-    return Response(orjson.dumps(document), HTTPStatus.OK, headers, media_type="application/json")

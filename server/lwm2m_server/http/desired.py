@@ -17,6 +17,7 @@ from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import Path
 from lwm2m_server.desired.service import DesiredStates
 from lwm2m_server.desired.writes import checked, is_reported
+from lwm2m_server.http.answers import stored
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import STRING, TENANT, any_of, array, described, obj, ref
 from lwm2m_server.http.devices import DeviceFinder, milliseconds
@@ -25,7 +26,6 @@ from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.profiles.keys import Keys
 from lwm2m_server.profiles.service import Profiles
 from lwm2m_server.store.desired import DesiredValue
-from lwm2m_server.store.errors import CommitFailed, Gone
 from lwm2m_server.store.records import Device
 from lwm2m_server.telemetry.readings import Reading, Readings
 from lwm2m_server.telemetry.values import to_json
@@ -81,21 +81,15 @@ class DesiredApi:
         others = {one.path for one in self._desired.of(device)}
         if len(others.union(map(str, texts))) > MAX_DESIRED:
             raise Problem(HTTPStatus.BAD_REQUEST, f"more than {MAX_DESIRED} Resources of a device")
-        try:
+        with stored():
             await self._desired.want(device, texts)
-        except Gone as error:
-            raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
-        except CommitFailed as error:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
         return await self._shown(device)
 
     @described("Ask once more for what failed", query=(TENANT,), answers={200: _ANSWER}, problems=(503,))
     async def retry(self, request: Request) -> Response:
         device = self._find(request)
-        try:
+        with stored():
             await self._desired.retry(device)
-        except CommitFailed as error:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
         return await self._shown(device)
 
     def _text(self, key: str, value: object, keys: Keys, models: ModelView) -> str | None:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from lwm2m_engine.engine.records import PowerSaving
 from lwm2m_server.http import device_views as views
+from lwm2m_server.http.answers import json_answer, stored
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import TENANT, described, nullable, ref
 from lwm2m_server.http.device_views import milliseconds as milliseconds
@@ -22,7 +23,6 @@ from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
 from lwm2m_server.profiles.service import Profiles
 from lwm2m_server.settings import Settings
-from lwm2m_server.store.errors import CommitFailed, Gone
 from lwm2m_server.store.ids import SECOND, NodeIds, ResourceIds
 from lwm2m_server.store.protocols import Inventory, Ledger
 from lwm2m_server.store.records import Device, Message
@@ -77,7 +77,7 @@ class DeviceApi:
     @described("A device", query=(TENANT,), answers={200: ref("DeviceDetails")})
     async def show_device(self, request: Request) -> Response:
         device = self._find(request)
-        return answer(self.row(device) | self._details(device))
+        return json_answer(self.row(device) | self._details(device))
 
     @described(
         "The objects of a device as it announced them, and what their models say",
@@ -93,7 +93,7 @@ class DeviceApi:
                 f"{device.name} is not registered; what it has, it says when it registers",
             )
         tree = views.tree(device.registration, self._devices.models(device))
-        return answer({"device": device.name, **tree})
+        return json_answer({"device": device.name, **tree})
 
     @described(
         "When a device listens, if that was set",
@@ -101,7 +101,7 @@ class DeviceApi:
         answers={200: nullable(ref("PowerSaving"))},
     )
     async def show_power(self, request: Request) -> Response:
-        return answer(power_to_json(self._find(request).power))
+        return json_answer(power_to_json(self._find(request).power))
 
     @described(
         "Set when a device listens",
@@ -114,7 +114,7 @@ class DeviceApi:
         """When the device listens, in force at once; the answer is it as it was understood."""
         device, power = self._find(request), power_from_json(await read_json(request))
         await self._save(device, power)
-        return answer(power_to_json(power))
+        return json_answer(power_to_json(power))
 
     @described("As the device says itself", query=(TENANT,), answers={204: None}, problems=(503,))
     async def unset_power(self, request: Request) -> Response:
@@ -123,12 +123,8 @@ class DeviceApi:
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def _save(self, device: Device, power: PowerSaving | None) -> None:
-        try:
+        with stored():
             await self._devices.save_power(device, power)
-        except Gone as error:
-            raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
-        except CommitFailed as error:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
 
     def row(self, device: Device) -> dict[str, Any]:
         """As a list has it."""
@@ -191,7 +187,3 @@ def number_of(request: Request, name: str, default: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
         raise Problem(400, f"{name}={text[:40]} is not a number")
     return int(text)
-
-
-def answer(document: object) -> Response:
-    return Response(orjson.dumps(document), 200, {"cache-control": "no-store"}, media_type="application/json")

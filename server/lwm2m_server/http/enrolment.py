@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,6 +14,7 @@ from starlette.routing import Route
 from lwm2m_server.enrolment.newdevice import read_changes, read_device
 from lwm2m_server.enrolment.opening import EnrolmentParts
 from lwm2m_server.enrolment.reading import Faulty
+from lwm2m_server.http.answers import json_answer, stored
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import (
     ANYTHING,
@@ -30,7 +30,6 @@ from lwm2m_server.http.describing import (
 from lwm2m_server.http.devices import DeviceFinder
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.security.credentials import BadCredentials
-from lwm2m_server.store.errors import CommitFailed, Conflict, Gone
 from lwm2m_server.store.protocols import Inventory
 from lwm2m_server.store.records import Device, Tenant
 
@@ -95,7 +94,7 @@ class EnrolmentApi:
         shown = self._shown(device)
         if new.credentials.generated:
             shown["generatedKeys"] = dict(new.credentials.generated)
-        return answer(shown, HTTPStatus.CREATED)
+        return json_answer(shown, HTTPStatus.CREATED)
 
     @described(
         "Change labels, groups, profile or credentials of a device",
@@ -131,7 +130,7 @@ class EnrolmentApi:
         shown = self._shown(self._find(request))
         if changes.credentials is not None and changes.credentials.generated:
             shown["generatedKeys"] = dict(changes.credentials.generated)
-        return answer(shown)
+        return json_answer(shown)
 
     @described("Forget a device, with its messages", query=(TENANT,), answers={204: None}, problems=(503,))
     async def remove(self, request: Request) -> Response:
@@ -166,17 +165,7 @@ def tenant_record(find: DeviceFinder, inventory: Inventory, request: Request) ->
 def problems() -> Iterator[None]:
     """What the office raises, as the API tells it."""
     try:
-        yield
+        with stored():
+            yield
     except (Faulty, BadCredentials) as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from error
-    except Conflict as error:
-        raise Problem(HTTPStatus.CONFLICT, str(error)) from error
-    except Gone as error:
-        raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
-    except CommitFailed as error:
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
-
-
-def answer(document: object, status: int = HTTPStatus.OK) -> Response:
-    headers = {"cache-control": "no-store"}
-    return Response(orjson.dumps(document), status, headers, media_type="application/json")

@@ -16,6 +16,7 @@ from lwm2m_server.enrolment.batches import about_master
 from lwm2m_server.enrolment.opening import EnrolmentParts
 from lwm2m_server.enrolment.pending import Pending
 from lwm2m_server.enrolment.rules import MAX_REJECTED, PROOFS, Rule, read_rule, shown
+from lwm2m_server.http.answers import json_answer
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import (
     BOOLEAN,
@@ -30,7 +31,7 @@ from lwm2m_server.http.describing import (
     obj,
 )
 from lwm2m_server.http.devices import DeviceFinder, milliseconds
-from lwm2m_server.http.enrolment import answer, problems
+from lwm2m_server.http.enrolment import problems
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import caller_of, refusal
 from lwm2m_server.security.credentials import Psk
@@ -109,11 +110,11 @@ class RuleApi:
     async def list_rules(self, request: Request) -> Response:
         tenant = self._find.tenant(request)
         rows = [self._shown(one) for one in self._enrolment.context.inventory.enrolments.of(tenant)]
-        return answer({"tenant": tenant, "enrolments": rows})
+        return json_answer({"tenant": tenant, "enrolments": rows})
 
     @described("A rule, without its secret", query=(TENANT,), answers={200: _RULE})
     async def show(self, request: Request) -> Response:
-        return answer(self._shown(self._kept(self._find.tenant(request), request)))
+        return json_answer(self._shown(self._kept(self._find.tenant(request), request)))
 
     @described(
         "Say which unknown devices may come, and as what",
@@ -138,7 +139,7 @@ class RuleApi:
             stored = Enrolment(tenant, name, document)
             await self._enrolment.context.inventory.enrolments.put(stored)
         self._enrolment.newcomers.pending.forget(tenant, name)
-        return answer(self._shown(stored))
+        return json_answer(self._shown(stored))
 
     def _check(self, tenant: str, document: dict[str, Any]) -> None:
         """What it refers to is there; raises ``Faulty``."""
@@ -179,7 +180,7 @@ class RuleApi:
             rows = self._enrolment.batches.read(tenant, kept.name, body)
             await self._enrolment.context.devices.change(lambda write: write.put_batch_keys(rows))
         waiting = self._enrolment.context.reader.count_batch_keys(tenant, kept.name)
-        return answer({"stored": len(rows), "keysWaiting": waiting})
+        return json_answer({"stored": len(rows), "keysWaiting": waiting})
 
     def _kept(self, tenant: str, request: Request) -> Enrolment:
         name = request.path_params["name"]
@@ -212,7 +213,7 @@ class RuleApi:
         """Since the server was started; they come again."""
         tenant = self._find.tenant(request)
         rows = [_pending(one) for one in self._enrolment.newcomers.pending.of(tenant)]
-        return answer({"tenant": tenant, "pending": rows})
+        return json_answer({"tenant": tenant, "pending": rows})
 
     @described(
         "Let a device in that waits",
@@ -228,7 +229,7 @@ class RuleApi:
             await self._enrolment.newcomers.create(pending, rule)
         device = self._enrolment.context.reader.device_of_endpoint(pending.endpoint)
         name = device.name if device is not None else pending.endpoint
-        return answer({"device": name, "endpoint": pending.endpoint})
+        return json_answer({"device": name, "endpoint": pending.endpoint})
 
     @described("Never let it in by this rule", query=(TENANT,), answers={204: None}, problems=(409, 503))
     async def reject(self, request: Request) -> Response:

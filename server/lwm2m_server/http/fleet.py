@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lwm2m_server.http.answers import json_answer
 from lwm2m_server.http.describing import (
     COUNT,
     LIMIT,
@@ -26,7 +27,7 @@ from lwm2m_server.http.describing import (
     obj,
     ref,
 )
-from lwm2m_server.http.devices import MAX_ROWS, DeviceApi, DeviceFinder, answer, number_of
+from lwm2m_server.http.devices import MAX_ROWS, DeviceApi, DeviceFinder, number_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.profiles.groups import NODE
@@ -115,7 +116,7 @@ class FleetApi:
                 document["devices"].append(self._api.row(device))
         if len(found) > limit:
             document["nextOffset"] = offset + limit
-        return answer(document)
+        return json_answer(document)
 
     async def _wanted(self, request: Request) -> Wanted:
         """Raises ``Problem``."""

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from lwm2m_server.enrolment.importing import Import, Line
 from lwm2m_server.enrolment.opening import EnrolmentParts
+from lwm2m_server.http.answers import json_answer
 from lwm2m_server.http.describing import (
     BOOLEAN,
     COUNT,
@@ -30,7 +31,7 @@ from lwm2m_server.http.describing import (
     obj,
 )
 from lwm2m_server.http.devices import DeviceFinder, milliseconds, number_of
-from lwm2m_server.http.enrolment import answer, problems, tenant_record
+from lwm2m_server.http.enrolment import problems, tenant_record
 from lwm2m_server.http.problems import Problem
 
 CSV: Final = "text/csv"
@@ -90,7 +91,7 @@ class ImportApi:
         text = await _table(request)
         with problems():
             found = await self._imports.begin(tenant, text, dry=dry)
-        return answer(_summary(found), HTTPStatus.ACCEPTED)
+        return json_answer(_summary(found), HTTPStatus.ACCEPTED)
 
     @described(
         "How far an import is, and what came of each line",
@@ -119,7 +120,7 @@ class ImportApi:
         document["report"] = [_line(one) for one in lines if wanted in (None, one.outcome)]
         if after + limit < len(found.report) and limit:
             document["next"] = after + limit
-        return answer(document)
+        return json_answer(document)
 
 
 async def _table(request: Request) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_engine.model.versions import version_key
 from lwm2m_server.access.callers import Role
+from lwm2m_server.http.answers import json_answer
 from lwm2m_server.http.describing import (
     BINARY,
     COUNT,
@@ -118,7 +118,7 @@ class ModelApi:
         }
         if offset + limit < len(found):
             document["nextOffset"] = offset + limit
-        return _json(document)
+        return json_answer(document)
 
     @described(
         "An Object model, its Resources, and who uses it",
@@ -131,7 +131,7 @@ class ModelApi:
         tenant = self._viewer(request)
         one = self._find(request, tenant)
         users = self._shown(request, await self._library.users(tenant, one))
-        return _json(details(one, await self._library.counts(tenant)) | {"users": users})
+        return json_answer(details(one, await self._library.counts(tenant)) | {"users": users})
 
     @described(
         "The XML of an Object model, as it was uploaded",
@@ -176,8 +176,8 @@ class ModelApi:
         if not outcomes & {"stored", "replaced", "unchanged"}:
             return nothing_kept(report)
         if "refused" in outcomes:
-            return _json(report_of(report), HTTPStatus.MULTI_STATUS)
-        return _json(report_of(report), HTTPStatus.CREATED if "stored" in outcomes else HTTPStatus.OK)
+            return json_answer(report_of(report), HTTPStatus.MULTI_STATUS)
+        return json_answer(report_of(report), HTTPStatus.CREATED if "stored" in outcomes else HTTPStatus.OK)
 
     @described(
         "Put a file in the place of an uploaded Object model, or upload it",
@@ -196,7 +196,7 @@ class ModelApi:
         outcomes = [file.outcome for file in report.files]
         if not {"stored", "replaced", "unchanged"}.issuperset(outcomes):
             return nothing_kept(report)
-        return _json(report_of(report), HTTPStatus.CREATED if outcomes == ["stored"] else HTTPStatus.OK)
+        return json_answer(report_of(report), HTTPStatus.CREATED if outcomes == ["stored"] else HTTPStatus.OK)
 
     @described(
         "Take an uploaded Object model away",
@@ -219,7 +219,7 @@ class ModelApi:
         except CommitFailed as error:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
         shown = None if below is None else summary(below, await self._library.counts(owner))
-        return _json({"inForce": shown})
+        return json_answer({"inForce": shown})
 
     # --- inner ---------------------------------------------------------------------------------------
 
@@ -322,9 +322,3 @@ def _flag(request: Request, name: str) -> bool:
 
 def _is_plain(letter: str) -> bool:
     return letter.isascii() and letter.isprintable() and letter not in '"\\'
-
-
-def _json(document: object, status: int = HTTPStatus.OK) -> Response:
-    return Response(
-        orjson.dumps(document), status, {"cache-control": "no-store"}, media_type="application/json"
-    )

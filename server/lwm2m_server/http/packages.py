@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_server.access.callers import Role
+from lwm2m_server.http.answers import json_answer
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import BINARY, STRING, TENANT, Parameter, array, described, enum, obj, ref
 from lwm2m_server.http.problems import Problem
@@ -88,7 +88,7 @@ class PackageApi:
         if type not in (None, *TYPES):
             raise Problem(HTTPStatus.BAD_REQUEST, f"type={type[:40]} is none of {', '.join(TYPES)}")
         found = [one for one in self._packages.of(tenant) if type in (None, one.type)]
-        return _json({"tenant": tenant, "packages": [self._shown(one) for one in found]})
+        return json_answer({"tenant": tenant, "packages": [self._shown(one) for one in found]})
 
     @described(
         "Bring a package: its bytes, with the rest in the query; or as JSON where it lies",
@@ -122,11 +122,11 @@ class PackageApi:
         except OSError as error:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error.strerror}") from error
         headers = {"location": f"/api/v1/packages/{package.name}"}
-        return _json(self._shown(package), HTTPStatus.CREATED, headers)
+        return json_answer(self._shown(package), HTTPStatus.CREATED, headers)
 
     @described("A package", query=(TENANT,), answers={200: ref("Package")})
     async def show(self, request: Request) -> Response:
-        return _json(self._shown(self._find(request)))
+        return json_answer(self._shown(self._find(request)))
 
     @described(
         "Take a package away; 409 while an update or a campaign uses it",
@@ -257,14 +257,3 @@ def _description(members: Mapping[str, Any], fits: Mapping[str, Any] | None = No
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
     async for chunk in request.stream():
         yield chunk
-
-
-def _json(
-    document: object, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
-) -> Response:
-    return Response(
-        orjson.dumps(document),
-        status,
-        {"cache-control": "no-store", **(headers or {})},
-        media_type="application/json",
-    )

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_server.access.callers import Role
+from lwm2m_server.http.answers import json_answer, stored
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import (
     BOOLEAN,
@@ -38,7 +39,6 @@ from lwm2m_server.profiles.editor import Editor
 from lwm2m_server.profiles.fleet import Fleet
 from lwm2m_server.profiles.schema import Fault, ProfileRejected, schema
 from lwm2m_server.store.definitions import DeviceProfile
-from lwm2m_server.store.errors import CommitFailed, Conflict
 from lwm2m_server.store.protocols import Inventory
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ class ProfileApi:
         }
         if offset + limit < len(found):
             document["nextOffset"] = offset + limit
-        return _json(document)
+        return json_answer(document)
 
     @described(
         "Create a device profile, or import one",
@@ -125,12 +125,12 @@ class ProfileApi:
         name = draft.name or request.query_params.get("name")
         if not name:
             raise Problem(400, "name: the profile has none; give it one, or ?name=")
-        profile = await stored(self._editor.add(tenant, _checked(name), draft.data))
-        return _json(_noted(profile, draft), 201, profile.name)
+        profile = await kept(self._editor.add(tenant, _checked(name), draft.data))
+        return _answer(_noted(profile, draft), 201, profile.name)
 
     @described("A device profile, to be imported elsewhere", query=(TENANT,), answers={200: ref("Profile")})
     async def show(self, request: Request) -> Response:
-        return _json(_shown(self.profile(request)))
+        return json_answer(_shown(self.profile(request)))
 
     @described(
         "Replace a device profile, or create it",
@@ -145,11 +145,11 @@ class ProfileApi:
         tenant, name = self._admin(request), _checked(request.path_params["name"])
         draft = await self._draft(request, tenant)
         if self._kept.get(tenant, name) is None:
-            profile = await stored(self._editor.add(tenant, _checked(draft.name or name), draft.data))
-            return _json(_noted(profile, draft), 201, profile.name)
+            profile = await kept(self._editor.add(tenant, _checked(draft.name or name), draft.data))
+            return _answer(_noted(profile, draft), 201, profile.name)
         new_name = _checked(draft.name or name)
-        profile = await stored(self._editor.replace(tenant, name, new_name, draft.data))
-        return _json(_noted(profile, draft))
+        profile = await kept(self._editor.replace(tenant, name, new_name, draft.data))
+        return json_answer(_noted(profile, draft))
 
     @described(
         "Remove a device profile", query=(TENANT, _FORCE), answers={204: None}, problems=(400, 409, 503)
@@ -160,7 +160,7 @@ class ProfileApi:
         users = self._editor.users(profile)
         if users and not flag_of(request, "force"):
             raise Problem(409, f"{profile.name!r} is used by {users}; force=true removes it all the same")
-        await stored(self._editor.remove(tenant, profile.name))
+        await kept(self._editor.remove(tenant, profile.name))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     @described(
@@ -180,7 +180,9 @@ class ProfileApi:
         draft = await self._draft(request, tenant)
         devices = await self._fleet.count(tenant, profile.name)
         changes = await asyncio.to_thread(differences, profile.document, draft.data)
-        return _json({"name": profile.name, "devices": devices, "changes": changes, "notes": _notes(draft)})
+        return json_answer(
+            {"name": profile.name, "devices": devices, "changes": changes, "notes": _notes(draft)}
+        )
 
     @described("The JSON Schema of device profiles", answers={200: {"type": "object"}})
     async def show_schema(self, request: Request) -> Response:
@@ -193,7 +195,7 @@ class ProfileApi:
     )
     async def show_defaults(self, request: Request) -> Response:
         """One for each way there is to it, to choose from: with its host, ports and public keys."""
-        return _json({"bootstrap": list(self._defaults(request.url.hostname or ""))})
+        return json_answer({"bootstrap": list(self._defaults(request.url.hostname or ""))})
 
     # --- for those beside --------------------------------------------------------------------------
 
@@ -218,16 +220,13 @@ class ProfileApi:
             raise _rejected(error.faults) from error
 
 
-async def stored(change: Awaitable[T]) -> T:
+async def kept(change: Awaitable[T]) -> T:
     """Await a change of the editor. Raises ``Problem``."""
     try:
-        return await change
+        with stored():
+            return await change
     except KeyError as error:
         raise Problem(404, f"there is no profile {error.args[0]!r}") from error
-    except Conflict as error:
-        raise Problem(409, str(error)) from error
-    except CommitFailed as error:
-        raise Problem(503, f"not stored: {error}") from error
 
 
 def flag_of(request: Request, name: str) -> bool:
@@ -281,8 +280,6 @@ def _by_name(profile: DeviceProfile) -> str:
     return profile.name
 
 
-def _json(document: object, status: int = 200, created: str | None = None) -> Response:
-    headers = {"cache-control": "no-store"}
-    if created is not None:
-        headers["content-location"] = f"/api/v1/profiles/{quote(created, safe='')}"
-    return Response(orjson.dumps(document), status, headers, media_type="application/json")
+def _answer(document: object, status: int, created: str) -> Response:
+    """Of a profile that is there from now on."""
+    return json_answer(document, status, {"content-location": f"/api/v1/profiles/{quote(created, safe='')}"})

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lwm2m_server.http.answers import stored
 from lwm2m_server.http.describing import (
     BOOLEAN,
     COUNT,
@@ -31,7 +32,6 @@ from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.origins import PLATFORM
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
 from lwm2m_server.rpc.calls import Calls, Remove
-from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.ids import SECOND, NodeIds, ResourceIds
 from lwm2m_server.store.records import Device, Message, Unanswered
 from lwm2m_server.store.transaction import Reader, Transaction
@@ -113,10 +113,8 @@ class QueueApi:
     async def take_back(self, request: Request) -> Response:
         device = self._find(request)
         message = self._message(device, request.path_params["id"])
-        try:
+        with stored():
             await self._devices.cancel(device, message, partial(self._drop, device.node, message))
-        except CommitFailed as error:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def _drop(self, node: int, message: int, write: Transaction) -> None:

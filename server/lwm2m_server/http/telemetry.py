@@ -19,6 +19,7 @@ from starlette.routing import Route
 from lwm2m_engine.errors import PathError
 from lwm2m_engine.model.view import ModelView
 from lwm2m_server.access.callers import Role
+from lwm2m_server.http.answers import stored
 from lwm2m_server.http.describing import (
     BOOLEAN,
     COUNT,
@@ -42,7 +43,6 @@ from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.profiles.keys import Keys
 from lwm2m_server.profiles.mapping import ATTRIBUTE
 from lwm2m_server.profiles.service import Profiles
-from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.histories import EVER
 from lwm2m_server.store.protocols import Ledger
 from lwm2m_server.store.records import Device
@@ -150,10 +150,8 @@ class TelemetryApi:
         chosen = _chosen(selection, request)
         named = any(name in request.query_params for name in ("keys", "paths"))
         places = [place for series in chosen for place in series.places] if named else None
-        try:
+        with stored():
             count = await self._keeper.delete(device.node, places, since, until)
-        except CommitFailed as error:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
         return _json(orjson.dumps({"deleted": count}))
 
     @described(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_server.access.callers import Role
+from lwm2m_server.http.answers import json_answer
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import STRING, array, described, enum, nullable, obj, ref
 from lwm2m_server.http.problems import Problem
@@ -38,7 +38,7 @@ class TenantApi:
     async def list_all(self, request: Request) -> Response:
         caller = caller_of(request)
         found = [one for one in self._tenants.all() if caller.is_system or caller.may(Role.READ, one.name)]
-        return _json({"tenants": [_shown(one) for one in found]})
+        return json_answer({"tenants": [_shown(one) for one in found]})
 
     @described(
         "Add a tenant",
@@ -63,7 +63,7 @@ class TenantApi:
         except CommitFailed as error:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {error}") from error
         headers = {"content-location": f"/api/v1/tenants/{tenant.name}"}
-        return _json(_shown(tenant), HTTPStatus.CREATED, headers)
+        return json_answer(_shown(tenant), HTTPStatus.CREATED, headers)
 
     @described("Remove a tenant without devices and applications", answers={204: None}, problems=(409, 503))
     async def remove(self, request: Request) -> Response:
@@ -82,8 +82,3 @@ class TenantApi:
 
 def _shown(tenant: Tenant) -> dict[str, Any]:
     return {"name": tenant.name, "names": tenant.names}
-
-
-def _json(document: object, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
-    headers = {"cache-control": "no-store", **(headers or {})}
-    return Response(orjson.dumps(document), status, headers, media_type="application/json")

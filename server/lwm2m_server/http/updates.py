@@ -8,11 +8,11 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lwm2m_server.http.answers import json_answer
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import (
     COUNT,
@@ -101,7 +101,7 @@ class UpdateApi:
         document: dict[str, Any] = {"tenant": tenant, "updates": [update_to_json(one) for one in found]}
         if len(found) == limit:
             document["next"] = found[-1].id
-        return _json(document)
+        return json_answer(document)
 
     @described(
         "Updates of a device, the newest first",
@@ -110,7 +110,7 @@ class UpdateApi:
     )
     async def list_of_device(self, request: Request) -> Response:
         device = self._find(request)
-        return _json({"updates": [update_to_json(one) for one in self._updates.of(device)]})
+        return json_answer({"updates": [update_to_json(one) for one in self._updates.of(device)]})
 
     @described(
         "Update a device: the package is brought to it, installed, and what runs then is compared",
@@ -130,11 +130,11 @@ class UpdateApi:
         if not self._packages.is_there(package):
             raise Problem(HTTPStatus.CONFLICT, f"the file of {name} is lost; bring it again")
         update = await _tried(partial(self._updates.begin, device, package, options=options))
-        return _json(update_to_json(update), HTTPStatus.ACCEPTED)
+        return json_answer(update_to_json(update), HTTPStatus.ACCEPTED)
 
     @described("An update", query=(TENANT,), answers={200: ref("Update")})
     async def show(self, request: Request) -> Response:
-        return _json(update_to_json(self._one(request)))
+        return json_answer(update_to_json(self._one(request)))
 
     @described(
         "Let an update be installed", query=(TENANT,), answers={200: ref("Update")}, problems=_PROBLEMS
@@ -164,7 +164,7 @@ class UpdateApi:
 
     async def _wish(self, request: Request, wish: Wish) -> Response:
         update = self._one(request)
-        return _json(update_to_json(await _tried(partial(wish, update))))
+        return json_answer(update_to_json(await _tried(partial(wish, update))))
 
     def _one(self, request: Request) -> Update:
         """Raises ``Problem``."""
@@ -309,9 +309,3 @@ def _demand(name: str, value: object, is_so: bool, what: str) -> object:
     if not is_so:
         raise Problem(HTTPStatus.BAD_REQUEST, f"{name} is to be {what}")
     return value
-
-
-def _json(document: object, status: int = HTTPStatus.OK) -> Response:
-    return Response(
-        orjson.dumps(document), status, {"cache-control": "no-store"}, media_type="application/json"
-    )
