@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+# Python before 3.11.4 has no filters.
+if hasattr(tarfile, "data_filter"):
+    tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
 # Deadlines measure the machine, not the code.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")

@@ -172,7 +172,7 @@ class PluginManager(Hooks):
         compiled = self._compile(catalog)
         if self._strict and compiled.faults:
             files = {row.name: row.file for row in self.report}
-            reasons = [f"{files[plugin]}: {fault}" for (plugin, _), fault in compiled.faults.items()]
+            reasons = [f"{files[name]}: plugin {name}: {text}" for (name, _), text in compiled.faults.items()]
             raise PluginError("\n".join(reasons))
         return compiled
 

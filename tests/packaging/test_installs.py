@@ -83,7 +83,7 @@ def environments(
 def unpacked(sdist: Path, folder: Path) -> Path:
     """The sdist as a source tree, which is what a checkout looks like."""
     with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder)
     return next(folder.iterdir())
 
 
