@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.native_stack("its server is its own")
+
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "campaignload.py"
 
 

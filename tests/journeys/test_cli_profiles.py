@@ -9,6 +9,8 @@ from click.testing import CliRunner
 
 from lwm2m_server.cli.main import lwm2m
 
+pytestmark = pytest.mark.native_stack("applications only: nothing here depends on the CoAP stack")
+
 DOCUMENT = {
     "name": "meter",
     "createdTime": 1,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.native_stack("applications only: nothing here depends on the CoAP stack")
+
 TESTS = Path(__file__).parents[1]
 LIST = tomllib.loads(Path(__file__).with_name("complaints.toml").read_text(encoding="utf-8"))["complaint"]
 

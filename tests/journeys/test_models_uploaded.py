@@ -13,6 +13,8 @@ import pytest
 
 from lwm2m_engine import ContentFormat
 
+pytestmark = pytest.mark.native_stack("applications only: nothing here depends on the CoAP stack")
+
 XML = """<?xml version="1.0" encoding="UTF-8"?>
 <LWM2M><Object ObjectType="MODefinition">
 <Name>Greenhouse</Name><ObjectID>{id}</ObjectID><ObjectURN>urn:oma:lwm2m:x:{id}</ObjectURN>

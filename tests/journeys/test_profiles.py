@@ -14,6 +14,10 @@ from lwm2m_server.simulator.bootstrapping import BootstrapClient, BootstrapRefus
 from lwm2m_server.simulator.objects import default_objects
 from lwm2m_server.simulator.tree import Resource, SimulatedObject
 
+pytestmark = pytest.mark.native_stack(
+    "bootstrap and sleep by profile: what is below CoAP/UDP makes no difference here"
+)
+
 CATALOG = Catalog.bundled()
 API = "/api/v1"
 EXPORTED = pathlib.Path(__file__).with_name("exported_profile.json").read_text(encoding="utf-8")

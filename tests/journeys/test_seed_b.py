@@ -20,6 +20,8 @@ import pytest
 from lwm2m_engine import Path as LwM2MPath
 from lwm2m_server.simulator.device import SimulatedDevice
 
+pytestmark = pytest.mark.native_stack("applications only: nothing here depends on the CoAP stack")
+
 ROOT = Path(__file__).parents[2]
 PICTURES = tomllib.loads(Path(__file__).with_name("seed_b.toml").read_text(encoding="utf-8"))["picture"]
 DEVICE_XML = (ROOT / "models/xml/3_1_2.xml").read_bytes()
