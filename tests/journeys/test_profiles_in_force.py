@@ -12,6 +12,8 @@ from lwm2m_engine.values import ResourceType
 from lwm2m_server.simulator.objects import default_objects
 from lwm2m_server.simulator.tree import Resource, SimulatedObject
 
+pytestmark = pytest.mark.native_stack("what is below CoAP/UDP makes no difference here")
+
 BOTH = ["/3/0/9", "/3/0/13"]
 VERBS = {Code.GET: "read", Code.PUT: "write", Code.FETCH: "fetch", Code.POST: "post"}
 

@@ -19,6 +19,8 @@ from lwm2m_server.rpc.methods import METHODS
 from lwm2m_server.simulator.objects import default_objects
 from lwm2m_server.simulator.tree import Resource, SimulatedObject
 
+pytestmark = pytest.mark.native_stack("what is below CoAP/UDP makes no difference here")
+
 TEST_OBJECT = 3442
 TYPES = {
     110: ResourceType.STRING,
