@@ -107,6 +107,15 @@ def test_the_wheel_holds_three_packages_and_the_registry(built: tuple[Path, Path
     assert {f"{top}/py.typed" for top in tops} <= set(names)
 
 
+def test_the_wheel_holds_what_the_console_shows(built: tuple[Path, Path]) -> None:
+    with zipfile.ZipFile(built[1]) as wheel:
+        names = {name for name in wheel.namelist() if name.startswith("lwm2m_server/console/")}
+    server = ROOT / "server"
+    files = [path for path in (server / "lwm2m_server/console").rglob("*") if path.is_file()]
+    assert names == {path.relative_to(server).as_posix() for path in files if "__pycache__" not in path.parts}
+    assert "lwm2m_server/console/static/vendor/htmx.min.js" in names
+
+
 def test_the_sdist_holds_everything_a_checkout_has(built: tuple[Path, Path]) -> None:
     with tarfile.open(built[0]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
