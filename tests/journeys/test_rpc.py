@@ -292,6 +292,16 @@ async def test_what_a_device_refuses_is_passed_on(rpc, meter):
     assert base64.b64decode(found["rawPayload"]) == b"\xff\xff"
 
 
+async def test_a_check_says_what_would_be_sent_and_sends_nothing(rpc, meter):
+    found = await rpc("WriteReplace", {"id": "/3_1.9/0/14", "value": "+02:00"}, way="/check")
+    assert found.status_code == 200, found.text
+    assert found.json()["messages"] == [{"method": "PUT", "path": "/3/0/14", "value": "+02:00"}]
+    assert "1.9" in found.json()["notes"][0]
+    refused = await rpc("WriteReplace", {"id": LIFETIME, "value": "soon"}, way="/check")
+    assert (refused.status_code, "/1/0/1" in refused.json()["detail"]) == (400, True)
+    assert (await rpc.api.get(f"/api/v1/devices/{rpc.name}/rpc")).json()["rpcs"] == []
+
+
 async def test_params_may_be_a_text(rpc, meter):
     body = {"method": "Read", "params": '{"id": "/3/0/9"}'}
     answer = await rpc.api.client.post(f"{rpc.base}/devices/{rpc.name}/rpc/twoway", json=body)

@@ -93,6 +93,13 @@ _CALL: Final[Schema] = {
     ),
     "additionalProperties": False,
 }
+_CHECKED: Final = obj(
+    "*",
+    device=STRING,
+    method=enum(*METHODS),
+    messages=array({"type": "object", "description": "a message to the device as applications write it"}),
+    notes=array(STRING),
+)
 _ANSWERS: Final[Mapping[int, Schema | None]] = {200: RPC, 202: RPC}
 _PROBLEMS: Final = (409, 415, 429, 502, 503, 504)
 _STATUS: Final[Mapping[State, HTTPStatus]] = {
@@ -117,6 +124,7 @@ class RpcApi:
             Route("/devices/{name}/rpc", self.list_calls, methods=["GET"]),
             Route("/devices/{name}/rpc/oneway", self.call_one_way, methods=["POST"]),
             Route("/devices/{name}/rpc/twoway", self.call_two_way, methods=["POST"]),
+            Route("/devices/{name}/rpc/check", self.check, methods=["POST"]),
             Route("/rpc/{id}", self.show, methods=["GET"]),
             Route("/rpc/{id}", self.remove, methods=["DELETE"]),
         ]
@@ -150,6 +158,24 @@ class RpcApi:
     )
     async def call_two_way(self, request: Request) -> Response:
         return await self._call(request, False)
+
+    @described(
+        "Whether a device can be asked this: types, ranges and operations are looked at, nothing is sent",
+        query=(TENANT,),
+        body=_CALL,
+        answers={200: _CHECKED},
+        problems=(415,),
+    )
+    async def check(self, request: Request) -> Response:
+        device = self._find(request)
+        document = await read_json(request)
+        try:
+            call = read_call(document, self._settings, time.time())
+            plan, notes = self._calls.check(device, call)
+        except RequestError as error:
+            raise Problem(_status(error.code), error.reason) from error
+        found = {"device": device.name, "method": call.method, "messages": plan.messages, "notes": notes}
+        return _json(found)
 
     @described(
         "What a device was asked, the newest first",

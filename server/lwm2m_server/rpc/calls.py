@@ -130,6 +130,12 @@ class Calls:
         """What the Resources of a device are called."""
         return self._naming(device, self._devices.models(device))
 
+    def check(self, device: Device, call: Call) -> tuple[Plan, Sequence[str]]:
+        """What would be sent, and what of the call is tolerated. Raises ``RequestError``."""
+        scene = self._scene(device)
+        plan = method_named(call.method)(scene, call.params)
+        return plan, tuple(scene.targets.notes)
+
     async def call(self, device: Device, call: Call) -> Rpc:
         """The RPC as it is when there is something to tell: its outcome, or that it waits.
 
