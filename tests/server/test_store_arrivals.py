@@ -3,7 +3,7 @@
 import sqlite3
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lwm2m_server.store import arrivals, evicted
@@ -115,6 +115,15 @@ def run(ledger, work, first, fails):
 
 @settings(deadline=None, max_examples=30)
 @given(work=turns, restarts=st.sets(st.integers(0, 12)), long=st.sampled_from([1, 4, 100]))
+@example(
+    work=[
+        ([("add", 50, 5, None)], False),
+        ([("add", 52, 5, None), ("late", 52)], False),
+        ([("add", 52, 5, None)], False),
+    ],
+    restarts={1},
+    long=1,
+)
 def test_nobody_can_tell(tmp_path_factory, work, restarts, long):
     """Beside a ledger that puts every message in its list at once."""
     place = tmp_path_factory.mktemp("ledgers")

@@ -143,9 +143,9 @@ class ContainerWriter(LedgerReader):
             self._evict(container)
         counters = container.state_tag, container.instances, container.bytes
         self._execute(_ENTER, (container.id, id, size, *counters))
-        if id > container.newest and (container.evict or container.state_tag > 1):
-            container.newest = id
-        else:
+        is_last = id > container.newest
+        container.newest = max(container.newest, id)
+        if not is_last or (not container.evict and container.state_tag == 1):
             # Its entry does not tell the counters, since it is not the last one; or it is the first of a
             # queue, which must have a row to be found.
             self._save(container)
