@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
@@ -187,6 +188,47 @@ def _serving(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callabl
 def server(serve: Callable[..., Server]) -> Server:
     """One that lets unknown devices in."""
     return serve("--unknown-devices", "create")
+
+
+class Console:
+    """The web console of a server whose API is protected: there is a key for each role."""
+
+    ROLES = ("read", "operate", "admin", "system")
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.url = f"{server.http}/console"
+
+    @classmethod
+    def access_file(cls, folder: Path) -> Path:
+        """What lets the keys in."""
+        tenants = {role: "" if role == "system" else 'tenant = "main"\n' for role in cls.ROLES}
+        hashes = {role: hashlib.sha256(cls.key(role).encode()).hexdigest() for role in cls.ROLES}
+        file = folder / "access.toml"
+        file.write_text(
+            "\n".join(
+                f'[keys.{role}]\nsha256 = "{hashes[role]}"\nrole = "{role}"\n{tenants[role]}'
+                for role in cls.ROLES
+            )
+        )
+        return file
+
+    @staticmethod
+    def key(role: str) -> str:
+        return f"the-key-of-the-role-{role}"
+
+    def bearer(self, role: str = "admin") -> dict[str, str]:
+        """The header of a program with this role."""
+        return {"Authorization": f"Bearer {self.key(role)}"}
+
+
+@pytest.fixture(scope="session")
+def console(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Console]:
+    """For all tests: each has devices of its own there, by names that no other uses."""
+    folder = tmp_path_factory.mktemp("console")
+    for start in _serving(folder, request):
+        file = Console.access_file(folder)
+        yield Console(start("--unknown-devices", "create", LWM2M_ACCESS_FILE=str(file)))
 
 
 class Api:
