@@ -21,10 +21,12 @@ from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.fleet import FleetApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.imports import ImportApi
+from lwm2m_server.http.mappings import MappingApi
 from lwm2m_server.http.metrics import metrics_route
 from lwm2m_server.http.models import ModelApi
 from lwm2m_server.http.openapi import ALWAYS, document, openapi_route
 from lwm2m_server.http.packages import PackageApi
+from lwm2m_server.http.plugins import PluginApi
 from lwm2m_server.http.profile_bootstrap import ProfileBootstrapApi
 from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.queue import QueueApi
@@ -45,6 +47,7 @@ BELOW_API = (
     ImportApi,
     CredentialApi,
     TraceApi,
+    MappingApi,
     ProfileApi,
     AssignmentApi,
     ProfileBootstrapApi,
@@ -54,6 +57,7 @@ BELOW_API = (
     TelemetryApi,
     DesiredApi,
     ModelApi,
+    PluginApi,
     CampaignApi,
     EventApi,
     DeliveryApi,

@@ -89,6 +89,11 @@ class MappingTable:
         """Rules and actions of one managed resource, by attribute."""
         return self._index.own(name)
 
+    @property
+    def everything(self) -> tuple[CompiledRule | CompiledAction, ...]:
+        """All rules and actions; those with ``each`` stand for one an Object Instance."""
+        return self._index.compiled.everything
+
     def kind(self, name: str) -> str:
         """What a managed resource is in the target system; empty if nothing is mapped to it."""
         return next((one.mapping.target for one in self.own(name).values()), "")

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +20,7 @@ from lwm2m_engine.errors import PluginError
 
 PACKAGE = "lwm2m_plugins"
 GROUP = "lwm2m.plugins"
+DISTRIBUTION = "lwm2m-engine"
 
 
 @attrs.frozen(slots=True)
@@ -31,24 +32,28 @@ class Candidate:
     """``bundled``, ``entry point`` or the directory it was found in."""
     file: str
     load: Callable[[], object]
+    version: str = ""
+    """Of the distribution it came with; a loose file says its own in ``__version__``."""
 
 
 def bundled() -> Iterator[Candidate]:
     """The modules of the package ``lwm2m_plugins``; those that begin with ``_`` are theirs to share."""
     package = importlib.import_module(PACKAGE)
+    release = version(DISTRIBUTION)
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
         if module.name.startswith("_"):
             continue
         name = f"{PACKAGE}.{module.name}"
         found = find_spec(name)
         file = (found.origin if found is not None else None) or name
-        yield Candidate(module.name, "bundled", file, partial(importlib.import_module, name))
+        yield Candidate(module.name, "bundled", file, partial(importlib.import_module, name), release)
 
 
 def installed() -> Iterator[Candidate]:
     """What other distributions declare in the entry-point group ``lwm2m.plugins``."""
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        yield Candidate(point.name, "entry point", point.value, point.load)
+        release = point.dist.version if point.dist is not None else ""
+        yield Candidate(point.name, "entry point", point.value, point.load, release)
 
 
 def loose(directory: Path) -> Iterator[Candidate]:

@@ -105,6 +105,11 @@ class PluginManager(Hooks):
         """One row a plugin, in order of discovery."""
         return self._registry.rows
 
+    def report_with(self, compiled: Compiled) -> tuple[PluginRow, ...]:
+        """The same where these mappings are in force."""
+        faults = {place: why for place, why in self._registry.faults.items() if place[1] != _MAPPINGS}
+        return self._registry.rows_with({**faults, **compiled.faults}, compiled.mappings)
+
     @property
     def mappings(self) -> tuple[tuple[str, Mapping], ...]:
         """Plugin name and mapping of all that the last ``table`` took in."""

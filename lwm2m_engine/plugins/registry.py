@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterable
+from collections.abc import Mapping as Map
 from typing import Literal, TypeAlias
 
 import attrs
@@ -36,6 +37,9 @@ class PluginRow:
     """Managed resources it writes, by name; known once a table was compiled."""
     failures: int = 0
     """How often one of its hooks raised since the start."""
+    version: str = ""
+    hooks: tuple[str, ...] = ()
+    """Those it implements, if it is loaded."""
 
 
 class Registry:
@@ -64,7 +68,15 @@ class Registry:
     @property
     def rows(self) -> tuple[PluginRow, ...]:
         """One a plugin, in order of discovery."""
-        return tuple(self._current(row) if row.status == "loaded" else row for row in self._rows)
+        return self.rows_with(self.faults, self.mappings)
+
+    def rows_with(
+        self, faults: Map[tuple[str, str], str], mappings: Map[str, tuple[Mapping, ...]]
+    ) -> tuple[PluginRow, ...]:
+        """The same, with what became of start-up hooks elsewhere: another tenant has other models."""
+        return tuple(
+            self._current(row, faults, mappings) if row.status == "loaded" else row for row in self._rows
+        )
 
     def add(self, row: PluginRow) -> None:
         """A row for something that is no plugin here."""
@@ -108,7 +120,7 @@ class Registry:
             reason = f"replaced by {candidate.file}"
             self._rows[known] = attrs.evolve(self._rows[known], status="off", reason=reason)
         self._loaded[candidate.name] = len(self._rows)
-        self._row(candidate, "loaded")
+        self._row(candidate, "loaded", plugin=plugin)
 
     def _check_hooks(self, plugin: object) -> None:
         """A misspelt hook would never be called, and nobody would notice."""
@@ -122,17 +134,26 @@ class Registry:
             if any(one.wrapper or one.hookwrapper for one in caller.get_hookimpls() if one.plugin is plugin):
                 raise PluginError(f"{caller.name}: hook wrappers are not supported")
 
-    def _row(self, candidate: Candidate, status: Status, reason: str = "") -> None:
-        self.add(PluginRow(candidate.name, candidate.origin, candidate.file, status, reason))
+    def _row(self, candidate: Candidate, status: Status, reason: str = "", plugin: object = None) -> None:
+        release = candidate.version or getattr(plugin, "__version__", "")
+        callers = self._pluggy.get_hookcallers(plugin) if plugin is not None else None
+        row = PluginRow(candidate.name, candidate.origin, candidate.file, status, reason)
+        hooks = tuple(sorted(caller.name for caller in callers or ()))
+        self.add(attrs.evolve(row, version=release if isinstance(release, str) else "", hooks=hooks))
 
-    def _current(self, row: PluginRow) -> PluginRow:
+    def _current(
+        self,
+        row: PluginRow,
+        faults: Map[tuple[str, str], str],
+        mappings: Map[str, tuple[Mapping, ...]],
+    ) -> PluginRow:
         """With what happened since it was loaded."""
-        faults = [f"{row.file}: {fault}" for (name, _), fault in self.faults.items() if name == row.name]
+        reasons = [f"{row.file}: {fault}" for (name, _), fault in faults.items() if name == row.name]
         return attrs.evolve(
             row,
-            status="failed" if faults else "loaded",
-            reason="; ".join(faults),
-            mappings=tuple(dict.fromkeys(mapping.name for mapping in self.mappings.get(row.name, ()))),
+            status="failed" if reasons else "loaded",
+            reason="; ".join(reasons),
+            mappings=tuple(dict.fromkeys(mapping.name for mapping in mappings.get(row.name, ()))),
             failures=self.failures[row.name],
         )
 

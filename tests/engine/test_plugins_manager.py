@@ -89,7 +89,15 @@ def test_loose_files_are_loaded_and_nothing_is_written_beside_them(write: Write,
     table = manager.table(catalog)
     assert table.is_mapped(Path("/3/0/9"))
     found = row(manager, "battery")
-    assert found == PluginRow("battery", str(place), str(place / "battery.py"), "loaded", "", ("battery",))
+    assert found == PluginRow(
+        "battery",
+        str(place),
+        str(place / "battery.py"),
+        "loaded",
+        "",
+        ("battery",),
+        hooks=("lwm2m_mappings",),
+    )
     assert sorted(file.name for file in place.iterdir()) == ["_helper.py", "battery.py"]
     assert "_helper" not in {row.name for row in manager.report}
 

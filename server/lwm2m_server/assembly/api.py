@@ -32,11 +32,13 @@ from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.fleet import FleetApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.imports import ImportApi
+from lwm2m_server.http.mappings import MappingApi
 from lwm2m_server.http.models import ModelApi
 from lwm2m_server.http.onlooking import Onlooking
 from lwm2m_server.http.openapi import openapi_route
 from lwm2m_server.http.openapi_tree import tree_paths
 from lwm2m_server.http.packages import PackageApi
+from lwm2m_server.http.plugins import PluginApi
 from lwm2m_server.http.profile_bootstrap import ProfileBootstrapApi
 from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.queue import QueueApi
@@ -121,6 +123,7 @@ def _of_fleets(
     editing = ProfileApi(inventory, profiles.editor, profiles.fleet, finder, defaults, settings.tenant)
     return [
         *ModelApi(library, inventory, settings.models, settings.tenant).routes(),
+        *PluginApi(finder, core.plugins, core.models).routes(),
         *profile_routes(editing, profiles, finder, settings.tenant),
         *ProfileBootstrapApi(editing, features.bootstrap, core.models, core.ledger.reader).routes(),
         *BootstrapApi(features.bootstrap, core.models, finder).routes(),
@@ -144,6 +147,7 @@ def _of_devices(core: Core, features: Features, finder: DeviceFinder, feed: Feed
         *RpcApi(calls, finder, ledger.reader, core.settings.rpc).routes(),
         *QueueApi(finder, ledger.reader, wishes, calls, core.resource_ids, core.notices.remove).routes(),
         *DesiredApi(finder, features.desired, wishes, profiles, readings).routes(),
+        *MappingApi(finder, ledger.reader, wishes, core.models, readings).routes(),
         *TelemetryApi(finder, ledger, wishes, profiles, features.keeper, onlooking).routes(),
         *UpdateApi(finder, ledger, features.updating.packages, features.updating.updates).routes(),
         *TraceApi(finder, wishes, core.hub.traces).routes(),

@@ -12,6 +12,7 @@ import click
 
 from lwm2m_server.cli.client import Client, segment
 from lwm2m_server.cli.enrolment import add, import_
+from lwm2m_server.cli.mappings import mappings
 from lwm2m_server.cli.options import client_options
 from lwm2m_server.cli.power import power, power_text
 from lwm2m_server.cli.queue import message_text
@@ -35,6 +36,7 @@ def devices() -> None:
 devices.add_command(power)
 devices.add_command(add)
 devices.add_command(import_)
+devices.add_command(mappings)
 
 
 @devices.command("list")

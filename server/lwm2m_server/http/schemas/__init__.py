@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lwm2m_server.http.describing import Schema
-from lwm2m_server.http.schemas import devices, models, profiles, security, system, telemetry, updates
+from lwm2m_server.http.schemas import devices, models, plugins, profiles, security, system, telemetry, updates
 
 COMPONENTS: Final[dict[str, Schema]] = {
     **system.COMPONENTS,
@@ -13,6 +13,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
     **telemetry.COMPONENTS,
     **security.COMPONENTS,
     **models.COMPONENTS,
+    **plugins.COMPONENTS,
     **profiles.COMPONENTS,
     **updates.COMPONENTS,
 }
