@@ -28,6 +28,7 @@ from lwm2m_server.http.openapi import ALWAYS, document, openapi_route
 from lwm2m_server.http.packages import PackageApi
 from lwm2m_server.http.plugins import PluginApi
 from lwm2m_server.http.profile_bootstrap import ProfileBootstrapApi
+from lwm2m_server.http.profile_previews import ProfilePreviewApi
 from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.queue import QueueApi
 from lwm2m_server.http.rpc import RpcApi
@@ -48,6 +49,7 @@ BELOW_API = (
     CredentialApi,
     TraceApi,
     MappingApi,
+    ProfilePreviewApi,
     ProfileApi,
     AssignmentApi,
     ProfileBootstrapApi,

@@ -74,7 +74,7 @@ async def test_from_import_to_delete(run, file, device, server):
     rule = "5 endpoint=on*"
     assert run("profiles", "assign", "meter", "--rule", rule, "--default") == "meter assigned\n"
     assert lines(run("profiles", "preview", "meter", changed)) == [
-        "1 devices",
+        "1 devices; 0 of 1 registered are asked",
         "what change from to",
         "keyName /3/0/9 changed level charge",
     ]

@@ -78,6 +78,13 @@ async def test_a_device_of_a_profile_bootstraps_and_registers(server, api, place
     await ask(api, "POST", "/profiles?name=meter", older(server), 201)
     await add(api, "device001", profile="meter")
     preview = await ask(api, "GET", "/profiles/meter/bootstrap-preview?device=device001")
+    same = await ask(api, "GET", "/profiles/meter")
+    path = "/profiles/meter/bootstrap-preview?device=device001"
+    assert await ask(api, "POST", path, same) == preview
+    same["profileData"]["transportConfiguration"]["bootstrap"][0]["lifetime"] = 78
+    other = await ask(api, "POST", path, same)
+    values = [value for step in other["steps"] for value in step.get("values", ())]
+    assert {"path": "/1/0/1", "name": "Lifetime", "value": 78} in values
     written = {value["path"]: value["value"] for step in preview["steps"] for value in step.get("values", ())}
     one = FactoryDevice("device001", place, CATALOG.types)
     await one.start()

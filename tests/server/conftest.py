@@ -35,6 +35,7 @@ from lwm2m_server.http.enrolment import EnrolmentApi
 from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.fleet import FleetApi
 from lwm2m_server.http.imports import ImportApi
+from lwm2m_server.http.profile_previews import ProfilePreviewApi
 from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.onem2m.behaviours.roots import DEVICE_GROUPS
@@ -43,6 +44,7 @@ from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.notify.subscriptions import bundling_of
 from lwm2m_server.onem2m.platform import Onem2m
 from lwm2m_server.profiles.defaults import defaults_of
+from lwm2m_server.profiles.impact import Impact
 from lwm2m_server.profiles.opening import ProfileServer, open_profiles
 from lwm2m_server.security.opening import open_credentials
 from lwm2m_server.security.store import Credentials
@@ -72,6 +74,9 @@ class QueueingDevices:
         self.queues, self.forgotten, self.ended = {}, [], []
         self.table = MappingTable()
         """What mappings there are; a test may give others."""
+
+    def known(self, endpoint):
+        """There are no engines."""
 
     def models(self, device):
         registration = device.registration
@@ -127,10 +132,11 @@ class QueueingDevices:
         return result
 
 
-def editing_routes(inventory, profiles, finder, settings):
+def editing_routes(inventory, profiles, finder, settings, devices):
     defaults = defaults_of(settings.dtls, {"coap": ("0.0.0.0:5683",)})
     documents = ProfileApi(inventory, profiles.editor, profiles.fleet, finder, defaults, settings.tenant)
-    return profile_routes(documents, profiles, finder, settings.tenant)
+    previews = ProfilePreviewApi(documents, Impact(profiles.fleet, devices), finder)
+    return [*previews.routes(), *profile_routes(documents, profiles, finder, settings.tenant)]
 
 
 def device_routes(finder, ledger, devices, profiles):
@@ -225,7 +231,7 @@ async def start(tmp_path, catalog):
         platform.context.routes.told.append(profiles.editor.regrouped)
         enrolment = open_enrolment(platform.context, profiles.profiles)
         rules, devices_too = RuleApi(enrolment, finder), EnrolmentApi(enrolment, finder)
-        editing = editing_routes(inventory, profiles, finder, settings)
+        editing = editing_routes(inventory, profiles, finder, settings, devices)
         tables = ImportApi(enrolment, finder)
         operators = device_routes(finder, ledger, devices, profiles)
         routes = [*operators, *secrets.routes(), *devices_too.routes(), *rules.routes(), *editing]
@@ -302,7 +308,7 @@ async def guard(start, monkeypatch):
                 *ImportApi(api.enrolment, finder).routes(),
                 *ClientApi(control.clients, control.keys, control.access, settings.tenant).routes(),
                 *AuditApi(api.ledger, settings.tenant).routes(),
-                *editing_routes(api.inventory, api.profiles, finder, settings),
+                *editing_routes(api.inventory, api.profiles, finder, settings, api.devices),
             ]
             app = create_http(
                 TokenApi(control.clients, control.tokens, control.access).routes(),

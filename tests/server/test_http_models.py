@@ -493,6 +493,10 @@ async def test_a_model_in_use_is_not_taken_away_by_accident(api):
     await api.inventory.profiles.add(DeviceProfile("other", "others", document))
     (row,) = (await api.get("?level=tenant"))["models"]
     assert row["usedBy"] == {"profiles": 2, "devices": 25}
+    (plain,) = (await api.get("?level=tenant&usage=false"))["models"]
+    assert row.keys() - plain.keys() == {"usedBy"}
+    assert row.keys() | {"resources"} < (await api.get("/33333/1.0")).keys()
+    assert "users" not in await api.get("/33333/1.0?usage=false")
     answer = await api.ask("DELETE", "/33333/1.0")
     assert answer.status_code == 409
     assert answer.json()["detail"].startswith("it is used by 2 device profiles and 25 devices")

@@ -1,5 +1,7 @@
 """``/api/v1/profiles``: documents in and out, and which device has which."""
 
+import time
+
 import attrs
 import pytest
 
@@ -69,6 +71,50 @@ async def test_what_is_exported_can_be_imported(api):
     assert again.json() == {**exported, "notes": []}
 
 
+async def test_the_devices_of_all_are_counted_if_somebody_asks(api):
+    await made(api, "a", "b", "c")
+    for name in ("one", "two", "three"):
+        await api.add_device(name)
+    await ask(api, "PUT", "/devices/one/profile", {"profile": "a"})
+    await ask(api, "PUT", "/profiles/b/assignment", {"default": True})
+    found = (await ask(api, "GET", "/profiles?devices=true")).json()["profiles"]
+    assert {one["name"]: one["devices"] for one in found} == {"a": 1, "b": 2, "c": 0}
+    assert "devices" not in (await ask(api, "GET", "/profiles")).json()["profiles"][0]
+
+
+async def test_of_two_who_change_a_profile_the_second_is_told(api):
+    await made(api, "meter")
+
+    async def put(document, tag):
+        path, headers = "/profiles/meter", {"If-Match": tag}
+        return await api.call("PUT", path, body=document, headers=headers, base="/api/v1")
+
+    tag = (await ask(api, "GET", "/profiles/meter")).headers["etag"]
+    first = {"bootstrap": [], "observeAttr": {"telemetry": ["/3/0/9"]}}
+    assert (await put(first, tag)).status_code == 200
+    late = await put(named("meter"), tag)
+    assert (late.status_code, late.json()["title"]) == (412, "Precondition Failed")
+    kept = await ask(api, "GET", "/profiles/meter")
+    assert kept.json()["profileData"]["transportConfiguration"]["observeAttr"]["telemetry"] == ["/3/0/9"]
+    assert (await put(named("meter"), kept.headers["etag"])).status_code == 200
+    assert (await put(named("meter"), "*")).status_code == 200
+    assert (await ask(api, "DELETE", "/profiles/meter")).status_code == 204
+    assert (await put(named("meter"), tag)).status_code == 412
+
+
+async def test_a_document_is_checked_and_not_kept(api):
+    answer = await ask(api, "POST", "/profiles/check", {**DOCUMENT, "createdTime": 1})
+    assert answer.status_code == 200
+    found = answer.json()
+    assert found["notes"] == [{"place": "createdTime", "reason": "is not used here and was left out"}]
+    observed = found["profileData"]["transportConfiguration"]["observeAttr"]
+    assert (found["name"], observed["observeStrategy"]) == ("meter", "SINGLE")
+    answer = await ask(api, "POST", "/profiles/check", {"observeAttr": {"observe": ["/3/0/9"]}})
+    assert answer.status_code == 400
+    assert answer.json()["faults"][0]["place"] == "observeAttr.observe[0]"
+    assert (await ask(api, "GET", "/profiles")).json()["total"] == 0
+
+
 async def test_a_transport_configuration_alone_takes_a_name(api):
     configuration = DOCUMENT["profileData"]["transportConfiguration"]
     answer = await ask(api, "POST", "/profiles", configuration)
@@ -82,12 +128,11 @@ async def test_a_transport_configuration_alone_takes_a_name(api):
 async def test_profiles_are_listed_by_parts_of_their_names_in_pages(api):
     await made(api, "meter b", "Meter a", "valve")
     found = (await ask(api, "GET", "/profiles?name=meter&limit=1")).json()
-    assert found == {
-        "tenant": "main",
-        "total": 2,
-        "profiles": [{"name": "Meter a", "groups": [], "rules": 0, "default": False}],
-        "nextOffset": 1,
-    }
+    changed = found["profiles"][0].pop("changedAt")
+    assert abs(changed / 1000 - time.time()) < 60
+    row = {"name": "Meter a", "groups": [], "rules": 0, "default": False}
+    row |= {"objects": [3], "observeStrategy": "SINGLE"}
+    assert found == {"tenant": "main", "total": 2, "profiles": [row], "nextOffset": 1}
     found = (await ask(api, "GET", "/profiles?name=meter&limit=1&offset=1")).json()
     assert [one["name"] for one in found["profiles"]] == ["meter b"]
     assert "nextOffset" not in found
@@ -200,7 +245,8 @@ async def test_a_preview_says_what_would_change_and_for_how_many(api):
     await ask(api, "PUT", "/profiles/meter/assignment", {"rules": [RULE]})
     document = {"observeAttr": {"telemetry": ["/3/0/9", "/3/0/7"]}}
     found = (await ask(api, "POST", "/profiles/meter/preview", document)).json()
-    assert (found["name"], found["devices"]) == ("meter", 1)
+    assert (found["name"], found["devices"], found["registered"]) == ("meter", 1, 0)
+    assert (found["touched"], found["examples"], found["complete"]) == (0, [], True)
     assert found["changes"]["observe"] == {"added": [], "removed": ["/3_1.2/0/9"]}
     assert found["changes"]["telemetry"] == {"added": ["/3/0/7"], "removed": []}
     kept = (await ask(api, "GET", "/profiles/meter")).json()["profileData"]["transportConfiguration"]

@@ -40,6 +40,7 @@ from lwm2m_server.http.openapi_tree import tree_paths
 from lwm2m_server.http.packages import PackageApi
 from lwm2m_server.http.plugins import PluginApi
 from lwm2m_server.http.profile_bootstrap import ProfileBootstrapApi
+from lwm2m_server.http.profile_previews import ProfilePreviewApi
 from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.queue import QueueApi
 from lwm2m_server.http.rpc import RpcApi
@@ -54,6 +55,7 @@ from lwm2m_server.library.library import Library
 from lwm2m_server.library.usage import Usage
 from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.profiles.defaults import defaults_of
+from lwm2m_server.profiles.impact import Impact
 from lwm2m_server.telemetry.live import Live
 from lwm2m_server.telemetry.readings import Readings
 
@@ -124,6 +126,7 @@ def _of_fleets(
     return [
         *ModelApi(library, inventory, settings.models, settings.tenant).routes(),
         *PluginApi(finder, core.plugins, core.models).routes(),
+        *ProfilePreviewApi(editing, Impact(profiles.fleet, core.wishes), finder).routes(),
         *profile_routes(editing, profiles, finder, settings.tenant),
         *ProfileBootstrapApi(editing, features.bootstrap, core.models, core.ledger.reader).routes(),
         *BootstrapApi(features.bootstrap, core.models, finder).routes(),

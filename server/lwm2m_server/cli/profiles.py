@@ -134,7 +134,9 @@ def preview(name: str, file: IO[bytes], as_json: bool, **flags: Any) -> None:
     if as_json:
         click.echo(json.dumps(found))
         return
-    click.echo(f"{found['devices']} devices")
+    click.echo(
+        f"{found['devices']} devices; {found['touched']} of {found['registered']} registered are asked"
+    )
     show_table(("what", "change", "from", "to"), _changes(found["changes"]))
     _notes(found)
 

@@ -24,11 +24,10 @@ MAX_FINDINGS: Final = 20
 """That are told of one file."""
 
 
-def summary(one: Placed, counts: Mapping[Key, tuple[int, int]]) -> dict[str, Any]:
-    """``counts`` are those of definitions in force."""
+def summary(one: Placed, counts: Mapping[Key, tuple[int, int]] | None) -> dict[str, Any]:
+    """``counts`` are those of definitions in force; ``None`` leaves them out."""
     spec, row = one.spec, one.row
-    profiles, devices = counts.get((one.object, one.version), (0, 0)) if one.in_force else (0, 0)
-    return {
+    found: dict[str, Any] = {
         "name": spec.name if spec is not None else None,
         "objectId": one.object,
         "objectVersion": one.version,
@@ -38,12 +37,15 @@ def summary(one: Placed, counts: Mapping[Key, tuple[int, int]]) -> dict[str, Any
         "fileName": file_name(one),
         "inForce": one.in_force,
         "uploadedAt": row.uploaded_at * 1000 // SECOND if row is not None else None,
-        "usedBy": {"profiles": profiles, "devices": devices},
         "fault": one.fault,
     }
+    if counts is not None:
+        profiles, devices = counts.get((one.object, one.version), (0, 0)) if one.in_force else (0, 0)
+        found["usedBy"] = {"profiles": profiles, "devices": devices}
+    return found
 
 
-def details(one: Placed, counts: Mapping[Key, tuple[int, int]]) -> dict[str, Any]:
+def details(one: Placed, counts: Mapping[Key, tuple[int, int]] | None) -> dict[str, Any]:
     spec = one.spec
     return summary(one, counts) | {
         "urn": spec.urn if spec is not None else None,

@@ -60,6 +60,7 @@ _LEVEL: Final = Parameter("level", enum(*LEVELS), "only of this level")
 _OWN: Final = Parameter("level", enum(SYSTEM, OWN), "`system` for every tenant, which takes the role system")
 _FILE_NAME: Final = Parameter("fileName", STRING, "name of the file, where the body is the file itself")
 _YES_NO: Final = enum("true", "false")
+_USAGE: Final = Parameter("usage", _YES_NO, "`false` leaves out who uses it, which takes longest to find out")
 _ONE: Final = "/models/{object}/{version}"
 
 
@@ -92,6 +93,7 @@ class ModelApi:
             Parameter("object", PLACE, "only versions of this Object"),
             Parameter("name", STRING, "only those whose name has this in it"),
             _LEVEL,
+            _USAGE,
         ),
         answers={
             200: obj(
@@ -110,7 +112,7 @@ class ModelApi:
         limit = max(1, min(number_of(request, "limit", MAX_ROWS), MAX_ROWS))
         offset = number_of(request, "offset", 0)
         found = sorted(filter(_wanted(request), self._library.all(tenant)), key=_place)
-        counts = await self._library.counts(tenant)
+        counts = await self._library.counts(tenant) if _flag(request, "usage", "true") else None
         document: dict[str, Any] = {
             "tenant": tenant,
             "models": [summary(one, counts) for one in found[offset : offset + limit]],
@@ -122,7 +124,7 @@ class ModelApi:
 
     @described(
         "An Object model, its Resources, and who uses it",
-        query=(TENANT, _LEVEL),
+        query=(TENANT, _LEVEL, _USAGE),
         answers={200: ref("ModelDetails")},
         problems=(400,),
     )
@@ -130,6 +132,8 @@ class ModelApi:
         """``keyName`` is what a profile calls a Resource that can be read, unless it says something else."""
         tenant = self._viewer(request)
         one = self._find(request, tenant)
+        if not _flag(request, "usage", "true"):
+            return json_answer(details(one, None))
         users = self._shown(request, await self._library.users(tenant, one))
         return json_answer(details(one, await self._library.counts(tenant)) | {"users": users})
 
@@ -313,8 +317,8 @@ def _key(request: Request) -> Key:
     return int(object), version
 
 
-def _flag(request: Request, name: str) -> bool:
-    text = request.query_params.get(name, "false")
+def _flag(request: Request, name: str, default: str = "false") -> bool:
+    text = request.query_params.get(name, default)
     if text not in ("true", "false"):
         raise Problem(HTTPStatus.BAD_REQUEST, f"{name}={text[:40]}: true or false is due")
     return text == "true"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import attrs
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,17 +31,28 @@ class ProfileBootstrapApi:
 
     def routes(self) -> list[Route]:
         """Below ``/api/v1``."""
-        return [Route("/profiles/{name}/bootstrap-preview", self.preview, methods=["GET"])]
+        return [Route("/profiles/{name}/bootstrap-preview", self.preview, methods=["GET", "POST"])]
 
     @described(
         "What a device would be written at bootstrap by a profile",
         query=(TENANT, _DEVICE),
         answers={200: ref("BootstrapPreview")},
         problems=(400,),
+        method="GET",
+    )
+    @described(
+        "What a device would be written at bootstrap by another document",
+        query=(TENANT, _DEVICE),
+        body=ref("NewProfile"),
+        answers={200: ref("BootstrapPreview")},
+        method="POST",
     )
     async def preview(self, request: Request) -> Response:
-        """Without the secrets."""
+        """Without the secrets. By what is kept, or (POST) by what might be."""
         profile = self._api.profile(request)
+        if request.method == "POST":
+            draft = await self._api.draft(request, profile.tenant or "")
+            profile = attrs.evolve(profile, document=draft.data)
         tenant, name = profile.tenant or "", request.query_params.get("device")
         device = None if name is None else self._reader.device_named(tenant, name)
         if name is not None and device is None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -20,25 +19,30 @@ from lwm2m_server.http.describing import (
     BOOLEAN,
     COUNT,
     LIMIT,
+    OFTEN_TIME,
     PLACE,
     STRING,
     TENANT,
     Parameter,
     array,
     described,
+    enum,
     obj,
     ref,
 )
 from lwm2m_server.http.devices import MAX_ROWS, DeviceFinder, number_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import tenant_of
-from lwm2m_server.profiles.comparison import differences
+from lwm2m_server.profiles.comparison import LISTS, TABLES
 from lwm2m_server.profiles.defaults import Entries
-from lwm2m_server.profiles.document import Draft, document_of
-from lwm2m_server.profiles.editor import Editor
+from lwm2m_server.profiles.document import Draft, document_of, tag_of
+from lwm2m_server.profiles.editor import Editor, Overtaken
 from lwm2m_server.profiles.fleet import Fleet
+from lwm2m_server.profiles.mapping import Strategy
+from lwm2m_server.profiles.places import Place
 from lwm2m_server.profiles.schema import Fault, ProfileRejected, schema
 from lwm2m_server.store.definitions import DeviceProfile
+from lwm2m_server.store.ids import SECOND
 from lwm2m_server.store.protocols import Inventory
 
 T = TypeVar("T")
@@ -53,7 +57,21 @@ RESERVED: Final = frozenset(("schema", "defaults"))
 _NAME: Final = Parameter("name", STRING, "only those with this in their names")
 _NEW_NAME: Final = Parameter("name", STRING, "for a transport configuration that comes alone")
 _FORCE: Final = Parameter("force", BOOLEAN, "even if devices, groups or rules use it")
-_ROW: Final = obj("*", name=STRING, groups=array(STRING), rules=COUNT, default=BOOLEAN)
+_DEVICES: Final = Parameter("devices", BOOLEAN, "count the devices of each, which takes a look at all")
+_IF_MATCH: Final = Parameter(
+    "if-match", STRING, "`ETag` of what is to be replaced; 412 if it is another one by now", place="header"
+)
+_ROW: Final = obj(
+    "name groups rules default objects observeStrategy changedAt",
+    name=STRING,
+    groups=array(STRING),
+    rules=COUNT,
+    default=BOOLEAN,
+    objects=array(COUNT),
+    observeStrategy=enum(*(one.value for one in Strategy)),
+    changedAt=OFTEN_TIME,
+    devices=COUNT,
+)
 
 
 class ProfileApi:
@@ -82,12 +100,11 @@ class ProfileApi:
             Route("/profiles/{name}", self.show, methods=["GET"]),
             Route("/profiles/{name}", self.put, methods=["PUT"]),
             Route("/profiles/{name}", self.delete, methods=["DELETE"]),
-            Route("/profiles/{name}/preview", self.preview, methods=["POST"]),
         ]
 
     @described(
         "Device profiles, by name",
-        query=(TENANT, _NAME, LIMIT, Parameter("offset", PLACE, "leave out so many")),
+        query=(TENANT, _NAME, LIMIT, Parameter("offset", PLACE, "leave out so many"), _DEVICES),
         answers={
             200: obj(
                 "tenant total profiles", tenant=STRING, total=COUNT, profiles=array(_ROW), nextOffset=COUNT
@@ -106,6 +123,9 @@ class ProfileApi:
             "total": len(found),
             "profiles": [_row(profile) for profile in found[offset : offset + limit]],
         }
+        if flag_of(request, "devices"):
+            counts = await self._fleet.counts(tenant)
+            document["profiles"] = [{**row, "devices": counts[row["name"]]} for row in document["profiles"]]
         if offset + limit < len(found):
             document["nextOffset"] = offset + limit
         return json_answer(document)
@@ -121,7 +141,7 @@ class ProfileApi:
         """A whole document as ``GET`` gives it here or elsewhere, or its transport configuration alone. The
         answer says in ``notes`` what was left out, and what may not be as it was meant."""
         tenant = self._admin(request)
-        draft = await self._draft(request, tenant)
+        draft = await self.draft(request, tenant)
         name = draft.name or request.query_params.get("name")
         if not name:
             raise Problem(400, "name: the profile has none; give it one, or ?name=")
@@ -130,26 +150,31 @@ class ProfileApi:
 
     @described("A device profile, to be imported elsewhere", query=(TENANT,), answers={200: ref("Profile")})
     async def show(self, request: Request) -> Response:
-        return json_answer(_shown(self.profile(request)))
+        """Its ``ETag`` is for the ``If-Match`` of a change."""
+        profile = self.profile(request)
+        return json_answer(_shown(profile), headers=_tagged(profile))
 
     @described(
         "Replace a device profile, or create it",
-        query=(TENANT,),
+        query=(TENANT, _IF_MATCH),
         body=ref("NewProfile"),
         answers={200: ref("NotedProfile"), 201: ref("NotedProfile")},
-        problems=(409, 503),
+        problems=(409, 412, 503),
     )
     async def put(self, request: Request) -> Response:
         """Under another name, if the document has one: it stays assigned to whom it was. Devices get what is
         different, as soon as they can be reached."""
         tenant, name = self._admin(request), _checked(request.path_params["name"])
-        draft = await self._draft(request, tenant)
+        draft, expected = await self.draft(request, tenant), _expected(request)
         if self._kept.get(tenant, name) is None:
+            if expected is not None:
+                raise _overtaken(name)
             profile = await kept(self._editor.add(tenant, _checked(draft.name or name), draft.data))
             return _answer(_noted(profile, draft), 201, profile.name)
         new_name = _checked(draft.name or name)
-        profile = await kept(self._editor.replace(tenant, name, new_name, draft.data))
-        return json_answer(_noted(profile, draft))
+        change = self._editor.replace(tenant, name, new_name, draft.data, expected=expected)
+        profile = await kept(change)
+        return json_answer(_noted(profile, draft), headers=_tagged(profile))
 
     @described(
         "Remove a device profile", query=(TENANT, _FORCE), answers={204: None}, problems=(400, 409, 503)
@@ -162,27 +187,6 @@ class ProfileApi:
             raise Problem(409, f"{profile.name!r} is used by {users}; force=true removes it all the same")
         await kept(self._editor.remove(tenant, profile.name))
         return Response(status_code=HTTPStatus.NO_CONTENT)
-
-    @described(
-        "What another document would change",
-        query=(TENANT,),
-        body=ref("NewProfile"),
-        answers={
-            200: obj(
-                "*", name=STRING, devices=COUNT, changes=ref("ProfileChanges"), notes=ref("ProfileNotes")
-            )
-        },
-    )
-    async def preview(self, request: Request) -> Response:
-        """And how many devices it is for."""
-        profile = self.profile(request)
-        tenant = profile.tenant or ""
-        draft = await self._draft(request, tenant)
-        devices = await self._fleet.count(tenant, profile.name)
-        changes = await asyncio.to_thread(differences, profile.document, draft.data)
-        return json_answer(
-            {"name": profile.name, "devices": devices, "changes": changes, "notes": _notes(draft)}
-        )
 
     @described("The JSON Schema of device profiles", answers={200: {"type": "object"}})
     async def show_schema(self, request: Request) -> Response:
@@ -212,7 +216,8 @@ class ProfileApi:
         self._find.tenant(request)
         return tenant_of(request, self._default, Role.ADMIN)
 
-    async def _draft(self, request: Request, tenant: str) -> Draft:
+    async def draft(self, request: Request, tenant: str) -> Draft:
+        """The body; raises ``Problem`` with all that is wrong with it."""
         document = await read_json(request, MAX_DOCUMENT)
         try:
             return await self._editor.read(tenant, document)
@@ -227,6 +232,8 @@ async def kept(change: Awaitable[T]) -> T:
             return await change
     except KeyError as error:
         raise Problem(404, f"there is no profile {error.args[0]!r}") from error
+    except Overtaken as error:
+        raise _overtaken(error.args[0]) from error
 
 
 def flag_of(request: Request, name: str) -> bool:
@@ -235,6 +242,20 @@ def flag_of(request: Request, name: str) -> bool:
     if text not in ("true", "false"):
         raise Problem(400, f"{name}={text[:40]} is neither true nor false")
     return text == "true"
+
+
+def _expected(request: Request) -> str | None:
+    """The tag in ``If-Match``; ``*`` is as good as none."""
+    text = request.headers.get("if-match", "*").strip()
+    return None if text == "*" else text.removeprefix("W/").strip('"')
+
+
+def _overtaken(name: str) -> Problem:
+    return Problem(412, f"the profile {name!r} was changed or removed meanwhile")
+
+
+def _tagged(profile: DeviceProfile) -> dict[str, str]:
+    return {"etag": f'"{tag_of(profile.name, profile.document)}"'}
 
 
 def _checked(name: str) -> str:
@@ -256,12 +277,22 @@ def _fault(fault: Fault) -> dict[str, str]:
 
 
 def _row(profile: DeviceProfile) -> dict[str, Any]:
+    observed = profile.document["transportConfiguration"]["observeAttr"]
     return {
         "name": profile.name,
         "groups": list(profile.groups),
         "rules": len(profile.rules),
         "default": profile.is_default,
+        "objects": sorted({Place.parse(text).object for text in _named(observed)}),
+        "observeStrategy": observed["observeStrategy"],
+        "changedAt": profile.changed_at * 1000 // SECOND or None,
     }
+
+
+def _named(observed: Mapping[str, Any]) -> Iterator[str]:
+    """The paths of what is done with Resources."""
+    for member in (*LISTS, *TABLES):
+        yield from observed[member]
 
 
 def _shown(profile: DeviceProfile) -> dict[str, Any]:
@@ -269,10 +300,10 @@ def _shown(profile: DeviceProfile) -> dict[str, Any]:
 
 
 def _noted(profile: DeviceProfile, draft: Draft) -> dict[str, Any]:
-    return {**_shown(profile), "notes": _notes(draft)}
+    return {**_shown(profile), "notes": notes_of(draft)}
 
 
-def _notes(draft: Draft) -> list[dict[str, str]]:
+def notes_of(draft: Draft) -> list[dict[str, str]]:
     return [_fault(note) for note in draft.notes]
 
 
@@ -282,4 +313,5 @@ def _by_name(profile: DeviceProfile) -> str:
 
 def _answer(document: object, status: int, created: str) -> Response:
     """Of a profile that is there from now on."""
-    return json_answer(document, status, {"content-location": f"/api/v1/profiles/{quote(created, safe='')}"})
+    location = {"content-location": f"/api/v1/profiles/{quote(created, safe='')}"}
+    return json_answer(document, status, location)

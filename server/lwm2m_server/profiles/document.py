@@ -9,9 +9,11 @@ left out where nothing is the same as null.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any, Final
 
 import attrs
+import orjson
 
 from lwm2m_server.profiles.checks import Versions, inspect
 from lwm2m_server.profiles.mapping import Strategy
@@ -136,6 +138,11 @@ def read(document: object, versions: Versions) -> Draft:
     if findings.faults:
         raise ProfileRejected(_lifted(findings.faults, depth))
     return Draft(whole.get("name"), data, tuple(_lifted((*notes, *findings.notes), depth)))
+
+
+def tag_of(name: str, data: Mapping[str, Any]) -> str:
+    """Tells apart what a profile says at one time and at another."""
+    return blake2b(orjson.dumps(document_of(name, data)), digest_size=12).hexdigest()
 
 
 def document_of(name: str, data: Mapping[str, Any]) -> dict[str, Any]:

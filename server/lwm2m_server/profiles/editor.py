@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -11,11 +12,13 @@ import attrs
 import structlog
 
 from lwm2m_server.profiles.checks import Versions
-from lwm2m_server.profiles.document import Draft, read
+from lwm2m_server.profiles.document import Draft, read, tag_of
 from lwm2m_server.profiles.groups import Memberships
 from lwm2m_server.profiles.service import Profiles
 from lwm2m_server.store.definitions import DeviceProfile, Enrolment, ProfileRule
 from lwm2m_server.store.errors import CommitFailed, Conflict
+from lwm2m_server.store.expiration import Clock
+from lwm2m_server.store.ids import SECOND
 from lwm2m_server.store.protocols import Inventory, Ledger
 from lwm2m_server.store.records import Device
 from lwm2m_server.store.transaction import Transaction
@@ -30,6 +33,10 @@ FEW: Final = 50
 """Devices that listeners are told one by one; of more, that any may have another profile."""
 
 _log = structlog.get_logger(__name__)
+
+
+class Overtaken(Exception):
+    """A profile is not any more what somebody thought when they changed it."""
 
 
 @attrs.frozen(slots=True)
@@ -70,8 +77,11 @@ class Editor:
         profiles: Profiles,
         memberships: Memberships,
         versions: Callable[[str], Versions],
+        *,
+        clock: Clock = time.time,
     ) -> None:
         """``versions`` gives a tenant's models."""
+        self._clock = clock
         self._kept, self._enrolments = inventory.profiles, inventory.enrolments
         self._ledger, self._profiles = ledger, profiles
         self._memberships, self._versions = memberships, versions
@@ -90,15 +100,20 @@ class Editor:
             self._check_free(tenant, name)
             if len(self._kept.of(tenant)) >= MAX_PROFILES:
                 raise Conflict(f"the tenant has {MAX_PROFILES} profiles, and cannot have more")
-            profile = DeviceProfile(tenant, name, data)
+            profile = DeviceProfile(tenant, name, data, changed_at=self._now())
             await self._kept.add(profile)
         return profile
 
-    async def replace(self, tenant: str, name: str, new_name: str, data: Mapping[str, Any]) -> DeviceProfile:
-        """Under another name, if it is one. Raises ``KeyError``, ``Conflict``."""
+    async def replace(
+        self, tenant: str, name: str, new_name: str, data: Mapping[str, Any], *, expected: str | None = None
+    ) -> DeviceProfile:
+        """Under another name, if it is one. ``expected`` is the ``tag_of`` the one that is to be replaced.
+        Raises ``KeyError``, ``Conflict``, ``Overtaken``."""
         async with self._changing:
             former = self._found(tenant, name)
-            profile = attrs.evolve(former, name=new_name, document=data)
+            if expected is not None and expected != tag_of(former.name, former.document):
+                raise Overtaken(name)
+            profile = attrs.evolve(former, name=new_name, document=data, changed_at=self._now())
             if new_name != name:
                 self._check_free(tenant, new_name)
                 profile = attrs.evolve(profile, former=(*former.former, name))
@@ -236,6 +251,9 @@ class Editor:
             await self._enrolments.put_all(changed)
 
     # --- checks --------------------------------------------------------------------------------------
+
+    def _now(self) -> int:
+        return int(self._clock() * SECOND)
 
     def _found(self, tenant: str, name: str) -> DeviceProfile:
         found = self._kept.get(tenant, name)

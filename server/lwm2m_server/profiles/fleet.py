@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Final, TypeAlias
@@ -47,6 +48,13 @@ class Fleet:
             look = partial(_page, tenant, assignments, group_of, last)
             found, last = await self._ledger.apart(look)
             yield found
+
+    async def counts(self, tenant: str) -> Counter[str]:
+        """Of each profile, in one go."""
+        found: Counter[str] = Counter()
+        async for page in self.everyone(tenant):
+            found.update(assigned.profile.name for _, assigned in page if assigned is not None)
+        return found
 
     async def count(self, tenant: str, profile: str) -> int:
         return sum([len(page) async for page in self.devices(tenant, profile)])

@@ -37,6 +37,8 @@ class DeviceProfile:
     """It is for devices that no other one is for."""
     former: tuple[str, ...] = ()
     """Names it had, by which it is still assigned to devices."""
+    changed_at: int = 0
+    """Microseconds since 1970-01-01 UTC; 0 for one that was kept before that was noted."""
 
 
 @attrs.frozen(slots=True)

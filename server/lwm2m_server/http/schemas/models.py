@@ -18,7 +18,7 @@ from lwm2m_server.http.describing import (
 )
 
 _MODEL: Final = obj(
-    "*",
+    "name objectId objectVersion key resourceType level fileName inForce uploadedAt fault",
     name=nullable(STRING),
     objectId=COUNT,
     objectVersion=STRING,
@@ -35,7 +35,7 @@ _MODEL: Final = obj(
 _NAMES: Final = obj("*", count=COUNT, names=array(STRING))
 
 _MODEL_DETAILS: Final = obj(
-    "*",
+    "urn lwm2mVersion multiple mandatory resources",
     urn=nullable(STRING),
     lwm2mVersion=nullable(STRING),
     multiple=nullable(BOOLEAN),

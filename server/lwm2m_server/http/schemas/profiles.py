@@ -6,8 +6,10 @@ from typing import Final
 
 from lwm2m_server.http.describing import (
     BOOLEAN,
+    COUNT,
     STRING,
     Schema,
+    any_of,
     array,
     enum,
     nullable,
@@ -47,6 +49,13 @@ COMPONENTS: Final[dict[str, Schema]] = {
         "configuration alone",
     },
     "NotedProfile": {"allOf": [ref("Profile"), obj("*", notes=ref("ProfileNotes"))]},
+    "CheckedProfile": obj(
+        "*",
+        name=nullable(STRING),
+        transportType=enum("LWM2M"),
+        profileData=obj(),
+        notes=ref("ProfileNotes"),
+    ),
     "ProfileNotes": array(obj("*", place=STRING, reason=STRING)),
     "ProfileChanges": obj(
         "*",
@@ -57,6 +66,14 @@ COMPONENTS: Final[dict[str, Schema]] = {
         attributeLwm2m=_TABLE_CHANGES,
         settings=obj(),
         bootstrap=BOOLEAN,
+    ),
+    "ProfileDifference": obj(
+        "*",
+        name=STRING,
+        endpoint=nullable(STRING),
+        requests=array(obj("*", operation=STRING, paths=array(STRING), attributes=any_of(nullable(STRING)))),
+        total=COUNT,
+        notes=array(STRING),
     ),
     "ProfileRule": _RULE,
     "ProfileAssignment": obj("*", groups=array(STRING), rules=array(ref("ProfileRule")), default=BOOLEAN),
