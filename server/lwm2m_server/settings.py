@@ -282,6 +282,16 @@ class AccessSettings:
 
 
 @attrs.frozen
+class ConsoleSettings:
+    """The web console."""
+
+    enabled: bool = True
+    """Whether ``/console/`` is served."""
+    idle: float = attrs.field(default=4 * 3600.0, validator=gt(0.0))
+    """Seconds without a request after which one has to sign in again."""
+
+
+@attrs.frozen
 class AuditSettings:
     """The audit log: who changed what."""
 
@@ -438,6 +448,7 @@ class Settings:
     telemetry: TelemetrySettings = TelemetrySettings()
     credentials: CredentialSettings = CredentialSettings()
     access: AccessSettings = AccessSettings()
+    console: ConsoleSettings = ConsoleSettings()
     audit: AuditSettings = AuditSettings()
     deliveries: DeliverySettings = DeliverySettings()
     updates: UpdateSettings = UpdateSettings()

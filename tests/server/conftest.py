@@ -311,7 +311,7 @@ async def guard(start, monkeypatch):
                 *editing_routes(api.inventory, api.profiles, finder, settings, api.devices),
             ]
             app = create_http(
-                TokenApi(control.clients, control.tokens, control.access).routes(),
+                TokenApi(control.clients, control.attempts, control.tokens, control.access).routes(),
                 api=routes,
                 tree=Binding(api.platform),
                 door=partial(Door, access=control.access, audit=control.audit, settings=settings),

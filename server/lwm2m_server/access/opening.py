@@ -10,6 +10,7 @@ import attrs
 import structlog
 
 from lwm2m_engine.errors import SettingsError
+from lwm2m_server.access.attempts import Attempts
 from lwm2m_server.access.audit import Audit
 from lwm2m_server.access.authentication import Access
 from lwm2m_server.access.clients import Clients
@@ -29,6 +30,7 @@ class AccessControl:
     """The parts, connected."""
 
     clients: Clients
+    attempts: Attempts
     keys: SigningKeys
     tokens: Tokens
     access: Access
@@ -52,7 +54,7 @@ def open_access(
     stack.callback(audit.close)
     if file is not None:
         _reread(file, access, stack)
-    return AccessControl(clients, keys, tokens, access, audit)
+    return AccessControl(clients, Attempts(clients), keys, tokens, access, audit)
 
 
 def _reread(file: Path, access: Access, stack: AsyncExitStack) -> None:

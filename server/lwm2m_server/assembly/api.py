@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from lwm2m_server.assembly.core import Core
 from lwm2m_server.assembly.features import Features
+from lwm2m_server.console.site import Console
 from lwm2m_server.counts import Counts
 from lwm2m_server.http.app import create_http
 from lwm2m_server.http.assignments import profile_routes
@@ -81,7 +82,8 @@ def serve(
         *_of_devices(core, features, finder, feed, live),
     ]
     routes = health_routes(lambda: {"ledger": core.hub.problem})
-    routes += TokenApi(core.control.clients, core.control.tokens, core.control.access).routes()
+    control = core.control
+    routes += TokenApi(control.clients, control.attempts, control.tokens, control.access).routes()
     routes += DownloadApi(features.updating.offers).routes()
     routes.append(
         measured(
@@ -99,7 +101,8 @@ def serve(
     routes.append(openapi_route(routes, api, tree_paths(core.settings.http_prefix)))
     door = partial(Door, access=core.control.access, audit=core.control.audit, settings=core.settings)
     tree = Binding(features.onem2m, core.answers)
-    return requests.around(create_http(routes, api=api, tree=tree, door=door))
+    served = create_http(routes, api=api, tree=tree, door=door)
+    return requests.around(Console(served, control, core.settings))
 
 
 def _of_the_system(core: Core, features: Features) -> list[Route]:

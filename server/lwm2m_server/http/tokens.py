@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote_plus
 
 import orjson
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lwm2m_server.access.attempts import Attempts, TooManyFailures
 from lwm2m_server.access.authentication import Access
 from lwm2m_server.access.clients import Busy, Clients
-from lwm2m_server.access.limits import Buckets
 from lwm2m_server.access.tokens import LIFETIME, Tokens
 from lwm2m_server.http.describing import FORM, INTEGER, STRING, described, obj
-from lwm2m_server.logs import Ration
 from lwm2m_server.store.records import ApiClient
 
 MAX_BODY: Final = 4096
-FAILURES: Final = (0.5, 20.0)
-"""Wrong secrets: how many a second, and at once, an address may send for one client."""
 SCOPE: Final = "client-origin profile email"
 _PASSER_BY: Final = ApiClient("open", None, "system", "", 0)
 """Who gets a token while no clients are configured; nobody asks for it then."""
-
-_log = structlog.get_logger(__name__)
-
 
 _GRANT: Final = obj(
     "*",
@@ -55,10 +47,9 @@ class Refused(Exception):
 class TokenApi:
     """Credentials as HTTP Basic or in the form."""
 
-    def __init__(self, clients: Clients, tokens: Tokens, access: Access) -> None:
+    def __init__(self, clients: Clients, attempts: Attempts, tokens: Tokens, access: Access) -> None:
         self._clients, self._tokens, self._access = clients, tokens, access
-        self._failures = Buckets(*FAILURES)
-        self._ration = Ration()
+        self._attempts = attempts
 
     def routes(self) -> list[Route]:
         return [Route("/auth/token", self.issue, methods=["POST"])]
@@ -101,17 +92,12 @@ class TokenApi:
         id, secret = _credentials(request, form)
         if self._access.is_open:
             return _PASSER_BY
-        now, address = time.monotonic(), request.client.host if request.client else ""
-        # Of one client alone: behind a proxy all addresses are the same.
-        failures = self._failures.of((address, id))
-        if failures.is_empty(now):
-            raise Refused("invalid_client", "too many wrong secrets", HTTPStatus.TOO_MANY_REQUESTS)
-        client = await self._clients.with_secret(id, secret)
+        address = request.client.host if request.client else ""
+        try:
+            client = await self._attempts.client(id, secret, address)
+        except TooManyFailures:
+            raise Refused("invalid_client", "too many wrong secrets", HTTPStatus.TOO_MANY_REQUESTS) from None
         if client is None:
-            failures.take(now)
-            left_out = self._ration.take(now)
-            if left_out is not None:
-                _log.warning("wrong client id or secret", client=id[:80], peer=address, left_out=left_out)
             raise Refused("invalid_client", "wrong client id or secret", HTTPStatus.UNAUTHORIZED)
         return client
 

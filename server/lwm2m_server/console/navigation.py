@@ -1,0 +1,39 @@
+"""Where one can go: the entries of the menu, in its order."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from lwm2m_server.access.callers import Role
+from lwm2m_server.console.viewer import Viewer
+
+
+@attrs.frozen
+class Entry:
+    """A line of the menu."""
+
+    label: str
+    href: str
+    icon: str
+    """One of ``icons.html``."""
+    role: Role = Role.READ
+    for_system: bool = False
+    """Whether the role system sees it too."""
+
+
+SECTIONS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
+    ("", (Entry("Overview", "/console/", "home", for_system=True),)),
+)
+"""With their headings."""
+
+
+def menu(viewer: Viewer) -> list[tuple[str, list[Entry]]]:
+    """What this viewer sees."""
+    shown = [(heading, [one for one in entries if _sees(viewer, one)]) for heading, entries in SECTIONS]
+    return [(heading, entries) for heading, entries in shown if entries]
+
+
+def _sees(viewer: Viewer, entry: Entry) -> bool:
+    return viewer.may(entry.role) or (entry.for_system and viewer.is_system)

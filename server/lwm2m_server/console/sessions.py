@@ -1,0 +1,82 @@
+"""``Sessions``: who is signed in, in memory. A restart of the server signs everybody out."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+
+from lwm2m_server.console.proofs import Proof
+
+COOKIE: Final = "lwm2m_session"
+MAX_SESSIONS: Final = 1_000
+MAX_NOTICES: Final = 10
+MAX_DRAFTS: Final = 20
+LONGEST: Final = 12 * 3600.0
+"""Seconds until one has to sign in again, whatever one does."""
+
+
+@attrs.define(eq=False)
+class Session:
+    """What the server keeps of one browser."""
+
+    proof: Proof
+    began: float
+    used: float
+    csrf: str = attrs.field(factory=lambda: secrets.token_urlsafe(24))
+    """What each form brings along, so that no other site's form can act for the viewer."""
+    tenant: str | None = None
+    """The one the viewer has chosen; ``None`` for their own."""
+    notices: deque[str] = attrs.field(factory=lambda: deque(maxlen=MAX_NOTICES))
+    """Sentences for the next page."""
+    drafts: OrderedDict[str, Any] = attrs.field(factory=OrderedDict)
+    """What is being edited, by name."""
+
+    def keep(self, name: str, draft: Any) -> None:
+        """The draft that was not touched longest goes for a new one."""
+        self.drafts[name] = draft
+        self.drafts.move_to_end(name)
+        if len(self.drafts) > MAX_DRAFTS:
+            self.drafts.popitem(last=False)
+
+
+class Sessions:
+    """By the hash of what the cookie says: a look into the memory gives nobody a session."""
+
+    def __init__(self, idle: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """``idle`` seconds without a request end a session."""
+        self._idle, self._clock = idle, clock
+        self._sessions: OrderedDict[bytes, Session] = OrderedDict()
+
+    def begin(self, proof: Proof) -> tuple[str, Session]:
+        """A session and the value of its cookie."""
+        value, now = secrets.token_urlsafe(32), self._clock()
+        session = self._sessions[_key(value)] = Session(proof, now, now)
+        if len(self._sessions) > MAX_SESSIONS:
+            self._sessions.popitem(last=False)
+        return value, session
+
+    def find(self, value: str) -> Session | None:
+        """The session of a cookie, if it has not ended."""
+        key = _key(value)
+        session, now = self._sessions.get(key), self._clock()
+        if session is None:
+            return None
+        if now - session.used > self._idle or now - session.began > LONGEST:
+            del self._sessions[key]
+            return None
+        session.used = now
+        self._sessions.move_to_end(key)
+        return session
+
+    def end(self, value: str) -> None:
+        self._sessions.pop(_key(value), None)
+
+
+def _key(value: str) -> bytes:
+    return hashlib.sha256(value.encode("utf-8", "surrogatepass")).digest()
