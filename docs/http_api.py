@@ -13,6 +13,7 @@ from lwm2m_server.http.clients import ClientApi
 from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.deliveries import DeliveryApi
 from lwm2m_server.http.desired import DesiredApi
+from lwm2m_server.http.device_bootstrap import DeviceBootstrapApi
 from lwm2m_server.http.devices import DeviceApi
 from lwm2m_server.http.downloads import DownloadApi
 from lwm2m_server.http.enrolment import EnrolmentApi
@@ -22,6 +23,7 @@ from lwm2m_server.http.fleet import FleetApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.imports import ImportApi
 from lwm2m_server.http.mappings import MappingApi
+from lwm2m_server.http.messages import MessageApi
 from lwm2m_server.http.metrics import metrics_route
 from lwm2m_server.http.models import ModelApi
 from lwm2m_server.http.openapi import ALWAYS, document, openapi_route
@@ -47,12 +49,14 @@ BELOW_API = (
     RuleApi,
     ImportApi,
     CredentialApi,
+    MessageApi,
     TraceApi,
     MappingApi,
     ProfilePreviewApi,
     ProfileApi,
     AssignmentApi,
     ProfileBootstrapApi,
+    DeviceBootstrapApi,
     BootstrapApi,
     PackageApi,
     UpdateApi,

@@ -70,6 +70,8 @@ async def test_plugins_and_what_they_make_of_a_device(running: Any, eventually: 
     await what_is_not_mapped_is_said(running)
     await a_device_that_never_registered(running)
     await the_command_shows_columns(running)
+    await what_was_said_lately(running)
+    await what_bootstrap_would_write(running)
 
 
 async def plugins_and_why_one_is_not_used(running: Any) -> None:
@@ -166,3 +168,35 @@ async def command(server: Any, *words: str) -> str:
     out, _ = await process.communicate()
     assert process.returncode == 0
     return out.decode()
+
+
+async def what_was_said_lately(running: Any) -> None:
+    """Whatever container it lies in, the newest first; what a client put there by hand, too."""
+    wish = await running.wish("device001", "GET /6/0/6")
+    await running.answer_to("device001", wish)
+    await running.ask("device001", "GET /3/0/9")
+    messages = (await running.get("/api/v1/devices/device001/messages?limit=6")).json()["messages"]
+    assert [one["at"] for one in messages] == sorted((one["at"] for one in messages), reverse=True)
+    assert len(messages) <= 6
+    contents = [one["content"] for one in messages if one["container"] == "received-msg"]
+    assert contents[0]["dataValue"] == {"3/0/9": 72}
+    refused = next(one for one in contents if one.get("requestID") == wish["resourceID"])
+    assert refused["responseCode"] == "4.04"
+    sent = [one["content"] for one in messages if one["container"] == "sent-msg"]
+    assert sent[0] == "GET /3/0/9"
+    assert (await running.get("/api/v1/devices/device001/messages?limit=x")).status_code == 400
+
+
+async def what_bootstrap_would_write(running: Any) -> None:
+    path = "/api/v1/devices/device001/bootstrap-preview"
+    nothing = {"endpoint": "device001", "by": None, "name": None, "preview": None}
+    assert (await running.get(path)).json() == nothing
+    security = {"0": "coap://192.0.2.1", "1": False, "2": 3, "10": 101}
+    account = {"0": 101, "1": 60, "6": True, "7": "U"}
+    draft = {"endpoints": ["device*"], "noSec": True, "write": {"/0/1": security, "/1/0": account}}
+    kept = await running.client.put(f"{running.server.http}/api/v1/bootstrap/configs/all", json=draft)
+    assert kept.status_code == 201, kept.text
+    found = (await running.get(path)).json()
+    assert (found["by"], found["name"]) == ("configuration", "all")
+    written = {one["path"]: one for step in found["preview"]["steps"] for one in step.get("values", ())}
+    assert written["/1/0/1"]["value"] == 60

@@ -84,6 +84,29 @@ async def test_a_trace_is_followed_until_it_ends(api, client, traces):
     assert [message["values"]["3/0/9"] for message in messages] == [72, 73]
 
 
+async def test_a_trace_is_followed_as_events(api, client, traces):
+    await api.add_device("dev")
+    path, events = "/devices/dev/trace", {"Accept": "text/event-stream"}
+    assert (await client.get(path, headers=events)).status_code == 409
+    await client.put(path)
+    for level in (b"72", b"73"):
+        traces.notification("dev", READ, CoapReply(Code.CONTENT, level, 0))
+
+    async def end():
+        await asyncio.sleep(0.05)
+        traces.close()
+
+    followed, _ = await asyncio.gather(client.get(f"{path}?after=1", headers=events), end())
+    assert followed.headers["content-type"].startswith("text/event-stream")
+    first, over, rest = followed.text.split("\n\n")
+    name, number, data = first.splitlines()
+    assert (name, number) == ("event: message", "id: 2")
+    message = orjson.loads(data.removeprefix("data: "))
+    assert (message["values"], message["names"]) == ({"3/0/9": 73}, {"3/0/9": "Battery Level"})
+    assert message["units"] == {"3/0/9": "/100"}
+    assert (over, rest) == ("event: over\ndata: {}", "")
+
+
 # --- a message as JSON ----------------------------------------------------------------------------------
 
 
@@ -102,6 +125,7 @@ def test_a_request_and_its_answer(catalog):
         "payloadSize": 6,
         "payload": base64.b64encode(b"+02:00").decode(),
         "values": {"3/0/14": "+02:00"},
+        "names": {"3/0/14": "UTC Offset"},
     }
     answer = rendered(said(CoapReply(Code.CHANGED), "up", request, 1.75, 1.5), catalog)
     assert (answer["message"], answer["duration"], answer["direction"]) == ("2.04", 250.0, "up")

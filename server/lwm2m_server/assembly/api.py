@@ -23,6 +23,7 @@ from lwm2m_server.http.counting import Requests
 from lwm2m_server.http.credentials import CredentialApi
 from lwm2m_server.http.deliveries import DeliveryApi
 from lwm2m_server.http.desired import DesiredApi
+from lwm2m_server.http.device_bootstrap import DeviceBootstrapApi
 from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.door import Door
 from lwm2m_server.http.downloads import DownloadApi
@@ -34,6 +35,7 @@ from lwm2m_server.http.fleet import FleetApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.imports import ImportApi
 from lwm2m_server.http.mappings import MappingApi
+from lwm2m_server.http.messages import MessageApi
 from lwm2m_server.http.models import ModelApi
 from lwm2m_server.http.onlooking import Onlooking
 from lwm2m_server.http.openapi import openapi_route
@@ -156,6 +158,8 @@ def _of_devices(core: Core, features: Features, finder: DeviceFinder, feed: Feed
         *MappingApi(finder, ledger.reader, wishes, core.models, readings).routes(),
         *TelemetryApi(finder, ledger, wishes, profiles, features.keeper, onlooking).routes(),
         *UpdateApi(finder, ledger, features.updating.packages, features.updating.updates).routes(),
+        *MessageApi(finder, ledger).routes(),
+        *DeviceBootstrapApi(finder, features.bootstrap, core.models).routes(),
         *TraceApi(finder, wishes, core.hub.traces).routes(),
         *EventApi(finder, ledger.reader, feed).routes(),
     ]

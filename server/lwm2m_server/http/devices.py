@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -157,8 +158,7 @@ class DeviceApi:
         ids = NodeIds(device.node)
         found: list[Message] = []
         for container in (ids.received, ids.errors):
-            count = self._reader.counters(container).instances
-            found += self._reader.messages(container, limit=LAST, offset=max(count - LAST, 0))
+            found += newest(self._reader, container, LAST)
         return found
 
     def _messages(self, device: Device) -> dict[str, Any]:
@@ -177,6 +177,12 @@ class DeviceApi:
             ],
             "lastError": orjson.Fragment(last_error.content) if last_error else None,
         }
+
+
+def newest(reader: Reader, container: int, limit: int) -> Sequence[Message]:
+    """The last messages of a container, oldest first."""
+    count = reader.counters(container).instances
+    return reader.messages(container, limit=limit, offset=max(count - limit, 0))
 
 
 def number_of(request: Request, name: str, default: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -18,9 +18,11 @@ from lwm2m_engine.codecs import decode, decode_paths
 from lwm2m_engine.errors import CodecError, LwM2MError
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.model.view import ModelView
+from lwm2m_engine.paths import Path
 from lwm2m_server.directory import key_of
 from lwm2m_server.http.describing import PLACE, STRING, TENANT, Parameter, described, ref
 from lwm2m_server.http.devices import DeviceFinder, number_of
+from lwm2m_server.http.onlooking import EVENT_STREAM
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.streams import Stream
 from lwm2m_server.notes import Note, place
@@ -74,35 +76,55 @@ class TraceApi:
             Parameter("follow", STRING, "if it is there, messages to come too, one a line"),
         ),
         answers={200: ref("Trace")},
-        more={"application/x-ndjson": ref("TracedMessage")},
+        more={"application/x-ndjson": ref("TracedMessage"), EVENT_STREAM: STRING},
         problems=(400, 409),
     )
     async def show(self, request: Request) -> Response:
-        """``?after=N``: messages with a higher number; ``?follow``: those to come too, one a line."""
+        """``?after=N``: messages with a higher number; ``?follow``: those to come too, one a line. With
+        Accept: text/event-stream each is an event ``message``, and ``over`` is the last."""
         device = self._find(request)
         after = number_of(request, "after", 0)
         trace = self._traces.of(device.node)
-        if "follow" in request.query_params:
+        wants_events = EVENT_STREAM in request.headers.get("accept", "")
+        if wants_events or "follow" in request.query_params:
             if trace is None:
                 raise Problem(HTTPStatus.CONFLICT, f"{device.name} is not traced; PUT switches that on")
+            if wants_events:
+                return Stream(self._events(device, trace, after), _HEADERS, EVENT_STREAM)
             return Stream(self._lines(device, trace, after), _HEADERS, "application/x-ndjson")
         if trace is None:
             return _json({"tracing": False, "messages": []})
         return _json(_summary(trace) | {"messages": self._rendered(device, trace, after)})
 
     async def _lines(self, device: Device, trace: Trace, after: int) -> AsyncGenerator[bytes, None]:
+        async for message in self._followed(device, trace, after):
+            yield b"\n" if message is None else orjson.dumps(message) + b"\n"
+
+    async def _events(self, device: Device, trace: Trace, after: int) -> AsyncGenerator[bytes, None]:
+        async for message in self._followed(device, trace, after):
+            if message is None:
+                yield b":\n\n"
+            else:
+                data = orjson.dumps(message)
+                yield b"event: message\nid: %d\ndata: %b\n\n" % (message["number"], data)
+        yield b"event: over\ndata: {}\n\n"
+
+    async def _followed(
+        self, device: Device, trace: Trace, after: int
+    ) -> AsyncGenerator[dict[str, Any] | None, None]:
+        """Each message, and ``None`` as a sign of life."""
         while True:
             # Looked at anew each time: the device may have registered with other models meanwhile.
             for message in self._rendered(device, trace, after):
                 after = message["number"]
-                yield orjson.dumps(message) + b"\n"
+                yield message
             if not trace.is_on:
                 return
             try:
                 async with asyncio.timeout(HEARTBEAT):
                     await trace.news(after)
             except TimeoutError:
-                yield b"\n"
+                yield None
 
     def _rendered(self, device: Device, trace: Trace, after: int) -> list[dict[str, Any]]:
         notes = trace.notes(after)
@@ -175,13 +197,21 @@ def _meaning(note: Note, models: ModelView | None) -> dict[str, Any]:
         except LwM2MError:
             return {"error": clean(str(error))}
         return {"paths": [path.key for path in paths]}
-    return {
-        "values": {
-            entry.path.key: plain(entry.value, types(entry.path) if types else None)
-            for entry in entries
-            if entry.value is not None
-        }
+    values = {
+        entry.path: plain(entry.value, types(entry.path) if types else None)
+        for entry in entries
+        if entry.value is not None
     }
+    return {"values": {path.key: value for path, value in values.items()}} | _named(values, models)
+
+
+def _named(paths: Collection[Path], models: ModelView | None) -> dict[str, dict[str, str]]:
+    """What models call the Resources, and their units, as far as they know them."""
+    if models is None:
+        return {}
+    known = {path.key: spec for path in paths if (spec := models.resource(path)) is not None}
+    units = {key: spec.units for key, spec in known.items() if spec.units}
+    return {"names": {key: spec.name for key, spec in known.items()}} | ({"units": units} if units else {})
 
 
 def _json(document: object) -> Response:

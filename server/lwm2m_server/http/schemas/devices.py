@@ -171,6 +171,8 @@ _NOTED: Final = obj(
     text=STRING,
     error=STRING,
     values=obj(),
+    names=any_of(STRING),
+    units=any_of(STRING),
     paths=array(STRING),
 )
 
