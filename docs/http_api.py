@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from lwm2m_server.http.applications import ApplicationApi
 from lwm2m_server.http.assignments import AssignmentApi
 from lwm2m_server.http.audit import AuditApi
 from lwm2m_server.http.bootstrap import BootstrapApi
@@ -20,6 +21,7 @@ from lwm2m_server.http.enrolment import EnrolmentApi
 from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.fleet import FleetApi
+from lwm2m_server.http.groups import GroupApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.imports import ImportApi
 from lwm2m_server.http.mappings import MappingApi
@@ -34,6 +36,7 @@ from lwm2m_server.http.profile_previews import ProfilePreviewApi
 from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.queue import QueueApi
 from lwm2m_server.http.rpc import RpcApi
+from lwm2m_server.http.subscriptions import SubscriptionApi
 from lwm2m_server.http.telemetry import TelemetryApi
 from lwm2m_server.http.tenants import TenantApi
 from lwm2m_server.http.tokens import TokenApi
@@ -66,6 +69,9 @@ BELOW_API = (
     PluginApi,
     CampaignApi,
     EventApi,
+    ApplicationApi,
+    GroupApi,
+    SubscriptionApi,
     DeliveryApi,
     TenantApi,
     ClientApi,

@@ -25,6 +25,7 @@ from lwm2m_server.coap.gateway import Gateway
 from lwm2m_server.coap.timing import Timing
 from lwm2m_server.enrolment.opening import EnrolmentParts, open_enrolment
 from lwm2m_server.http.app import create_http
+from lwm2m_server.http.applications import ApplicationApi
 from lwm2m_server.http.assignments import profile_routes
 from lwm2m_server.http.audit import AuditApi
 from lwm2m_server.http.clients import ClientApi
@@ -34,10 +35,13 @@ from lwm2m_server.http.door import Door
 from lwm2m_server.http.enrolment import EnrolmentApi
 from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.fleet import FleetApi
+from lwm2m_server.http.groups import GroupApi
 from lwm2m_server.http.imports import ImportApi
 from lwm2m_server.http.profile_previews import ProfilePreviewApi
 from lwm2m_server.http.profiles import ProfileApi
+from lwm2m_server.http.subscriptions import SubscriptionApi
 from lwm2m_server.http.tokens import TokenApi
+from lwm2m_server.http.tree import TreeAdmin
 from lwm2m_server.onem2m.behaviours.roots import DEVICE_GROUPS
 from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.notify.notices import open_notices
@@ -144,6 +148,16 @@ def device_routes(finder, ledger, devices, profiles):
     return [*shown.routes(), *FleetApi(shown, finder, ledger, devices, profiles).routes()]
 
 
+def application_routes(platform, finder, deliveries):
+    context, admin = platform.context, TreeAdmin(platform)
+    inventory, ledger = context.inventory, platform._ledger
+    return [
+        *ApplicationApi(admin, finder, inventory, ledger, deliveries).routes(),
+        *GroupApi(admin, context, finder, inventory, ledger).routes(),
+        *SubscriptionApi(admin, finder, inventory, ledger, context.outlets.targets).routes(),
+    ]
+
+
 @attrs.define
 class Api:
     """A oneM2M client of the D2C kind, and the parts behind the API."""
@@ -235,7 +249,7 @@ async def start(tmp_path, catalog):
         tables = ImportApi(enrolment, finder)
         operators = device_routes(finder, ledger, devices, profiles)
         routes = [*operators, *secrets.routes(), *devices_too.routes(), *rules.routes(), *editing]
-        routes += tables.routes()
+        routes += [*tables.routes(), *application_routes(platform, finder, deliveries)]
         transport = httpx.ASGITransport(create_http(api=routes, tree=Binding(platform)))
         client = httpx.AsyncClient(transport=transport, base_url="http://server")
         opened.append((client, platform, deliveries, outlets, ledger, stack))
@@ -309,6 +323,7 @@ async def guard(start, monkeypatch):
                 *ClientApi(control.clients, control.keys, control.access, settings.tenant).routes(),
                 *AuditApi(api.ledger, settings.tenant).routes(),
                 *editing_routes(api.inventory, api.profiles, finder, settings, api.devices),
+                *application_routes(api.platform, finder, api.deliveries),
             ]
             app = create_http(
                 TokenApi(control.clients, control.attempts, control.tokens, control.access).routes(),

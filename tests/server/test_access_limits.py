@@ -102,6 +102,13 @@ async def test_pages_and_tenants(guarded):
     rest = await entries(guarded, query=f"?limit=2&before={page['next']}")
     assert len(rest["entries"]) == 1
     assert "next" not in rest
+    assert (await entries(guarded, query="?client=nobody&action=delete&refused=true&q=x"))["entries"] == []
+    assert (
+        len((await entries(guarded, query="?client=boss&action=delete&refused=true&q=NOTHING"))["entries"])
+        == 3
+    )
+    for query in ("?action=look", "?refused=maybe"):
+        assert (await entries(guarded, query=query))["status"] == 400
     (strange,) = (await entries(guarded, "stranger"))["entries"]
     assert strange["client"] == "stranger"
     (system,) = (await entries(guarded, "root"))["entries"]

@@ -39,7 +39,7 @@ def receiver(capfd):
 async def test_the_page(start, open_to_loopback, receiver, capfd):
     api = await start(open_to_loopback)
     await api.add_device()
-    requests = [shlex.split(block) for block in blocks("sh") if block.startswith("curl")]
+    requests = [shlex.split(block) for block in blocks("sh") if block.startswith("curl") and "$API" in block]
     assert len(requests) == 2
     for words in requests:
         path = next(word for word in words if word.startswith("$API")).removeprefix("$API")
@@ -60,6 +60,18 @@ async def test_the_page(start, open_to_loopback, receiver, capfd):
     shown = json.loads(blocks("json")[0])
     assert told["m2m:sgn"]["nev"]["rep"]["m2m:cin"]["con"] == content
     assert names(told) == names(shown) - {"time", "messageType", "resourcePath"}
+
+
+async def test_a_pause(start, open_to_loopback):
+    api = await start(open_to_loopback)
+    await api.post("", 2, {"m2m:ae": {"rn": "MyApp", "api": "NMyApp"}})
+    lines = [line for block in blocks("sh") for line in block.splitlines() if "PATCH" in line]
+    told = []
+    for line in lines:
+        words = shlex.split(line)
+        answer = await api.client.patch(words[3], content=words[-1])
+        told.append(answer.json()["paused"])
+    assert told == [True, False]
 
 
 def names(document):

@@ -225,6 +225,8 @@ async def test_filters_and_pages(api):
     assert [row["objectVersion"] for row in (await api.get("?object=3"))["models"]] == ["1.0", "1.1", "1.2"]
     found = await api.get("?name=TANK&level=tenant")
     assert [row["objectId"] for row in found["models"]] == [33333]
+    for text, wanted in (("33333", {33333}), ("tank", {33333}), ("LWM2M:X:33333", {33333}), ("3", {3})):
+        assert {row["objectId"] for row in (await api.get(f"?q={text}"))["models"]} == wanted
     first = await api.get("?limit=10")
     rest = await api.get(f"?limit=10&offset={first['nextOffset']}")
     assert (first["total"], len(first["models"]), len(rest["models"])) == (12, 10, 2)

@@ -39,6 +39,17 @@ def test_tenants_are_apart(ledger):
     assert times(ledger.reader.audit(["b", None], limit=9)) == [2, 1]
 
 
+def test_filters(ledger):
+    done = AuditEntry(1, "main", "boss", None, "delete", "/api/v1/Groups/x", 204)
+    refused = AuditEntry(2, "main", "app", None, "update", "/api/v1/groups/y", 403)
+    ledger.run(lambda write: write.add_audit([done, refused]))
+    assert times(ledger.reader.audit(None, limit=9, client="boss")) == [1]
+    assert times(ledger.reader.audit(None, limit=9, action="update")) == [2]
+    assert times(ledger.reader.audit(None, limit=9, text="GROUPS/")) == [2, 1]
+    assert times(ledger.reader.audit(None, limit=9, text="groups/x", refused=True)) == []
+    assert times(ledger.reader.audit(["main"], limit=9, refused=True)) == [2]
+
+
 def test_it_is_bounded_by_count_and_age(ledger):
     ledger.run(lambda write: write.add_audit(map(entry, range(10))))
     ledger.run(lambda write: write.prune_audit(keep=6, since=0))

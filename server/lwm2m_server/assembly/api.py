@@ -14,6 +14,7 @@ from lwm2m_server.assembly.features import Features
 from lwm2m_server.console.site import Console
 from lwm2m_server.counts import Counts
 from lwm2m_server.http.app import create_http
+from lwm2m_server.http.applications import ApplicationApi
 from lwm2m_server.http.assignments import profile_routes
 from lwm2m_server.http.audit import AuditApi
 from lwm2m_server.http.bootstrap import BootstrapApi
@@ -32,6 +33,7 @@ from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.events import EventApi
 from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.fleet import FleetApi
+from lwm2m_server.http.groups import GroupApi
 from lwm2m_server.http.health import health_routes
 from lwm2m_server.http.imports import ImportApi
 from lwm2m_server.http.mappings import MappingApi
@@ -48,10 +50,12 @@ from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.queue import QueueApi
 from lwm2m_server.http.rpc import RpcApi
 from lwm2m_server.http.sources import measured
+from lwm2m_server.http.subscriptions import SubscriptionApi
 from lwm2m_server.http.telemetry import TelemetryApi
 from lwm2m_server.http.tenants import TenantApi
 from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.http.traces import TraceApi
+from lwm2m_server.http.tree import TreeAdmin
 from lwm2m_server.http.updates import UpdateApi
 from lwm2m_server.lag import Lag
 from lwm2m_server.library.library import Library
@@ -80,6 +84,7 @@ def serve(
     finder = DeviceFinder(core.inventory, core.ledger.reader, core.settings)
     api = [
         *_of_the_system(core, features),
+        *_of_applications(core, features, finder),
         *_of_fleets(core, features, finder, bound),
         *_of_devices(core, features, finder, feed, live),
     ]
@@ -115,6 +120,17 @@ def _of_the_system(core: Core, features: Features) -> list[Route]:
         *ClientApi(control.clients, control.keys, control.access, tenant).routes(),
         *AuditApi(core.ledger, tenant).routes(),
         *DeliveryApi(features.deliveries, features.outlets.targets, core.ledger, tenant).routes(),
+    ]
+
+
+def _of_applications(core: Core, features: Features, finder: DeviceFinder) -> list[Route]:
+    """Who hears of devices, and of which."""
+    inventory, ledger, admin = core.inventory, core.ledger, TreeAdmin(features.onem2m)
+    targets = features.outlets.targets
+    return [
+        *ApplicationApi(admin, finder, inventory, ledger, features.deliveries).routes(),
+        *GroupApi(admin, features.onem2m.context, finder, inventory, ledger).routes(),
+        *SubscriptionApi(admin, finder, inventory, ledger, targets).routes(),
     ]
 
 

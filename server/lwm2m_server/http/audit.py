@@ -3,6 +3,8 @@ tenant's."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -12,13 +14,28 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_server.access.callers import OPEN, Role
-from lwm2m_server.http.describing import COUNT, LIMIT, PLACE, TENANT, Parameter, array, described, obj, ref
+from lwm2m_server.http.describing import (
+    COUNT,
+    LIMIT,
+    PLACE,
+    STRING,
+    TENANT,
+    Parameter,
+    array,
+    described,
+    enum,
+    obj,
+    ref,
+)
 from lwm2m_server.http.devices import number_of
+from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import caller_of, tenant_of
 from lwm2m_server.store.protocols import Ledger
 from lwm2m_server.store.records import AuditEntry
+from lwm2m_server.store.transaction import Reader
 
 MAX_ROWS: Final = 1000
+ACTIONS: Final = ("create", "update", "delete")
 
 
 class AuditApi:
@@ -33,7 +50,15 @@ class AuditApi:
 
     @described(
         "Who changed what, the newest first",
-        query=(TENANT, LIMIT, Parameter("before", PLACE, "the `next` of the answer before")),
+        query=(
+            TENANT,
+            LIMIT,
+            Parameter("before", PLACE, "the `next` of the answer before"),
+            Parameter("client", STRING, "only what this one did"),
+            Parameter("action", enum(*ACTIONS), "only this"),
+            Parameter("q", STRING, "a part of the path"),
+            Parameter("refused", enum("true", "false"), "only what was not done"),
+        ),
         answers={200: obj("entries", entries=array(ref("AuditEntry")), next=COUNT)},
         problems=(400,),
     )
@@ -42,7 +67,8 @@ class AuditApi:
         tenants = self._tenants(request)
         limit = max(1, min(number_of(request, "limit", 100), MAX_ROWS))
         before = number_of(request, "before", 0) or None
-        found = await self._ledger.apart(lambda reader: reader.audit(tenants, limit=limit + 1, before=before))
+        read = partial(_entries, tenants=tenants, limit=limit + 1, before=before, **_filters(request))
+        found = await self._ledger.apart(read)
         document: dict[str, Any] = {"entries": [_shown(entry) for entry in found[:limit]]}
         if len(found) > limit:
             document["next"] = found[limit - 1].number
@@ -54,6 +80,22 @@ class AuditApi:
         if caller is OPEN and "tenant" not in request.query_params:
             return None
         return [None] if caller.role is Role.SYSTEM else [tenant_of(request, self._default, Role.ADMIN)]
+
+
+def _filters(request: Request) -> dict[str, Any]:
+    """Raises ``Problem``."""
+    query = request.query_params
+    action, refused = query.get("action"), query.get("refused", "false")
+    if action not in (None, *ACTIONS):
+        raise Problem(HTTPStatus.BAD_REQUEST, f"action={action[:40]}: one of {', '.join(ACTIONS)} is due")
+    if refused not in ("true", "false"):
+        raise Problem(HTTPStatus.BAD_REQUEST, f"refused={refused[:40]}: true or false is due")
+    text = query.get("q") or None
+    return {"client": query.get("client"), "action": action, "text": text, "refused": refused == "true"}
+
+
+def _entries(reader: Reader, tenants: Sequence[str | None] | None, **more: Any) -> Sequence[AuditEntry]:
+    return reader.audit(tenants, **more)
 
 
 def _shown(entry: AuditEntry) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import tenant_of
 from lwm2m_server.sinks.runner import Deliveries
 from lwm2m_server.sinks.statistics import Statistics
-from lwm2m_server.sinks.targets import Targets
+from lwm2m_server.sinks.targets import Targets, is_paused
 from lwm2m_server.store.ids import ResourceIds
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.records import DeadLetter, Lane, Load
@@ -165,6 +165,8 @@ class DeliveryApi:
             "failed": seen.failed,
             "dead": seen.dead,
             "latency": milliseconds(seen.latency),
+            "paused": application is not None and is_paused(application),
+            "failingSince": milliseconds(seen.failing_since),
             "lastError": seen.last_error,
             "lastErrorAt": milliseconds(seen.last_error_at),
             "retryAt": milliseconds(seen.retry_at),

@@ -146,6 +146,8 @@ ANYTHING: Final[Schema] = {}
 TIME: Final[Schema] = {"type": "integer", "description": "milliseconds since 1970-01-01 UTC"}
 OFTEN_TIME: Final = nullable(TIME)
 
+TEXTS: Final[Schema] = {"type": ["array", "string", "null"], "items": STRING}
+"""A list of them; one alone is a list, too."""
 BINARY: Final[Schema] = {"type": "string", "format": "binary"}
 _PARTS: Final = obj("file", file=array(BINARY))
 

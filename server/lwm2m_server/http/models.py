@@ -92,6 +92,7 @@ class ModelApi:
             Parameter("offset", PLACE, "leave out so many"),
             Parameter("object", PLACE, "only versions of this Object"),
             Parameter("name", STRING, "only those whose name has this in it"),
+            Parameter("q", STRING, "an Object ID, or a part of the name, the URN or the name of the file"),
             _LEVEL,
             _USAGE,
         ),
@@ -290,13 +291,20 @@ async def _upload(library: Library, owner: str | None, parts: Sequence[File], **
 def _wanted(request: Request) -> Callable[[Placed], bool]:
     """What the filters let through; raises ``Problem``."""
     object, level = number_of(request, "object", -1), _level(request)
-    part = request.query_params.get("name", "").casefold()
+    part, text = (request.query_params.get(name, "").strip().casefold() for name in ("name", "q"))
 
     def is_wanted(one: Placed) -> bool:
         name = one.spec.name if one.spec is not None else ""
-        return object in (-1, one.object) and level in (None, one.level) and part in name.casefold()
+        if object not in (-1, one.object) or level not in (None, one.level) or part not in name.casefold():
+            return False
+        return text == str(one.object) if text.isdigit() else text in _searched(one)
 
     return is_wanted
+
+
+def _searched(one: Placed) -> str:
+    spec = one.spec
+    return "\n".join([*([spec.name, spec.urn] if spec is not None else []), file_name(one)]).casefold()
 
 
 def _place(one: Placed) -> tuple[int, tuple[int, int], int]:

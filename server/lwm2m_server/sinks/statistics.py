@@ -20,6 +20,8 @@ class Statistics:
     dead: int = 0
     latency: float | None = None
     """Seconds from the event to the delivery, a mean that the latest count most for."""
+    failing_since: float | None = None
+    """When the first of the attempts failed that followed the latest delivery; ``None`` if none did."""
     last_error: str | None = None
     last_error_at: float | None = None
     retry_at: float | None = None
@@ -27,11 +29,13 @@ class Statistics:
 
     def succeeded(self, notices: int, seconds: float) -> None:
         self.delivered += notices
+        self.failing_since = None
         self.latency = seconds if self.latency is None else self.latency + _WEIGHT * (seconds - self.latency)
 
     def went_wrong(self, reason: str) -> None:
         self.failed += 1
         self.last_error, self.last_error_at = reason, time.time()
+        self.failing_since = self.failing_since or self.last_error_at
 
 
 @attrs.frozen(slots=True)

@@ -12,11 +12,17 @@ from lwm2m_server.store.protocols import Inventory
 from lwm2m_server.store.records import Application
 
 KIND_LABEL: Final = "EndpointType:"
+PAUSED_LABEL: Final = "Deliveries:paused"
+"""Of an AE that gets nothing until it is taken away; its notices wait meanwhile, as long as any do."""
 _AE: Final = 2
 
 
 class NoSuchTarget(Retry):
     """Neither a URL nor an AE of the tenant; or one that does not say where it can be reached."""
+
+
+class Paused(Retry):
+    """An operator wants it left alone."""
 
 
 class Targets:
@@ -26,18 +32,15 @@ class Targets:
         self._inventory, self._ids = inventory, ResourceIds(installation)
 
     def resolve(self, tenant: str, target: str) -> Endpoint:
-        """Raises ``NoSuchTarget``."""
+        """Raises ``NoSuchTarget``, ``Paused``."""
         if is_url(target):
             return Endpoint(tenant, WEBHOOK, (target,))
         application = self.application(tenant, target)
         if application is None:
             raise NoSuchTarget(f"there is no application {target}")
-        attributes = application.attributes
-        addresses = tuple(attributes.get("poa") or ())
-        if not addresses:
-            return Endpoint(tenant, POLLING_CHANNEL, (application.aei,))
-        labels = tuple(attributes.get("lbl") or ())
-        return Endpoint(tenant, _kind(labels), addresses, tuple(attributes.get("poah") or ()), labels)
+        if is_paused(application):
+            raise Paused(f"deliveries to {application.name} are paused")
+        return endpoint_of(application)
 
     def application(self, tenant: str, target: str) -> Application | None:
         """By AE-ID, name or resource id, alone or behind the tenant's name."""
@@ -55,6 +58,21 @@ class Targets:
             return None
         found = self._inventory.application_by_id(parsed[0])
         return found if found is not None and found.tenant == tenant else None
+
+
+def endpoint_of(application: Application) -> Endpoint:
+    """Where it wants its notices, paused or not."""
+    attributes = application.attributes
+    addresses = tuple(attributes.get("poa") or ())
+    if not addresses:
+        return Endpoint(application.tenant, POLLING_CHANNEL, (application.aei,))
+    labels = tuple(attributes.get("lbl") or ())
+    headers = tuple(attributes.get("poah") or ())
+    return Endpoint(application.tenant, _kind(labels), addresses, headers, labels)
+
+
+def is_paused(application: Application) -> bool:
+    return PAUSED_LABEL in (application.attributes.get("lbl") or ())
 
 
 def is_url(target: str) -> bool:

@@ -25,7 +25,15 @@ class AuditReader:
     _execute: Callable[..., sqlite3.Cursor]
 
     def audit(
-        self, tenants: Sequence[str | None] | None, *, limit: int, before: int | None = None
+        self,
+        tenants: Sequence[str | None] | None,
+        *,
+        limit: int,
+        before: int | None = None,
+        client: str | None = None,
+        action: str | None = None,
+        text: str | None = None,
+        refused: bool = False,
     ) -> Sequence[AuditEntry]:
         where: list[str] = []
         values: list[str | int | None] = []
@@ -35,6 +43,15 @@ class AuditReader:
         if before is not None:
             where.append("number < ?")
             values.append(before)
+        for column, wanted in (("client", client), ("action", action)):
+            if wanted is not None:
+                where.append(f"{column} = ?")
+                values.append(wanted)
+        if text is not None:
+            where.append("instr(lower(target), lower(?))")
+            values.append(text)
+        if refused:
+            where.append("result >= 400")
         condition = f"WHERE {' AND '.join(where)}" if where else ""
         query = f"{_ROW} {condition} ORDER BY number DESC LIMIT ?"
         return [_entry(row) for row in self._execute(query, (*values, limit))]

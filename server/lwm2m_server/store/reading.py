@@ -31,6 +31,7 @@ from lwm2m_server.store.outbox import OutboxReader
 from lwm2m_server.store.profiles import ProfileReader
 from lwm2m_server.store.records import Born, Brood, Resource
 from lwm2m_server.store.rpc import RpcReader
+from lwm2m_server.store.subscribers import SubscriptionReader
 from lwm2m_server.store.undecoded import UndecodedReader
 from lwm2m_server.store.updates import UpdateReader
 
@@ -67,6 +68,7 @@ class LedgerReader(
     AnnouncementReader,
     RpcReader,
     FindingReader,
+    SubscriptionReader,
 ):
     """The ``Reader`` of ``protocols`` on one SQLite connection. Not for two threads at once."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from lwm2m_server.store.documents import dumps
@@ -17,6 +17,29 @@ SUBSCRIPTION: Final = 23
 VERSION_7: Final = "CREATE INDEX resource_subscription ON resource (id) WHERE ty = 23;"
 
 _ALL = "SELECT id, tenant, parent, attributes FROM resource WHERE ty = 23"
+_PAGE = """SELECT id FROM resource INDEXED BY resource_subscription WHERE ty = 23 AND id > ?1 AND tenant = ?2
+    AND json_extract(attributes, '$.cr') IS NOT ?3
+    AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(attributes, '$.nu')
+                               WHERE value IN (SELECT value FROM json_each(?4))))
+    ORDER BY id LIMIT ?5"""
+
+
+class SubscriptionReader:
+    """The part of a ``Reader`` that is about subscriptions."""
+
+    _execute: Callable[..., sqlite3.Cursor]
+
+    def subscriptions(
+        self,
+        tenant: str,
+        *,
+        targets: Collection[str] | None = None,
+        not_by: str | None = None,
+        after: int = -1,
+        limit: int,
+    ) -> Sequence[int]:
+        among = None if targets is None else dumps(sorted(targets))
+        return [id for (id,) in self._execute(_PAGE, (after, tenant, not_by, among, limit)).fetchall()]
 
 
 class Subscribers:

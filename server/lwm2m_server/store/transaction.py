@@ -174,10 +174,19 @@ class Reader(CampaignReads, UpdateReads, RpcReads, TelemetryReads, SecretReads, 
     def dead_letters(self, tenant: str, *, after: int = 0, limit: int) -> Sequence[DeadLetter]: ...
     def dead_letter(self, id: int) -> DeadLetter | None: ...
     def audit(
-        self, tenants: Sequence[str | None] | None, *, limit: int, before: int | None = None
+        self,
+        tenants: Sequence[str | None] | None,
+        *,
+        limit: int,
+        before: int | None = None,
+        client: str | None = None,
+        action: str | None = None,
+        text: str | None = None,
+        refused: bool = False,
     ) -> Sequence[AuditEntry]:
         """The newest first, of these tenants (``None`` among them: what is no tenant's) or of all; with a
-        number below ``before``. May touch every row."""
+        number below ``before``. ``text`` is a part of the target; ``refused`` leaves out what was done. May
+        touch every row."""
         ...
 
     def desired(self, node: int) -> Sequence[DesiredValue]:
@@ -216,6 +225,19 @@ class Reader(CampaignReads, UpdateReads, RpcReads, TelemetryReads, SecretReads, 
 
     def routed_groups(self) -> Collection[int]:
         """The device groups that connect any, whether they still exist or not."""
+        ...
+
+    def subscriptions(
+        self,
+        tenant: str,
+        *,
+        targets: Collection[str] | None = None,
+        not_by: str | None = None,
+        after: int = -1,
+        limit: int,
+    ) -> Sequence[int]:
+        """Ids above ``after``, of subscriptions to any resource of the tenant: those that name one of the
+        targets, as they name it, and that others than ``not_by`` made. May touch every subscription."""
         ...
 
 

@@ -5,11 +5,22 @@ from __future__ import annotations
 from typing import Final
 
 from lwm2m_server.http.describing import Schema
-from lwm2m_server.http.schemas import devices, models, plugins, profiles, security, system, telemetry, updates
+from lwm2m_server.http.schemas import (
+    applications,
+    devices,
+    models,
+    plugins,
+    profiles,
+    security,
+    system,
+    telemetry,
+    updates,
+)
 
 COMPONENTS: Final[dict[str, Schema]] = {
     **system.COMPONENTS,
     **devices.COMPONENTS,
+    **applications.COMPONENTS,
     **telemetry.COMPONENTS,
     **security.COMPONENTS,
     **models.COMPONENTS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lwm2m_server.http.describing import (
+    BOOLEAN,
     COUNT,
     INTEGER,
     NUMBER,
@@ -67,6 +68,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
         failed=COUNT,
         dead=COUNT,
         latency=nullable(COUNT),
+        paused=BOOLEAN,
+        failingSince=OFTEN_TIME,
         lastError=nullable(STRING),
         lastErrorAt=OFTEN_TIME,
         retryAt=OFTEN_TIME,

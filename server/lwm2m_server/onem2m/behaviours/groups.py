@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
+
+import attrs
 
 from lwm2m_server.onem2m.behaviours.context import Context, now
 from lwm2m_server.onem2m.behaviours.resources import delete_resource
@@ -16,7 +18,7 @@ from lwm2m_server.onem2m.routing import FLEX_CONTAINER, GROUP_KEY, TURN
 from lwm2m_server.onem2m.tree import Target
 from lwm2m_server.store.ids import uuid_name
 from lwm2m_server.store.records import Resource, Tenant
-from lwm2m_server.store.transaction import Transaction
+from lwm2m_server.store.transaction import Reader, Transaction
 
 _SHOWN: Final = 3
 """Members that an error names."""
@@ -57,9 +59,55 @@ async def update_device_group(context: Context, target: Target, draft: Draft) ->
     return changed
 
 
+@attrs.frozen(slots=True)
+class MemberChange:
+    """Who joins a group and who leaves it, devices (``nds``) or applications (``aes``), by name or id."""
+
+    list: Literal["nds", "aes"]
+    joining: Collection[str] = ()
+    leaving: Collection[str] = ()
+
+
+async def change_members(
+    context: Context, tenant: Tenant, group: Resource, changes: Sequence[MemberChange]
+) -> Resource:
+    """What others change meanwhile stays changed.
+
+    Raises ``BadRequest`` for a new member that does not exist, ``NotFound``."""
+    joining: dict[str, Any] = {change.list: list(change.joining) for change in changes}
+    await _check_members(context, tenant, joining, group.attributes)
+    changed = await context.devices.change(
+        lambda transaction: _join_and_leave(context, transaction, group.id, changes)
+    )
+    if changed is None:
+        raise NotFound(f"{group.name} was removed meanwhile")
+    await context.routes.settled(group.id)
+    return changed
+
+
+def _join_and_leave(
+    context: Context, transaction: Transaction, group: int, changes: Sequence[MemberChange]
+) -> Resource | None:
+    stored = transaction.resource(group)
+    if stored is None:
+        return None
+    lists: dict[str, Any] = {}
+    for change in changes:
+        members = dict.fromkeys([*stored.attributes.get(change.list, ()), *change.joining])
+        leaving = set(change.leaving)
+        lists[change.list] = [member for member in members if member not in leaving]
+    return _change(context, transaction, group, lists)
+
+
 async def delete_device_group(context: Context, target: Target) -> None:
     await delete_resource(context, target)
     await context.routes.settled(target.what.id)
+
+
+def device_groups(reader: Reader, tenant: Tenant) -> list[Resource]:
+    """All of a tenant. Their documents may be large: for the thread for long reads."""
+    root = below(reader, tenant, DEVICE_GROUPS)
+    return [one for one in reader.children(root.id) if one.key == GROUP_KEY]
 
 
 def find_group(context: Context, tenant: Tenant, member: str) -> Resource | None:
