@@ -225,10 +225,22 @@ class Console:
 @pytest.fixture(scope="session")
 def console(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Console]:
     """For all tests: each has devices of its own there, by names that no other uses."""
-    folder = tmp_path_factory.mktemp("console")
+    yield from _consoles(tmp_path_factory, request)
+
+
+@pytest.fixture(scope="module")
+def own_console(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Console]:
+    """For a module that has to know all that is there: its ``console`` may be this one."""
+    yield from _consoles(tmp_path_factory, request)
+
+
+def _consoles(folders: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Console]:
+    folder = folders.mktemp("console")
+    file = str(Console.access_file(folder))
     for start in _serving(folder, request):
-        file = Console.access_file(folder)
-        yield Console(start("--unknown-devices", "create", LWM2M_ACCESS_FILE=str(file)))
+        yield Console(start("--unknown-devices", "create", LWM2M_ACCESS_FILE=file))
 
 
 class Api:
