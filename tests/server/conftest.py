@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
 
 import attrs
 import httpx
@@ -280,6 +281,8 @@ class Guarded:
     inventory: TinyInventory
     headers: dict[str, dict[str, str]]
     """By client id, with a token."""
+    app: Any
+    """What the client asks."""
 
     async def add(self, id, tenant, role, **more):
         """A client, and a token for it in ``headers``."""
@@ -336,7 +339,7 @@ async def guard(start, monkeypatch):
             await stack.enter_async_context(client)
             await api.inventory.add_tenant(Tenant(Ids(floor=api.inventory.highest_id).next(), "other"))
             await api.platform.prepare()
-            return Guarded(client, control, api.ledger, api.inventory, {})
+            return Guarded(client, control, api.ledger, api.inventory, {}, app)
 
         yield guard
 

@@ -76,7 +76,8 @@ async def read_form(request: Request, most: int = MAX_FORM) -> Form:
     """Without a session to compare with. Raises ``HTTPException``."""
     check_origin(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == _URLENCODED:
+    # Nothing at all is an empty form.
+    if kind in (_URLENCODED, ""):
         return Form(await _urlencoded(request, most))
     if kind == _MULTIPART:
         return Form(await _multipart(request, most))
