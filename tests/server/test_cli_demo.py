@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Thread
 
 import attrs
+import httpx
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -95,7 +96,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 def test_it_introduces_itself(demo: Demo) -> None:
     first = demo.wait_for("devices -> ")
     assert f"coap://{demo.addresses['coap']}" in first
-    assert f"API -> {demo.addresses['http']}    tenant demo" in first
+    console, api = f"{demo.addresses['http']}/console/", demo.addresses["http"]
+    assert f"console -> {console}    API -> {api}    tenant demo" in first
+    assert httpx.get(console).status_code == 200
     assert "drop XML into ./models/xml      plugins onem2m_device and 6 more;" in demo.wait_for("models ")
 
 

@@ -136,6 +136,7 @@ def introduction(running: app.Running, settings: Settings, temporary: bool) -> I
     yield "    ".join(
         [
             f"devices -> {devices}",
+            f"console -> {running.addresses.http}/console/",
             f"API -> {running.addresses.http}",
             f"tenant {settings.tenant}",
             f"data {data}",
