@@ -7,8 +7,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import tarfile
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator
@@ -25,6 +23,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+import forking
+from forking import Starter
+
 # Python before 3.11.4 has no filters.
 if hasattr(tarfile, "data_filter"):
     tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
@@ -34,7 +35,6 @@ hypothesis.settings.load_profile("tests")
 
 # Servers are started hundreds of times: they need not be compiled each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-LAUNCH = [sys.executable, "-m", "lwm2m_server.launcher"]
 PREFIX = "/device-management-orchestrator/v3"
 HEADERS = {"Accept": "application/json", "X-M2M-Origin": "CTestApp", "X-M2M-RI": "123"}
 FAST = {
@@ -92,12 +92,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class Server:
-    """``lwm2m serve`` (or ``demo``) as a child process."""
+    """``lwm2m serve`` in a process of its own."""
 
     def __init__(
-        self, data: Path, flags: tuple[str, ...], command: str, env: dict[str, str], cwd: Path
+        self, starter: Starter, data: Path, flags: tuple[str, ...], env: dict[str, str], cwd: Path
     ) -> None:
-        self.data, self.flags, self.command, self.env, self.cwd = data, flags, command, env, cwd
+        self._starter, self.data, self.flags, self.env, self.cwd = starter, data, flags, env, cwd
         self.tenant = flags[flags.index("--tenant") + 1] if "--tenant" in flags else "main"
         self.start()
 
@@ -108,12 +108,11 @@ class Server:
         listeners = ["--coap", coap] if coap else []
         self.log = self.data.with_suffix(".log")
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*LAUNCH, self.command, *listeners, "--http", http, "--data", self.data, *self.flags],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd=self.cwd,
-                env={**os.environ, "XDG_CONFIG_HOME": str(self.cwd / "config"), **self.env},
+            self.process = self._starter.start(
+                ["serve", *listeners, "--http", http, "--data", self.data, *self.flags],
+                log,
+                self.cwd,
+                {**os.environ, "XDG_CONFIG_HOME": str(self.cwd / "config"), **self.env},
             )
         line = self.process.stdout.readline()
         if not line:
@@ -154,28 +153,42 @@ class Server:
         self.process.stdout.close()
 
 
+@pytest.fixture(scope="session")
+def starter() -> Iterator[Starter]:
+    """What starts servers: see ``support/forking.py``."""
+    one = forking.starter()
+    yield one
+    one.close()
+
+
 @pytest.fixture
-def serve(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
+def serve(
+    tmp_path: Path, starter: Starter, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Server]]:
     """Start servers; they end with the test."""
-    yield from _serving(tmp_path, request)
+    yield from _serving(tmp_path, starter, request)
 
 
 @pytest.fixture(scope="module")
-def lasting(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Server]:
+def lasting(
+    tmp_path_factory: pytest.TempPathFactory, starter: Starter, request: pytest.FixtureRequest
+) -> Iterator[Server]:
     """As ``server``, for all tests of a module: each has devices of its own there."""
-    for start in _serving(tmp_path_factory.mktemp("lasting"), request):
+    for start in _serving(tmp_path_factory.mktemp("lasting"), starter, request):
         yield start("--unknown-devices", "create")
 
 
-def _serving(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
+def _serving(
+    tmp_path: Path, starter: Starter, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
     stack = {"LWM2M_COAP_STACK": request.config.getoption("--coap-stack")}
 
-    def start(*flags: str, command: str = "serve", fast: bool = True, **env: str) -> Server:
+    def start(*flags: str, fast: bool = True, **env: str) -> Server:
         data = tmp_path / f"data{len(servers)}"
         (tmp_path / "work").mkdir(exist_ok=True)
         settings = {**stack, **(FAST if fast else {}), **env}
-        server = Server(data, flags, command, settings, tmp_path / "work")
+        server = Server(starter, data, flags, settings, tmp_path / "work")
         servers.append(server)
         return server
 
