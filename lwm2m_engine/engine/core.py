@@ -7,7 +7,7 @@ and returns a ``Step``: the reply, the facts to make durable, and what to do aft
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
 import attrs
@@ -26,7 +26,7 @@ from lwm2m_engine.engine import (
     setups,
 )
 from lwm2m_engine.engine.arrangements import Arrangement
-from lwm2m_engine.engine.devices import NEVER, Device
+from lwm2m_engine.engine.devices import NEVER, Client, Device
 from lwm2m_engine.engine.events import Deregistered
 from lwm2m_engine.engine.hooks import Hooks
 from lwm2m_engine.engine.records import DeviceRecord, PowerSaving, Registration, Waiting
@@ -298,6 +298,13 @@ class Engine:
     def presence(self, endpoint: str) -> presence.Presence:
         """Whether a device can be reached, and how much waits for it. Raises ``UnknownDevice``."""
         return presence.of(self._device(endpoint))
+
+    def clients(self, endpoints: Iterable[str] | None = None) -> Sequence[Client]:
+        """All devices as of now, or those of some names, for a look at many."""
+        known = self._state.devices
+        if endpoints is None:
+            return tuple(known.values())
+        return [device for device in map(known.get, endpoints) if device is not None]
 
     def has_waiting(self, endpoint: str) -> bool:
         """Whether messages wait for a device, or for its answer. Raises ``UnknownDevice``."""

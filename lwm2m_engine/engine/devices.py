@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from typing import Protocol
 
 import attrs
 
@@ -54,6 +55,19 @@ class Exchange:
     """A notification came before the answer."""
     transferred: tuple[int, int] | None = None
     """Bytes of a long request the device has acknowledged, and bytes in all."""
+
+
+class Client(Protocol):
+    """What others may look at of a ``Device``: it changes with what happens."""
+
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def registration(self) -> Registration | None: ...
+    @property
+    def liveness(self) -> Liveness | None: ...
+    @property
+    def is_asleep(self) -> bool: ...
 
 
 @attrs.define(slots=True, eq=False)
@@ -116,6 +130,11 @@ class Device:
         return self.registration.queue_mode or (self.power is not None and self.power.sleeps)
 
     @property
+    def is_asleep(self) -> bool:
+        """Registered, and does not listen now."""
+        return self.awake_until is None and self.sleeps
+
+    @property
     def unread(self) -> tuple[Path, ...]:
         """Automatic reads after Register that have no answer yet."""
         return self.registration.unread if self.registration is not None else ()
@@ -123,7 +142,7 @@ class Device:
     @property
     def reachable(self) -> bool:
         """Registered, and not asleep."""
-        return self.registration is not None and (self.awake_until is not None or not self.sleeps)
+        return self.registration is not None and not self.is_asleep
 
     @property
     def expires_at(self) -> float | None:

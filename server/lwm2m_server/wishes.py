@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 import attrs
 
 from lwm2m_engine.engine import Arrangement, Engine, Step, joined
+from lwm2m_engine.engine.devices import Client
 from lwm2m_engine.engine.events import Started, Warned
 from lwm2m_engine.engine.presence import Presence
 from lwm2m_engine.engine.records import PowerSaving
@@ -49,6 +50,14 @@ class Wishes:
             return self._hub.engine(device.tenant).presence(key)
         # Looking at a device is no reason to keep it in memory.
         return Presence(False, None, None, self._projection.waiting(device.node), False)
+
+    def clients(self, tenant: str, endpoints: Iterable[str] | None = None) -> Sequence[Client]:
+        """Devices the engine knows at present, or those of some endpoint names, for a look at many."""
+        return self._hub.engine(tenant).clients(endpoints)
+
+    def ref(self, endpoint: str) -> DeviceRef | None:
+        """Who has this endpoint name, if the engine knows it."""
+        return self._hub.directory.get(endpoint)
 
     async def submit(
         self,

@@ -5,6 +5,8 @@
 
 Devices are named as ``cload`` names its clients, ``load-0`` and on. With ``--messages`` each has so many in
 ``received-msg``. With ``--observations`` each is registered, for a day from now, and observed so often.
+With ``--mixed`` two of three are registered, one of four of these in queue mode, and they were heard at
+different times in the last two hours.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import time
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path as File
+
+import attrs
 
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.engine.records import Liveness, Observation, Registration
@@ -63,10 +67,12 @@ class Writer:
         put_node(transaction, provision_node(ids, self._tenant, self._root.id, name, name, (), limits))
         for _ in range(self._options.messages):
             transaction.add_message(self._message(ids.received))
-        if self._options.observations:
-            registration = self._registration(name)
+        mixed = self._options.mixed
+        if self._options.observations or (mixed and number % 3):
+            registration = attrs.evolve(self._registration(name), queue_mode=mixed and number % 4 == 0)
             peer = Peer(str(IPv4Address(FIRST_ADDRESS + number)), 40_000)
-            liveness = Liveness(peer, self._now, self._now + DAY)
+            seen_at = self._now - (number * 7919 % 7200 if mixed else 0)
+            liveness = Liveness(peer, seen_at, seen_at + DAY)
             transaction.put_registration(ids.node, registration, liveness, self._now)
             for observation in self._observations(number, registration):
                 transaction.put_observation(ids.node, observation)
@@ -122,6 +128,7 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=1000)
     parser.add_argument("--messages", type=int, default=0, help="in each device's received-msg")
     parser.add_argument("--observations", type=int, default=0, choices=range(len(OBSERVED) + 1))
+    parser.add_argument("--mixed", action="store_true", help="some registered, some asleep")
     fill(parser.parse_args())
 
 

@@ -15,6 +15,7 @@ import pytest
 from lwm2m_engine import Catalog
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
 from lwm2m_engine.engine.presence import Presence
+from lwm2m_engine.engine.records import Liveness, Registration
 from lwm2m_engine.engine.step import Perform
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.mapping.commands import orders
@@ -61,7 +62,7 @@ from lwm2m_server.sinks.runner import Deliveries
 from lwm2m_server.store.ids import Ids
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
-from lwm2m_server.store.records import Tenant
+from lwm2m_server.store.records import DeviceRef, Tenant
 
 BASE = "/device-management-orchestrator/v3/main"
 
@@ -69,6 +70,19 @@ BASE = "/device-management-orchestrator/v3/main"
 @pytest.fixture(scope="session")
 def catalog():
     return Catalog.bundled()
+
+
+@attrs.frozen
+class Client:
+    """One in queue mode sleeps."""
+
+    endpoint: str
+    registration: Registration | None
+    liveness: Liveness | None
+
+    @property
+    def is_asleep(self):
+        return self.registration.queue_mode
 
 
 class QueueingDevices:
@@ -92,6 +106,15 @@ class QueueingDevices:
     def state(self, device):
         waiting = len(self.queues.get(device.name, ()))
         return Presence(device.registration is not None, None, None, waiting, False)
+
+    def clients(self, tenant, endpoints=None):
+        for device in self._ledger.reader.devices(tenant):
+            if endpoints is None or device.endpoint in endpoints:
+                yield Client(device.endpoint, device.registration, device.liveness)
+
+    def ref(self, endpoint):
+        device = self._ledger.reader.device_of_endpoint(endpoint)
+        return DeviceRef(device.node, device.tenant, device.name, endpoint)
 
     def attributes(self, device, name):
         return {attribute: one.is_writable for attribute, one in self.table.own(name).items()}

@@ -6,10 +6,9 @@ import attrs
 import pytest
 
 from lwm2m_engine.coap import Peer
-from lwm2m_engine.engine.records import Liveness, PowerSaving, Registration
+from lwm2m_engine.engine.records import Liveness, Registration
 from lwm2m_engine.links import Link
 from lwm2m_engine.paths import Path
-from lwm2m_server.store.finding import Wanted
 
 REGISTRATION = Registration(
     id="r",
@@ -86,23 +85,27 @@ async def test_devices_are_found(fleet, query, expected):
     assert await names(fleet, query) == expected
 
 
-async def test_only_those_that_may_sleep_are_looked_at(fleet):
-    wanted = Wanted("main", registered=True, may_sleep=True)
-    find = fleet.ledger.reader.find_devices
-    assert find(wanted) == []
-    node = fleet.ledger.reader.device_named("main", "Lamp").node
-    other = fleet.ledger.reader.device_named("main", "meter-a").node
-    sleeper = attrs.evolve(REGISTRATION, id="s", endpoint="urn:Lamp", queue_mode=True)
-    await fleet.ledger.commit(lambda write: write.change_registration(node, sleeper))
-    await fleet.ledger.commit(lambda write: write.set_power(other, PowerSaving(psm=True)))
-    assert find(wanted) == [other, node]
+async def test_sleepers_are_found_by_what_the_engine_says(fleet):
+    for name in ("Lamp", "meter_b"):
+        node = fleet.ledger.reader.device_named("main", name).node
+        sleeper = attrs.evolve(REGISTRATION, id=f"s{name}", endpoint=f"urn:{name}", queue_mode=True)
+        await fleet.ledger.commit(lambda write, one=node, now=sleeper: write.change_registration(one, now))
+    assert await names(fleet, "?state=asleep&sort=name") == ["Lamp", "meter_b"]
+    assert await names(fleet, "?state=asleep&sort=endpoint&order=desc") == ["meter_b", "Lamp"]
+    assert await names(fleet, "?state=asleep&sort=lastSeen") == ["meter_b", "Lamp"]
+    assert await names(fleet, "?state=asleep&q=meter") == ["meter_b"]
+    assert await names(fleet, "?state=awake") == ["meter-a"]
 
 
 async def test_pages_say_how_much_there_is(fleet):
     page = (await fleet.get("/api/v1/devices?q=meter&sort=name&limit=1", base="")).json()
     assert (page["total"], page["nextOffset"], len(page["devices"])) == (2, 1, 1)
     page = (await fleet.get("/api/v1/devices?state=awake&limit=1", base="")).json()
-    assert (page["total"], page["nextOffset"]) == (None, 1)
+    assert (page["total"], page["nextOffset"]) == (3, 1)
+    page = (await fleet.get("/api/v1/devices?sort=lastSeen&order=desc&offset=2", base="")).json()
+    assert ([row["name"] for row in page["devices"]], page["total"]) == (["meter_b", "shelf"], 4)
+    page = (await fleet.get("/api/v1/devices?sort=lastSeen&limit=2", base="")).json()
+    assert ([row["name"] for row in page["devices"]], page["nextOffset"]) == (["shelf", "meter_b"], 2)
 
 
 async def test_members_of_a_group_and_devices_of_a_profile(fleet):

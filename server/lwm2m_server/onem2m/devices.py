@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from lwm2m_engine.engine.devices import Client
 from lwm2m_engine.engine.presence import Presence
 from lwm2m_engine.engine.records import PowerSaving
 from lwm2m_engine.mapping.commands import Order
 from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.view import ModelView
 from lwm2m_server.ports import Errand
-from lwm2m_server.store.records import Device
+from lwm2m_server.store.records import Device, DeviceRef
 from lwm2m_server.store.transaction import Transaction
 
 T = TypeVar("T")
@@ -30,6 +31,14 @@ class Devices(Protocol):
 
     def state(self, device: Device) -> Presence:
         """Whether it can be reached, and what waits for it."""
+        ...
+
+    def clients(self, tenant: str, endpoints: Iterable[str] | None = None) -> Sequence[Client]:
+        """Devices the engine knows at present, or those of some endpoint names, for a look at many."""
+        ...
+
+    def ref(self, endpoint: str) -> DeviceRef | None:
+        """Who has this endpoint name, if the engine knows it."""
         ...
 
     async def submit(

@@ -12,6 +12,7 @@ import attrs
 
 from lwm2m_server.profiles.mapping import ProfileMapping
 from lwm2m_server.store.definitions import DeviceProfile, ProfileRule
+from lwm2m_server.store.finding import Case, Cases, Members
 from lwm2m_server.store.records import Described
 
 
@@ -129,6 +130,24 @@ class Assignments:
 
     def of(self, device: Candidate, group_of: GroupOf, describe: Describe) -> Assigned | None:
         return next(self._all(device, group_of, describe), None)
+
+    def cases(self, profile: DeviceProfile, members: Callable[[str], Members]) -> Cases | None:
+        """Which devices a profile is for, in the words of a store; ``None`` if that takes a look at what they
+        say they are, or a pattern that only Python knows."""
+        patterns = [one.rule.endpoint or "*" for one in self._patterns]
+        if self.asks_what_they_are or any("[" in pattern for pattern in patterns):
+            return None
+        names = self._profiles.keys() | self._aliases.keys()
+        own = {name for name in names if self.named(name) is profile}
+        found = [Case(True, assigned=own), Case(False, assigned=names - own)]
+        found += [
+            Case(self._of_group[group] is profile, members=members(group)) for group in sorted(self._of_group)
+        ]
+        found += [
+            Case(one.profile is profile, pattern=pattern)
+            for one, pattern in zip(self._patterns, patterns, strict=True)
+        ]
+        return Cases(found, self._default is profile)
 
     def _all(self, device: Candidate, group_of: GroupOf, describe: Describe) -> Iterator[Assigned]:
         """In the order in which they count."""

@@ -10,6 +10,7 @@ import attrs
 
 from lwm2m_server.profiles.assignment import Candidate, GroupOf
 from lwm2m_server.store.expiration import Clock, expires
+from lwm2m_server.store.finding import Members
 from lwm2m_server.store.ids import SECOND, ResourceIds
 from lwm2m_server.store.protocols import Inventory
 from lwm2m_server.store.records import Resource
@@ -74,6 +75,12 @@ class Memberships:
         if found.ends is not None and found.ends <= self._clock() * SECOND:
             return ()
         return found.members
+
+    def found(self, tenant: str, name: str) -> Members:
+        """The same for a store."""
+        members = self.members(tenant, name)
+        ids = (self._ids.parse(member) for member in members)
+        return Members(members, {found[0] for found in ids if found is not None and found[1] == NODE})
 
     def exists(self, tenant: str, name: str) -> bool:
         return self._read(tenant, name).id is not None

@@ -138,6 +138,8 @@ _VERSION_8 = f"""{profiles.VERSION_8}
 {finding.VERSION_8}
 {campaigns.VERSION_8}
 """
+_VERSION_9 = f"""{finding.VERSION_9}
+"""
 
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN
     (SELECT announcement FROM device WHERE announcement IS NOT NULL)"""
@@ -151,6 +153,7 @@ STEPS: tuple[str, ...] = (
     _VERSION_6,
     _VERSION_7,
     _VERSION_8,
+    _VERSION_9,
 )
 """``STEPS[n]`` turns version n into n + 1; an empty file has version 0. Append, never edit."""
 
