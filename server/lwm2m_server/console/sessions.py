@@ -28,6 +28,9 @@ class Session:
     proof: Proof
     began: float
     used: float
+    idle: float
+    """Seconds without a request that end it."""
+    ended: bool = False
     csrf: str = attrs.field(factory=lambda: secrets.token_urlsafe(24))
     """What each form brings along, so that no other site's form can act for the viewer."""
     tenant: str | None = None
@@ -36,6 +39,10 @@ class Session:
     """Sentences for the next page."""
     drafts: OrderedDict[str, Any] = attrs.field(factory=OrderedDict)
     """What is being edited, by name."""
+
+    def is_over(self, now: float) -> bool:
+        """What goes on without requests, a stream, ends with it."""
+        return self.ended or now - self.used > self.idle or now - self.began > LONGEST
 
     def keep(self, name: str, draft: Any) -> None:
         """The draft that was not touched longest goes for a new one."""
@@ -56,9 +63,10 @@ class Sessions:
     def begin(self, proof: Proof) -> tuple[str, Session]:
         """A session and the value of its cookie."""
         value, now = secrets.token_urlsafe(32), self._clock()
-        session = self._sessions[_key(value)] = Session(proof, now, now)
+        session = self._sessions[_key(value)] = Session(proof, now, now, self._idle)
         if len(self._sessions) > MAX_SESSIONS:
-            self._sessions.popitem(last=False)
+            _, oldest = self._sessions.popitem(last=False)
+            oldest.ended = True
         return value, session
 
     def find(self, value: str) -> Session | None:
@@ -67,7 +75,7 @@ class Sessions:
         session, now = self._sessions.get(key), self._clock()
         if session is None:
             return None
-        if now - session.used > self._idle or now - session.began > LONGEST:
+        if session.is_over(now):
             del self._sessions[key]
             return None
         session.used = now
@@ -75,7 +83,9 @@ class Sessions:
         return session
 
     def end(self, value: str) -> None:
-        self._sessions.pop(_key(value), None)
+        session = self._sessions.pop(_key(value), None)
+        if session is not None:
+            session.ended = True
 
 
 def _key(value: str) -> bytes:

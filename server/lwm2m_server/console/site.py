@@ -21,6 +21,10 @@ from lwm2m_server.access.callers import OPEN, Caller
 from lwm2m_server.access.opening import AccessControl
 from lwm2m_server.console.assets import send_asset
 from lwm2m_server.console.backend import ADMIN, Backend, Refusal
+from lwm2m_server.console.device import DevicePages
+from lwm2m_server.console.device_deeds import DeedPages
+from lwm2m_server.console.device_live import LivePages
+from lwm2m_server.console.device_objects import ObjectPages
 from lwm2m_server.console.home import HomePages
 from lwm2m_server.console.pages import HOME, SECURITY, SIGN_IN, is_htmx, page, part
 from lwm2m_server.console.proofs import NoProof, SignedOut
@@ -40,6 +44,10 @@ def _routes() -> list[Route]:
     """Of all pages, below ``/console``."""
     return [
         *HomePages().routes(),
+        *DevicePages().routes(),
+        *ObjectPages().routes(),
+        *DeedPages().routes(),
+        *LivePages().routes(),
     ]
 
 

@@ -138,6 +138,7 @@ def _object(id: int, instances: list[int], models: ModelView) -> dict[str, Any]:
         "name": spec.name if spec else None,
         "version": models.version(id),
         "modelVersion": spec.version if spec else None,
+        "multiple": spec.multiple if spec else None,
         "instances": instances,
         "resources": [_resource(resource) for resource in spec.resources.values()] if spec else [],
     }

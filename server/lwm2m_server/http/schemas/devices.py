@@ -83,6 +83,7 @@ _OBJECT: Final = obj(
     name=nullable(STRING),
     version=STRING,
     modelVersion=nullable(STRING),
+    multiple=nullable(BOOLEAN),
     instances=array(INTEGER),
     resources=array(
         obj(
@@ -114,6 +115,7 @@ _TREE: Final = obj(
             name=nullable(STRING),
             version=STRING,
             modelVersion=nullable(STRING),
+            multiple=nullable(BOOLEAN),
             attributes=_LINKED,
             instances=array(obj("*", id=INTEGER, path=STRING, attributes=_LINKED)),
             resources=array(obj("id name type", id=INTEGER, name=STRING, type=STRING)),
