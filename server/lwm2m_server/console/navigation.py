@@ -25,6 +25,7 @@ class Entry:
 
 SECTIONS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
     ("", (Entry("Overview", "/console/", "home", for_system=True),)),
+    ("Definitions", (Entry("Object models", "/console/models", "model", for_system=True),)),
 )
 """With their headings."""
 

@@ -26,6 +26,7 @@ from lwm2m_server.console.device_deeds import DeedPages
 from lwm2m_server.console.device_live import LivePages
 from lwm2m_server.console.device_objects import ObjectPages
 from lwm2m_server.console.home import HomePages
+from lwm2m_server.console.models import ModelPages
 from lwm2m_server.console.pages import HOME, SECURITY, SIGN_IN, is_htmx, page, part
 from lwm2m_server.console.proofs import NoProof, SignedOut
 from lwm2m_server.console.sessions import COOKIE, Session, Sessions
@@ -48,6 +49,7 @@ def _routes() -> list[Route]:
         *ObjectPages().routes(),
         *DeedPages().routes(),
         *LivePages().routes(),
+        *ModelPages().routes(),
     ]
 
 
