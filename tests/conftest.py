@@ -236,23 +236,24 @@ class Console:
 
 
 @pytest.fixture(scope="session")
-def console(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Console]:
+def console(
+    tmp_path_factory: pytest.TempPathFactory, starter: Starter, request: pytest.FixtureRequest
+) -> Iterator[Console]:
     """For all tests: each has devices of its own there, by names that no other uses."""
-    yield from _consoles(tmp_path_factory, request)
+    yield from _consoles(tmp_path_factory.mktemp("console"), starter, request)
 
 
 @pytest.fixture(scope="module")
 def own_console(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    tmp_path_factory: pytest.TempPathFactory, starter: Starter, request: pytest.FixtureRequest
 ) -> Iterator[Console]:
     """For a module that has to know all that is there: its ``console`` may be this one."""
-    yield from _consoles(tmp_path_factory, request)
+    yield from _consoles(tmp_path_factory.mktemp("console"), starter, request)
 
 
-def _consoles(folders: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Console]:
-    folder = folders.mktemp("console")
+def _consoles(folder: Path, starter: Starter, request: pytest.FixtureRequest) -> Iterator[Console]:
     file = str(Console.access_file(folder))
-    for start in _serving(folder, request):
+    for start in _serving(folder, starter, request):
         yield Console(start("--unknown-devices", "create", LWM2M_ACCESS_FILE=file))
 
 
