@@ -23,6 +23,8 @@ TIMEOUT = 10_000.0
 OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 STATUS = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
 """Chromium says so of every refusal, also of those that a page shows as they should be shown."""
+HANGING = 120
+"""Seconds after which a test has failed, whatever it waits for: the first one starts the browser."""
 Starting: TypeAlias = Callable[..., Awaitable[Any]]
 
 
@@ -30,6 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE) and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+            item.add_marker(pytest.mark.timeout(HANGING))
 
 
 @attrs.define(slots=False)  # playwright keeps its wrappers of handlers there
