@@ -57,6 +57,11 @@ def is_success(code: int) -> bool:
     return code >> 5 == 2
 
 
+def is_client_error(code: int) -> bool:
+    """True for the 4.xx class: the same will not work."""
+    return code >> 5 == 4
+
+
 def is_server_error(code: int) -> bool:
     """True for the 5.xx class: the same may work later."""
     return code >> 5 == 5

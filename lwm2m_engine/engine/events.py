@@ -241,6 +241,10 @@ class Warned:
     endpoint: str
     at: float
     text: str
+    about: str = ""
+    """``mapping``, ``profile``, or empty for all else."""
+    place: tuple[str, ...] = ()
+    """Plugin, managed resource and rule of a mapping; the path in a device profile."""
 
 
 Event: TypeAlias = (

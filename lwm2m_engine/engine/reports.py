@@ -168,7 +168,8 @@ def _tell(
     device: Device, turn: Turn, changes: Sequence[ManagedChange], problems: Sequence[MappingProblem]
 ) -> None:
     for problem in problems:
-        turn.tell(Warned(device.endpoint, turn.now, str(problem)))
+        place = (problem.plugin, problem.name, problem.rule)
+        turn.tell(Warned(device.endpoint, turn.now, str(problem), "mapping", place))
     for change in changes:
         turn.tell(ManagedChanged(device.endpoint, turn.now, change))
 

@@ -260,7 +260,8 @@ def _left_out(device: Device, setup: Setup, task: Task, reason: str, turn: Turn)
     what = f"{request.operation} of {request.path}"
     if isinstance(request, WriteAttributes):
         what = f"{format_attributes(request.attributes)} on {request.path}"
-    turn.tell(Warned(device.endpoint, turn.now, f"device profile: no {what}: {reason}"))
+    text = f"device profile: no {what}: {reason}"
+    turn.tell(Warned(device.endpoint, turn.now, text, "profile", (str(request.path),)))
     _count(setup, task)
 
 

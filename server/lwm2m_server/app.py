@@ -14,6 +14,7 @@ from lwm2m_engine.errors import SettingsError
 from lwm2m_server.assembly.api import serve
 from lwm2m_server.assembly.core import Core, open_core
 from lwm2m_server.assembly.features import Features, open_features, watch_models
+from lwm2m_server.assembly.problems import tell_library, watch_problems
 from lwm2m_server.counts import Counts
 from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.serving import HttpServer, serve_http
@@ -67,9 +68,12 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     core, counts = await open_core(settings, stack), Counts()
     features = await open_features(core, stack)
     waiting = core.hub.restore()
-    bound = await listen(settings, core.hub, core.uplink, core.credentials, core.ledger, counts, stack)
+    rejected = watch_problems(core, features, stack)
+    bound = await listen(
+        settings, core.hub, core.uplink, core.credentials, core.ledger, counts, stack, rejected
+    )
     bound |= await listen_for_bootstrap(
-        settings, features.bootstrap.service, core.credentials, core.ledger, counts, stack
+        settings, features.bootstrap.service, core.credentials, core.ledger, counts, stack, rejected
     )
     core.hub.resume(waiting)
     features.updating.addresses.bound = bound
@@ -82,7 +86,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     stack.callback(feed.close)
     stack.callback(live.close)
     features.updating.addresses.http = http.url
-    watch_models(core, features, stack)
+    watch_models(core, features, stack, lambda: tell_library(core))
     return Running(Addresses(http.url, bound), core, features, counts)
 
 

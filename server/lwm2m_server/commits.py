@@ -41,6 +41,8 @@ class Commits:
         self._ledger, self._heal, self._after = ledger, heal, after
         self.problem: str | None = None
         """Why the last commit failed; ``None`` after one that did not."""
+        self.on_problem: Callable[[str], object] = lambda reason: None
+        """Hears of each commit that fails."""
         self._under_way: dict[str, int] = {}
         self._broken: set[str] = set()
         self._attempts: Counter[str] = Counter()
@@ -108,6 +110,7 @@ class Commits:
         else:
             if isinstance(error, CommitFailed):
                 self.problem = str(error)
+                self.on_problem(self.problem)
             self._broken.update(keys)
         if self._broken:
             self._mend(keys)

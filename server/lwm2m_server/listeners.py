@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Protocol, TypeAlias
 
+import attrs
 import structlog
 
 from lwm2m_server.bootstrap.service import BootstrapService
@@ -51,6 +52,10 @@ Bound: TypeAlias = dict[str, tuple[str, ...]]
 """The addresses that were bound, in the order of the settings, by the name of the setting."""
 
 
+Rejected: TypeAlias = Callable[[str, str, str], object]
+"""Told the listener, from where a handshake came that did not come to its end, and why."""
+
+
 async def listen(
     settings: Settings,
     hub: Hub,
@@ -59,8 +64,10 @@ async def listen(
     ledger: Ledger,
     counts: Counts,
     stack: AsyncExitStack,
+    rejected: Rejected,
 ) -> Bound:
-    """Open all of them; ``counts`` has their numbers, ``stack`` closes them.
+    """Open all of them; ``counts`` has their numbers, ``stack`` closes them; ``rejected`` hears of
+    handshakes that fail.
 
     Raises ``OSError`` that names the address, ``SettingsError`` if DTLS or TLS cannot be had.
     """
@@ -94,7 +101,9 @@ async def listen(
     security = (
         secured(settings.dtls, identities, credentials.shelf(settings.data)) if settings.coaps else None
     )
-    over_tls = tls(settings.dtls, identities) if settings.coaps_tcp else None
+    over_tls = None
+    if settings.coaps_tcp:
+        over_tls = attrs.evolve(tls(settings.dtls, identities), on_failed=partial(rejected, "coaps+tcp"))
 
     async def plain(name: str, address: Address) -> Listener:
         return await udp(uplink, *address, listener=name)
@@ -106,6 +115,7 @@ async def listen(
         gateway = await Gateway.start(
             uplink, *address, listener=name, timing=timing, progress=uplink.progressed, security=security
         )
+        _attend(gateway, name, rejected)
         if gateway.sessions is not None:
             credentials.on_change("management", gateway.sessions.close)
         return gateway
@@ -130,6 +140,7 @@ async def listen_for_bootstrap(
     ledger: Ledger,
     counts: Counts,
     stack: AsyncExitStack,
+    rejected: Rejected,
 ) -> Bound:
     """Where devices bootstrap, without and with DTLS; as ``listen``."""
     wanted, timing = settings.bootstrap, _timing(settings)
@@ -155,6 +166,7 @@ async def listen_for_bootstrap(
                 is_sparing=True,
             )
             stack.push_async_callback(gateway.close)
+            _attend(gateway, name, rejected)
             if gateway.sessions is not None:
                 credentials.on_change("bootstrap", gateway.sessions.close)
             service.add_transport(name, gateway)
@@ -166,6 +178,11 @@ async def listen_for_bootstrap(
         "bootstrap_coap": await open_all("coap-bs", wanted.coap, None),
         "bootstrap_coaps": await open_all("coaps-bs", wanted.coaps, security),
     }
+
+
+def _attend(gateway: Gateway, name: str, rejected: Rejected) -> None:
+    if gateway.sessions is not None:
+        gateway.sessions.on_failed = lambda peer, reason: rejected(name, str(peer), reason)
 
 
 def _named(scheme: str, addresses: Sequence[Address]) -> Iterator[tuple[str, Address]]:

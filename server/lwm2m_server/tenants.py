@@ -80,6 +80,7 @@ class Tenants:
         def clear(transaction: Transaction) -> None:
             transaction.forget_notices(name)
             transaction.forget_batch_keys(name)
+            transaction.forget_problems(name)
             for child in transaction.children(tenant.id):
                 transaction.remove(child.id)
 

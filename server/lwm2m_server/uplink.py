@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
+from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer, is_client_error
 from lwm2m_engine.engine import Engine
 from lwm2m_engine.errors import RequestError
 from lwm2m_server.hub import Hub
@@ -33,6 +33,8 @@ class Uplink:
         self._default, self._refusals = default_tenant, Ration()
         self.serve: Callable[[CoapRequest, Peer], CoapReply | None] = lambda request, peer: None
         """Answers what is fetched by its name (``DOWNLOADS``), or leaves it to the engines."""
+        self.on_refused: Callable[[CoapRequest, Peer, CoapReply], object] = lambda request, peer, reply: None
+        """Hears of each Register that is refused, however many there are."""
 
     # --- requests ------------------------------------------------------------------------------------
 
@@ -60,7 +62,7 @@ class Uplink:
             newcomer.enrol(enrolled)
             return
         reply = step.reply or CoapReply(Code.INTERNAL_SERVER_ERROR)
-        if reply.code == Code.FORBIDDEN and request.path == ("rd",):
+        if is_client_error(reply.code) and request.path == ("rd",):
             self._tell_refusal(request, peer, reply)
 
         def settled(_: object, error: BaseException | None) -> None:
@@ -72,11 +74,12 @@ class Uplink:
         self, request: CoapRequest, peer: Peer, answer: Callable[[CoapReply], None], error: Exception
     ) -> None:
         reply = refusal(error)
-        if reply.code == Code.FORBIDDEN:
+        if reply.code == Code.FORBIDDEN or (is_client_error(reply.code) and request.path == ("rd",)):
             self._tell_refusal(request, peer, reply)
         answer(reply)
 
     def _tell_refusal(self, request: CoapRequest, peer: Peer, reply: CoapReply) -> None:
+        self.on_refused(request, peer, reply)
         left_out = self._refusals.take(self._now())
         if left_out is not None:
             _log.warning(

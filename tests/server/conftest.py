@@ -36,6 +36,7 @@ from lwm2m_server.http.devices import DeviceApi, DeviceFinder
 from lwm2m_server.http.door import Door
 from lwm2m_server.http.enrolment import EnrolmentApi
 from lwm2m_server.http.enrolments import RuleApi
+from lwm2m_server.http.faults import FaultApi
 from lwm2m_server.http.fleet import FleetApi
 from lwm2m_server.http.groups import GroupApi
 from lwm2m_server.http.imports import ImportApi
@@ -49,6 +50,7 @@ from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.notify.notices import open_notices
 from lwm2m_server.onem2m.notify.subscriptions import bundling_of
 from lwm2m_server.onem2m.platform import Onem2m
+from lwm2m_server.problems.book import Problems
 from lwm2m_server.profiles.defaults import defaults_of
 from lwm2m_server.profiles.impact import Impact
 from lwm2m_server.profiles.opening import ProfileServer, open_profiles
@@ -348,6 +350,7 @@ async def guard(start, monkeypatch):
                 *ImportApi(api.enrolment, finder).routes(),
                 *ClientApi(control.clients, control.keys, control.access, settings.tenant).routes(),
                 *AuditApi(api.ledger, settings.tenant).routes(),
+                *FaultApi(Problems(api.ledger), api.ledger, settings.tenant).routes(),
                 *editing_routes(api.inventory, api.profiles, finder, settings, api.devices),
                 *application_routes(api.platform, finder, api.deliveries),
             ]

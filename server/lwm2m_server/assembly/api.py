@@ -31,6 +31,7 @@ from lwm2m_server.http.downloads import DownloadApi
 from lwm2m_server.http.enrolment import EnrolmentApi
 from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.events import EventApi
+from lwm2m_server.http.faults import FaultApi
 from lwm2m_server.http.feed import Feed
 from lwm2m_server.http.fleet import FleetApi
 from lwm2m_server.http.groups import GroupApi
@@ -119,6 +120,7 @@ def _of_the_system(core: Core, features: Features) -> list[Route]:
         *TenantApi(features.tenants).routes(),
         *ClientApi(control.clients, control.keys, control.access, tenant).routes(),
         *AuditApi(core.ledger, tenant).routes(),
+        *FaultApi(core.problems, core.ledger, tenant).routes(),
         *DeliveryApi(features.deliveries, features.outlets.targets, core.ledger, tenant).routes(),
     ]
 

@@ -25,6 +25,7 @@ from lwm2m_server.onem2m.notify.notices import Notices, open_notices
 from lwm2m_server.onem2m.projection import Nodes
 from lwm2m_server.onem2m.projector import Projector
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
+from lwm2m_server.problems.book import Problems
 from lwm2m_server.profiles.opening import ProfileServer, open_profiles
 from lwm2m_server.security.admission import Admission
 from lwm2m_server.security.opening import open_credentials
@@ -63,6 +64,7 @@ class Core:
     notices: Notices
     answers: Answers
     profiles: ProfileServer
+    problems: Problems
     nodes: Nodes
     engines: Engines
     hub: Hub
@@ -89,7 +91,8 @@ async def open_core(settings: Settings, stack: AsyncExitStack) -> Core:
     profiles = await open_profiles(
         inventory, ledger, DEVICE_GROUPS, lambda tenant: models.of(tenant).catalog, stack
     )
-    bus = _bus(plugins)
+    bus, problems = _bus(plugins), Problems(ledger)
+    stack.callback(problems.close)
     notices, answers = open_notices(ledger, inventory, settings, credentials), Answers(bus)
     projector, power = Projector(ids, resource_ids, settings, notices, answers), profiles.profiles.power
     nodes = Nodes(projector, inventory, ledger.reader, ids, settings.messages, power)
@@ -117,6 +120,7 @@ async def open_core(settings: Settings, stack: AsyncExitStack) -> Core:
         notices,
         answers,
         profiles,
+        problems,
         nodes,
         engines,
         hub,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import attrs
@@ -99,14 +100,15 @@ async def open_features(core: Core, stack: AsyncExitStack) -> Features:
     )
 
 
-def watch_models(core: Core, features: Features, stack: AsyncExitStack) -> None:
-    """Whatever changes them, they are in force at once."""
+def watch_models(core: Core, features: Features, stack: AsyncExitStack, tell: Callable[[], object]) -> None:
+    """Whatever changes them, they are in force at once; ``tell`` says what is wrong with them."""
     models = core.models
 
     async def swapped(former: Draft) -> None:
         core.engines.swap()
         features.arranging.look_at([tenant.name for tenant in core.inventory.tenants()])
         features.rereading.soon()
+        tell()
         if former.definitions is models.force.definitions:
             return
         try:

@@ -61,6 +61,8 @@ class BootstrapService:
         self._alarm = Alarm(clock, bootstrap.next_deadline, self._tick)
         self._refusals = Ration()
         self._happened = dict.fromkeys(HAPPENING.values(), 0)
+        self.on_trouble: Callable[[Failed | Refused], object] = lambda event: None
+        """Hears of each session that fails, and each request that is refused."""
         self.journal = journal
 
     def add_transport(self, listener: str, transport: Transport) -> None:
@@ -179,7 +181,9 @@ class BootstrapService:
             _log.info("bootstrapped", endpoint=event.endpoint, refused=event.refused)
         elif isinstance(event, Failed):
             _log.warning("bootstrap failed", endpoint=event.endpoint, cause=event.cause, detail=event.detail)
+            self.on_trouble(event)
         elif isinstance(event, Refused):
+            self.on_trouble(event)
             left_out = self._refusals.take(event.at)
             if left_out is not None:
                 facts = {"endpoint": event.endpoint, "peer": str(event.peer), "reason": event.reason}

@@ -47,6 +47,7 @@ SECTIONS = {
             "lwm2m_server.cli.deliveries:deliveries",
             "How notifications get to applications; replay those that did not.",
         ),
+        "problems": ("lwm2m_server.cli.problems:problems", "What goes wrong, in one place."),
         "events": ("lwm2m_server.cli.events:events", "What happened to devices, and what happens."),
         "send": ("lwm2m_server.cli.send:send", "Send a message to a device and print its answer."),
         "read": (f"{_OPERATIONS}:read", "Read values."),

@@ -28,6 +28,8 @@ class Tls:
     """Asked at each handshake: certificates may have been renewed."""
     endpoint: Callable[[bytes], str | None]
     """The endpoint name for a certificate (DER) whose chain was verified."""
+    on_failed: Callable[[str, str], object] = lambda peer, reason: None
+    """Hears from where each handshake came that did not come to its end, and why."""
 
 
 class Host(Protocol):
@@ -99,6 +101,7 @@ class _Handshake(asyncio.Protocol):
             )
         except OSError as problem:
             reason = str(problem) or type(problem).__name__
+            self._tls.on_failed(f"{host}:{port}", reason)
             log.info("TLS handshake failed", peer=f"{host}:{port}", reason=reason)
         finally:
             self._host.release(host)
@@ -115,7 +118,9 @@ class _Proof(asyncio.Protocol):
         endpoint = self._tls.endpoint(certificate) if certificate else None
         if endpoint is None:
             peer = "{}:{}".format(*transport.get_extra_info("peername")[:2])
-            log.info("TLS handshake failed", peer=peer, reason="the certificate is no device's")
+            reason = "the certificate is no device's"
+            self._tls.on_failed(peer, reason)
+            log.info("TLS handshake failed", peer=peer, reason=reason)
             transport.abort()
             return
         connection = self._host.begin(endpoint)

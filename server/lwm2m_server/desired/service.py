@@ -9,7 +9,7 @@ the same registration, and no oftener.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -57,6 +57,8 @@ class DesiredStates:
         """By node, paths that are reported otherwise than the device accepted them."""
         self._told: dict[int, set[str]] = {}
         """Those it was told once more in its registration."""
+        self.on_failed: Callable[[int, DesiredValue, str], object] = lambda node, value, reason: None
+        """Hears of what a device does not take."""
         self._unsubscribe = bus.subscribe(self._heard, Registered, Updated, Awake, Received)
 
     async def resume(self) -> None:
@@ -211,3 +213,5 @@ class DesiredStates:
     async def _settle(self, node: int, one: DesiredValue, state: State, reason: str | None = None) -> None:
         now, attempts = self._hub.now(), one.attempts + (state != "confirmed")
         await self._wishes.change(lambda write: write.settle_desired(node, one, state, now, reason, attempts))
+        if state == "failed":
+            self.on_failed(node, one, reason or "")

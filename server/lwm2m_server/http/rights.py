@@ -13,7 +13,7 @@ from lwm2m_server.access.callers import OPEN, Caller, Role
 from lwm2m_server.http.problems import Problem, answer_problem
 
 _LOOKING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
-_OF_THE_SYSTEM: Final = ("tenants", "clients", "audit", "signing-key", "models", "plugins")
+_OF_THE_SYSTEM: Final = ("tenants", "clients", "audit", "signing-key", "models", "plugins", "problems")
 """First segments of paths below ``/api/v1`` that the role ``system`` is for."""
 
 
@@ -62,7 +62,7 @@ class ByRole:
             caller: Caller = scope["caller"]
             if caller.role is Role.SYSTEM and not _is_of_the_system(scope):
                 return _refuse(
-                    "the role system is for tenants, clients, models and plugins of all tenants",
+                    "the role system is for tenants, clients, models, plugins and problems of all tenants",
                     scope,
                     receive,
                     send,

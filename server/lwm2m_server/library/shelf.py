@@ -20,6 +20,8 @@ class Uploads:
     objects: Mapping[str | None, tuple[ObjectSpec, ...]] = attrs.field(factory=dict)
     faults: Mapping[tuple[str, str], Problem] = attrs.field(factory=dict)
     """Of files that cannot be used any more, by digest and name."""
+    faulty: tuple[tuple[str | None, tuple[str, str], Problem], ...] = ()
+    """The same, by tenant."""
 
     def of(self, tenant: str | None) -> tuple[ObjectSpec, ...]:
         return self.objects.get(tenant, ())
@@ -45,7 +47,13 @@ class Shelf:
             for tenant, found in by_tenant.items()
         }
         faults = {key: found for key, found in self._parsed.items() if isinstance(found, Problem)}
-        self._rows, self._last = by_tenant, Uploads(objects, faults)
+        faulty = tuple(
+            (tenant, (row.digest, row.file_name), faults[row.digest, row.file_name])
+            for tenant, found in by_tenant.items()
+            for row in found
+            if (row.digest, row.file_name) in faults
+        )
+        self._rows, self._last = by_tenant, Uploads(objects, faults, faulty)
         return self._last
 
     def _parse(self, rows: Sequence[UploadedModel]) -> None:

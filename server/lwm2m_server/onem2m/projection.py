@@ -13,7 +13,7 @@ from lwm2m_engine.engine.records import Observation, PowerSaving
 from lwm2m_engine.errors import RequestError
 from lwm2m_engine.messages.requests import Request
 from lwm2m_engine.model.catalog import ModelView
-from lwm2m_engine.paths import ROOT
+from lwm2m_engine.paths import ROOT, Path
 from lwm2m_server.directory import key_of
 from lwm2m_server.onem2m.behaviours.messages import is_deferred, request_of
 from lwm2m_server.onem2m.behaviours.nodes import node_name, provision_node, put_node
@@ -56,6 +56,10 @@ class Nodes:
         """CSEBase and name of nodes that may not be stored yet."""
         self._folders: dict[int, int] = {}
         """By CSEBase its ``device-communication``."""
+
+    def listen(self, listener: Callable[[DeviceRef, Sequence[Path], float], object]) -> None:
+        """``listener`` hears of values whose Resources have no model."""
+        self._projector.on_strange = listener
 
     def plan_also(self, plan: Plan) -> None:
         """Commit with an event what ``plan`` makes of it, too."""

@@ -6,7 +6,7 @@ and touches nothing but the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import structlog
@@ -83,6 +83,8 @@ class Projector:
         """When an Update of a node last left a line, if no other line about its life came after it."""
         self._newborn: DeviceRef | None = None
         self._born_at: float | None = None
+        self.on_strange: Callable[[DeviceRef, Sequence[Path], float], object] = lambda device, paths, at: None
+        """Hears of values whose Resources have no model, and when they came."""
 
     def admitted(self, device: DeviceRef) -> None:
         """A node is made for the device, in the step whose events are planned next."""
@@ -151,6 +153,9 @@ class Projector:
     # --- messages ------------------------------------------------------------------------------------
 
     def _received(self, event: Received, device: DeviceRef, models: ModelView) -> Write | None:
+        types = models.types
+        if (strange := [path for path, _, _ in event.entries if types(path) is None]) and not event.prefix:
+            self.on_strange(device, strange, event.at)
         told = telemetry.record(event, device.node, models)
         if event.message is not None and event.message < 0:
             return told

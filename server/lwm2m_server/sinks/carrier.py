@@ -316,6 +316,7 @@ class Carrier:
         wait = delay(self._office.settings, self._pauses + PATIENCE - 1, error.after)
         if self._pauses == 1:
             _log.warning("a target takes no notifications", **self._name, reason=str(error))
+            self._office.on_trouble(self._lane, str(error), 0)
         self._statistics.retry_at = time.time() + wait
         self._times = []
         self._set_alarm(wait)

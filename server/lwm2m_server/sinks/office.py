@@ -43,6 +43,8 @@ class Office:
         self.settings, self.targets = settings, targets
         self.statistics: dict[Lane, Statistics] = {}
         self.doors = asyncio.Semaphore(AT_ONCE)
+        self.on_trouble: Callable[[Lane, str, int], object] = lambda lane, reason, dead: None
+        """Hears why a target is left alone for a while, and how many notices are dead letters for that."""
         self._ledger, self._factories = ledger, factories
         self._sinks: dict[Endpoint, Sink] = {}
         self._users: dict[Endpoint, int] = {}
@@ -91,6 +93,7 @@ class Office:
             target=notices[0].lane.target,
             reason=reason,
         )
+        self.on_trouble(notices[0].lane, reason, len(notices))
         self._leave(notices, lambda write: write.bury_notices(notices, reason))
 
     def _leave(self, notices: Sequence[Notice], write: Callable[[Transaction], None]) -> None:

@@ -50,6 +50,10 @@ class Deliveries:
         self._idle: set[Lane] = set()
         self._ending: set[asyncio.Task[None]] = set()
 
+    def listen(self, listener: Callable[[Lane, str, int], object]) -> None:
+        """``listener`` hears of targets that take nothing: why, and how many notices are dead letters now."""
+        self._office.on_trouble = listener
+
     def start(self) -> None:
         """With what waited when the server stopped."""
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()

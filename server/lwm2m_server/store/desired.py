@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 import attrs
 
@@ -44,8 +44,34 @@ class DesiredValue:
     """Writes that did not succeed."""
 
 
+class DesiredReads(Protocol):
+    """The part of ``Reader`` that is about desired state."""
+
+    def desired(self, node: int) -> Sequence[DesiredValue]:
+        """What Resources of a device shall be, in the order of their paths as text."""
+        ...
+
+    def nodes_with_desired(self) -> Collection[int]:
+        """Nodes of which something is desired."""
+        ...
+
+
+class DesiredWrites(Protocol):
+    """The part of ``Transaction`` that is about it."""
+
+    def put_desired(self, node: int, values: Mapping[str, str | None], version: int, at: float) -> None:
+        """What Resources shall be from now on, as JSON text by path; ``None`` for nothing in particular."""
+        ...
+
+    def settle_desired(
+        self, node: int, value: DesiredValue, state: State, at: float, reason: str | None, attempts: int
+    ) -> bool:
+        """How far it has come; false if something else is desired meanwhile."""
+        ...
+
+
 class DesiredReader:
-    """The part of a ``Reader`` that is about desired state."""
+    """``DesiredReads`` on a connection."""
 
     _execute: Callable[..., sqlite3.Cursor]
 
@@ -58,7 +84,7 @@ class DesiredReader:
 
 
 class DesiredWriter(DesiredReader):
-    """The part of a ``Transaction`` that is about desired state."""
+    """``DesiredWrites`` on a connection."""
 
     def put_desired(self, node: int, values: Mapping[str, str | None], version: int, at: float) -> None:
         for path, value in values.items():

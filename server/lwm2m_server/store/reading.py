@@ -28,6 +28,7 @@ from lwm2m_server.store.histories import ValueReader
 from lwm2m_server.store.names import Names
 from lwm2m_server.store.onboarding import OnboardingReader
 from lwm2m_server.store.outbox import OutboxReader
+from lwm2m_server.store.problems import ProblemReader
 from lwm2m_server.store.profiles import ProfileReader
 from lwm2m_server.store.records import Born, Brood, Resource
 from lwm2m_server.store.rpc import RpcReader
@@ -61,6 +62,7 @@ class LedgerReader(
     OutboxReader,
     CampaignReader,
     DesiredReader,
+    ProblemReader,
     ProfileReader,
     UpdateReader,
     ValueReader,

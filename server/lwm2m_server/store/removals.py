@@ -39,6 +39,7 @@ _DELETE_DEVICE = (
     "DELETE FROM report WHERE node = ?",
     "DELETE FROM latest WHERE node = ?",
     "DELETE FROM undecoded WHERE node = ?",
+    "DELETE FROM problem WHERE node = ?",
     "INSERT OR IGNORE INTO forsaken VALUES (?)",
     *rpc.DELETE_OF_NODE,
 )

@@ -20,6 +20,7 @@ from lwm2m_server.store import (
     finding,
     onboarding,
     outbox,
+    problems,
     profiles,
     rpc,
     subscribers,
@@ -139,6 +140,7 @@ _VERSION_8 = f"""{profiles.VERSION_8}
 {campaigns.VERSION_8}
 """
 _VERSION_9 = f"""{finding.VERSION_9}
+{problems.VERSION_9}
 """
 
 _TIDY = """DELETE FROM announcement WHERE hash NOT IN

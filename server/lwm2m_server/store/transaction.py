@@ -10,8 +10,9 @@ from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
 from lwm2m_server.store.announcements import Announced
 from lwm2m_server.store.campaigns import CampaignReads, CampaignWrites
-from lwm2m_server.store.desired import DesiredValue, State
+from lwm2m_server.store.desired import DesiredReads, DesiredWrites
 from lwm2m_server.store.finding import DeviceFinding
+from lwm2m_server.store.problems import ProblemReads, ProblemWrites
 from lwm2m_server.store.records import (
     AuditEntry,
     Brood,
@@ -34,7 +35,17 @@ from lwm2m_server.store.telemetry import TelemetryReads, TelemetryWrites
 from lwm2m_server.store.updates import UpdateReads, UpdateWrites
 
 
-class Reader(CampaignReads, UpdateReads, RpcReads, TelemetryReads, SecretReads, DeviceFinding, Protocol):
+class Reader(
+    CampaignReads,
+    UpdateReads,
+    RpcReads,
+    TelemetryReads,
+    SecretReads,
+    ProblemReads,
+    DesiredReads,
+    DeviceFinding,
+    Protocol,
+):
     """Reads. On the loop they see what is committed; in a transaction also what it has written.
 
     What has an ``et`` that is over is not there any more, but for ``expired`` and ``expired_messages``;
@@ -189,14 +200,6 @@ class Reader(CampaignReads, UpdateReads, RpcReads, TelemetryReads, SecretReads, 
         touch every row."""
         ...
 
-    def desired(self, node: int) -> Sequence[DesiredValue]:
-        """What Resources of a device shall be, in the order of their paths as text."""
-        ...
-
-    def nodes_with_desired(self) -> Collection[int]:
-        """Nodes of which something is desired."""
-        ...
-
     def open_onboardings(self) -> Collection[int]:
         """Onboarding requests that are not answered yet, oldest first."""
         ...
@@ -241,7 +244,17 @@ class Reader(CampaignReads, UpdateReads, RpcReads, TelemetryReads, SecretReads, 
         ...
 
 
-class Transaction(CampaignWrites, UpdateWrites, RpcWrites, TelemetryWrites, SecretWrites, Reader, Protocol):
+class Transaction(
+    CampaignWrites,
+    UpdateWrites,
+    RpcWrites,
+    TelemetryWrites,
+    SecretWrites,
+    ProblemWrites,
+    DesiredWrites,
+    Reader,
+    Protocol,
+):
     """Writes, inside one commit. Every method is O(1) or O(log n) in what is stored."""
 
     def put(
@@ -338,16 +351,6 @@ class Transaction(CampaignWrites, UpdateWrites, RpcWrites, TelemetryWrites, Secr
     def add_audit(self, entries: Iterable[AuditEntry]) -> None: ...
     def prune_audit(self, *, keep: int, since: int) -> None:
         """Forget all but so many lines, and those of before ``since`` (microseconds)."""
-        ...
-
-    def put_desired(self, node: int, values: Mapping[str, str | None], version: int, at: float) -> None:
-        """What Resources shall be from now on, as JSON text by path; ``None`` for nothing in particular."""
-        ...
-
-    def settle_desired(
-        self, node: int, value: DesiredValue, state: State, at: float, reason: str | None, attempts: int
-    ) -> bool:
-        """How far it has come; false if something else is desired meanwhile."""
         ...
 
     def open_onboarding(self, request: int) -> None:

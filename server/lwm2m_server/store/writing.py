@@ -37,6 +37,7 @@ from lwm2m_server.store.names import Names
 from lwm2m_server.store.onboarding import OnboardingWriter
 from lwm2m_server.store.outbox import Mark as OutboxMark
 from lwm2m_server.store.outbox import Outbox
+from lwm2m_server.store.problems import ProblemWriter
 from lwm2m_server.store.profiles import ProfileWriter
 from lwm2m_server.store.records import SealedCredential
 from lwm2m_server.store.removals import RemovalWriter
@@ -63,6 +64,7 @@ class LedgerTransaction(
     EnrolmentWriter,
     OnboardingWriter,
     AuditWriter,
+    ProblemWriter,
     ProfileWriter,
     CampaignWriter,
     DesiredWriter,

@@ -15,6 +15,7 @@ from lwm2m_engine.errors import CodecError
 from lwm2m_engine.messages.wire import below
 from lwm2m_engine.model.view import ModelView
 from lwm2m_engine.paths import Path
+from lwm2m_server.problems.kinds import UNDECODABLE
 from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.protocols import Ledger
 from lwm2m_server.store.records import Device
@@ -77,9 +78,11 @@ class Rereading:
         """Values at the times they were told, as if the models had been there."""
         models, node = self._models(device), device.node
         lines: dict[int, bytes] = {}
+        places: set[str] = set()
         for one in self._ledger.reader.undecoded(node):
             entries = self._decoded(one, device, models)
             if entries:
+                places.add(f"{one.prefix}{one.path}")
                 samples = samples_of(entries, one.content_format, models)
                 complete = is_complete(one.source, one.path, one.paths)
                 lines[one.number] = report(
@@ -92,6 +95,7 @@ class Rereading:
             for line in lines.values():
                 transaction.add_values(node, line)
             transaction.remove_undecoded(node, lines)
+            transaction.mend_problems(node, UNDECODABLE, places)
 
         await self._ledger.commit(store)
         return len(lines)

@@ -64,6 +64,8 @@ class Runner:
         self._checked: dict[Key, float] = {}
         self.hungry: set[Key] = set()
         """Those that would begin more, if more of their devices were registered."""
+        self.on_trouble: Callable[[Key, Run], object] = lambda key, run: None
+        """Hears of a campaign that has stopped by itself, or has nothing to do; the run says why."""
 
     def definition(self, key: Key) -> Definition | None:
         campaign = self._campaigns.get(*key)
@@ -89,6 +91,8 @@ class Runner:
         decision = decide(definition, run, tally, self._clock())
         if decision.run != run:
             await self.keep(key, decision.run)
+        if decision.run.state is not run.state and decision.run.reason is not None:
+            self.on_trouble(key, decision.run)
         settled = await self._act(key, definition, decision)
         if decision.run.state.is_final:
             return None
@@ -122,7 +126,10 @@ class Runner:
         for start in range(0, len(members), CHUNK):
             await self._ledger.commit(_adding(key, members[start : start + CHUNK]))
         reason = None if members else "there are no such devices"
-        await self.keep(key, attrs.evolve(run, sizes=sizes).became(RunState.RUNNING, now, reason))
+        run = attrs.evolve(run, sizes=sizes).became(RunState.RUNNING, now, reason)
+        await self.keep(key, run)
+        if not members:
+            self.on_trouble(key, run)
 
     # --- devices -----------------------------------------------------------------------------------
 
@@ -164,7 +171,9 @@ class Runner:
         package = self._packages.get(key[0], definition.package)
         if package is None:
             reason = f"the package {definition.package!r} was deleted"
-            await self.keep(key, decision.run.became(RunState.PAUSED, self._clock(), reason))
+            run = decision.run.became(RunState.PAUSED, self._clock(), reason)
+            await self.keep(key, run)
+            self.on_trouble(key, run)
             return False
         limit = min(decision.begin, CHUNK)
         found = await self._ledger.apart(

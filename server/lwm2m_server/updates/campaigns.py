@@ -180,6 +180,10 @@ class Campaigns:
 
     # --- what happens ------------------------------------------------------------------------------
 
+    def listen(self, listener: Callable[[Key, Run], object]) -> None:
+        """``listener`` hears of campaigns that stop by themselves."""
+        self._runner.on_trouble = listener
+
     async def start(self) -> None:
         """Go on with those that are not over."""
         self._updates.listen(self._moved)

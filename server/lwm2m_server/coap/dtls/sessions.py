@@ -72,6 +72,8 @@ class Sessions:
         self._ration = Ration()
         self._handshakes, self._table = Handshakes(limits), Table()
         self.counters = Counters()
+        self.on_failed: Callable[[Peer, str], object] = lambda peer, reason: None
+        """Hears of each handshake that did not come to its end."""
         self._sweep_later()
 
     def __len__(self) -> int:
@@ -209,6 +211,10 @@ class Sessions:
             return
         self.counters.failed += 1
         self._handshakes.remove(association)
+        self._tell_failure(association, reason, now)
+
+    def _tell_failure(self, association: Association, reason: str, now: float) -> None:
+        self.on_failed(association.outside.peer, reason)
         self._warn("DTLS handshake failed", association.outside, now, reason=reason)
 
     def _warn(self, text: str, source: Source, now: float, **more: str) -> None:
@@ -245,7 +251,7 @@ class Sessions:
             self.counters.timed_out += 1
             self._handshakes.remove(association)
             reason = "time is up; a client with another key goes on trying, too"
-            self._warn("DTLS handshake failed", association.outside, now, reason=reason)
+            self._tell_failure(association, reason, now)
             return
         self._take(association, association.session.elapse(now), association.outside, now)
 

@@ -1,0 +1,86 @@
+"""What kinds of problems there are, and what is to be done about each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+UNDECODABLE: Final = "undecodable"
+UNKNOWN: Final = "unknown-model"
+REGISTRATION: Final = "registration"
+HANDSHAKE: Final = "handshake"
+BOOTSTRAP: Final = "bootstrap"
+MESSAGE: Final = "message"
+MAPPING: Final = "mapping"
+PLUGIN: Final = "plugin"
+MODEL: Final = "model"
+DELIVERY: Final = "delivery"
+UPDATE: Final = "update"
+CAMPAIGN: Final = "campaign"
+PROFILE: Final = "profile"
+DESIRED: Final = "desired"
+LEDGER: Final = "ledger"
+WARNING: Final = "warning"
+
+KINDS: Final[Mapping[str, str]] = {
+    UNDECODABLE: "a payload could not be decoded",
+    UNKNOWN: "values of an Object or a Resource without a model",
+    REGISTRATION: "a registration was refused",
+    HANDSHAKE: "a DTLS or TLS handshake failed",
+    BOOTSTRAP: "a bootstrap request was refused, or a session failed",
+    MESSAGE: "a message to a device failed, expired, or was refused by the device",
+    MAPPING: "a value could not be mapped to a management object",
+    PLUGIN: "a plugin is not used, or its mappings are not",
+    MODEL: "a model file has a fault",
+    DELIVERY: "a target takes no notifications, or some are dead letters",
+    UPDATE: "an update failed",
+    CAMPAIGN: "a campaign stopped by itself",
+    PROFILE: "a device refused a part of its profile",
+    DESIRED: "a device does not take a desired value",
+    LEDGER: "facts could not be stored",
+    WARNING: "something else was tolerated or left out",
+}
+"""By kind, what it says has happened."""
+
+_ADVICE: Final[Mapping[str, str]] = {
+    UNDECODABLE: "Compare the payload with the model of the Object, and upload the right one: what is kept "
+    "is decoded again then. `lwm2m decode` explains the bytes; a plugin can rescue them.",
+    UNKNOWN: "Upload the model of this Object, in the version the devices announce.",
+    REGISTRATION: "Create the device (`lwm2m devices add`), give it the credentials it uses "
+    "(`lwm2m credentials add`), or make an enrolment rule for devices like it.",
+    HANDSHAKE: "Check the identity and the key, or the certificate and what it is signed with, on the device "
+    "and in its credentials.",
+    BOOTSTRAP: "Look at the device's bootstrap sessions for the step that failed, and correct its bootstrap "
+    "configuration or that of its profile.",
+    MESSAGE: "Look whether the device is registered and awake, and whether it has this Object or Resource.",
+    MAPPING: "The attribute keeps its former value. Look at the plugin's rule, and at what the device sends.",
+    PLUGIN: "Correct the file and restart the server; `lwm2m plugins list` shows what became of each plugin.",
+    MODEL: "Correct the file at this line and upload it again.",
+    DELIVERY: "Mend the target, then replay its dead letters.",
+    UPDATE: "Mend what the reason says, and retry the update.",
+    CAMPAIGN: "Look at the reasons of the devices that failed; then resume, retry or abort the campaign.",
+    PROFILE: "Take the Resource out of the profile, or correct the attributes the device does not like.",
+    DESIRED: "Correct the value, or withdraw it; `retry` asks the device once more.",
+    LEDGER: "Look at the disk of the data folder: its space and its health.",
+    WARNING: "Nothing has to be done, as long as the device does what it should.",
+}
+_BY_REASON: Final[Mapping[tuple[str, str], str]] = {
+    (MESSAGE, "timeout"): "The device did not answer. Look whether it is registered, awake and reachable; a "
+    "message with an expiry waits for a device that sleeps.",
+    (MESSAGE, "expired"): "The device was not there in time. Post the message again with a later expiry.",
+    (MESSAGE, "unknown-outcome"): "It was on its way when the server stopped. Read the Resource before you "
+    "repeat it.",
+    (MESSAGE, "unauthorized"): "The device does not allow this server to do that: look at its Access Control "
+    "Objects (/2).",
+    (
+        REGISTRATION,
+        "version",
+    ): "Let the device announce a version of LwM2M that the server speaks: 1.0 to 1.2.",
+    (REGISTRATION, "identity"): "Let the device register with the endpoint name its credentials are for, or "
+    "give that name the credentials it uses.",
+}
+
+
+def advice(kind: str, facts: Mapping[str, Any]) -> str:
+    """What to do next."""
+    return _BY_REASON.get((kind, str(facts.get("reason", ""))), _ADVICE.get(kind, ""))

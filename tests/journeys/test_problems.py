@@ -1,0 +1,87 @@
+"""What goes wrong is told in one place: broken plugins and models, strangers, devices that talk nonsense."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from functools import partial
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from lwm2m_engine.coap import CoapReply, Code
+from lwm2m_server.cli.main import lwm2m as main
+from lwm2m_server.simulator.device import RegistrationRefused
+from lwm2m_server.simulator.objects import default_objects
+from lwm2m_server.simulator.tree import SimulatedObject
+
+pytestmark = pytest.mark.native_stack("what is told does not depend on the CoAP stack")
+
+BROKEN = "def lwm2m_mappings(:\n"
+
+
+def _told_by_the_command_line(server, found):
+    lwm2m = partial(CliRunner().invoke, main, env={"LWM2M_URL": server.http})
+    listed = lwm2m(["problems", "list", "--kind", "undecodable", "--device", "dev-1"])
+    assert "the answer of /3/0/9 could not be decoded" in listed.stdout
+    (row,) = json.loads(lwm2m(["problems", "list", "--json", "--text", "/3/0/13"]).stdout)
+    assert row == found["message"]
+    shown = lwm2m(["problems", "show", str(found["undecodable"]["id"])]).stdout
+    assert "ff ff" in shown
+    assert found["undecodable"]["advice"] in shown
+    assert lwm2m(["problems", "list", "--text", "no such thing"]).stdout == "nothing is wrong\n"
+    assert lwm2m(["problems", "dismiss", "999999"]).exit_code == 2
+
+
+async def _problems(server, **query):
+    async with httpx.AsyncClient(timeout=20) as client:
+        answer = await client.get(f"{server.http}/api/v1/problems", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["problems"]
+
+
+async def test_everything_is_in_one_place_and_survives_a_kill(serve, connect, device, eventually, tmp_path):
+    plugins, models = tmp_path / "plugins", tmp_path / "models"
+    for folder, name, text in ((plugins, "broken.py", BROKEN), (models, "bad.xml", "<LWM2M>\n<Object>\n")):
+        folder.mkdir()
+        (folder / name).write_text(text)
+    server = serve("--plugins-dir", str(plugins), "--models", str(models))
+    api = connect(server)
+    stranger = await device(server, "stranger", live=False)
+    with pytest.raises(RegistrationRefused):
+        await stranger.register()
+    made = await api.post("", 14, {"m2m:nod": {"rn": "dev-1", "ni": "dev-1"}})
+    assert made.status_code == 201
+    objects = [*default_objects(300, "U"), SimulatedObject(33333, {0: {}})]
+    one = await device(server, "dev-1", objects=objects)
+    one.faults.reply = lambda request: CoapReply(Code.CONTENT, b"\xff\xff", 11542)
+    await api.ask("dev-1", "GET /3/0/9")
+    one.faults.reply = lambda request: CoapReply(Code.METHOD_NOT_ALLOWED, b"no")
+    await api.ask("dev-1", "GET /3/0/13")
+    expected = {"plugin", "model", "registration", "undecodable", "message", "unknown-model"}
+
+    async def told():
+        return {found["kind"]: found for found in await _problems(server)}.keys() >= expected
+
+    await eventually(told)
+    before = {found["kind"]: found for found in await _problems(server)}
+    assert before["plugin"]["facts"]["file"].endswith("broken.py")
+    assert before["model"]["facts"]["file"].endswith("bad.xml")
+    assert "'stranger' is not known here" in before["registration"]["text"]
+    assert before["undecodable"]["device"] == "dev-1"
+    assert before["undecodable"]["facts"]["payload"] == "ffff"
+    assert before["undecodable"]["facts"]["format"] == "tlv"
+    assert before["message"]["facts"]["code"] == "4.05"
+    assert before["unknown-model"]["facts"]["object"] == 33333
+    await asyncio.to_thread(_told_by_the_command_line, server, before)
+    server.kill()
+    server.restart()
+    after = {found["kind"]: found for found in await _problems(server)}
+    # What is noted of devices was stored; what is wrong with the installation is no news at the restart.
+    assert {kind: after[kind] for kind in expected} == before
+    (plugins / "broken.py").unlink()
+    server.kill()
+    server.restart()
+    await asyncio.sleep(0)
+    assert "plugin" not in {found["kind"] for found in await _problems(server)}
