@@ -20,6 +20,7 @@ from lwm2m_server.http.downloads import DownloadApi
 from lwm2m_server.http.enrolment import EnrolmentApi
 from lwm2m_server.http.enrolments import RuleApi
 from lwm2m_server.http.events import EventApi
+from lwm2m_server.http.faults import FaultApi
 from lwm2m_server.http.fleet import FleetApi
 from lwm2m_server.http.groups import GroupApi
 from lwm2m_server.http.health import health_routes
@@ -69,6 +70,7 @@ BELOW_API = (
     PluginApi,
     CampaignApi,
     EventApi,
+    FaultApi,
     ApplicationApi,
     GroupApi,
     SubscriptionApi,
