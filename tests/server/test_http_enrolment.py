@@ -234,3 +234,20 @@ async def test_no_secret_is_in_clear_in_answers_logs_or_files(api, tmp_path, cap
         raw = bytes.fromhex(secret)
         for form in (secret.encode(), raw, base64.b64encode(raw)):
             assert form not in found
+
+
+async def test_a_look_whether_a_device_could_come_changes_nothing(api):
+    path = "/devices?dryRun=true"
+    answer = await ask(api, "POST", path, {"name": "one", "credentials": credentials()})
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert (await ask(api, "GET", "/devices/one")).status_code == 404
+    faulty = {"name": "", "groups": ["none"], "credentials": credentials(key="5e5")}
+    for where in (path, "/devices"):
+        answer = await ask(api, "POST", where, faulty)
+        assert (answer.status_code, set(answer.json()["faults"])) == (400, {"name", "client.key"})
+    await ask(api, "POST", "/devices", {"name": "one", "credentials": credentials()})
+    assert (await ask(api, "POST", path, {"name": "one"})).status_code == 409
+    assert (await ask(api, "POST", path, {"name": "two", "groups": ["none"]})).json()["faults"] == {
+        "groups": "there is no group 'none'"
+    }
+    assert (await ask(api, "POST", "/devices?dryRun=perhaps", {"name": "two"})).status_code == 400

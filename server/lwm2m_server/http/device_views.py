@@ -41,11 +41,19 @@ def row(device: Device, state: Presence, profile: str | None) -> dict[str, Any]:
         "awake": state.awake if registration else None,
         "awakeUntil": milliseconds(state.awake_until),
         "listensAt": milliseconds(state.listens_at),
-        "lastSeen": milliseconds(liveness.seen_at) if liveness else None,
+        "lastSeen": milliseconds(liveness.seen_at if liveness else _last_said(device)),
+        "deregisteredAt": milliseconds(device.deregistered_at),
+        "expiredAt": milliseconds(device.expired_at),
         "waiting": state.waiting,
         "inFlight": state.in_flight,
         "transferred": _transfer(state.transferred),
     }
+
+
+def _last_said(device: Device) -> float | None:
+    """Of one that is not registered: its Register, Update or De-register, whatever came last."""
+    moments = device.registered_at, device.updated_at, device.deregistered_at
+    return max((moment for moment in moments if moment is not None), default=None)
 
 
 def _transfer(progress: tuple[int, int] | None) -> dict[str, int] | None:

@@ -130,7 +130,8 @@ class DeviceApi:
     def row(self, device: Device) -> dict[str, Any]:
         """As a list has it."""
         profile = self._profiles.of(device)
-        return views.row(device, self._devices.state(device), None if profile is None else profile.name)
+        found = views.row(device, self._devices.state(device), None if profile is None else profile.name)
+        return found | views.security(self._reader.credential(device.node, "management"))
 
     def _details(self, device: Device) -> dict[str, Any]:
         node = self._reader.resource(device.node)
@@ -138,10 +139,7 @@ class DeviceApi:
         details: dict[str, Any] = {
             "tenant": device.tenant,
             "labels": list(node.attributes.get("lbl", ())) if node else [],
-            **views.security(self._reader.credential(device.node, "management")),
             "updatedAt": milliseconds(device.updated_at),
-            "deregisteredAt": milliseconds(device.deregistered_at),
-            "expiredAt": milliseconds(device.expired_at),
             "powerSaving": power_to_json(device.power),
             "expiresAt": milliseconds(liveness.expires_at) if liveness else None,
             "address": str(liveness.peer) if liveness else None,

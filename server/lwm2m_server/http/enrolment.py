@@ -20,9 +20,11 @@ from lwm2m_server.http.describing import (
     ANYTHING,
     STRING,
     TENANT,
+    Parameter,
     any_of,
     array,
     described,
+    enum,
     nullable,
     obj,
     ref,
@@ -79,17 +81,24 @@ class EnrolmentApi:
 
     @described(
         "Let a device in, with its credentials and its profile: all of it or nothing",
-        query=(TENANT,),
+        query=(TENANT, Parameter("dryRun", enum("true", "false"), "only look whether it could be let in")),
         body={"anyOf": [_NEW, obj("device", device=_NEW, credentials=ANYTHING)]},
-        answers={201: CREATED},
+        answers={201: CREATED, 204: None},
         problems=(409, 503),
     )
     async def create(self, request: Request) -> Response:
-        """Keys that were made here are in the answer, and never again."""
+        """Keys that were made here are in the answer, and never again. 204 says that it could be let in."""
         tenant = tenant_record(self._find, self._inventory, request)
+        dry = request.query_params.get("dryRun", "false")
+        if dry not in ("true", "false"):
+            raise Problem(HTTPStatus.BAD_REQUEST, "dryRun is true or false")
         body = await read_json(request)
         with problems():
             new = read_device(body)
+            if dry == "true":
+                self._office.groups(tenant, new.groups)
+                self._office.check(tenant, new)
+                return Response(status_code=HTTPStatus.NO_CONTENT)
             device = await self._office.create(tenant, new)
         shown = self._shown(device)
         if new.credentials.generated:
@@ -163,9 +172,11 @@ def tenant_record(find: DeviceFinder, inventory: Inventory, request: Request) ->
 
 @contextmanager
 def problems() -> Iterator[None]:
-    """What the office raises, as the API tells it."""
+    """What the office raises, as the API tells it: ``faults`` has the reason by member."""
     try:
         with stored():
             yield
-    except (Faulty, BadCredentials) as error:
+    except Faulty as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, str(error), {"faults": error.told}) from error
+    except BadCredentials as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from error
