@@ -24,7 +24,13 @@ class Entry:
 
 
 SECTIONS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
-    ("", (Entry("Overview", "/console/", "home", for_system=True),)),
+    (
+        "",
+        (
+            Entry("Overview", "/console/", "home", for_system=True),
+            Entry("Devices", "/console/devices", "device"),
+        ),
+    ),
     ("Definitions", (Entry("Object models", "/console/models", "model", for_system=True),)),
 )
 """With their headings."""

@@ -25,6 +25,7 @@ from lwm2m_server.console.device import DevicePages
 from lwm2m_server.console.device_deeds import DeedPages
 from lwm2m_server.console.device_live import LivePages
 from lwm2m_server.console.device_objects import ObjectPages
+from lwm2m_server.console.devices import FleetPages
 from lwm2m_server.console.home import HomePages
 from lwm2m_server.console.models import ModelPages
 from lwm2m_server.console.pages import HOME, SECURITY, SIGN_IN, is_htmx, page, part
@@ -45,6 +46,7 @@ def _routes() -> list[Route]:
     """Of all pages, below ``/console``."""
     return [
         *HomePages().routes(),
+        *FleetPages().routes(),
         *DevicePages().routes(),
         *ObjectPages().routes(),
         *DeedPages().routes(),
