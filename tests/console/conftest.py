@@ -18,18 +18,18 @@ class Reader:
         answer = self.client.post("/console/sign-in", data={"client": "", "secret": console.key(role)})
         assert answer.status_code == 303, answer.text
 
-    def page(self, path: str, status: int = 200, **query: Any) -> lxml.html.HtmlElement:
+    def page(self, path: str, /, status: int = 200, **query: Any) -> lxml.html.HtmlElement:
         """A page, parsed."""
         answer = self.client.get(path, params=query or None)
         assert answer.status_code == status, answer.text
         return lxml.html.document_fromstring(answer.text, base_url=str(answer.url))
 
-    def send(self, path: str, files: Any = None, **fields: Any) -> httpx.Response:
+    def send(self, path: str, /, files: Any = None, **fields: Any) -> httpx.Response:
         """Post a form, with the token that every form of this session carries."""
         (token, *_) = self.page("/console/").xpath("//input[@name='csrf']/@value")
         return self.client.post(path, data={"csrf": token, **fields}, files=files)
 
-    def done(self, path: str, files: Any = None, **fields: Any) -> lxml.html.HtmlElement:
+    def done(self, path: str, /, files: Any = None, **fields: Any) -> lxml.html.HtmlElement:
         """Post a form that does what it says: the page one is sent to then."""
         answer = self.send(path, files, **fields)
         assert answer.status_code == 303, answer.text

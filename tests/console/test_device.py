@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 
@@ -230,6 +231,62 @@ def test_creating_and_deleting_an_instance(reader, meter):
         time.sleep(0.05)
     reader.done(f"{HERE}/do", do="Delete /3442/7")
     assert 7 not in meter.tree.objects[3442].instances
+
+
+BOTH = ["/3442/0/120", "/3/0/14"]
+
+
+def test_several_places_are_read_observed_and_written_together(reader, meter):
+    page = reader.page(f"{HERE}/composite", path=BOTH, more="/3/0/15, /x")
+    assert page.xpath("//form[@hx-post]//input[@name='path']/@value") == [*BOTH, "/3/0/15"]
+    assert "'x' is not an id" in text(page)
+    meter.set("/3442/0/120", 44)
+    done = reader.done(f"{HERE}/do", do="ReadComposite /", path=BOTH)
+    assert "2.05 Content" in text(done.get_element_by_id("content"))
+    assert facts(done)["Integer Value /3442/0/120"] == "44"
+    reader.done(f"{HERE}/do", do="WriteComposite /", path=BOTH, n0="45", n1="")
+    assert meter.get("/3442/0/120").content == 45
+    reader.done(f"{HERE}/do", do="ObserveComposite /", path=BOTH)
+    page = reader.page(f"{HERE}/composite", path=BOTH)
+    assert "ObserveCompositeCancel /" in page.xpath("//button/@value")
+    reader.done(f"{HERE}/do", do="ObserveCompositeCancel /", path=BOTH)
+    assert "ObserveComposite /" in reader.page(f"{HERE}/composite", path=BOTH).xpath("//button/@value")
+
+
+def test_an_instance_is_written_in_part(reader, meter):
+    page = reader.page(f"{HERE}/objects/3442/0")
+    assert page.xpath("//*[@name='r130']")
+    done = reader.done(f"{HERE}/do", do="WriteUpdate /3442/0", r130="7.5", r110="")
+    assert "2.04 Changed" in text(done.get_element_by_id("content"))
+    assert meter.get("/3442/0/130").content == 7.5
+
+
+def test_the_history_is_a_chart_a_table_and_a_file(reader, meter):
+    for value in (11, 22, 33):
+        meter.set("/3/0/9", value)
+        reader.done(f"{HERE}/do", do="Read /3/0/9")
+    page = reader.page(f"{HERE}/history", path="/3/0/9", range="1h")
+    (chart,) = page.xpath("//live-plot/script/text()")
+    assert json.loads(chart)["lines"][0]["values"][-3:] == [11, 22, 33]
+    assert [text(one) for one in page.xpath("//tbody/tr/td[2]")][:3] == ["33", "22", "11"]
+    (file,) = page.xpath("//a[@download]/@href")
+    answer = reader.client.get(file)
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert [line.split(",")[4] for line in answer.text.splitlines()[-3:]] == ["11", "22", "33"]
+    texts = reader.page(f"{HERE}/history", path="/3/0/14")
+    assert not texts.xpath("//live-plot")
+    assert texts.xpath("//details[@open]//tbody/tr")
+
+
+def test_a_history_of_intervals_and_of_a_time_of_ones_own(reader, meter):
+    page = reader.page(f"{HERE}/history", path="/3/0/9", agg="count")
+    (chart,) = page.xpath("//live-plot/script/text()")
+    assert sum(json.loads(chart)["lines"][0]["values"]) >= 1
+    past = {"range": "custom", "from": "2020-01-01T00:00:00", "to": "2020-01-02T00:00:00"}
+    assert "Nothing was told" in text(reader.page(f"{HERE}/history", path="/3/0/9", **past))
+    wrong = {**past, "to": "2019-01-01T00:00:00"}
+    assert "ends before it begins" in text(reader.page(f"{HERE}/history", path="/3/0/9", **wrong))
+    assert "Nothing is known of /9/9" in text(reader.page(f"{HERE}/history", path="/9/9"))
 
 
 def test_who_may_only_read_gets_no_buttons(read_as, meter):

@@ -53,6 +53,8 @@ class Field:
     definition: Definition
     value: str = ""
     required: bool = False
+    now: str = ""
+    """What is there, where the input is empty as only what is entered is sent."""
 
     @property
     def id(self) -> str:
@@ -122,7 +124,7 @@ class Field:
         if not text:
             return None
         if self.kind == "time":
-            return _moment(text, form.text(f"{self.name}.offset"))
+            return moment(text, form.text(f"{self.name}.offset"))
         return _READERS.get(self.definition.type, str)(text)
 
 
@@ -136,6 +138,11 @@ _KINDS: Final = {
 def field(name: str, definition: Definition, value: Any = None, *, required: bool = False) -> Field:
     """``value`` is what the API told last."""
     return Field(name, definition, _entered(value, definition.type), required)
+
+
+def optional(name: str, definition: Definition, value: Any = None) -> Field:
+    """Empty at first: of several, only what is entered is sent."""
+    return Field(name, definition, now=_entered(value, definition.type))
 
 
 def rows(definition: Definition, value: Any) -> Iterator[tuple[str, Field]]:
@@ -162,6 +169,18 @@ def read_rows(form: Entered, definition: Definition) -> dict[str, Any]:
     return found
 
 
+def moment(text: str, offset: str) -> int:
+    """Milliseconds; ``offset`` is how many minutes UTC is ahead of what was entered, as JavaScript has it.
+
+    Raises ``Unfit``.
+    """
+    try:
+        moment = datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(minutes=int(offset or "0"))
+        return int(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise Unfit(f"{text[:40]!r} is no point in time") from None
+
+
 # --- values into inputs ----------------------------------------------------------------------------------
 
 
@@ -172,14 +191,14 @@ def _entered(value: Any, type: ResourceType) -> str:
         case bool():
             return str(value).lower()
         case int() if type is ResourceType.TIME:
-            return _local(value)
+            return local(value)
         case str() if type is ResourceType.OPAQUE:
             return _hex(value)
         case _:
             return str(value)
 
 
-def _local(milliseconds: int) -> str:
+def local(milliseconds: int) -> str:
     """As ``datetime-local`` has it, in UTC."""
     try:
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
@@ -218,15 +237,6 @@ def _boolean(text: str) -> bool:
     if text not in ("true", "false"):
         raise Unfit(f"{text[:40]!r} is not true or false")
     return text == "true"
-
-
-def _moment(text: str, offset: str) -> int:
-    """``offset`` is how many minutes UTC is ahead of what was entered, as JavaScript has it."""
-    try:
-        moment = datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(minutes=int(offset or "0"))
-        return int(moment.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise Unfit(f"{text[:40]!r} is no point in time") from None
 
 
 def _opaque(text: str, encoding: str) -> Any:

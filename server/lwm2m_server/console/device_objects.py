@@ -16,12 +16,14 @@ from lwm2m_engine.paths import Path
 from lwm2m_server.console.device import device_of, device_page, tree_for
 from lwm2m_server.console.device_attributes import attributes_for
 from lwm2m_server.console.device_calls import TIMEOUTS
-from lwm2m_server.console.device_fields import field, rows
+from lwm2m_server.console.device_fields import field, optional, rows
 from lwm2m_server.console.device_tabs import address
 from lwm2m_server.console.device_tree import Object, Observed, Tree
 from lwm2m_server.console.device_values import id_of
 from lwm2m_server.console.pages import is_htmx, part
 
+LAZY: Final = 8
+"""Of an object with more instances, what they have is fetched when it is wanted."""
 OPEN: Final = 4
 """Objects of a device with no more are all open."""
 
@@ -49,6 +51,7 @@ class ObjectPages:
             tree=found,
             total=len(tree.objects),
             q=query,
+            lazy=LAZY,
             all_open=bool(query) or len(found.objects) <= OPEN,
             **how_of(tree),
         )
@@ -61,7 +64,9 @@ class ObjectPages:
         context = place_of(path, tree, device) | how_of(tree)
         if is_htmx(request):
             base = address(request.path_params["name"])
-            return await part(request, "device/panel.html", device=device, base=base, **context)
+            wants_rows = "rows" in request.query_params and len(path) == 2
+            template = "device/instance_rows.html" if wants_rows else "device/panel.html"
+            return await part(request, template, device=device, base=base, **context)
         return await device_page(request, "device/place.html", "Objects", device=device, **context)
 
 
@@ -124,7 +129,7 @@ def _fields(path: Path, object: Object, tree: Tree) -> Any:
             continue
         last = known.get(one.id)
         raw = last.raw if last is not None and not one.multiple else None
-        yield field(f"r{one.id}", one, raw, required=False)
+        yield optional(f"r{one.id}", one, raw)
 
 
 def _one(raw: Any, path: Path) -> Any:

@@ -23,6 +23,7 @@ class Tab:
 TABS: Final[tuple[Tab, ...]] = (
     Tab("Overview", ""),
     Tab("Objects", "/objects"),
+    Tab("History", "/history"),
 )
 
 

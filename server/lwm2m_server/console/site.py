@@ -21,10 +21,7 @@ from lwm2m_server.access.callers import OPEN, Caller
 from lwm2m_server.access.opening import AccessControl
 from lwm2m_server.console.assets import send_asset
 from lwm2m_server.console.backend import ADMIN, Backend, Refusal
-from lwm2m_server.console.device import DevicePages
-from lwm2m_server.console.device_deeds import DeedPages
-from lwm2m_server.console.device_live import LivePages
-from lwm2m_server.console.device_objects import ObjectPages
+from lwm2m_server.console.device_routes import device_routes
 from lwm2m_server.console.devices import FleetPages
 from lwm2m_server.console.home import HomePages
 from lwm2m_server.console.models import ModelPages
@@ -47,10 +44,7 @@ def _routes() -> list[Route]:
     return [
         *HomePages().routes(),
         *FleetPages().routes(),
-        *DevicePages().routes(),
-        *ObjectPages().routes(),
-        *DeedPages().routes(),
-        *LivePages().routes(),
+        *device_routes(),
         *ModelPages().routes(),
     ]
 
