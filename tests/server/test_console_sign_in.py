@@ -2,6 +2,7 @@
 
 import re
 
+import attrs
 import httpx
 import lxml.html
 import pytest
@@ -10,6 +11,10 @@ from lwm2m_server.console import sessions as sessions_module
 from lwm2m_server.console.proofs import NoProof
 from lwm2m_server.console.sessions import LONGEST, MAX_DRAFTS, MAX_SESSIONS, Sessions
 from lwm2m_server.console.site import Console
+from lwm2m_server.settings import ConsoleSettings
+
+INSIDE = "/console/nowhere"
+"""A page that is not there for those who are signed in, and not shown to others."""
 
 
 class Browser:
@@ -30,7 +35,7 @@ class Browser:
         return await self.post("/console/sign-in", {"client": client, "secret": secret}, **headers)
 
     async def csrf(self):
-        page = await self.get("/console/")
+        page = await self.get(INSIDE)
         return lxml.html.document_fromstring(page.text).xpath("//input[@name='csrf']/@value")[0]
 
 
@@ -79,7 +84,7 @@ async def test_a_session_is_a_cookie_that_scripts_cannot_read(browser):
     assert "SameSite=lax" in cookie
     assert "Path=/console" in cookie
     assert "Secure" not in cookie, "over plain HTTP it would never come back"
-    page = await browser.get("/console/")
+    page = await browser.get(INSIDE)
     assert "alice" in page.text
     assert secret not in page.text
     assert "Bearer" not in page.text
@@ -115,7 +120,7 @@ async def test_wrong_secrets_are_counted_at_all_doors_together(browser):
 async def test_a_token_alone_is_proof_as_well(browser):
     token = browser.guarded.headers["eye"]["Authorization"].removeprefix("Bearer ")
     assert (await browser.sign_in("", token)).status_code == 303
-    assert "eye" in (await browser.get("/console/")).text
+    assert "eye" in (await browser.get(INSIDE)).text
     refused = await browser.sign_in("", token + "x")
     assert refused.status_code == 401
 
@@ -123,12 +128,12 @@ async def test_a_token_alone_is_proof_as_well(browser):
 async def test_who_is_revoked_is_out_at_once(browser):
     secret = await browser.guarded.add("alice", "main", "read")
     await browser.sign_in("alice", secret)
-    assert (await browser.get("/console/")).status_code == 200
+    assert (await browser.get(INSIDE)).status_code == 404
     await browser.guarded.control.clients.revoke("alice")
-    assert (await browser.get("/console/")).status_code == 303
+    assert (await browser.get(INSIDE)).status_code == 303
     # One of the same name, added later, is another.
     await browser.guarded.add("alice", "main", "admin")
-    assert (await browser.get("/console/")).status_code == 303
+    assert (await browser.get(INSIDE)).status_code == 303
 
 
 async def test_sign_out_ends_the_session_for_every_copy_of_the_cookie(browser):
@@ -138,7 +143,7 @@ async def test_sign_out_ends_the_session_for_every_copy_of_the_cookie(browser):
     answer = await browser.post("/console/sign-out", {"csrf": await browser.csrf()})
     assert (answer.status_code, answer.headers["location"]) == (303, "/console/sign-in")
     browser.client.cookies.update(stolen)
-    assert (await browser.get("/console/")).status_code == 303
+    assert (await browser.get(INSIDE)).status_code == 303
 
 
 async def test_signing_in_and_out_is_in_the_audit_log(browser, eventually):
@@ -159,7 +164,7 @@ async def test_a_form_without_the_token_of_the_session_does_nothing(browser):
     await browser.sign_in("alice", secret)
     for fields in ({}, {"csrf": ""}, {"csrf": "x" * 32}, {"csrf": "ü"}):
         assert (await browser.post("/console/sign-out", fields)).status_code == 403
-    assert (await browser.get("/console/")).status_code == 200
+    assert (await browser.get(INSIDE)).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -197,8 +202,8 @@ async def test_without_clients_nobody_signs_in_and_only_this_machine_is_heard(gu
     guarded = await guard(settings)
     browser = Browser(guarded, settings)
     async with browser.client:
-        page = await browser.get("/console/")
-        assert page.status_code == 200
+        page = await browser.get(INSIDE)
+        assert page.status_code == 404
         assert "No API clients are configured" in page.text
         assert (await browser.get("/console/sign-in")).headers["location"] == "/console/"
         assert (await browser.get("/console/", host="evil.example")).status_code == 421
@@ -207,10 +212,10 @@ async def test_without_clients_nobody_signs_in_and_only_this_machine_is_heard(gu
         token = await browser.csrf()
         chosen = await browser.post("/console/theme", {"theme": "dark", "csrf": token})
         assert chosen.status_code == 303
-        assert 'data-theme="dark"' in (await browser.get("/console/")).text
+        assert 'data-theme="dark"' in (await browser.get(INSIDE)).text
         # With the first client the session of those days is worth nothing.
         await guarded.add("boss", "main", "admin")
-        assert (await browser.get("/console/")).status_code == 303
+        assert (await browser.get(INSIDE)).status_code == 303
 
 
 async def test_every_answer_has_the_headers_that_keep_a_page_to_itself(browser):
@@ -291,3 +296,13 @@ def test_the_memory_holds_no_cookies_and_few_drafts():
     assert len(session.drafts) == MAX_DRAFTS
     assert "draft 0" not in session.drafts
     assert sessions_module.COOKIE == "lwm2m_session"
+
+
+async def test_it_can_be_left_out(guard, settings):
+    guarded = await guard(settings)
+    browser = Browser(guarded, attrs.evolve(settings, console=ConsoleSettings(enabled=False)))
+    async with browser.client:
+        for path in ("/console/", "/console/sign-in", "/console", "/"):
+            answer = await browser.get(path, accept="text/html")
+            assert answer.status_code >= 400
+            assert "text/html" not in answer.headers["content-type"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+import time
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +16,12 @@ from lwm2m_server.console.pages import HOME, page, previous, see_other
 from lwm2m_server.console.viewer import THEME, THEMES, Viewer, viewer_of
 
 YEAR: Final = 365 * 24 * 3600
+DAY: Final = 24 * 3600 * 1000
+"""Milliseconds."""
+SHOWN: Final = 8
+"""Lines of what is newest."""
+UNDER_WAY: Final = frozenset(("scheduled", "preparing", "running", "paused", "aborting"))
+"""States of campaigns."""
 
 
 class HomePages:
@@ -30,8 +37,8 @@ class HomePages:
 
     async def show(self, request: Request) -> Response:
         viewer = viewer_of(request)
-        counts = await _counts(viewer.api) if viewer.may(Role.READ) else {}
-        return await page(request, "home.html", counts=counts)
+        facts = await _facts(viewer.api) if viewer.may(Role.READ) else {}
+        return await page(request, "home.html", **{"devices": None, **facts})
 
     async def show_tenants(self, request: Request) -> Response:
         return await page(request, "tenant.html", tenants=await _tenants(viewer_of(request)))
@@ -58,8 +65,17 @@ async def _tenants(viewer: Viewer) -> list[str]:
     return sorted(one["name"] for one in (await viewer.api.get("/tenants"))["tenants"])
 
 
-async def _counts(api: Backend) -> dict[str, int]:
-    """Devices by their state."""
+async def _facts(api: Backend) -> dict[str, Any]:
+    """Of the tenant: what there is, what is going on, and what is wrong."""
+    since = int(time.time() * 1000) - DAY
     total = (await api.get("/devices", limit=1))["total"]
     registered = (await api.get("/devices", limit=1, registered=True))["total"]
-    return {"devices": total, "registered": registered}
+    return {
+        "devices": total,
+        "registered": registered,
+        "recent": (await api.get("/devices", sort="lastSeen", order="desc", limit=SHOWN))["devices"],
+        "problems": (await api.get("/problems", since=since, limit=SHOWN))["problems"],
+        "problem_count": (await api.get("/problems/count", since=since))["count"],
+        "since": since,
+        "campaigns": [one for one in (await api.get("/campaigns"))["campaigns"] if one["state"] in UNDER_WAY],
+    }
