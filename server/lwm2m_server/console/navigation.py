@@ -32,6 +32,21 @@ SECTIONS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
         ),
     ),
     ("Definitions", (Entry("Object models", "/console/models", "model", for_system=True),)),
+    (
+        "Forwarding",
+        (
+            Entry("Applications", "/console/applications", "application"),
+            Entry("Device groups", "/console/groups", "group"),
+            Entry("Webhooks", "/console/webhooks", "webhook"),
+        ),
+    ),
+    (
+        "Access",
+        (
+            Entry("API clients", "/console/clients", "key", Role.ADMIN, for_system=True),
+            Entry("Audit log", "/console/audit", "log", Role.ADMIN, for_system=True),
+        ),
+    ),
 )
 """With their headings."""
 

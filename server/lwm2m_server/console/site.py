@@ -19,10 +19,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lwm2m_server.access.callers import OPEN, Caller
 from lwm2m_server.access.opening import AccessControl
+from lwm2m_server.console.applications import ApplicationPages
 from lwm2m_server.console.assets import send_asset
+from lwm2m_server.console.audit import AuditPages
 from lwm2m_server.console.backend import ADMIN, Backend, Refusal
+from lwm2m_server.console.clients import ClientPages
 from lwm2m_server.console.device_routes import device_routes
 from lwm2m_server.console.devices import FleetPages
+from lwm2m_server.console.groups import GroupPages
 from lwm2m_server.console.home import HomePages
 from lwm2m_server.console.models import ModelPages
 from lwm2m_server.console.pages import HOME, SECURITY, SIGN_IN, is_htmx, page, part
@@ -30,6 +34,7 @@ from lwm2m_server.console.proofs import NoProof, SignedOut
 from lwm2m_server.console.sessions import COOKIE, Session, Sessions
 from lwm2m_server.console.signing_in import SigningIn, set_cookie
 from lwm2m_server.console.viewer import THEME, THEMES, Viewer
+from lwm2m_server.console.webhooks import WebhookPages
 from lwm2m_server.http.hosts import only_for
 from lwm2m_server.settings import Settings
 
@@ -46,6 +51,11 @@ def _routes() -> list[Route]:
         *FleetPages().routes(),
         *device_routes(),
         *ModelPages().routes(),
+        *ApplicationPages().routes(),
+        *GroupPages().routes(),
+        *WebhookPages().routes(),
+        *ClientPages().routes(),
+        *AuditPages().routes(),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
@@ -133,15 +134,16 @@ class DeliveryApi:
     async def _on_all(self, request: Request, act: Act) -> int:
         """Those that there are now; what dies meanwhile is left."""
         tenant, target = tenant_of(request, self._default), request.query_params.get("target")
-        count = after = 0
+        count, after, began = 0, 0, time.time()
         while True:
             found = await self._ledger.apart(
                 partial(_some, tenant=tenant, target=target, after=after, limit=PAGE)
             )
             if not found:
                 return count
-            await _stored(act(found))
-            count, after = count + len(found), found[-1].notice.id
+            dead = [letter for letter in found if letter.died_at <= began]
+            await _stored(act(dead))
+            count, after = count + len(dead), found[-1].notice.id
 
     def _find(self, request: Request) -> DeadLetter:
         tenant = tenant_of(request, self._default)
