@@ -31,7 +31,13 @@ SECTIONS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
             Entry("Devices", "/console/devices", "device"),
         ),
     ),
-    ("Definitions", (Entry("Object models", "/console/models", "model", for_system=True),)),
+    (
+        "Definitions",
+        (
+            Entry("Profiles", "/console/profiles", "profile"),
+            Entry("Object models", "/console/models", "model", for_system=True),
+        ),
+    ),
     (
         "Forwarding",
         (

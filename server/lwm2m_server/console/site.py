@@ -30,6 +30,7 @@ from lwm2m_server.console.groups import GroupPages
 from lwm2m_server.console.home import HomePages
 from lwm2m_server.console.models import ModelPages
 from lwm2m_server.console.pages import HOME, SECURITY, SIGN_IN, is_htmx, page, part
+from lwm2m_server.console.profiles import ProfilePages
 from lwm2m_server.console.proofs import NoProof, SignedOut
 from lwm2m_server.console.sessions import COOKIE, Session, Sessions
 from lwm2m_server.console.signing_in import SigningIn, set_cookie
@@ -56,6 +57,7 @@ def _routes() -> list[Route]:
         *WebhookPages().routes(),
         *ClientPages().routes(),
         *AuditPages().routes(),
+        *ProfilePages().routes(),
     ]
 
 
