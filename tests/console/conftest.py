@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import httpx
 import lxml.html
 import pytest
+
+from lwm2m_server.simulator.device import SimulatedDevice
 
 
 class Reader:
@@ -62,3 +66,43 @@ def rest(console: Any) -> Iterator[httpx.Client]:
     url = f"{console.server.http}/api/v1"
     with httpx.Client(base_url=url, headers=console.bearer(), timeout=10.0) as client:
         yield client
+
+
+class Fleet:
+    """Simulated devices in a loop of their own: the tests wait for answers of the server."""
+
+    def __init__(self, coap: tuple[str, int]) -> None:
+        self.coap, self.loop = coap, asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+        self.devices: list[SimulatedDevice] = []
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(15)
+
+    def start(self, endpoint: str, **options: Any) -> SimulatedDevice:
+        """One that has registered."""
+
+        async def start() -> SimulatedDevice:
+            one = SimulatedDevice(endpoint, self.coap, version="1.1", **options)
+            await one.start()
+            await one.registered()
+            return one
+
+        self.devices.append(self.run(start()))
+        return self.devices[-1]
+
+    def close(self) -> None:
+        for one in self.devices:
+            self.run(one.stop())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+
+@pytest.fixture(scope="module")
+def fleet(console: Any) -> Iterator[Fleet]:
+    """Devices of a module; they vanish with it."""
+    found = Fleet(console.server.coap)
+    yield found
+    found.close()

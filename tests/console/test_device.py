@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 import time
 
 import lxml.html
 import pytest
 
 from lwm2m_engine.values import ResourceType
-from lwm2m_server.simulator.device import SimulatedDevice
 from lwm2m_server.simulator.objects import default_objects
 from lwm2m_server.simulator.tree import Resource, SimulatedObject
 
@@ -35,43 +32,6 @@ def instance():
     found[3] = Resource(ResourceType.NONE, operations="E")
     found[1120] = Resource(ResourceType.INTEGER, {0: 7, 2: 9}, "RW")
     return found
-
-
-class Fleet:
-    """Simulated devices in a loop of their own: the tests wait for answers of the server."""
-
-    def __init__(self, coap):
-        self.coap, self.loop = coap, asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever)
-        self.thread.start()
-        self.devices = []
-
-    def run(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(15)
-
-    def start(self, endpoint, **options):
-        async def start():
-            one = SimulatedDevice(endpoint, self.coap, version="1.1", **options)
-            await one.start()
-            await one.registered()
-            return one
-
-        self.devices.append(self.run(start()))
-        return self.devices[-1]
-
-    def close(self):
-        for one in self.devices:
-            self.run(one.stop())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
-        self.loop.close()
-
-
-@pytest.fixture(scope="module")
-def fleet(console):
-    found = Fleet(console.server.coap)
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")

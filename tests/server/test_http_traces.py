@@ -126,6 +126,7 @@ def test_a_request_and_its_answer(catalog):
         "payload": base64.b64encode(b"+02:00").decode(),
         "values": {"3/0/14": "+02:00"},
         "names": {"3/0/14": "UTC Offset"},
+        "types": {"3/0/14": "String"},
     }
     answer = rendered(said(CoapReply(Code.CHANGED), "up", request, 1.75, 1.5), catalog)
     assert (answer["message"], answer["duration"], answer["direction"]) == ("2.04", 250.0, "up")

@@ -175,7 +175,7 @@ def _of_devices(core: Core, features: Features, finder: DeviceFinder, feed: Feed
         *DesiredApi(finder, features.desired, wishes, profiles, readings).routes(),
         *MappingApi(finder, ledger.reader, wishes, core.models, readings).routes(),
         *TelemetryApi(finder, ledger, wishes, profiles, features.keeper, onlooking).routes(),
-        *UpdateApi(finder, ledger, features.updating.packages, features.updating.updates).routes(),
+        *UpdateApi(finder, ledger, features.updating.packages, features.updating.updates, readings).routes(),
         *MessageApi(finder, ledger).routes(),
         *DeviceBootstrapApi(finder, features.bootstrap, core.models).routes(),
         *TraceApi(finder, wishes, core.hub.traces).routes(),

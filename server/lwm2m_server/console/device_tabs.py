@@ -24,6 +24,14 @@ TABS: Final[tuple[Tab, ...]] = (
     Tab("Overview", ""),
     Tab("Objects", "/objects"),
     Tab("History", "/history"),
+    Tab("Mapping", "/mappings"),
+    Tab("Queue", "/queue"),
+    Tab("Exchanges", "/exchanges"),
+    Tab("Updates", "/updates"),
+    Tab("Desired", "/desired"),
+    Tab("Profile", "/profile"),
+    Tab("Security", "/security"),
+    Tab("Bootstrap", "/bootstrap"),
 )
 
 

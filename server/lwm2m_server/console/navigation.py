@@ -36,6 +36,7 @@ SECTIONS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
         (
             Entry("Profiles", "/console/profiles", "profile"),
             Entry("Object models", "/console/models", "model", for_system=True),
+            Entry("Plugins", "/console/plugins", "plugin", for_system=True),
         ),
     ),
     (

@@ -30,6 +30,7 @@ from lwm2m_server.console.groups import GroupPages
 from lwm2m_server.console.home import HomePages
 from lwm2m_server.console.models import ModelPages
 from lwm2m_server.console.pages import HOME, SECURITY, SIGN_IN, is_htmx, page, part
+from lwm2m_server.console.plugins import PluginPages
 from lwm2m_server.console.profiles import ProfilePages
 from lwm2m_server.console.proofs import NoProof, SignedOut
 from lwm2m_server.console.sessions import COOKIE, Session, Sessions
@@ -51,6 +52,7 @@ def _routes() -> list[Route]:
         *HomePages().routes(),
         *FleetPages().routes(),
         *device_routes(),
+        *PluginPages().routes(),
         *ModelPages().routes(),
         *ApplicationPages().routes(),
         *GroupPages().routes(),

@@ -211,7 +211,9 @@ def _named(paths: Collection[Path], models: ModelView | None) -> dict[str, dict[
         return {}
     known = {path.key: spec for path in paths if (spec := models.resource(path)) is not None}
     units = {key: spec.units for key, spec in known.items() if spec.units}
-    return {"names": {key: spec.name for key, spec in known.items()}} | ({"units": units} if units else {})
+    names = {key: spec.name for key, spec in known.items()}
+    types = {key: spec.type.value for key, spec in known.items()}
+    return {"names": names, "types": types} | ({"units": units} if units else {})
 
 
 def _json(document: object) -> Response:

@@ -29,9 +29,11 @@ from lwm2m_server.http.describing import (
 from lwm2m_server.http.devices import DeviceFinder, milliseconds, number_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.schemas.updates import STATE
+from lwm2m_server.http.update_objects import PLACES, SEEN, seen
 from lwm2m_server.store.errors import CommitFailed, Gone
 from lwm2m_server.store.protocols import Ledger
 from lwm2m_server.store.transaction import Reader
+from lwm2m_server.telemetry.readings import Readings
 from lwm2m_server.updates.course import State
 from lwm2m_server.updates.machine import NotPossible
 from lwm2m_server.updates.packages import Packages
@@ -55,9 +57,16 @@ Wish = Callable[[Update], Awaitable[Update]]
 class UpdateApi:
     """Who may operate devices may update them."""
 
-    def __init__(self, finder: DeviceFinder, ledger: Ledger, packages: Packages, updates: Updates) -> None:
+    def __init__(
+        self,
+        finder: DeviceFinder,
+        ledger: Ledger,
+        packages: Packages,
+        updates: Updates,
+        readings: Readings,
+    ) -> None:
         self._find, self._ledger = finder, ledger
-        self._packages, self._updates = packages, updates
+        self._packages, self._updates, self._readings = packages, updates, readings
 
     def routes(self) -> list[Route]:
         """Below ``/api/v1``."""
@@ -104,13 +113,16 @@ class UpdateApi:
         return json_answer(document)
 
     @described(
-        "Updates of a device, the newest first",
+        "Updates of a device, the newest first, and what it says itself of its packages",
         query=(TENANT,),
-        answers={200: obj("updates", updates=array(ref("Update")))},
+        answers={200: obj("*", updates=array(ref("Update")), objects=array(SEEN))},
     )
     async def list_of_device(self, request: Request) -> Response:
+        """``objects`` are the instances of Objects 5, 9 and 33629 that something is known of."""
         device = self._find(request)
-        return json_answer({"updates": [update_to_json(one) for one in self._updates.of(device)]})
+        told = await self._readings.latest(device, PLACES)
+        updates = [update_to_json(one) for one in self._updates.of(device)]
+        return json_answer({"updates": updates, "objects": list(seen(told.values()))})
 
     @described(
         "Update a device: the package is brought to it, installed, and what runs then is compared",

@@ -107,6 +107,7 @@
   document.addEventListener("click", copy);
   for (const type of ["dragover", "dragleave", "drop"]) document.addEventListener(type, drop);
   if (matchMedia("(max-width: 860px)").matches) document.querySelector(".burger")?.removeAttribute("open");
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   tellTimes(document);
   document.addEventListener("htmx:after:swap", () => tellTimes(document));
   new MutationObserver((changes) => {

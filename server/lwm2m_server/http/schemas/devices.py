@@ -174,6 +174,7 @@ _NOTED: Final = obj(
     error=STRING,
     values=obj(),
     names=any_of(STRING),
+    types=any_of(STRING),
     units=any_of(STRING),
     paths=array(STRING),
 )
