@@ -24,6 +24,7 @@ from lwm2m_server.console.assets import send_asset
 from lwm2m_server.console.audit import AuditPages
 from lwm2m_server.console.backend import ADMIN, Backend, Refusal
 from lwm2m_server.console.clients import ClientPages
+from lwm2m_server.console.creating import CreatingPages
 from lwm2m_server.console.device_routes import device_routes
 from lwm2m_server.console.devices import FleetPages
 from lwm2m_server.console.groups import GroupPages
@@ -51,6 +52,7 @@ def _routes() -> list[Route]:
     return [
         *HomePages().routes(),
         *FleetPages().routes(),
+        *CreatingPages().routes(),
         *device_routes(),
         *PluginPages().routes(),
         *ModelPages().routes(),
