@@ -27,6 +27,14 @@ def paused() -> Iterator[None]:
             gc.enable()
 
 
+@contextmanager
+def importing() -> Iterator[None]:
+    """For modules: what they define stays, and need not be looked at. Saves a fifth of the time."""
+    with paused():
+        yield
+    gc.freeze()
+
+
 def relieve() -> None:
     """Take what is there for permanent, and from now on what survives two collections.
 

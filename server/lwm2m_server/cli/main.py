@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 from lwm2m_engine.errors import LwM2MError
 from lwm2m_server.cli.exits import Exit, Misuse
+from lwm2m_server.collector import importing
 
 _OPERATIONS = "lwm2m_server.cli.operations"
 
@@ -87,7 +88,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        with importing():
+            command: click.Command = getattr(import_module(module), attribute)
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

@@ -220,10 +220,12 @@ def _migrate(file: Path, connection: sqlite3.Connection, steps: Sequence[str]) -
         copy.unlink(missing_ok=True)
         connection.execute("VACUUM INTO ?", (str(copy),))
         copy.chmod(0o600)
-    for number, step in enumerate(steps[version:], version + 1):
-        try:
-            connection.executescript(f"BEGIN IMMEDIATE;{step};PRAGMA user_version = {number};COMMIT;")
-        except sqlite3.Error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+    # All or nothing, and one wait for the disk.
+    script = ";".join(("BEGIN IMMEDIATE", *steps[version:], f"PRAGMA user_version = {len(steps)}", "COMMIT"))
+    try:
+        if version < len(steps):
+            connection.executescript(script)
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
