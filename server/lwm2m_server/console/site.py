@@ -29,6 +29,7 @@ from lwm2m_server.console.device_routes import device_routes
 from lwm2m_server.console.devices import FleetPages
 from lwm2m_server.console.groups import GroupPages
 from lwm2m_server.console.home import HomePages
+from lwm2m_server.console.importing import ImportPages
 from lwm2m_server.console.models import ModelPages
 from lwm2m_server.console.pages import HOME, SECURITY, SIGN_IN, is_htmx, page, part
 from lwm2m_server.console.plugins import PluginPages
@@ -53,6 +54,7 @@ def _routes() -> list[Route]:
         *HomePages().routes(),
         *FleetPages().routes(),
         *CreatingPages().routes(),
+        *ImportPages().routes(),
         *device_routes(),
         *PluginPages().routes(),
         *ModelPages().routes(),
