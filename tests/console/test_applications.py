@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 APP, GROUP = "/console/applications", "/console/groups"
+PROFILE = {"name": "la-profile", "transportType": "LWM2M", "profileData": {"transportConfiguration": {}}}
 
 
 def words(element: Any) -> str:
@@ -112,6 +113,13 @@ def test_a_group_with_its_members(reader: Any, rest: Any, names: str) -> None:
     assert rest.get("/groups/la-meters").json()["labels"] == ["a", "b"]
     (row,) = reader.page(GROUP, q="la-meters").xpath("//tbody/tr")
     assert words(row).startswith("la-meters 1 0 none a b")
+    rest.post("/profiles", json=PROFILE)
+    page = reader.done(f"{GROUP}/la-meters/profile", profile="la-profile", assign="true")
+    assert page.xpath("//a[@href='/console/profiles/la-profile']")
+    assert rest.get("/profiles/la-profile/assignment").json()["groups"] == ["la-meters"]
+    reader.done(f"{GROUP}/la-meters/profile", profile="la-profile")
+    assert rest.get("/groups/la-meters").json()["profiles"] == []
+    rest.delete("/profiles/la-profile")
     refused = reader.send(f"{GROUP}/la-meters/members", names="la-ghost")
     assert refused.status_code == 400
     assert "la-ghost" in refused.text

@@ -238,6 +238,13 @@ async def test_subscriptions_tell_what_they_are_about(call):
     assert (await call("GET", "/subscriptions"))["subscriptions"] == []
 
 
+async def test_a_password_in_a_target_is_not_shown(call, listen):
+    receiver = await listen()
+    await subscribe(call, targets=[receiver.url.replace("://", "://me:hidden@")])
+    (one,) = (await call("GET", "/subscriptions"))["subscriptions"]
+    assert one["targets"] == [receiver.url.replace("://", "://me:***@")]
+
+
 async def test_subscriptions_are_found_by_target_and_device(call):
     await add(call, "App", aeId="CApp")
     await add(call, "Other")

@@ -160,6 +160,16 @@ async def test_an_answer_that_is_none(hooks, listen):
         await sink(hooks(), receiver.url).deliver([NOTICE])
 
 
+async def test_a_password_is_in_no_reason(hooks, listen):
+    receiver = await listen()
+    receiver.answer = lambda body: b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n"
+    address = receiver.url.replace("://", "://me:hidden@")
+    for headers, reason in (((), "answered 500"), (("Authorization: x",), "Cannot combine")):
+        with pytest.raises(Retry, match=f"http://me:\\*\\*\\*@127.0.0.1.*{reason}") as refusal:
+            await sink(hooks(), address, headers=headers).deliver([NOTICE])
+        assert "hidden" not in str(refusal.value)
+
+
 async def test_nobody_there(hooks, listen):
     receiver = await listen()
     receiver.close()

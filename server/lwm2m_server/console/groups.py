@@ -21,6 +21,7 @@ ROWS: Final = 50
 FOUND: Final = 20
 """Devices that a search for new members shows."""
 MOST_APPLICATIONS: Final = 1000
+MOST_PROFILES: Final = 1000
 _ONE: Final = "/groups/{name}"
 _BETWEEN: Final = re.compile(r"[\s,;]+")
 
@@ -36,6 +37,7 @@ class GroupPages:
             Route(_ONE, self.show, methods=["GET"]),
             Route(_ONE, self.change, methods=["POST"]),
             Route(f"{_ONE}/members", self.change_members, methods=["POST"]),
+            Route(f"{_ONE}/profile", self.change_profile, methods=["POST"]),
             Route(f"{_ONE}/delete", self.delete, methods=["POST"]),
         ]
 
@@ -96,6 +98,17 @@ class GroupPages:
         told = [f"{count} {word}" for count, word in ((joined, "joined"), (left, "left")) if count]
         return await self._send(request, document, f"{name}: {', '.join(told)}.")
 
+    async def change_profile(self, request: Request) -> Response:
+        """A device profile is for the group from now on, or no more."""
+        form, name = await form_of(request), request.path_params["name"]
+        profile, api = form.text("profile"), viewer_of(request).api
+        path, joins = f"/profiles/{segment(profile)}/assignment", form.flag("assign")
+        assignment = await api.get(path)
+        groups = [one for one in assignment["groups"] if one != name]
+        await api.send("PUT", path, {**assignment, "groups": [*groups, name] if joins else groups})
+        told = "is for the devices of" if joins else "is no more for the devices of"
+        return see_other(request, _address(name), f"{profile} {told} {name}, unless another goes before it.")
+
     async def delete(self, request: Request) -> Response:
         await form_of(request)
         name = request.path_params["name"]
@@ -125,6 +138,7 @@ class GroupPages:
         wanted = query.get("find", "")
         applications = (await api.get("/applications", limit=MOST_APPLICATIONS))["applications"]
         names = {one["id"]: one["name"] for one in applications}
+        profiles = (await api.get("/profiles", limit=MOST_PROFILES))["profiles"]
         return await page(
             request,
             "groups/show.html",
@@ -134,6 +148,7 @@ class GroupPages:
             members=members["devices"],
             pages=page_of(request, members["devices"], members["total"], ROWS),
             wanted=wanted,
+            profiles=[one["name"] for one in profiles if one["name"] not in group["profiles"]],
             found=await _found(api, name, wanted),
             applications=[(one, names.get(one, one)) for one in group["applications"]],
             others=[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
@@ -36,7 +35,7 @@ from lwm2m_server.http.tree import TreeAdmin
 from lwm2m_server.onem2m.behaviours.groups import device_groups
 from lwm2m_server.onem2m.rendering import AE
 from lwm2m_server.sinks.runner import Deliveries
-from lwm2m_server.sinks.targets import KIND_LABEL, PAUSED_LABEL, endpoint_of, is_paused
+from lwm2m_server.sinks.targets import KIND_LABEL, PAUSED_LABEL, endpoint_of, is_paused, masked
 from lwm2m_server.store.expiration import expires
 from lwm2m_server.store.ids import ResourceIds
 from lwm2m_server.store.protocols import Inventory, Ledger
@@ -55,7 +54,6 @@ _CHANGES: Final = {
     "paused": nullable(BOOLEAN),
 }
 _NEW: Final = {"name": STRING, "appId": nullable(STRING), "aeId": nullable(STRING), **_CHANGES}
-_CREDENTIALS: Final = re.compile(r"(?<=://)([^/?#@]*)@")
 _ONE: Final = "/applications/{name}"
 
 
@@ -217,13 +215,6 @@ class ApplicationApi:
             "modifiedAt": one.modified // _MILLISECOND,
             "expiresAt": None if end is None else end // _MILLISECOND,
         }
-
-
-def masked(address: str) -> str:
-    """Without the password that may be in it."""
-    return _CREDENTIALS.sub(
-        lambda found: f"{found[1].partition(':')[0]}:***@" if ":" in found[1] else found[0], address
-    )
 
 
 def _searched(one: Application) -> str:

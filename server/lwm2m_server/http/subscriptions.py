@@ -39,7 +39,7 @@ from lwm2m_server.onem2m.notify.criteria import SUBSCRIPTION
 from lwm2m_server.onem2m.origins import PLATFORM
 from lwm2m_server.onem2m.rendering import AE
 from lwm2m_server.onem2m.tree import COMMUNICATION, Tree
-from lwm2m_server.sinks.targets import Targets
+from lwm2m_server.sinks.targets import Targets, masked
 from lwm2m_server.store.expiration import expires
 from lwm2m_server.store.ids import ResourceIds
 from lwm2m_server.store.protocols import Inventory, Ledger
@@ -200,7 +200,7 @@ class SubscriptionApi:
             "name": one.name,
             "resource": "/".join(above.name for above in found.way),
             "device": found.device,
-            "targets": list(attributes["nu"]),
+            "targets": [masked(target) for target in attributes["nu"]],
             "events": [EVENTS[event - 1] for event in criteria.get("net", (1,))],
             "conditional": not _CONDITIONS.issuperset(criteria),
             "content": CONTENTS[attributes.get("nct", 1) - 1],

@@ -67,7 +67,8 @@ class Posting:
                 answer.release()
         except TimeoutError:
             raise NoAnswer("did not answer in time") from None
-        except (self._http.ClientError, OSError) as error:
+        except (self._http.ClientError, OSError, ValueError) as error:
+            # ValueError: a URL with credentials, and an Authorization beside it.
             raise NoAnswer(str(error) or type(error).__name__) from error
         return Answered(answer.status, _wait(answer.headers.get("Retry-After")))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ KIND_LABEL: Final = "EndpointType:"
 PAUSED_LABEL: Final = "Deliveries:paused"
 """Of an AE that gets nothing until it is taken away; its notices wait meanwhile, as long as any do."""
 _AE: Final = 2
+_CREDENTIALS: Final = re.compile(r"(?<=://)([^/?#@:]*):[^/?#@]*@")
 
 
 class NoSuchTarget(Retry):
@@ -90,6 +92,11 @@ def check_url(url: str) -> str:
         raise ValueError("it names no host")
     _ = parts.port  # raises ValueError, too
     return parts.hostname
+
+
+def masked(address: str) -> str:
+    """Without the password that may be in it, to be shown and told."""
+    return _CREDENTIALS.sub(r"\1:***@", address)
 
 
 def _kind(labels: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from lwm2m_server.sinks.addresses import AddressGuard, open_guard
 from lwm2m_server.sinks.headers import BadHeader, read_headers
 from lwm2m_server.sinks.posting import NoAnswer, Posting
 from lwm2m_server.sinks.protocols import Endpoint, Refused, Retry
-from lwm2m_server.sinks.targets import check_url
+from lwm2m_server.sinks.targets import check_url, masked
 from lwm2m_server.store.records import Notice
 
 RELEASE: Final = "4"
@@ -43,7 +43,7 @@ class WebHook:
             try:
                 reason = guard.literal_refusal(check_url(address))
             except ValueError as error:
-                reason = f"{address}: {error}"
+                reason = f"{masked(address)}: {error}"
             if reason is not None:
                 raise Refused(reason)
         try:
@@ -69,11 +69,11 @@ class WebHook:
             try:
                 answer = await self._posting.post(address, headers, body)
             except NoAnswer as error:
-                failed.append(Retry(f"{address}: {error}"))
+                failed.append(Retry(f"{masked(address)}: {error}"))
                 continue
             if 200 <= answer.status < 300:
                 return
-            failed.append(Retry(f"{address}: answered {answer.status}", answer.retry_after))
+            failed.append(Retry(f"{masked(address)}: answered {answer.status}", answer.retry_after))
         raise failed[0] if len(failed) == 1 else _of_all(failed)
 
     async def close(self) -> None:
