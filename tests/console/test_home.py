@@ -46,7 +46,7 @@ def test_what_went_wrong_stands_there_with_a_way_to_it(reader: Any, rest: httpx.
 def test_everybody_has_an_overview(read_as: Callable[[str], Any], role: str) -> None:
     page = read_as(role).page("/console/")
     assert page.findtext(".//h1") == "Overview"
-    adds = page.xpath("//a[@href='/console/devices/~new']")
+    adds = page.xpath("//a[@href='/console/new-device']")
     assert bool(adds) == (role in ("operate", "admin"))
     assert bool(_tiles(page)) == (role != "system")
 
