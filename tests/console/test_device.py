@@ -91,25 +91,28 @@ def test_reading_shows_the_code_and_the_value(reader, meter):
     assert text(reader.page(f"{HERE}/objects").get_element_by_id("v-3-0-9")).startswith("55 %")
 
 
-def test_a_button_of_a_page_gets_the_answer_beside_it(reader, meter):
-    """As htmx asks: a fragment, with the cells and marks that changed."""
-    reader.client.headers["hx-request"] = "true"
-    answer = reader.client.post(
-        f"{HERE}/do",
-        data={"do": "Read /3442/0/110"},
-        headers={"x-csrf-token": token(reader)},
-    )
-    assert answer.status_code == 200
-    found = lxml.html.fragments_fromstring(answer.text)
-    assert "2.05 Content" in text(found[0])
-    assert found[1].get("id") == "v-3442-0-110"
-    assert HOSTILE in text(found[1])
+def asked(reader, do):
+    """What htmx gets for a button: fragments, those with an id by it."""
+    headers = {"hx-request": "true", "x-csrf-token": token(reader)}
+    answer = reader.client.post(f"{HERE}/do", data={"do": do}, headers=headers)
+    assert answer.status_code == 200, answer.text
     assert HOSTILE not in answer.text
+    came, *changed = lxml.html.fragments_fromstring(answer.text)
+    return came, {one.get("id"): one for one in changed}
+
+
+def test_a_button_of_a_page_gets_the_answer_beside_it(reader, meter):
+    """With the cells and marks that changed."""
+    came, changed = asked(reader, "Read /3442/0/110")
+    assert "2.05 Content" in text(came)
+    assert HOSTILE in text(changed["v-3442-0-110"])
+    assert "registered" in text(changed["device-state"])
+    _, changed = asked(reader, "Observe /3442/0/110")
+    assert changed["m-3442-0-110"].xpath(".//button/@value") == ["ObserveCancel /3442/0/110"]
 
 
 def token(reader):
-    page = lxml.html.document_fromstring(reader.client.get("/console/", headers={"hx-request": "false"}).text)
-    return page.xpath("//input[@name='csrf']/@value")[0]
+    return reader.page("/console/").xpath("//input[@name='csrf']/@value")[0]
 
 
 WRITES = [

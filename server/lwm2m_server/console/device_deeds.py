@@ -98,14 +98,15 @@ class DeedPages:
         return await device_page(request, "device/answer.html", "Objects", status=status, came=came)
 
     async def _changed(self, request: Request, came: Outcome) -> dict[str, Any]:
-        """The cells and marks of the page that look different now."""
+        """The cells and marks of the page that look different now, and the device: something may wait."""
+        device = await device_of(request)
         if came.waits or came.rpc is None or not (came.readings or came.method in OBSERVES):
-            return {"cells": (), "marks": ()}
-        tree = await tree_for(request, await device_of(request))
+            return {"device": device}
+        tree = await tree_for(request, device)
         read = {id_of("/".join(one.path.split("/")[:4])) for one in came.readings}
         cells = [one for one in tree.resources() if one.id in read]
         marks = _below(came.place, tree) if came.method in OBSERVES else ()
-        return {"cells": cells[:MOST_CELLS], "marks": marks}
+        return {"cells": cells[:MOST_CELLS], "marks": marks, "device": device}
 
 
 def _rpc(request: Request) -> str:

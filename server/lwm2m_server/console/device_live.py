@@ -40,6 +40,8 @@ MOST: Final = 2_000
 LIFE: Final = ("registered", "updated", "deregistered", "expired", "awake", "sleeping", "response", "error")
 """Kinds of events that change the state, or are the outcome of something."""
 OUTCOMES: Final = frozenset({"response", "error"})
+REPORTS: Final = ("notification", "send")
+"""Kinds that say that the device was heard, where its values are not followed."""
 
 Row = Mapping[str, Any]
 
@@ -75,6 +77,8 @@ class Changes:
     answered: bool = False
     missed: bool = False
     over: bool = False
+    heard: int = 0
+    """When the device said something last, in milliseconds: more than its registration tells."""
     news: asyncio.Event = attrs.field(factory=asyncio.Event)
     _instances: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     """Values of Resources with instances: what comes may be of one of them."""
@@ -88,13 +92,14 @@ class Changes:
             first, self._begun = not self._begun, True
             for row in event.json()["values"]:
                 self._take(row, first)
-            self.state = self.state or not first
+                self.heard = max(self.heard, row["received"])
+            self.state = True
         if self.rows or self.points or self.state or self.missed:
             self.news.set()
 
     def happened(self, event: ServerEvent) -> None:
         """Of the stream of events."""
-        self.state = True
+        self.state, self.heard = True, int(time.time() * 1000)
         self.answered = self.answered or event.event in OUTCOMES
         self.news.set()
 
@@ -131,7 +136,8 @@ class Following:
         api, changes, name = self._viewer.api, self._changes, self._request.path_params["name"]
         if changes.of == "values":
             self._ranges = tree_of(await announced(self._request), (), ()).ranges()
-        tasks = [self._reading(api.stream("/events", device=name, kind=LIFE), changes.happened)]
+        kinds = LIFE if changes.of else LIFE + REPORTS
+        tasks = [self._reading(api.stream("/events", device=name, kind=kinds), changes.happened)]
         if changes.of:
             values = api.stream(path_of(self._request, "/telemetry"), paths=changes.paths)
             tasks.append(self._reading(values, changes.tell))
@@ -182,7 +188,9 @@ class Following:
             wait = self._looked + CALM - loop.time()
             if wait <= 0 or answered:
                 changes.state, self._looked = False, loop.time()
-                context["device"] = await device_of(self._request)
+                device = await device_of(self._request)
+                device["lastSeen"] = max(device["lastSeen"] or 0, changes.heard) or None
+                context["device"] = device
                 context["base"] = address(self._request.path_params["name"])
             else:
                 loop.call_later(wait, changes.news.set)
