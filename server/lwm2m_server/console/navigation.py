@@ -29,6 +29,7 @@ SECTIONS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
         (
             Entry("Overview", "/console/", "home", for_system=True),
             Entry("Devices", "/console/devices", "device"),
+            Entry("Enrolment", "/console/enrolment", "enrol"),
         ),
     ),
     (

@@ -27,6 +27,7 @@ from lwm2m_server.console.clients import ClientPages
 from lwm2m_server.console.creating import CreatingPages
 from lwm2m_server.console.device_routes import device_routes
 from lwm2m_server.console.devices import FleetPages
+from lwm2m_server.console.enrolment import EnrolmentPages
 from lwm2m_server.console.groups import GroupPages
 from lwm2m_server.console.home import HomePages
 from lwm2m_server.console.importing import ImportPages
@@ -55,6 +56,7 @@ def _routes() -> list[Route]:
         *FleetPages().routes(),
         *CreatingPages().routes(),
         *ImportPages().routes(),
+        *EnrolmentPages().routes(),
         *device_routes(),
         *PluginPages().routes(),
         *ModelPages().routes(),
