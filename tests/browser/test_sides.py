@@ -29,13 +29,13 @@ async def test_the_trace_appears_while_it_happens(
     trace = page.get_by_role("log")
     await expect(page.get_by_text("Nothing was said since")).to_be_visible()
     await ask(rest, "sides-meter", "Read", "/3/0/9")
-    await expect(trace.locator("li.exchange")).to_have_count(2)
-    newest = trace.locator("li.exchange").first
+    await expect(trace.locator("article.exchange")).to_have_count(2)
+    newest = trace.locator("article.exchange").first
     await expect(newest).to_contain_text("2.05 Content")
     await expect(newest.locator(".decoded")).to_contain_text("Battery Level /3/0/9")
     await expect(newest.locator(".raw pre")).to_be_visible()
     await ask(rest, "sides-meter", "Execute", "/3/0/12")
-    await expect(trace.locator("li.exchange")).to_have_count(4)
+    await expect(trace.locator("article.exchange")).to_have_count(4)
     await expect(page.get_by_text("Nothing was said since")).to_be_hidden()
     await page.get_by_role("button", name="Stop").click()
     await page.get_by_role("dialog").get_by_role("button", name="Stop").click()

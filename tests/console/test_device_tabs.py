@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 import lxml.html
 import pytest
 
+from lwm2m_engine import Catalog
 from lwm2m_engine.values import ResourceType
+from lwm2m_server.simulator.bootstrapping import FactoryDevice
 from lwm2m_server.simulator.objects import default_objects
 from lwm2m_server.simulator.tree import Resource, SimulatedObject
 
@@ -188,7 +191,7 @@ def test_the_trace_shows_both_sides_and_what_a_code_means(reader: Any, rest: Any
                 break
     ask(rest, "meter-of-tabs", "Read", "/3/0/17")
     page = reader.page(f"{METER}/exchanges")
-    answer, question = page.xpath("//ol[@id='trace']/li")[2:4]
+    answer, question = page.xpath("//div[@id='trace']/article")[2:4]
     assert "to the device" in text(question)
     assert "Uri-Path" in text(question)
     assert "from the device" in text(answer)
@@ -196,7 +199,7 @@ def test_the_trace_shows_both_sides_and_what_a_code_means(reader: Any, rest: Any
     assert "Content-Format" in text(raw)
     assert raw.xpath(".//pre")
     assert "Battery Level /3/0/9 72 %" in text(decoded)
-    refused = page.xpath("//ol[@id='trace']/li")[0]
+    refused = page.xpath("//div[@id='trace']/article")[0]
     assert "4.04 Not found" in text(refused)
     assert "no such Object, Object Instance or Resource" in text(refused)
     assert "what it had noted is gone" in content(reader.done(f"{METER}/exchanges/stop"))
@@ -369,3 +372,28 @@ def test_what_bootstrap_would_write(reader: Any, rest: Any, vault: Any) -> None:
     assert text(row_of(page, "/0/1/5")) == "Secret Key /0/1/5 set"
     assert "has not bootstrapped lately" in content(page)
     assert rest.delete("/bootstrap/configs/of-tabs").status_code == 204
+
+
+async def test_how_a_bootstrap_went(serve: Any, connect: Any) -> None:
+    """Of a server without API clients: there is nothing to sign in to."""
+    server = serve("--unknown-devices", "create", LWM2M_BOOTSTRAP_COAP="127.0.0.1:0")
+    api, (host, _, port) = connect(server), server.addresses["bootstrap_coap"].rpartition(":")
+    security = {"0": f"coap://{server.addresses['coap']}", "1": False, "2": 3, "10": 101}
+    account = {"0": 101, "1": 60, "6": True, "7": "U"}
+    draft = {"endpoints": ["boot-*"], "noSec": True, "write": {"/0/1": security, "/1/0": account}}
+    configs = f"{server.http}/api/v1/bootstrap/configs"
+    assert (await api.client.put(f"{configs}/boot", json=draft)).status_code == 201
+    one = FactoryDevice("boot-1", (host, int(port)), Catalog.bundled().types)
+    await one.start()
+    try:
+        await asyncio.wait_for(one.registered(), 10)
+        answer = await api.get("/console/devices/boot-1/bootstrap")
+    finally:
+        await one.stop()
+    page = lxml.html.document_fromstring(answer.text)
+    session = page.xpath("//details[contains(@class, 'session')]")[0]
+    assert text(session.find("summary")).startswith("finished")
+    steps = [text(row.find("th")) for row in session.xpath(".//tbody/tr")]
+    assert [step.split()[0] for step in steps] == ["Discover", "Delete", "Write", "Write", "Finish"]
+    codes = [text(row.xpath("./td")[1]) for row in session.xpath(".//tbody/tr")]
+    assert codes == ["2.05", "2.02", "2.04", "2.04", "2.04"]
