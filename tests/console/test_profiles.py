@@ -301,7 +301,7 @@ def test_htmx_gets_what_has_changed_and_nothing_else(edit: Any) -> None:
     )
     assert answer.status_code == 200
     fragment = lxml.html.fragments_fromstring(answer.text.strip())
-    assert fragment[0].get("id") == "draft"
+    assert fragment[0].get("class") == "draft changed"
     told = {one.get("id"): words(one) for one in fragment[1:]}
     assert "neither" in told.pop("fault-_2f_3_5f_1_2e_2_2f_0_2f_9")
     assert told.pop("fault-_2f_3_5f_1_2e_2_2f_0_2f_13") == ""

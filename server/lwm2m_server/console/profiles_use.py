@@ -19,6 +19,8 @@ PAGE: Final = 50
 """Devices a page."""
 PATTERNS: Final = ("endpoint", "manufacturer", "model")
 MAX_RULES: Final = 100
+GROUPS: Final = 100
+"""Up to so many are offered to be checked; of more, names are typed."""
 
 
 class UsePages:
@@ -52,11 +54,16 @@ class UsePages:
         query = {"limit": PAGE, "after": request.query_params.get("after")}
         found = await one.viewer.api.get(f"{one.api_path}/devices", **query)
         context = await frame(one, one.draft(), "use")
+        known = (
+            await one.viewer.api.get("/groups", limit=GROUPS) if one.editing else {"groups": [], "total": 0}
+        )
+        names = {*assignment["groups"], *(group["name"] for group in known["groups"])}
         context |= {
             "assignment": assignment,
             "found": found,
             "refused": refused,
             "patterns": PATTERNS,
+            "groups": sorted(names) if known["total"] <= GROUPS else None,
             "next": one.at("use", after=found["next"]) if "next" in found else None,
             "is_first": query["after"] is None,
         }
@@ -64,9 +71,9 @@ class UsePages:
 
 
 def _assignment(form: Form) -> dict[str, Any]:
-    names = form.text("groups").splitlines()
+    typed = (name.strip() for name in form.text("groups").splitlines())
     return {
-        "groups": [name.strip() for name in names if name.strip()],
+        "groups": [*form.all("group"), *filter(None, typed)],
         "rules": list(_rules(form)),
         "default": form.flag("default"),
     }
