@@ -466,6 +466,10 @@ def test_who_a_profile_is_for(edit: Any, reader: Any, rest: httpx.Client) -> Non
     refused = reader.send(f"{one.path}/use", groups="no such group")
     assert refused.status_code == 422
     assert "there is no device group" in refused.text
+    rest.post("/groups", json={"name": name})
+    assert name in one.page("use").xpath("//input[@name='group']/@value")
+    page = reader.done(f"{one.path}/use", group=name)
+    assert ("Groups", name) in facts(page)
     reader.done(f"{one.path}/use")
     assert rest.get(f"/profiles/{one.name}/assignment").json() == {
         "groups": [],

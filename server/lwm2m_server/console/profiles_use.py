@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lwm2m_server.console.backend import Refusal
+from lwm2m_server.console.backend import Backend, Refusal
 from lwm2m_server.console.forms import Form, form_of
 from lwm2m_server.console.pages import page, see_other
 from lwm2m_server.console.profiles_opening import frame, opened
@@ -54,20 +54,24 @@ class UsePages:
         query = {"limit": PAGE, "after": request.query_params.get("after")}
         found = await one.viewer.api.get(f"{one.api_path}/devices", **query)
         context = await frame(one, one.draft(), "use")
-        known = (
-            await one.viewer.api.get("/groups", limit=GROUPS) if one.editing else {"groups": [], "total": 0}
-        )
-        names = {*assignment["groups"], *(group["name"] for group in known["groups"])}
+        context["groups"] = await _groups(one.viewer.api, assignment) if one.editing else []
         context |= {
             "assignment": assignment,
             "found": found,
             "refused": refused,
             "patterns": PATTERNS,
-            "groups": sorted(names) if known["total"] <= GROUPS else None,
             "next": one.at("use", after=found["next"]) if "next" in found else None,
             "is_first": query["after"] is None,
         }
         return await page(request, "profiles/use.html", status=422 if refused else 200, **context)
+
+
+async def _groups(api: Backend, assignment: Mapping[str, Any]) -> list[str] | None:
+    """Names to choose from; ``None`` if there are too many of them."""
+    known = await api.get("/groups", limit=GROUPS)
+    if known["total"] > GROUPS:
+        return None
+    return sorted({*assignment["groups"], *(group["name"] for group in known["groups"])})
 
 
 def _assignment(form: Form) -> dict[str, Any]:
