@@ -49,15 +49,19 @@ async def test_a_value_changes_while_one_looks(page, signed_in, simulate, observ
     await expect(page.locator("#device-state")).to_contain_text("not registered")
 
 
-async def test_buttons_tell_the_code_on_the_spot(page, signed_in, simulate) -> None:
+async def test_buttons_tell_the_code_on_the_spot(page, signed_in, simulate, rest) -> None:
     device = await simulate("on-the-spot", version="1.1", objects=objects())
     await signed_in(page, "operate")
     await page.goto("/console/devices/on-the-spot/objects?q=/3/0/")
     device.set("/3/0/9", 31)
+    await page.get_by_text("How to ask").click()
+    await page.get_by_label("Content format").select_option("tlv")
     row = page.locator("#r-3-0-9")
     await row.get_by_role("button", name="Read").click()
     await expect(row.locator(".outcome")).to_contain_text("2.05 Content")
     await expect(page.locator("#v-3-0-9")).to_contain_text("31 %")
+    asked = (await rest.get("/devices/on-the-spot/rpc")).json()["rpcs"][0]
+    assert asked["params"] == {"id": "/3/0/9", "contentFormat": 11542}
     await row.get_by_role("button", name="Observe").click()
     await expect(row.locator(".mark")).to_contain_text("observed")
     await row.get_by_role("button", name="Cancel").click()
@@ -158,6 +162,12 @@ async def test_the_tree_is_searched_while_one_types_and_several_are_chosen(page,
     await expect(page.locator("#r-3-0-9")).to_be_visible()
     await expect(page.locator("#r-3-0-10")).to_be_hidden()
     await expect(page.locator("[data-found]")).to_have_text("1 found")
+    await page.get_by_label("Find in the tree").fill("")
+    await expect(page.locator("#r-3-0-22")).to_be_visible()
+    await page.get_by_label("Only known values").check()
+    await expect(page.locator("#r-3-0-22")).to_be_hidden()
+    await expect(page.locator("#r-3-0-9")).to_be_visible()
+    await page.get_by_label("Only known values").uncheck()
     bar = page.locator("#picked")
     await expect(bar).to_be_hidden()
     await page.get_by_label("Choose /3/0/9").check()

@@ -80,6 +80,9 @@ def test_the_tree_has_names_types_units_and_last_values(reader, meter):
 def test_the_tree_is_searched_by_the_server_too(reader, meter):
     page = reader.page(f"{HERE}/objects", q="battery level")
     assert [one.get("id") for one in page.xpath("//li[contains(@class, 'resource')]")] == ["r-3-0-9"]
+    known = reader.page(f"{HERE}/objects", q="/3/0", known="true")
+    assert known.xpath("//*[@id='r-3-0-9']")
+    assert not known.xpath("//*[@id='r-3-0-22']")
     assert "Nothing of that name" in text(reader.page(f"{HERE}/objects", q="no such thing"))
 
 

@@ -26,6 +26,8 @@ LAZY: Final = 8
 """Of an object with more instances, what they have is fetched when it is wanted."""
 OPEN: Final = 4
 """Objects of a device with no more are all open."""
+DEVICE: Final = 3
+"""The Object that says most of what a device is."""
 
 
 class ObjectPages:
@@ -42,7 +44,8 @@ class ObjectPages:
         """All objects, or what has the words of ``q`` in its name or path."""
         device = await device_of(request)
         tree, query = await tree_for(request, device), request.query_params.get("q", "").strip()
-        found = tree.found(query)
+        only_known = "known" in request.query_params
+        found = (tree.known() if only_known else tree).found(query)
         return await device_page(
             request,
             "device/objects.html",
@@ -51,8 +54,9 @@ class ObjectPages:
             tree=found,
             total=len(tree.objects),
             q=query,
+            only_known=only_known,
             lazy=LAZY,
-            all_open=bool(query) or len(found.objects) <= OPEN,
+            opened=_opened(found, all=bool(query)),
             **how_of(tree),
         )
 
@@ -68,6 +72,14 @@ class ObjectPages:
             template = "device/instance_rows.html" if wants_rows else "device/panel.html"
             return await part(request, template, device=device, base=base, **context)
         return await device_page(request, "device/place.html", "Objects", device=device, **context)
+
+
+def _opened(tree: Tree, *, all: bool) -> set[int]:
+    """Ids of the objects that are open at first: all of few, else Device."""
+    ids = [one.path[0] for one in tree.objects]
+    if all or len(ids) <= OPEN:
+        return set(ids)
+    return {DEVICE} if DEVICE in ids else set(ids[:1])
 
 
 def how_of(tree: Tree) -> dict[str, Any]:

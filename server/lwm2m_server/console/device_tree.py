@@ -78,8 +78,12 @@ class Resource:
 
     @property
     def is_known(self) -> bool:
-        """Whether the device showed that it has it; models define much that a device need not have."""
-        return self.reading is not None
+        """Whether the device showed that it has it, or has to; models define much that it need not have."""
+        return self.reading is not None or (self.is_executable and self.is_mandatory)
+
+    @property
+    def is_mandatory(self) -> bool:
+        return self.definition is not None and self.definition.mandatory
 
     def matches(self, words: Sequence[str]) -> bool:
         key = self.reading.key if self.reading is not None else ""
@@ -158,6 +162,10 @@ class Tree:
             if one.range
         }
 
+    def known(self) -> Tree:
+        """Without what only models know."""
+        return attrs.evolve(self, objects=tuple(_known(one) for one in self.objects))
+
     def found(self, query: str) -> Tree:
         """Only what has all words of ``query`` in its path or name; of an Object or Instance that has them,
         all."""
@@ -166,6 +174,14 @@ class Tree:
             return self
         objects = (_of_object(object, words) for object in self.objects)
         return attrs.evolve(self, objects=tuple(one for one in objects if one is not None))
+
+
+def _known(object: Object) -> Object:
+    instances = (
+        attrs.evolve(one, resources=tuple(each for each in one.resources if each.is_known))
+        for one in object.instances
+    )
+    return attrs.evolve(object, instances=tuple(instances))
 
 
 def _of_object(object: Object, words: Sequence[str]) -> Object | None:

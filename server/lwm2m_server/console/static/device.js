@@ -49,7 +49,10 @@ customElements.define("value-rows", class extends HTMLElement {
 customElements.define("object-tree", class extends HTMLElement {
   connectedCallback() {
     this.addEventListener("input", (event) => { if (event.target.id === "find") this.find(event.target.value); });
-    this.addEventListener("change", () => this.count());
+    this.addEventListener("change", (event) => {
+      if (event.target.id === "only-known") this.classList.toggle("only-known", event.target.checked);
+      this.count();
+    });
     this.addEventListener("reset", () => setTimeout(() => this.count()));
     for (const button of this.querySelectorAll("[data-open]")) {
       button.hidden = false;
