@@ -78,10 +78,13 @@ async def test_both_sides_of_a_mapping_fit_a_phone_and_keep_up(
     await page.goto(f"{DEVICES}/sides-phone/mappings")
     row = page.get_by_role("row").filter(has_text="fwVersion")
     await expect(row).to_contain_text("as it is")
+    absent = page.locator("details#absent")
+    await absent.locator("summary").click()
     device.set("/3/0/3", "9.8.7")
     await ask(rest, "sides-phone", "Read", "/3/0/3")
     for cell in (row.locator("td").first, row.locator("td").last):
         await expect(cell).to_contain_text("9.8.7")
+    await expect(absent.get_by_text("software-{instance}")).to_be_visible()
     left, right = await row.locator("td").first.bounding_box(), await row.locator("td").last.bounding_box()
     assert right["y"] > left["y"] + left["height"], "one below the other"
     assert await page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -274,6 +274,7 @@ def test_sessions_end_by_idleness_by_age_and_by_number():
     busy, session = sessions.begin(NoProof(None))
     now = 60.0
     assert sessions.find(busy) is session
+    assert sessions.find(idle, is_use=False) is not None
     now = 101.0
     assert sessions.find(idle) is None
     while now < LONGEST:

@@ -19,6 +19,8 @@ from lwm2m_server.console.viewer import viewer_of
 
 LATEST: Final = 6
 """Messages of what just happened."""
+LENGTH: Final = 400
+"""Characters of what a message brings along."""
 
 
 class QueuePages:
@@ -56,6 +58,6 @@ class QueuePages:
 
 
 async def _queue(request: Request) -> dict[str, Any]:
-    found = await viewer_of(request).api.get(path_of(request, "/queue"))
+    found = await viewer_of(request).api.get(path_of(request, "/queue"), length=LENGTH)
     rows = [{**one, "line": line_of(one["content"])} for one in found["queue"]]
     return {"queue": {**found, "queue": rows}, "latest": await messages_of(request, LATEST)}

@@ -69,8 +69,8 @@ class Sessions:
             oldest.ended = True
         return value, session
 
-    def find(self, value: str) -> Session | None:
-        """The session of a cookie, if it has not ended."""
+    def find(self, value: str, *, is_use: bool = True) -> Session | None:
+        """The session of a cookie, if it has not ended. What is no use of it, keeps it from no end."""
         key = _key(value)
         session, now = self._sessions.get(key), self._clock()
         if session is None:
@@ -78,7 +78,8 @@ class Sessions:
         if session.is_over(now):
             del self._sessions[key]
             return None
-        session.used = now
+        if is_use:
+            session.used = now
         self._sessions.move_to_end(key)
         return session
 

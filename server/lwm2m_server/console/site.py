@@ -46,6 +46,9 @@ from lwm2m_server.settings import Settings
 _FREE: Final = ("/static/", "/sign-in")
 """What is below ``/console`` for those who are not signed in."""
 
+BY_ITSELF: Final = "x-by-itself"
+"""Header of what an open page asks now and then, whoever looks at it or not."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -93,7 +96,7 @@ class Console:
     async def _enter(self, request: Request) -> str | None:
         """Find the viewer. The value of a cookie to be set, if any. Raises ``SignedOut``."""
         value = request.cookies.get(COOKIE)
-        session = self._sessions.find(value) if value is not None else None
+        session = self._sessions.find(value, is_use=BY_ITSELF not in request.headers) if value else None
         begun = None
         if session is None:
             if not self._control.access.is_open:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any, Final
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_server.http.answers import json_answer
+from lwm2m_server.http.briefs import brief
 from lwm2m_server.http.describing import LIMIT, STRING, TENANT, TIME, array, described, enum, obj
 from lwm2m_server.http.devices import DeviceFinder, newest, number_of
 from lwm2m_server.onem2m.behaviours.nodes import ERRORS, RECEIVED, SENT
@@ -22,7 +22,7 @@ from lwm2m_server.store.records import Message
 USUAL: Final = 20
 MOST: Final = 200
 LONGEST: Final = 4096
-"""Characters of a content that is no JSON object."""
+"""Characters of each text."""
 
 _MESSAGE: Final = obj(
     "*",
@@ -52,7 +52,8 @@ class MessageApi:
         problems=(400,),
     )
     async def list_all(self, request: Request) -> Response:
-        """``content`` is a JSON object where the container holds one, else a text."""
+        """``content`` is a JSON object where the container holds one, else a text; of long texts there is the
+        beginning. All of it has the container."""
         device = self._find(request)
         limit = max(1, min(number_of(request, "limit", USUAL), MOST))
         own = NodeIds(device.node)
@@ -68,14 +69,5 @@ class MessageApi:
             "container": container,
             "at": one.id * 1000 // SECOND,
             "creator": one.creator,
-            "content": _content(one.content),
+            "content": brief(one.content, LONGEST),
         }
-
-
-def _content(text: str) -> Any:
-    """Clients may put there what they like, too."""
-    try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        found = None
-    return orjson.Fragment(text) if isinstance(found, dict) else text[:LONGEST]

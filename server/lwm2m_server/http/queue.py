@@ -12,20 +12,23 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_server.http.answers import stored
+from lwm2m_server.http.briefs import brief_text
 from lwm2m_server.http.describing import (
     BOOLEAN,
     COUNT,
     OFTEN_TIME,
+    PLACE,
     STRING,
     TENANT,
     TIME,
+    Parameter,
     array,
     described,
     enum,
     nullable,
     obj,
 )
-from lwm2m_server.http.devices import DeviceFinder, milliseconds
+from lwm2m_server.http.devices import DeviceFinder, milliseconds, number_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.onem2m.behaviours.messages import is_deferred
 from lwm2m_server.onem2m.devices import Devices
@@ -35,6 +38,8 @@ from lwm2m_server.rpc.calls import Calls, Remove
 from lwm2m_server.store.ids import SECOND, NodeIds, ResourceIds
 from lwm2m_server.store.records import Device, Message, Unanswered
 from lwm2m_server.store.transaction import Reader, Transaction
+
+EVERYTHING: Final = 1 << 40
 
 _BEHALF: Final = obj(
     "kind",
@@ -80,7 +85,8 @@ class QueueApi:
 
     @described(
         "What waits for a device, in the order it is sent",
-        query=(TENANT,),
+        query=(TENANT, Parameter("length", PLACE, "at most so many characters of each text in it")),
+        problems=(400,),
         answers={
             200: obj(
                 "*",
@@ -94,7 +100,7 @@ class QueueApi:
         },
     )
     async def show(self, request: Request) -> Response:
-        device = self._find(request)
+        device, length = self._find(request), number_of(request, "length", EVERYTHING)
         presence = self._devices.state(device)
         waiting: list[Message | Unanswered] = [*self._reader.unanswered(device.node)]
         waiting += self._reader.messages(NodeIds(device.node).outgoing)
@@ -104,7 +110,7 @@ class QueueApi:
             "awake": presence.awake if presence.registered else None,
             "awakeUntil": milliseconds(presence.awake_until),
             "listensAt": milliseconds(presence.listens_at),
-            "queue": [self._row(one, presence.transferred) for one in waiting],
+            "queue": [self._row(one, presence.transferred, length) for one in waiting],
         }
         headers = {"cache-control": "no-store"}
         return Response(orjson.dumps(document), HTTPStatus.OK, headers, media_type="application/json")
@@ -131,12 +137,14 @@ class QueueApi:
             raise Problem(HTTPStatus.NOT_FOUND, f"no message {text[:40]!r} waits for {device.name}")
         return found[0]
 
-    def _row(self, one: Message | Unanswered, transferred: tuple[int, int] | None) -> dict[str, Any]:
+    def _row(
+        self, one: Message | Unanswered, transferred: tuple[int, int] | None, length: int
+    ) -> dict[str, Any]:
         under_way = isinstance(one, Unanswered) or one.in_flight
         progress = {"bytes": transferred[0], "of": transferred[1]} if under_way and transferred else None
         return {
             "id": self._ids.ri(one.id, CONTENT_INSTANCE),
-            "content": one.content,
+            "content": brief_text(one.content, length),
             "since": one.id * 1000 // SECOND,
             "until": milliseconds(one.deadline),
             "state": _state(one),

@@ -100,6 +100,13 @@
     }
   }
 
+  /* What a page asks by itself, now and then, keeps no session alive. */
+  function mark(event) {
+    const { sourceElement, request } = event.detail.ctx;
+    if (sourceElement?.getAttribute?.("hx-trigger")?.startsWith("every")) request.headers["X-By-Itself"] = "true";
+  }
+
+  document.addEventListener("htmx:config:request", mark);
   document.addEventListener("submit", ask, true);
   document.addEventListener("keydown", jump);
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeMenus(event); });
