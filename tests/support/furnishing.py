@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
@@ -62,8 +63,11 @@ class Words:
     text: str = "How full the tank is, and what was said about it."
     value: str = "refilled on Monday"
     manufacturer: str = "Pumps & Sons"
+    title: str = "firmware"
     file: str = "33700.xml"
     address: str = "http://127.0.0.1:9/"
+    endpoints: str = ""
+    """What stands behind the name of a device in the endpoint name it registers with."""
 
     def devices(self) -> tuple[str, ...]:
         return self.device, self.sleeper, self.absent
@@ -117,8 +121,10 @@ class Furnishing:
         """One that listens, one that sleeps, one that was never there."""
         words = self.words
         for name in words.devices():
+            client = {"endpoint": name + words.endpoints, "securityConfigClientMode": "NO_SEC"}
+            credentials = {"credentialsType": "LWM2M_CREDENTIALS", "credentialsValue": {"client": client}}
             draft = {"name": name, "profile": words.profile, "labels": [words.label]}
-            await self.say("/devices", draft)
+            await self.say("/devices", {**draft, "credentials": credentials})
         await self.say(f"/devices/{segment(words.device)}/trace", {}, "PUT")
         await self.start(words.device, version="1.1", updating=UpdateOptions())
         await self.start(words.sleeper, version="1.1", queue_mode=True, awake=0.3, sleep=3600)
@@ -134,7 +140,8 @@ class Furnishing:
             2: Resource(ResourceType.NONE, operations="E"),
         }
         objects.append(SimulatedObject(MODEL_ID, {0: tank}))
-        one = self.devices[name] = SimulatedDevice(name, self.coap, objects=objects, **options)
+        endpoint = name + self.words.endpoints
+        one = self.devices[name] = SimulatedDevice(endpoint, self.coap, objects=objects, **options)
         await one.start()
         await asyncio.wait_for(one.registered(), 15)
 
@@ -160,7 +167,7 @@ class Furnishing:
             ("Read", {"id": f"/{MODEL_ID}/0"}),
             ("WriteReplace", write),
             ("Execute", {"id": f"/{MODEL_ID}/0/2"}),
-            ("Read", {"id": "/4/0"}),
+            ("WriteReplace", {"id": "/3/0/14", "value": "+02:00"}),
         ):
             await self.say(f"/devices/{device}/rpc", {"method": method, "params": params})
         for params in ({"id": "/3/0"}, {"id": "/3/0/13"}):
@@ -171,9 +178,9 @@ class Furnishing:
     async def bring_packages(self) -> None:
         """A package, an update that waits for a word, and a campaign."""
         words = self.words
-        query = {"name": words.package, "title": "firmware", "version": "2.0", "type": "firmware"}
+        query = {"name": words.package, "title": words.title, "version": "2.0", "type": "firmware"}
         more = {"description": words.text, "fileName": words.file, "tag": words.label}
-        image = make_image("firmware", "2.0", bytes(2048))
+        image = make_image(words.title, "2.0", bytes(2048))
         binary = {"content-type": "application/octet-stream"}
         await self.ask("POST", "/api/v1/packages", params={**query, **more}, content=image, headers=binary)
         update = {"package": words.package, "approval": True}
@@ -201,6 +208,23 @@ class Furnishing:
         answer = await self.api.request(method, path, **request)
         if not answer.is_success:
             self.refused.append(f"{method} {path}: {answer.status_code} {answer.text}")
+
+
+@asynccontextmanager
+async def visiting(console: Any, words: Words) -> AsyncIterator[tuple[httpx.AsyncClient, Furnishing]]:
+    """A client that has signed in at a console with all this behind it."""
+    base = {"base_url": console.server.http, "timeout": 30.0}
+    async with httpx.AsyncClient(**base) as client, httpx.AsyncClient(**base) as api:
+        api.headers.update(console.bearer())
+        furnishing = Furnishing(api, console.server.coap, words)
+        try:
+            await furnishing.furnish()
+            form = {"client": "", "secret": console.key("admin")}
+            answer = await client.post("/console/sign-in", data=form)
+            assert answer.status_code == 303, answer.text
+            yield client, furnishing
+        finally:
+            await furnishing.leave()
 
 
 def onem2m(ty: int) -> dict[str, str]:
