@@ -76,6 +76,7 @@ async def test_filters(found, query, expected):
     if "limit" not in query:
         counted = (await found.call("GET", f"/api/v1/problems/count{query}", "boss")).json()
         assert counted["count"] == len(expected)
+        assert counted["kinds"] == dict.fromkeys(expected, 1)
 
 
 async def test_pages(found):

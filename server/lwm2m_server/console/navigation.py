@@ -21,6 +21,8 @@ class Entry:
     role: Role = Role.READ
     for_system: bool = False
     """Whether the role system sees it too."""
+    count: str = ""
+    """The address of a number that stands behind it, if there is one."""
 
 
 SECTIONS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
@@ -30,6 +32,13 @@ SECTIONS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
             Entry("Overview", "/console/", "home", for_system=True),
             Entry("Devices", "/console/devices", "device"),
             Entry("Enrolment", "/console/enrolment", "enrol"),
+            Entry(
+                "Problems",
+                "/console/problems",
+                "problem",
+                for_system=True,
+                count="/console/problems/count",
+            ),
         ),
     ),
     (

@@ -35,6 +35,7 @@ from lwm2m_server.console.models import ModelPages
 from lwm2m_server.console.pages import HOME, SECURITY, SIGN_IN, is_htmx, page, part
 from lwm2m_server.console.plugins import PluginPages
 from lwm2m_server.console.profiles import ProfilePages
+from lwm2m_server.console.problems import ProblemPages
 from lwm2m_server.console.proofs import NoProof, SignedOut
 from lwm2m_server.console.sessions import COOKIE, Session, Sessions
 from lwm2m_server.console.signing_in import SigningIn, set_cookie
@@ -69,6 +70,7 @@ def _routes() -> list[Route]:
         *ClientPages().routes(),
         *AuditPages().routes(),
         *ProfilePages().routes(),
+        *ProblemPages().routes(),
     ]
 
 

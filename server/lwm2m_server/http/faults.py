@@ -19,6 +19,7 @@ from lwm2m_server.http.describing import (
     TENANT,
     TIME,
     Parameter,
+    any_of,
     array,
     described,
     enum,
@@ -83,14 +84,16 @@ class FaultApi:
     @described(
         "How many problems there are",
         query=_FILTERS,
-        answers={200: obj("*", count=COUNT, newest=TIME)},
+        answers={200: obj("*", count=COUNT, newest=TIME, kinds=any_of(COUNT))},
         problems=(400,),
     )
     async def count(self, request: Request) -> Response:
         """``newest`` is when the last of them happened, 0 if there are none."""
         wanted = self._wanted(request)
-        count, newest = await self._ledger.apart(lambda reader: reader.count_problems(wanted))
-        return json_answer({"count": count, "newest": newest})
+        found = await self._ledger.apart(lambda reader: reader.count_problems(wanted))
+        counts = {kind: count for kind, (count, _) in found.items()}
+        newest = max((newest for _, newest in found.values()), default=0)
+        return json_answer({"count": sum(counts.values()), "newest": newest, "kinds": counts})
 
     @described("A problem", query=(TENANT,), answers={200: ref("FoundProblem")})
     async def show(self, request: Request) -> Response:

@@ -107,8 +107,8 @@ class ProblemReads(Protocol):
         ...
 
     def problem(self, id: int) -> KeptProblem | None: ...
-    def count_problems(self, wanted: ProblemFilter) -> tuple[int, int]:
-        """Rows, and when the newest of them happened last (milliseconds; 0 for none)."""
+    def count_problems(self, wanted: ProblemFilter) -> Mapping[str, tuple[int, int]]:
+        """By kind: rows, and when the newest of them happened last (milliseconds)."""
         ...
 
 
@@ -151,11 +151,10 @@ class ProblemReader:
         row = self._execute(f"{_ROW} WHERE id = ?", (id,)).fetchone()
         return None if row is None else _kept(row)
 
-    def count_problems(self, wanted: ProblemFilter) -> tuple[int, int]:
+    def count_problems(self, wanted: ProblemFilter) -> Mapping[str, tuple[int, int]]:
         where, values = _where(wanted)
-        query = f"SELECT count(*), ifnull(max(last), 0) FROM problem{_joined(where)}"  # noqa: S608
-        count, newest = self._execute(query, values).fetchone()
-        return int(count), int(newest)
+        query = f"SELECT kind, count(*), max(last) FROM problem{_joined(where)} GROUP BY kind"  # noqa: S608
+        return {kind: (count, newest) for kind, count, newest in self._execute(query, values).fetchall()}
 
 
 class ProblemWriter(ProblemReader):
