@@ -35,6 +35,7 @@ from lwm2m_server.http.rights import tenant_of
 from lwm2m_server.http.schemas.campaigns import (
     CAMPAIGN,
     CAMPAIGN_DEVICE,
+    CAMPAIGN_PREVIEW,
     CAMPAIGN_ROW,
     DEFINITION,
     NEW_CAMPAIGN,
@@ -64,6 +65,7 @@ class CampaignApi:
         return [
             Route("/campaigns", self.list_all, methods=["GET"]),
             Route("/campaigns", self.add, methods=["POST"]),
+            Route("/campaigns/preview", self.preview, methods=["POST"]),
             Route(_ONE, self.show, methods=["GET"]),
             Route(_ONE, self.change, methods=["PUT"]),
             Route(_ONE, self.remove, methods=["DELETE"]),
@@ -108,6 +110,24 @@ class CampaignApi:
         await self._try(lambda: self._campaigns.add(tenant, name, definition))
         headers = {"content-location": f"/api/v1/campaigns/{name}"}
         return json_answer(await self._shown(tenant, name), HTTPStatus.CREATED, headers)
+
+    @described(
+        "Which devices a campaign would be for, if it started now",
+        query=(TENANT, Parameter("limit", PLACE, "name at most so many, 20 if nothing is said")),
+        body=DEFINITION,
+        answers={200: CAMPAIGN_PREVIEW},
+    )
+    async def preview(self, request: Request) -> Response:
+        """Looks at every device of the tenant; nothing is kept."""
+        tenant = self._find.tenant(request)
+        limit = min(number_of(request, "limit", 20), MAX_ROWS)
+        definition = _defined(await read_json(request))
+        try:
+            found = await self._campaigns.preview(tenant, definition, limit)
+        except BadCampaign as error:
+            raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from error
+        document = {"total": found.total, "registered": found.registered, "waves": found.sizes}
+        return json_answer({**document, "devices": found.first})
 
     @described("A campaign, and how far it is", query=(TENANT,), answers={200: CAMPAIGN})
     async def show(self, request: Request) -> Response:

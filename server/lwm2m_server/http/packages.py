@@ -124,9 +124,10 @@ class PackageApi:
         headers = {"location": f"/api/v1/packages/{package.name}"}
         return json_answer(self._shown(package), HTTPStatus.CREATED, headers)
 
-    @described("A package", query=(TENANT,), answers={200: ref("Package")})
+    @described("A package, and who needs it", query=(TENANT,), answers={200: ref("UsedPackage")})
     async def show(self, request: Request) -> Response:
-        return json_answer(self._shown(self._find(request)))
+        package = self._find(request)
+        return json_answer({**self._shown(package), "usedBy": self._packages.users_of(package)})
 
     @described(
         "Take a package away; 409 while an update or a campaign uses it",

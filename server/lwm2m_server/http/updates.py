@@ -15,6 +15,7 @@ from starlette.routing import Route
 from lwm2m_server.http.answers import json_answer
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import (
+    BOOLEAN,
     COUNT,
     LIMIT,
     PLACE,
@@ -88,6 +89,7 @@ class UpdateApi:
             Parameter("after", PLACE, "only those with a higher id"),
             Parameter("campaign", STRING, "only those of this campaign"),
             Parameter("state", STATE, "only those in this state"),
+            Parameter("open", BOOLEAN, "only those that are not over"),
         ),
         answers={200: obj("tenant updates", tenant=STRING, updates=array(ref("Update")), next=COUNT)},
         problems=(400,),
@@ -97,12 +99,20 @@ class UpdateApi:
         tenant, query = self._find.tenant(request), request.query_params
         limit = max(1, min(number_of(request, "limit", MAX_ROWS), MAX_ROWS))
         after, state = number_of(request, "after", 0), query.get("state")
+        is_open = query.get("open", "false")
+        if is_open not in ("true", "false"):
+            raise Problem(HTTPStatus.BAD_REQUEST, f"open={is_open[:40]} is neither true nor false")
         if state is not None and state not in {one.value for one in State}:
             raise Problem(HTTPStatus.BAD_REQUEST, f"state={state[:40]} is no state of updates")
 
         def read(reader: Reader) -> list[Update]:
             rows = reader.updates_in(
-                tenant, campaign=query.get("campaign"), state=state, after=after, limit=limit
+                tenant,
+                campaign=query.get("campaign"),
+                state=state,
+                is_open=is_open == "true",
+                after=after,
+                limit=limit,
             )
             return [from_row(row) for row in rows]
 

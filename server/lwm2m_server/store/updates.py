@@ -62,9 +62,16 @@ class UpdateReads(Protocol):
         ...
 
     def updates_in(
-        self, tenant: str, *, campaign: str | None, state: str | None, after: int = 0, limit: int
+        self,
+        tenant: str,
+        *,
+        campaign: str | None,
+        state: str | None,
+        is_open: bool = False,
+        after: int = 0,
+        limit: int,
     ) -> Sequence[UpdateRow]:
-        """Of a tenant, oldest first; of one campaign, in one state."""
+        """Of a tenant, oldest first; of one campaign, in one state; only those that are not over."""
         ...
 
     def count_updates(self, tenant: str, campaign: str) -> Mapping[str, int]:
@@ -106,9 +113,16 @@ class UpdateReader:
         return [_update(row) for row in self._execute(query, (after, limit)).fetchall()]
 
     def updates_in(
-        self, tenant: str, *, campaign: str | None, state: str | None, after: int = 0, limit: int
+        self,
+        tenant: str,
+        *,
+        campaign: str | None,
+        state: str | None,
+        is_open: bool = False,
+        after: int = 0,
+        limit: int,
     ) -> Sequence[UpdateRow]:
-        wanted = {"tenant": tenant, "campaign": campaign, "state": state}
+        wanted = {"tenant": tenant, "campaign": campaign, "state": state, "is_open": is_open or None}
         found = {column: value for column, value in wanted.items() if value is not None}
         where = " AND ".join(f"{column} = ?" for column in found)
         query = f"{_ROW} WHERE {where} AND id > ? ORDER BY id LIMIT ?"

@@ -46,6 +46,18 @@ def tally_of(reader: Reader, key: Key) -> Tally:
     return Tally(counts, reader.parked_in_campaign(*key))
 
 
+@attrs.frozen(slots=True)
+class Preview:
+    """Which devices a campaign would be for."""
+
+    total: int
+    registered: int
+    sizes: tuple[int, ...]
+    """Of its waves."""
+    first: tuple[str, ...]
+    """Names."""
+
+
 class Runner:
     """One step of one campaign at a time; whoever calls it sees to that."""
 
@@ -70,6 +82,17 @@ class Runner:
     def definition(self, key: Key) -> Definition | None:
         campaign = self._campaigns.get(*key)
         return None if campaign is None else definition_of(campaign.document)
+
+    async def preview(self, tenant: str, definition: Definition, limit: int) -> Preview:
+        """The first ``limit`` devices by name."""
+        total = registered = 0
+        first: list[str] = []
+        async for device in targeted(self._reader, tenant, definition.target, self._knowledge):
+            total += 1
+            registered += device.registration is not None
+            if len(first) < limit:
+                first.append(device.name)
+        return Preview(total, registered, definition.sizes(total), tuple(first))
 
     async def keep(self, key: Key, run: Run) -> None:
         """Raises ``CommitFailed``."""

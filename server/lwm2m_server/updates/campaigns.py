@@ -20,7 +20,7 @@ from lwm2m_server.updates import campaign_plan as plan
 from lwm2m_server.updates.campaign_definition import Definition
 from lwm2m_server.updates.campaign_document import BadCampaign, document_of
 from lwm2m_server.updates.campaign_plan import NotNow, Run
-from lwm2m_server.updates.campaign_runner import CHUNK, Key, Runner, run_of, tally_of
+from lwm2m_server.updates.campaign_runner import CHUNK, Key, Preview, Runner, run_of, tally_of
 from lwm2m_server.updates.campaign_targets import Knowledge
 from lwm2m_server.updates.course import State
 from lwm2m_server.updates.records import Update
@@ -82,6 +82,11 @@ class Campaigns:
                 if run is None or not run.state.is_final:
                     return f"the campaign {one.name}"
         return None
+
+    async def preview(self, tenant: str, definition: Definition, limit: int) -> Preview:
+        """Which devices it would be for now; so many of them by name. Raises ``BadCampaign``."""
+        self._check(tenant, definition)
+        return await self._runner.preview(tenant, definition, limit)
 
     async def add(self, tenant: str, name: str, definition: Definition) -> None:
         """Raises ``BadCampaign``, ``Conflict``, ``CommitFailed``."""

@@ -108,6 +108,11 @@ class Packages:
         """Whether it can be had."""
         return package.url is not None or self._files.path(package.digest).is_file()
 
+    def users_of(self, package: Package) -> Sequence[str]:
+        """Who needs it, as people call them."""
+        found = (users(package.tenant or "", package.name) for users in self.users)
+        return [user for user in found if user is not None]
+
     async def receive(self, tenant: str, description: Description, chunks: AsyncIterator[bytes]) -> Package:
         """Keep the bytes of a package. One of the same name whose file is lost gets it back.
 
@@ -149,10 +154,8 @@ class Packages:
     async def remove(self, package: Package) -> None:
         """Raises ``PackageInUse``, ``CommitFailed``."""
         async with self._changing:
-            for users in self.users:
-                user = users(package.tenant or "", package.name)
-                if user is not None:
-                    raise PackageInUse(f"{package.name} is used by {user}")
+            for user in self.users_of(package):
+                raise PackageInUse(f"{package.name} is used by {user}")
             await self._index.remove(package.tenant, package.name)
             if package.url is None and all(one.digest != package.digest for one in self._index.all()):
                 await asyncio.to_thread(self._files.remove, package.digest)

@@ -108,6 +108,13 @@ CAMPAIGN: Final = obj(
     failures=array(obj("*", reason=nullable(STRING), count=COUNT)),
     history=array(obj("*", at=TIME, state=_STATE, reason=nullable(STRING))),
 )
+CAMPAIGN_PREVIEW: Final = obj(
+    "*",
+    total=COUNT,
+    registered=COUNT,
+    waves={**array(COUNT), "description": "devices of each wave"},
+    devices={**array(STRING), "description": "names of the first ones"},
+)
 CAMPAIGN_DEVICE: Final = obj(
     "*",
     device=STRING,

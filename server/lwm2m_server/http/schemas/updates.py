@@ -100,6 +100,11 @@ _UPDATE: Final = obj(
 
 COMPONENTS: Final[dict[str, Schema]] = {
     "Package": _PACKAGE,
+    "UsedPackage": {
+        **_PACKAGE,
+        "properties": {**_PACKAGE["properties"], "usedBy": array(STRING)},
+        "required": [*_PACKAGE["required"], "usedBy"],
+    },
     "PackageElsewhere": _ELSEWHERE,
     "Update": _UPDATE,
     "NewUpdate": obj("package", package=STRING, **{**_OPTIONS, "installAfter": _MOMENT}),
