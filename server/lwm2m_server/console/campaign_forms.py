@@ -31,7 +31,7 @@ def definition_of(form: Form) -> dict[str, Any]:
         "description": form.text("description") or None,
         "package": form.text("package"),
         "target": target or {"endpoint": "*"},
-        "waves": [_share(text, "Waves") for text in _parts(form.text("waves"))] or None,
+        "waves": _waves(form),
         "maxInProgress": _number(form, "maxInProgress", "At a time"),
         "failureThreshold": _threshold(form),
         "approval": form.text("approval") or None,
@@ -57,6 +57,7 @@ def values_of(definition: Mapping[str, Any]) -> dict[str, Any]:
     values |= {
         "devices": "\n".join(target.get("devices") or ()),
         "waves": ", ".join(_told(one) for one in waves),
+        "completed": f"{waves[0].get('completed', 100):g}" if waves else "",
         "failures": _told(threshold) if threshold else "",
         "onFailures": (threshold or {}).get("action"),
         "atLeast": (threshold or {}).get("atLeast"),
@@ -69,6 +70,12 @@ def values_of(definition: Mapping[str, Any]) -> dict[str, Any]:
     if window:
         values |= {name: window.get(name) for name in ("from", "to", "zone", "days", "covers")}
     return values
+
+
+def _waves(form: Form) -> list[dict[str, float]] | None:
+    completed = _number(form, "completed", "Next wave after")
+    more = {} if completed is None else {"completed": float(completed)}
+    return [{**_share(text, "Waves"), **more} for text in _parts(form.text("waves"))] or None
 
 
 def _parts(text: str) -> list[str]:
@@ -113,9 +120,8 @@ def _window(form: Form) -> dict[str, Any] | None:
         raise BadField("Window: from and to are due.")
     found: dict[str, Any] = {"from": begin, "to": end, "covers": form.text("covers") or "install"}
     days = [day for day in form.all("days") if day in DAYS]
-    return (
-        found | ({"days": days} if days else {}) | ({"zone": form.text("zone")} if form.text("zone") else {})
-    )
+    more = {"days": days, "zone": form.text("zone")}
+    return found | {name: value for name, value in more.items() if value}
 
 
 def _hours(form: Form) -> float | None:

@@ -21,6 +21,8 @@ ROWS: Final = 50
 NAMED: Final = 20
 """Devices of a preview."""
 STATES: Final = ("waiting", "active", "succeeded", "skipped", "failed", "cancelled")
+UNTOLD: Final = ("comparison", "source", "component", "instance")
+"""Members of a definition that the form has no field for: they stay."""
 QUIET: Final = frozenset({"draft", "finished", "aborted", "expired"})
 """States in which nothing changes by itself."""
 KINDS: Final = {
@@ -81,11 +83,8 @@ class CampaignPages:
         return await part(request, "campaigns/progress.html", **await _progress(request))
 
     async def act(self, request: Request) -> Response:
-        form, name, action = (
-            await form_of(request),
-            request.path_params["name"],
-            request.path_params["action"],
-        )
+        form = await form_of(request)
+        name, action = request.path_params["name"], request.path_params["action"]
         if action not in _ACTIONS:
             return see_other(request, CAMPAIGNS)
         document: dict[str, Any] | None = None
@@ -121,7 +120,10 @@ class CampaignPages:
         try:
             definition = definition_of(form)
             if former:
-                await api.send("PUT", f"/campaigns/{segment(former)}", definition)
+                path = f"/campaigns/{segment(former)}"
+                known = (await api.get(path))["definition"]
+                kept = {name: known[name] for name in UNTOLD if known.get(name) is not None}
+                await api.send("PUT", path, {**kept, **definition})
             else:
                 await api.send("POST", "/campaigns", {"name": form.text("name"), **definition})
         except BadField as error:
@@ -157,7 +159,7 @@ async def _form(
     status: int | None = None,
 ) -> Response:
     viewer = viewer_of(request)
-    choices = await _choices(viewer.api) if viewer.may(Role.READ) else {}
+    choices: dict[str, Any] = await _choices(viewer.api) if viewer.may(Role.READ) else {}
     return await page(
         request,
         "campaigns/form.html",

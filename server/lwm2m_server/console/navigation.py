@@ -42,6 +42,14 @@ SECTIONS: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
         ),
     ),
     (
+        "Updating",
+        (
+            Entry("Packages", "/console/packages", "package"),
+            Entry("Campaigns", "/console/campaigns", "campaign"),
+            Entry("Updates", "/console/updates", "up"),
+        ),
+    ),
+    (
         "Definitions",
         (
             Entry("Profiles", "/console/profiles", "profile"),

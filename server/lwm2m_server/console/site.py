@@ -23,6 +23,7 @@ from lwm2m_server.console.applications import ApplicationPages
 from lwm2m_server.console.assets import send_asset
 from lwm2m_server.console.audit import AuditPages
 from lwm2m_server.console.backend import ADMIN, Backend, Refusal
+from lwm2m_server.console.campaigns import CampaignPages
 from lwm2m_server.console.clients import ClientPages
 from lwm2m_server.console.creating import CreatingPages
 from lwm2m_server.console.device_routes import device_routes
@@ -32,13 +33,15 @@ from lwm2m_server.console.groups import GroupPages
 from lwm2m_server.console.home import HomePages
 from lwm2m_server.console.importing import ImportPages
 from lwm2m_server.console.models import ModelPages
+from lwm2m_server.console.packages import PackagePages
 from lwm2m_server.console.pages import HOME, SECURITY, SIGN_IN, is_htmx, page, part
 from lwm2m_server.console.plugins import PluginPages
-from lwm2m_server.console.profiles import ProfilePages
 from lwm2m_server.console.problems import ProblemPages
+from lwm2m_server.console.profiles import ProfilePages
 from lwm2m_server.console.proofs import NoProof, SignedOut
 from lwm2m_server.console.sessions import COOKIE, Session, Sessions
 from lwm2m_server.console.signing_in import SigningIn, set_cookie
+from lwm2m_server.console.updates import UpdatePages
 from lwm2m_server.console.viewer import THEME, THEMES, Viewer
 from lwm2m_server.console.webhooks import WebhookPages
 from lwm2m_server.http.hosts import only_for
@@ -71,6 +74,9 @@ def _routes() -> list[Route]:
         *AuditPages().routes(),
         *ProfilePages().routes(),
         *ProblemPages().routes(),
+        *PackagePages().routes(),
+        *CampaignPages().routes(),
+        *UpdatePages().routes(),
     ]
 
 
