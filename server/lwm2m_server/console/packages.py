@@ -72,7 +72,8 @@ class PackagePages:
                 raise Refusal(HTTPStatus.BAD_REQUEST, "choose a file, or say where one lies", {})
         except Refusal as refusal:
             if is_htmx(request):
-                raise
+                # The script shows it as text.
+                return Response(refusal.detail, refusal.status, media_type="text/plain")
             return await self._form(request, _values(form), refusal.detail, refusal.status)
         return see_other(request, f"{PACKAGES}/{segment(made['name'])}", f"{made['name']} is there.")
 

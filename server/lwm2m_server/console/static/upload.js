@@ -9,11 +9,12 @@
   }
 
   function refused(form, request) {
-    const answer = new DOMParser().parseFromString(request.responseText, "text/html");
-    const notice = answer.querySelector(".notice") ?? document.createElement("p");
-    if (!notice.textContent) notice.textContent = "The server could not be reached; nothing is stored.";
-    notice.classList.add("notice", "bad");
-    document.querySelector("#notices").replaceChildren(document.adoptNode(notice));
+    const notice = document.createElement("p");
+    const is_told = request.getResponseHeader("content-type")?.startsWith("text/plain");
+    const otherwise = request.status ? `The server refused it (${request.status}).` : "The server could not be reached.";
+    notice.textContent = is_told ? request.responseText : otherwise;
+    notice.className = "notice bad";
+    document.querySelector("#notices").replaceChildren(notice);
     form.querySelector(".sending").hidden = true;
     for (const button of form.querySelectorAll("button")) button.disabled = false;
     notice.scrollIntoView({ block: "nearest" });
