@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from lwm2m_engine.coap import Code, dotted
 
+_NAMES: Final[Mapping[str, str]] = {dotted(one): one.name.replace("_", " ").capitalize() for one in Code}
+
 _MEANINGS: Final[Mapping[str, str]] = {
     "2.01": "It was created.",
     "2.02": "It was deleted.",
@@ -63,10 +65,8 @@ _REASONS: Final[Mapping[str, str]] = {
 
 def title(code: str | None) -> str:
     """``4.04 Not found``; what is no code stays as it is."""
-    if not code:
-        return ""
-    known = next((one for one in Code if dotted(one) == code), None)
-    return code if known is None else f"{code} {known.name.replace('_', ' ').capitalize()}"
+    name = _NAMES.get(code or "")
+    return f"{code} {name}" if name is not None else code or ""
 
 
 def meaning(code: str | None) -> str:

@@ -27,9 +27,11 @@ from lwm2m_server.http.streams import Stream
 
 LATEST: Final = 60
 """Messages of the containers."""
-TRACED: Final = 100
-"""Messages of the trace that a page begins with, or gets at once."""
-PAUSE: Final = 0.2
+TRACED: Final = 60
+"""Messages of the trace that a page begins with."""
+BATCH: Final = 25
+"""Those that it gets at once."""
+PAUSE: Final = 0.25
 HEARTBEAT: Final = 10.0
 
 
@@ -58,7 +60,8 @@ class ExchangePages:
             "Exchanges",
             device=device,
             trace=trace,
-            exchanges=[exchange_of(one) for one in reversed(traced[-TRACED:])],
+            # Worked out where it is rendered, off the event loop.
+            exchanges=map(exchange_of, reversed(traced[-TRACED:])),
             after=traced[-1]["number"] if traced else 0,
             messages=[one for one in messages if one.kind == "bad" or not only_errors],
             only_errors=only_errors,
@@ -90,7 +93,8 @@ class Following:
     viewer: Viewer
     path: str
     after: int
-    waiting: deque[dict[str, Any]] = attrs.field(factory=lambda: deque(maxlen=TRACED))
+    waiting: deque[dict[str, Any]] = attrs.field(factory=lambda: deque(maxlen=BATCH))
+    missed: int = 0
     news: asyncio.Event = attrs.field(factory=asyncio.Event)
     has_ended: bool = False
 
@@ -122,6 +126,7 @@ class Following:
             async with aclosing(self.viewer.api.stream(self.path, after=self.after)) as events:  # type: ignore[type-var]
                 async for event in events:
                     if event.event == "message":
+                        self.missed += len(self.waiting) == BATCH
                         self.waiting.append(event.json())
                         self.news.set()
         except (Refusal, SignedOut):
@@ -132,10 +137,11 @@ class Following:
             self.news.set()
 
     async def _frame(self) -> bytes:
-        messages = list(self.waiting)
+        messages, missed = list(self.waiting), self.missed
         self.waiting.clear()
-        exchanges = [exchange_of(one) for one in reversed(messages)]
-        html = await rendered("device/exchanges_live.html", {"exchanges": exchanges})
+        self.missed = 0
+        exchanges = map(exchange_of, reversed(messages))
+        html = await rendered("device/exchanges_live.html", {"exchanges": exchanges, "missed": missed})
         lines = html.encode("utf-8", "replace").split(b"\n")
         data = b"".join(b"data: %b\n" % line for line in lines if line.strip())
         return b"id: %d\n%b\n" % (messages[-1]["number"], data)

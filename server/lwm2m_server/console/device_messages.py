@@ -112,7 +112,7 @@ def line_of(content: str) -> Line:
 def _line(document: Mapping[str, Any]) -> Line:
     value = document.get("value")
     body = "" if value is None else value if isinstance(value, str) else json.dumps(value)
-    return Line(str(document.get("method", "")), str(document.get("path", "")), body[:LONGEST])
+    return Line(str(document.get("method") or ""), str(document.get("path") or ""), body[:LONGEST])
 
 
 def _message(row: Mapping[str, Any], specs: Specs) -> Message:
