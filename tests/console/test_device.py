@@ -178,6 +178,17 @@ def test_observing_marks_the_row_and_cancelling_unmarks_it(reader, meter):
     assert text(reader.page(f"{HERE}/objects").get_element_by_id("m-3-0-9")) == "Observe"
 
 
+def test_all_observations_are_ended_from_the_overview(reader, meter):
+    reader.done(f"{HERE}/do", do="Observe /3/0/10")
+    reader.done(f"{HERE}/do", do="ObserveComposite /", path=["/3/0/11", "/3/0/13"])
+    (links,) = reader.page(HERE).xpath("//ul[li[@class='observation']]")
+    assert {text(one) for one in links.xpath(".//a")} >= {"/3/0/10", "/3/0/11, /3/0/13"}
+    (composite,) = [one for one in links.xpath(".//a/@href") if "/composite?" in one]
+    assert "ObserveCompositeCancel /" in reader.page(composite).xpath("//button/@value")
+    reader.done(f"{HERE}/do", do="ObserveCancelAll /")
+    assert not reader.page(HERE).xpath("//li[@class='observation']")
+
+
 def test_attributes_that_fit_the_type_are_offered_and_written(reader, meter):
     page = reader.page(f"{HERE}/objects/3/0/9")
     assert {"a.pmin", "a.gt", "a.st"} <= set(page.xpath("//input/@name"))

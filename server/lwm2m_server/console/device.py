@@ -81,12 +81,12 @@ class DevicePages:
         return [Route("/devices/{name}", self.overview, methods=["GET"])]
 
     async def overview(self, request: Request) -> Response:
-        """Facts of the registration, and the newest values."""
+        """Facts of the registration, and values: what the profile is about first, then the newest."""
         api = viewer_of(request).api
         device = await device_of(request)
         found = await api.get(path_of(request, "/values"))
         profile = await api.get(path_of(request, "/profile"))
-        rows = sorted(found["values"], key=lambda row: row["received"], reverse=True)
+        rows = sorted(found["values"], key=lambda row: (not row["kinds"], -row["received"]))
         return await device_page(
             request,
             "device/overview.html",

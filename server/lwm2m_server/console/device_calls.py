@@ -17,7 +17,6 @@ Document = dict[str, Any]
 
 TIMEOUTS: Final = (5, 10, 30, 60, 120)
 """Seconds to choose from."""
-INDELIBLE: Final = frozenset({"Execute", "Delete", "Create"})
 
 
 @attrs.frozen(slots=True)
@@ -42,6 +41,7 @@ TITLES: Final = {
     "ObserveCancel": "Cancel Observation",
     "ObserveComposite": "Observe-Composite",
     "ObserveCompositeCancel": "Cancel Observation-Composite",
+    "ObserveCancelAll": "Cancel all Observations",
 }
 
 
@@ -84,6 +84,10 @@ def _number(text: str, what: str) -> int:
 
 def _place(deed: Deed, form: Entered, tree: Tree) -> Document:
     return {"id": str(deed.path)}
+
+
+def _nothing(deed: Deed, form: Entered, tree: Tree) -> Document:
+    return {}
 
 
 def _places(deed: Deed, form: Entered, tree: Tree) -> Document:
@@ -188,6 +192,7 @@ _PARAMS: Final[Mapping[str, Callable[[Deed, Entered, Tree], Document]]] = {
     "ReadComposite": _places,
     "ObserveComposite": _places,
     "ObserveCompositeCancel": _places,
+    "ObserveCancelAll": _nothing,
     "WriteComposite": _write_composite,
 }
 _WITH_FORMAT: Final = frozenset(

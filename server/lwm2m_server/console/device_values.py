@@ -73,6 +73,8 @@ class Reading:
     values: tuple[tuple[str, Shown], ...]
     raw: Any
     """As the API has it."""
+    kinds: tuple[str, ...] = ()
+    """What the device profile has it for."""
 
     @property
     def id(self) -> str:
@@ -107,6 +109,7 @@ def reading(row: Mapping[str, Any], range: str = "") -> Reading:
         SOURCES.get(row["source"], row["source"].capitalize()),
         tuple((id, shown(value, kind, range)) for id, value in found.items()),
         raw,
+        tuple(row.get("kinds") or ()),
     )
 
 
