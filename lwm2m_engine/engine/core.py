@@ -299,12 +299,14 @@ class Engine:
         """Whether a device can be reached, and how much waits for it. Raises ``UnknownDevice``."""
         return presence.of(self._device(endpoint))
 
-    def clients(self, endpoints: Iterable[str] | None = None) -> Sequence[Client]:
-        """All devices as of now, or those of some names, for a look at many."""
-        known = self._state.devices
-        if endpoints is None:
-            return tuple(known.values())
-        return [device for device in map(known.get, endpoints) if device is not None]
+    def clients(
+        self, endpoints: Iterable[str] | None = None, *, asleep: bool | None = None
+    ) -> Iterator[Sequence[Client]]:
+        """All that are registered, or those of some names; only those that are ``asleep``, or that are not.
+
+        Some at a time, for a look at many: what happens in between does not matter.
+        """
+        return presence.clients(self._state.devices, endpoints, asleep)
 
     def has_waiting(self, endpoint: str) -> bool:
         """Whether messages wait for a device, or for its answer. Raises ``UnknownDevice``."""

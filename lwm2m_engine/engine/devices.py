@@ -58,16 +58,14 @@ class Exchange:
 
 
 class Client(Protocol):
-    """What others may look at of a ``Device``: it changes with what happens."""
+    """What others may look at of a ``Device`` that is registered: it changes with what happens."""
 
     @property
     def endpoint(self) -> str: ...
     @property
-    def registration(self) -> Registration | None: ...
+    def registration(self) -> Registration: ...
     @property
-    def liveness(self) -> Liveness | None: ...
-    @property
-    def is_asleep(self) -> bool: ...
+    def liveness(self) -> Liveness: ...
 
 
 @attrs.define(slots=True, eq=False)
@@ -130,11 +128,6 @@ class Device:
         return self.registration.queue_mode or (self.power is not None and self.power.sleeps)
 
     @property
-    def is_asleep(self) -> bool:
-        """Registered, and does not listen now."""
-        return self.awake_until is None and self.sleeps
-
-    @property
     def unread(self) -> tuple[Path, ...]:
         """Automatic reads after Register that have no answer yet."""
         return self.registration.unread if self.registration is not None else ()
@@ -142,7 +135,7 @@ class Device:
     @property
     def reachable(self) -> bool:
         """Registered, and not asleep."""
-        return self.registration is not None and not self.is_asleep
+        return self.registration is not None and (self.awake_until is not None or not self.sleeps)
 
     @property
     def expires_at(self) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -51,9 +51,12 @@ class Wishes:
         # Looking at a device is no reason to keep it in memory.
         return Presence(False, None, None, self._projection.waiting(device.node), False)
 
-    def clients(self, tenant: str, endpoints: Iterable[str] | None = None) -> Sequence[Client]:
-        """Devices the engine knows at present, or those of some endpoint names, for a look at many."""
-        return self._hub.engine(tenant).clients(endpoints)
+    def clients(
+        self, tenant: str, endpoints: Iterable[str] | None = None, *, asleep: bool | None = None
+    ) -> Iterator[Sequence[Client]]:
+        """All that are registered, or those of some endpoint names; only those ``asleep``, or those that are
+        not. Some at a time, for a look at many."""
+        return self._hub.engine(tenant).clients(endpoints, asleep=asleep)
 
     def ref(self, endpoint: str) -> DeviceRef | None:
         """Who has this endpoint name, if the engine knows it."""

@@ -76,15 +76,11 @@ def catalog():
 
 @attrs.frozen
 class Client:
-    """One in queue mode sleeps."""
+    """As an engine has it."""
 
     endpoint: str
-    registration: Registration | None
-    liveness: Liveness | None
-
-    @property
-    def is_asleep(self):
-        return self.registration.queue_mode
+    registration: Registration
+    liveness: Liveness
 
 
 class QueueingDevices:
@@ -109,10 +105,14 @@ class QueueingDevices:
         waiting = len(self.queues.get(device.name, ()))
         return Presence(device.registration is not None, None, None, waiting, False)
 
-    def clients(self, tenant, endpoints=None):
+    def clients(self, tenant, endpoints=None, *, asleep=None):
+        """Those in queue mode sleep."""
         for device in self._ledger.reader.devices(tenant):
-            if endpoints is None or device.endpoint in endpoints:
-                yield Client(device.endpoint, device.registration, device.liveness)
+            found = device.registration
+            if found is None or (endpoints is not None and device.endpoint not in endpoints):
+                continue
+            if asleep in (None, found.queue_mode):
+                yield [Client(device.endpoint, found, device.liveness)]
 
     def ref(self, endpoint):
         device = self._ledger.reader.device_of_endpoint(endpoint)

@@ -7,11 +7,9 @@ engines have it in memory, and all of it is looked at, some at a time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
-from itertools import islice
-from operator import attrgetter
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 import attrs
 
@@ -19,28 +17,28 @@ from lwm2m_engine.engine.devices import Client
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.store.finding import Wanted
 from lwm2m_server.store.protocols import Ledger
+from lwm2m_server.store.records import DeviceRef
 from lwm2m_server.store.transaction import Reader
 
 Page: TypeAlias = tuple[Sequence[int], int]
 """Nodes, and how many there are in all pages."""
-Placed: TypeAlias = tuple[Any, str]
-"""What a list is sorted by, and an endpoint name."""
-T = TypeVar("T", bound="Comparable")
+Keys: TypeAlias = list[Any]
+"""What some are sorted by: all of one type."""
 
-P = TypeVar("P")
-
-
-class Comparable(Protocol):
-    def __lt__(self, other: Any, /) -> bool: ...
-    def __le__(self, other: Any, /) -> bool: ...
-    def __ge__(self, other: Any, /) -> bool: ...
-
-
-TURN: Final = 2_000
-"""Devices looked at before others may run: some tenths of a millisecond."""
+TURN: Final = 5_000
+"""Keys looked at before others may run: some tenths of a millisecond."""
 SAMPLE: Final = 500
 MARGIN: Final = 60
 """Places in a sample by which a guess may be wrong; that is five times what it is wrong as a rule."""
+FEW: Final = 2_000
+"""Sorted as they are."""
+
+_SEEN: Final = "lastSeen"
+_KEYS: Final[Mapping[str, Callable[[Sequence[Client]], Keys]]] = {
+    _SEEN: lambda part: [one.liveness.seen_at for one in part],
+    "registeredAt": lambda part: [one.registration.registered_at for one in part],
+    "endpoint": lambda part: [one.endpoint for one in part],
+}
 
 
 @attrs.frozen(slots=True)
@@ -56,6 +54,14 @@ class Asked:
     """In the order in which they were last heard; never is before all else."""
 
 
+@attrs.frozen(slots=True)
+class Known:
+    """Those that are registered, in no order, and what each is to be sorted by."""
+
+    clients: list[Client] = attrs.field(factory=list)
+    keys: Keys = attrs.field(factory=list)
+
+
 class Finder:
     """What takes long is looked for on the thread for long reads."""
 
@@ -66,62 +72,71 @@ class Finder:
         wanted, start, stop = asked.wanted, asked.offset, asked.offset + asked.limit
         if asked.asleep is None and (not asked.by_sight or wanted.registered is False):
             return await self._of_ledger(wanted, start, stop)
-        known = await self._known(asked)
+        names, absent = await self._split(wanted)
+        known = await self._known(asked, names)
+        many = len(known.clients)
         if wanted.registered:
-            return await self._of_engine(known, start, stop, wanted.descending), len(known)
+            return await self._of_engine(known, start, stop, wanted.descending), many
         # Those that are not registered are before all else.
-        absent = attrs.evolve(wanted, registered=False, sort="created")
         if wanted.descending:
             first = await self._of_engine(known, start, stop, True)
-            last, many = await self._of_ledger(absent, start - len(known), stop - len(known))
-            return [*first, *last], len(known) + many
-        others, many = await self._of_ledger(absent, start, stop)
-        rest = await self._of_engine(known, start - many, stop - many, False)
-        return [*others, *rest], len(known) + many
+            last, others = await self._absent(wanted, absent, start - many, stop - many)
+            return [*first, *last], many + others
+        nodes, others = await self._absent(wanted, absent, start, stop)
+        rest = await self._of_engine(known, start - others, stop - others, False)
+        return [*nodes, *rest], many + others
 
     # --- the ledger --------------------------------------------------------------------------------
 
     async def _of_ledger(self, wanted: Wanted, start: int, stop: int) -> Page:
         return await self._ledger.apart(partial(_page, wanted, max(start, 0), max(stop, 0)))
 
-    async def _endpoints(self, wanted: Wanted) -> Sequence[str] | None:
-        """``None`` for all."""
+    async def _split(self, wanted: Wanted) -> tuple[Sequence[str] | None, Sequence[int] | None]:
+        """Endpoint names of those that are registered, and those that are not; ``None`` for all."""
+        if not wanted.is_narrow:
+            return None, None
         # The engine knows best which are registered.
         among = attrs.evolve(wanted, registered=None)
-        return (
-            await self._ledger.apart(lambda reader: reader.find_endpoints(among))
-            if wanted.is_narrow
-            else None
-        )
+        return await self._ledger.apart(lambda reader: reader.find_endpoints(among))
+
+    async def _absent(self, wanted: Wanted, absent: Sequence[int] | None, start: int, stop: int) -> Page:
+        """A page of those that are not registered, in the order of their creation."""
+        if absent is None:
+            others = attrs.evolve(wanted, registered=False, sort="created")
+            return await self._of_ledger(others, start, stop)
+        places = await between(list(absent), start, stop, descending=wanted.descending)
+        return [absent[place] for place in places], len(absent)
 
     # --- the engine --------------------------------------------------------------------------------
 
-    async def _known(self, asked: Asked) -> list[Placed]:
-        """Those that are registered, in no order."""
-        place, found = self._place_of(asked), list[Placed]()
-        endpoints = await self._endpoints(asked.wanted)
-        async for part in _parts(self._devices.clients(asked.wanted.tenant, endpoints)):
-            there = [one for one in part if one.registration is not None]
-            if asked.asleep is not None:
-                there = [one for one in there if one.is_asleep is asked.asleep]
-            found += [(place(one), one.endpoint) for one in there]
-        return found
+    async def _known(self, asked: Asked, names: Sequence[str] | None) -> Known:
+        known, keys = Known(), self._keys_of(asked)
+        for part in self._devices.clients(asked.wanted.tenant, names, asleep=asked.asleep):
+            known.clients.extend(part)
+            known.keys.extend(keys(part))
+            await asyncio.sleep(0)
+        return known
 
-    def _place_of(self, asked: Asked) -> Callable[[Client], Any]:
-        """What to sort by."""
-        if asked.by_sight:
-            return attrgetter("liveness.seen_at")
-        if asked.wanted.sort == "registeredAt":
-            return attrgetter("registration.registered_at")
-        if asked.wanted.sort == "endpoint":
-            return attrgetter("endpoint")
-        ref, what = self._devices.ref, attrgetter("node" if asked.wanted.sort == "created" else "name")
-        return lambda client: what(ref(client.endpoint))
+    def _keys_of(self, asked: Asked) -> Callable[[Sequence[Client]], Keys]:
+        found = _KEYS.get(_SEEN if asked.by_sight else asked.wanted.sort)
+        if found is not None:
+            return found
+        if asked.wanted.sort == "name":
+            return lambda part: [ref.name for ref in self._refs(part)]
+        return lambda part: [ref.node for ref in self._refs(part)]
 
-    async def _of_engine(self, known: list[Placed], start: int, stop: int, descending: bool) -> list[int]:
-        places = await between(known, max(start, 0), max(stop, 0), descending=descending)
-        refs = map(self._devices.ref, (endpoint for _, endpoint in places))
-        return [ref.node for ref in refs if ref is not None]
+    def _refs(self, clients: Sequence[Client]) -> list[DeviceRef]:
+        ref = self._devices.ref
+        return [ref(one.endpoint) or _NOBODY for one in clients]
+
+    async def _of_engine(self, known: Known, start: int, stop: int, descending: bool) -> list[int]:
+        places = await between(known.keys, start, stop, descending=descending)
+        refs = self._refs([known.clients[place] for place in places])
+        return [ref.node for ref in refs if ref is not _NOBODY]
+
+
+_NOBODY: Final = DeviceRef(0, "", "", "")
+"""One that was removed in this moment."""
 
 
 def _page(wanted: Wanted, start: int, stop: int, reader: Reader) -> Page:
@@ -133,40 +148,46 @@ def _page(wanted: Wanted, start: int, stop: int, reader: Reader) -> Page:
     return found[start:stop], len(found)
 
 
-async def between(all: list[T], start: int, stop: int, *, descending: bool = False) -> list[T]:
-    """What ``sorted(all, reverse=descending)[start:stop]`` has, without sorting all of it."""
+async def between(keys: Keys, start: int, stop: int, *, descending: bool = False) -> list[int]:
+    """The places of those keys that would be at these places if all were sorted, which takes too long."""
+    start, stop = min(max(start, 0), len(keys)), min(max(stop, 0), len(keys))
     if descending:
-        start, stop = max(len(all) - stop, 0), max(len(all) - start, 0)
-    while len(all) > TURN and start < stop:
-        guess = _guess(all, start, stop)
-        below, within = await _divided(all, *guess)
-        if below > start or below + len(within) < stop or len(within) == len(all):
-            break
-        all, start, stop = within, start - below, stop - below
-    found = sorted(all)[start:stop]
+        start, stop = len(keys) - stop, len(keys) - start
+    if start >= stop:
+        return []
+    below, within = await _within(keys, *_guess(keys, start, stop)) if len(keys) > FEW else (0, [])
+    if not below <= start < stop <= below + len(within):
+        # They are few, or not as guessed.
+        below, within = 0, list(range(len(keys)))
+    within.sort(key=keys.__getitem__)
+    found = within[start - below : stop - below]
     return found[::-1] if descending else found
 
 
-def _guess(all: list[T], start: int, stop: int) -> tuple[T | None, T | None]:
+def _guess(keys: Keys, start: int, stop: int) -> tuple[Any, Any]:
     """What is between these two has those places, as a sample says; ``None`` for no bound."""
-    sample = sorted(all[:: len(all) // SAMPLE])
-    share = len(sample) / len(all)
+    sample = sorted(keys[:: len(keys) // SAMPLE])
+    share = len(sample) / len(keys)
     first, last = int(start * share) - MARGIN, int(stop * share) + MARGIN
     return sample[first] if first >= 0 else None, sample[last] if last < len(sample) else None
 
 
-async def _divided(all: list[T], lowest: T | None, highest: T | None) -> tuple[int, list[T]]:
-    """How many are below, and those that are between."""
-    below, found = 0, list[T]()
-    async for part in _parts(all):
-        within = part if lowest is None else [one for one in part if one >= lowest]
-        below += len(part) - len(within)
-        found += within if highest is None else [one for one in within if one <= highest]
+async def _within(keys: Keys, lowest: Any, highest: Any) -> tuple[int, list[int]]:
+    """How many are below, and the places of those that are not, and not above."""
+    below, found = 0, list[int]()
+    async for first, part in _parts(keys):
+        if lowest is None:
+            found += [place for place, key in enumerate(part, first) if highest is None or key <= highest]
+            continue
+        below += sum(map(lowest.__gt__, part))
+        if highest is None:
+            found += [place for place, key in enumerate(part, first) if key >= lowest]
+        else:
+            found += [place for place, key in enumerate(part, first) if lowest <= key <= highest]
     return below, found
 
 
-async def _parts(all: Iterable[P]) -> AsyncIterator[list[P]]:
-    rest = iter(all)
-    while part := list(islice(rest, TURN)):
-        yield part
+async def _parts(keys: Keys) -> AsyncIterator[tuple[int, Keys]]:
+    for first in range(0, len(keys), TURN):
+        yield first, keys[first : first + TURN]
         await asyncio.sleep(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from lwm2m_engine.engine.devices import Client
@@ -33,8 +33,11 @@ class Devices(Protocol):
         """Whether it can be reached, and what waits for it."""
         ...
 
-    def clients(self, tenant: str, endpoints: Iterable[str] | None = None) -> Sequence[Client]:
-        """Devices the engine knows at present, or those of some endpoint names, for a look at many."""
+    def clients(
+        self, tenant: str, endpoints: Iterable[str] | None = None, *, asleep: bool | None = None
+    ) -> Iterator[Sequence[Client]]:
+        """All that are registered, or those of some endpoint names; only those ``asleep``, or those that are
+        not. Some at a time, for a look at many."""
         ...
 
     def ref(self, endpoint: str) -> DeviceRef | None:

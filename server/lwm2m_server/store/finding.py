@@ -46,8 +46,11 @@ _MEMBER: Final = "(name IN (SELECT value FROM json_each(?)) OR node IN (SELECT v
 _FITS: Final = "coalesce(endpoint, name) GLOB ?"
 _COUNT_ABSENT: Final = """SELECT count(*) FROM device INDEXED BY device_absent
     WHERE tenant = ? AND registration IS NULL"""
-# There is no NUL in a name.
-_ENDPOINTS: Final = "SELECT group_concat(endpoint, char(0)) FROM device INDEXED BY device_names"
+# There is no NUL in a name. The limit keeps the set of the absent from being made twice.
+_SPLIT: Final = f"""SELECT group_concat(iif(absent, NULL, endpoint), char(0)),
+        group_concat(iif(absent, node, NULL))
+    FROM (SELECT node, endpoint, {_ABSENT.format("IN")} AS absent FROM device INDEXED BY device_names
+        WHERE {{}} LIMIT -1)"""  # noqa: S608 - made of constants
 _COUNT: Final = "SELECT count(*) FROM device INDEXED BY device_tenant WHERE tenant = ?"
 
 
@@ -97,6 +100,11 @@ class Wanted:
         """Whether it takes a look at every device to say which these are."""
         return bool(self.text) or self.members is not None or self.cases is not None
 
+    @property
+    def is_all_absent(self) -> bool:
+        """Whether these are those that are not registered, as their index has them."""
+        return self.registered is False and self.sort == "created" and not self.is_narrow
+
 
 class DeviceFinding(Protocol):
     """The part of the ``Reader`` that is about looking for devices."""
@@ -105,8 +113,9 @@ class DeviceFinding(Protocol):
         """Nodes. May touch every device: to be read apart."""
         ...
 
-    def find_endpoints(self, wanted: Wanted) -> Sequence[str]:
-        """Endpoint names, in no order. To be read apart."""
+    def find_endpoints(self, wanted: Wanted) -> tuple[Sequence[str], Sequence[int]]:
+        """Endpoint names of those that are registered, and nodes of those that are not, in no order. May
+        touch every device: to be read apart."""
         ...
 
     def count_devices(self, wanted: Wanted) -> int:
@@ -127,10 +136,11 @@ class FindingReader:
         rows = self._execute(f"{query} LIMIT ? OFFSET ?", (*values, limit, offset)).fetchall()
         return [node for (node,) in rows]
 
-    def find_endpoints(self, wanted: Wanted) -> Sequence[str]:
+    def find_endpoints(self, wanted: Wanted) -> tuple[Sequence[str], Sequence[int]]:
         where, values = _where(wanted)
-        listed = self._execute(f"{_ENDPOINTS} WHERE {where}", values).fetchone()[0] or ""
-        return [name for part in _parts(listed, "\0") for name in part.split("\0")]
+        row = self._execute(_SPLIT.format(where), (wanted.tenant, *values)).fetchone()
+        names = [name for part in _parts(row[0] or "", "\0") for name in part.split("\0")]
+        return names, _numbers(row[1] or "")
 
     def count_devices(self, wanted: Wanted) -> int:
         if wanted.is_narrow:
@@ -149,6 +159,8 @@ def _query(wanted: Wanted) -> tuple[str, list[object]]:
     order, index = _ORDERS[wanted.sort]
     if wanted.is_narrow:
         index = "device_names"
+    elif wanted.is_all_absent:
+        index = "device_absent"
     where, values = _where(wanted)
     way = order.format("DESC" if wanted.descending else "ASC")
     found = f"SELECT node FROM device INDEXED BY {index} WHERE {where}"  # noqa: S608 - made of constants
@@ -168,7 +180,9 @@ def _conditions(wanted: Wanted) -> list[Condition]:
     found: list[Condition] = []
     if wanted.members is not None:
         found.append(_member(wanted.members))
-    if wanted.registered is not None:
+    if wanted.is_all_absent:
+        found.append(("registration IS NULL", ()))
+    elif wanted.registered is not None:
         found.append((_ABSENT.format("NOT IN" if wanted.registered else "IN"), (wanted.tenant,)))
     if wanted.text:
         escaped = wanted.text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
