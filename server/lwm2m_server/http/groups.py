@@ -148,16 +148,14 @@ class GroupApi:
         tenant = tenant_record(self._find, self._inventory, request)
         limit = max(1, min(number_of(request, "limit", 100), MAX_ROWS))
         offset, part = number_of(request, "offset", 0), request.query_params.get("q", "").casefold()
-        group = await self._group(tenant, request)
-        found = [one for one in group.attributes.get("nds", ()) if part in one.casefold()]
-        page = found[offset : offset + limit]
-        names = await self._ledger.apart(partial(_names, tenant=tenant, members=page, ids=self._ids))
-        document: dict[str, Any] = {
-            "group": group.name,
-            "devices": [{"member": member, "name": name} for member, name in zip(page, names, strict=True)],
-            "total": len(found),
-        }
-        if offset + limit < len(found):
+        name = request.path_params["name"]
+        among = partial(_some, tenant=tenant, name=name, part=part, ids=self._ids, offset=offset, limit=limit)
+        found = await self._ledger.apart(among)
+        if found is None:
+            raise _missing(tenant, name)
+        page, total = found
+        document: dict[str, Any] = {"group": name, "devices": page, "total": total}
+        if offset + limit < total:
             document["nextOffset"] = offset + limit
         return json_answer(document)
 
@@ -233,7 +231,7 @@ class GroupApi:
         """Raises ``Problem``."""
         found = await self._ledger.apart(partial(_named, tenant=tenant, name=name))
         if found is None:
-            raise Problem(HTTPStatus.NOT_FOUND, f"tenant {tenant.name} has no device group {name[:80]!r}")
+            raise _missing(tenant, name)
         return found
 
     def _shown(self, group: Resource) -> dict[str, Any]:
@@ -266,14 +264,29 @@ def _named(reader: Reader, tenant: Tenant, name: str) -> Resource | None:
     return found if found is not None and found.key == GROUP_KEY else None
 
 
-def _names(reader: Reader, tenant: Tenant, members: Sequence[str], ids: ResourceIds) -> list[str | None]:
-    """Of devices that a group names by name or by id, as they are called now."""
-    found: list[str | None] = []
-    for member in members:
-        node = reader.child(tenant.id, member)
-        if node is None:
-            id, type = ids.parse(member) or (0, 0)
-            node = reader.resource(id) if type == NODE else None
-        is_device = node is not None and node.type == NODE and node.tenant == tenant.name
-        found.append(node.name if node is not None and is_device else None)
-    return found
+def _some(
+    reader: Reader, tenant: Tenant, name: str, part: str, ids: ResourceIds, offset: int, limit: int
+) -> tuple[list[dict[str, Any]], int] | None:
+    """On the same: a page of members, and how many there are; ``None`` if there is no such group."""
+    group = _named(reader, tenant, name)
+    if group is None:
+        return None
+    found = group.attributes.get("nds", ())
+    if part:
+        found = [one for one in found if part in one.casefold()]
+    page = found[offset : offset + limit]
+    return [{"member": one, "name": _name(reader, tenant, one, ids)} for one in page], len(found)
+
+
+def _name(reader: Reader, tenant: Tenant, member: str, ids: ResourceIds) -> str | None:
+    """Of a device that a group names by name or by id, as it is called now."""
+    node = reader.child(tenant.id, member)
+    if node is None:
+        id, type = ids.parse(member) or (0, 0)
+        node = reader.resource(id) if type == NODE else None
+    is_device = node is not None and node.type == NODE and node.tenant == tenant.name
+    return node.name if node is not None and is_device else None
+
+
+def _missing(tenant: Tenant, name: str) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, f"tenant {tenant.name} has no device group {name[:80]!r}")
