@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import attrs
@@ -31,17 +32,22 @@ class Place:
     @classmethod
     def parse(cls, text: str) -> Place | None:
         """``None`` for what is no path; such a one stays as it is in the document."""
-        found = _PLACE.fullmatch(text)
-        if found is None:
-            return None
-        object, version, instance, resource = found.groups()
-        number = instance if instance in (None, ANY) else str(int(instance))
-        return cls(int(object), number, None if resource is None else int(resource), version)
+        return _parse(text)
 
     def __str__(self) -> str:
         below = (part for part in (self.instance, self.resource) if part is not None)
         version = "" if self.version is None else f"_{self.version}"
         return "/" + "/".join((f"{self.object}{version}", *map(str, below)))
+
+
+@lru_cache(maxsize=8192)
+def _parse(text: str) -> Place | None:
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        return None
+    object, version, instance, resource = found.groups()
+    number = instance if instance in (None, ANY) else str(int(instance))
+    return Place(int(object), number, None if resource is None else int(resource), version)
 
 
 def object_of(text: str) -> tuple[int, str | None] | None:

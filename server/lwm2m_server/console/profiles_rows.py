@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -65,6 +66,14 @@ class Rows:
         self._ticked = {member: frozenset(map(Place.parse, observed[member])) for member in LISTS}
         self._names = {Place.parse(text): str(name) for text, name in observed["keyName"].items()}
         self._attributes = {Place.parse(text): given for text, given in observed["attributeLwm2m"].items()}
+        self._counts = {
+            member: Counter(place.object for place in places if place is not None)
+            for member, places in self._ticked.items()
+        }
+        self._named: dict[tuple[int, str | None], dict[int, None]] = {}
+        for place in draft.places():
+            if place.resource is not None:
+                self._named.setdefault((place.object, place.instance), {})[place.resource] = None
 
     def objects(self, names: Mapping[int, str]) -> list[Counted]:
         """All that the draft shows; ``names`` are those of models."""
@@ -74,30 +83,23 @@ class Rows:
                 names.get(id, f"Object {id}"),
                 one.version,
                 one.instances,
-                {member: sum(place is not None and place.object == id for place in self._ticked[member])
-                 for member in LISTS},
+                {member: counts[id] for member, counts in self._counts.items()},
                 self._faults.under(id),
             )
             for id, one in self._draft.shown.items()
-        ]  # fmt: skip
+        ]
 
     def of(self, object: int, instance: str, model: Mapping[str, Any] | None) -> list[Row]:
         """Of one instance, as a whole and by its Resources: of the model, and others that the draft names."""
         resources = {one["id"]: one for one in model["resources"]} if model is not None else {}
-        unknown = {
-            place.resource: None
-            for place in self._draft.places()
-            if (place.object, place.instance) == (object, instance)
-            and place.resource is not None
-            and place.resource not in resources
-        }
+        named = self._named.get((object, instance), {})
         whole = [
             self._row(self._draft.place(object), None),
             self._row(self._draft.place(object, instance), None),
         ]
         return whole + [
             self._row(self._draft.place(object, instance, id), resources.get(id))
-            for id in sorted({*resources, *unknown})
+            for id in sorted({*resources, *named})
         ]
 
     def mapped(self, object: int, model: Mapping[str, Any] | None) -> list[Row]:
@@ -122,6 +124,12 @@ class Rows:
             self._attributes.get(place) or {},
             tuple(self._faults.at(place)),
         )
+
+
+def versions_of(models: Iterable[Mapping[str, Any]], object: int) -> list[str]:
+    """Those in force, the newest first."""
+    known = [one["objectVersion"] for one in models if one["objectId"] == object and one["inForce"]]
+    return list(dict.fromkeys(reversed(known)))
 
 
 def names_of(models: Iterable[Mapping[str, Any]]) -> dict[int, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,9 +15,11 @@ from lwm2m_server.console.pages import is_htmx, page, part, see_other
 from lwm2m_server.console.profiles_draft import LISTS, Draft
 from lwm2m_server.console.profiles_opening import Opened, frame, opened
 from lwm2m_server.console.profiles_places import ANY, Place, instance_of, object_of
-from lwm2m_server.console.profiles_rows import Rows, names_of
+from lwm2m_server.console.profiles_rows import Rows, names_of, versions_of
 from lwm2m_server.console.profiles_values import ATTRIBUTES, SETTINGS, number
 
+Models: TypeAlias = Sequence[Mapping[str, Any]]
+"""All there are, as the API lists them."""
 FOUND: Final = 50
 """Objects that the list to choose from shows at once."""
 ALL: Final = 1000
@@ -52,9 +54,9 @@ class TransportPages:
         rows = Rows(draft, context["faults"])
         context |= {"objects": rows.objects(names_of(models)), "settings": SETTINGS}
         if not one.editing:
-            context |= await _overview(one.viewer.api, draft, rows)
+            context |= await _overview(one.viewer.api, draft, rows, models)
             return await page(request, "profiles/transport.html", **context)
-        context |= await _chosen(request, one.viewer.api, draft, rows)
+        context |= await _chosen(request, one.viewer.api, draft, rows, models)
         context |= await _picker(request, one.viewer.api)
         return await page(request, "profiles/transport.html", **context)
 
@@ -160,13 +162,16 @@ class TransportPages:
 # --- what is shown ---------------------------------------------------------------------------------
 
 
-async def _overview(api: Backend, draft: Draft, rows: Rows) -> dict[str, Any]:
+async def _overview(api: Backend, draft: Draft, rows: Rows, models: Models) -> dict[str, Any]:
     """All that the profile says of Resources."""
-    found = {id: rows.mapped(id, await model_of(api, id, one.version)) for id, one in draft.shown.items()}
+    found = {
+        id: rows.mapped(id, await _model(api, id, one.version, versions_of(models, id)))
+        for id, one in draft.shown.items()
+    }
     return {"mapped": found, "is_open": sum(map(len, found.values())) <= OPEN}
 
 
-async def _chosen(request: Request, api: Backend, draft: Draft, rows: Rows) -> dict[str, Any]:
+async def _chosen(request: Request, api: Backend, draft: Draft, rows: Rows, models: Models) -> dict[str, Any]:
     """The Object Instance that is edited, if any."""
     query = request.query_params
     wanted = (id for id in draft.shown if str(id) == query.get("object"))
@@ -177,15 +182,15 @@ async def _chosen(request: Request, api: Backend, draft: Draft, rows: Rows) -> d
     instance = query.get("instance", "")
     if instance not in one.instances:
         instance = one.instances[0]
-    model = await model_of(api, object, one.version)
-    versions = (await api.get("/models", object=object, usage="false"))["models"]
+    versions = versions_of(models, object)
+    model = await _model(api, object, one.version, versions)
     found = rows.of(object, instance, model)
     place = Place.parse(query.get("at", ""))
     return {
         "chosen": object,
         "instance": instance,
         "model": model,
-        "versions": list(dict.fromkeys(each["objectVersion"] for each in reversed(versions))),
+        "versions": versions,
         "rows": found,
         "row_at": next((row for row in found if row.place == place), None) if place is not None else None,
         "attributes": ATTRIBUTES,
@@ -209,19 +214,14 @@ async def _picker(request: Request, api: Backend) -> dict[str, Any]:
     return {"find": text, "found": shown, "found_more": len(found) - len(shown)}
 
 
-async def model_of(api: Backend, object: int, version: str | None) -> Mapping[str, Any] | None:
+async def _model(
+    api: Backend, object: int, version: str | None, versions: Sequence[str]
+) -> Mapping[str, Any] | None:
     """The definition that a profile means; of no version, the newest. ``None`` if there is none."""
-    if version is None:
-        known = (await api.get("/models", object=object, usage="false"))["models"]
-        version = next((one["objectVersion"] for one in reversed(known) if one["inForce"]), None)
-    if version is None:
+    meant = version or next(iter(versions), None)
+    if meant not in versions:
         return None
-    try:
-        model: Mapping[str, Any] = await api.get(f"/models/{object}/{segment(version)}", usage="false")
-    except Refusal as error:
-        if error.status != 404:
-            raise
-        return None
+    model: Mapping[str, Any] = await api.get(f"/models/{object}/{segment(meant)}", usage="false")
     return model
 
 
