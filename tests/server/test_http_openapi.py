@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
-from lwm2m_server.http.describing import STRING, described, obj
+from lwm2m_server.http.describing import STRING, described, enum, nullable, obj
 from lwm2m_server.http.openapi import METHODS, document
 
 PAGE = Path(__file__).parents[2] / "docs/reference/http-api.md"
@@ -39,6 +39,11 @@ def test_an_operation_is_what_its_route_says():
     assert operation["responses"]["409"]["content"] == {
         "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
     }
+
+
+def test_what_may_be_missing_may_be_missing_of_a_choice_too():
+    assert nullable(STRING) == {"type": ["string", "null"]}
+    assert nullable(enum("a", "b")) == {"type": ["string", "null"], "enum": ["a", "b", None]}
 
 
 def test_a_route_that_says_nothing_is_told():

@@ -119,7 +119,8 @@ def array(items: Schema) -> Schema:
 
 def nullable(schema: Schema) -> Schema:
     if "type" in schema and isinstance(schema["type"], str):
-        return {**schema, "type": [schema["type"], "null"]}
+        values = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+        return {**schema, "type": [schema["type"], "null"], **values}
     return {"anyOf": [schema, {"type": "null"}]}
 
 
