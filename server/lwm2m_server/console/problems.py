@@ -23,8 +23,42 @@ _SPANS: Final = {"hour": DAY // 24, "day": DAY, "week": 7 * DAY}
 _FILTERS: Final = ("kind", "device", "q", "within")
 _WIDTH: Final = 16
 """Bytes in a line."""
-_SHY: Final = frozenset({"payload", "size", "endpoint", "error"})
+_SHY: Final = frozenset({"payload", "size", "endpoint", "error", "contentFormat"})
 """Facts that stand elsewhere."""
+_WARNINGS: Final = frozenset({"warning", "profile", "mapping", "unknown-model"})
+"""Kinds that take nothing from anybody."""
+_LABELS: Final = {
+    "code": "CoAP code",
+    "peer": "From",
+    "path": "Path",
+    "paths": "Paths",
+    "source": "Came as",
+    "format": "Content-Format",
+    "operation": "Operation",
+    "diagnostic": "The device said",
+    "plugin": "Plugin",
+    "resource": "Resource",
+    "rule": "Rule",
+    "file": "File",
+    "line": "Line",
+    "used": "Is used",
+    "object": "Object",
+    "version": "Version",
+    "example": "One such device",
+    "target": "Target",
+    "dead": "Dead letters",
+    "update": "Update",
+    "package": "Package",
+    "campaign": "Campaign",
+    "state": "State",
+    "value": "Wanted",
+    "query": "Query",
+    "identity": "Identity",
+    "listener": "Listener",
+    "session": "Session",
+    "detail": "Detail",
+    "reason": "Kind of failure",
+}
 
 
 class ProblemPages:
@@ -91,9 +125,19 @@ def _shown(one: Mapping[str, Any]) -> dict[str, Any]:
         "bytes": list(_dump(payload)),
         "size": facts.get("size"),
         "cut": len(payload),
-        "details": [(name, value) for name, value in facts.items() if name not in _SHY],
+        "mark": "plain" if one["kind"] in _WARNINGS else "bad",
+        "details": [(_LABELS.get(name, name), value) for name, value in _facts(facts) if name not in _SHY],
         "places": list(_places(one, facts)),
     }
+
+
+def _facts(facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """A Content-Format by its name and its number."""
+    number = facts.get("contentFormat")
+    for name, value in facts.items():
+        yield name, f"{value} ({number})" if name == "format" else value
+    if number is not None and "format" not in facts:
+        yield "format", number
 
 
 def _dump(payload: bytes) -> Iterator[str]:

@@ -103,7 +103,7 @@
   /* What a page asks by itself, now and then, keeps no session alive. */
   function mark(event) {
     const { sourceElement, request } = event.detail.ctx;
-    if (sourceElement?.getAttribute?.("hx-trigger")?.startsWith("every")) request.headers["X-By-Itself"] = "true";
+    if (sourceElement?.getAttribute?.("hx-trigger")?.includes("every ")) request.headers["X-By-Itself"] = "true";
   }
 
   document.addEventListener("htmx:config:request", mark);
