@@ -449,3 +449,13 @@ def test_what_a_new_node_is_born_with_is_not_written_again(world):
     assert labelled("device001") is None
     assert labelled("x") is not None
     assert labelled("device001", AT + 1) is not None
+
+
+def test_values_without_a_model_are_told_of(world):
+    heard = []
+    world.projector.on_strange = lambda device, paths, at: heard.append((device, list(paths), at))
+    known, strange = Entry(Path("/3/0/9"), 5), Entry(Path("/3/0/9999"), 5)
+    for kind, prefix in (("response", ""), ("send", ""), ("notification", ""), ("response", "dev1/")):
+        event = Received(ENDPOINT, AT, kind, Path("/3/0"), Code.CONTENT, (known, strange), prefix=prefix)
+        world.tell(event)
+    assert heard == [(world.device, [Path("/3/0/9999")], AT)] * 2

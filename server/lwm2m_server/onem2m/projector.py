@@ -153,9 +153,8 @@ class Projector:
     # --- messages ------------------------------------------------------------------------------------
 
     def _received(self, event: Received, device: DeviceRef, models: ModelView) -> Write | None:
-        types = models.types
-        if (strange := [path for path, _, _ in event.entries if types(path) is None]) and not event.prefix:
-            self.on_strange(device, strange, event.at)
+        if unknown := telemetry.unknown(event, models):
+            self.on_strange(device, unknown, event.at)
         told = telemetry.record(event, device.node, models)
         if event.message is not None and event.message < 0:
             return told

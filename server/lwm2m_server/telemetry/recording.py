@@ -44,6 +44,14 @@ def record(event: Received, node: int, models: ModelView) -> Write | None:
     return lambda write: write.add_values(node, line)
 
 
+def unknown(event: Received, models: ModelView) -> Sequence[Path]:
+    """Of values whose Resources have no model. A notification is of what an answer told before."""
+    if event.kind == "notification" or event.prefix:
+        return ()
+    types = models.types
+    return [path for path, _, _ in event.entries if types(path) is None]
+
+
 def is_complete(source: str, path: Path, paths: Sequence[Path]) -> bool:
     """Whether a message tells all there is at its path; of a composite or a Send nobody knows that."""
     return source != "send" and not paths and len(path) < 4
