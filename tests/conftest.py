@@ -84,6 +84,9 @@ def _utf8(value: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # What is begun last should be over soon.
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
     if config.getoption("--coap-stack") == "native":
         return
     for item in items:

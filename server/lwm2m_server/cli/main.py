@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from lwm2m_engine.errors import LwM2MError
 from lwm2m_server.cli.exits import Exit, Misuse
-from lwm2m_server.collector import importing
+from lwm2m_server.collector import paused
 
 _OPERATIONS = "lwm2m_server.cli.operations"
 
@@ -88,7 +88,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        with importing():
+        # A fifth of the time that imports take.
+        with paused():
             command: click.Command = getattr(import_module(module), attribute)
         return command
 

@@ -43,6 +43,7 @@ def serve(config: Path | None, **flags: Any) -> None:
 
 def run_server(settings: Settings, ready: Callable[[app.Running], None]) -> None:
     """Serve until a signal comes; raises ``SettingsError`` if the server cannot start."""
+    collector.keep()
     try:
         run_until_stopped(lambda stop: app.run(settings, ready=ready, stop=stop), settings.coap_stack)
     except OSError as error:
