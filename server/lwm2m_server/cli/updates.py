@@ -124,37 +124,29 @@ def show(name: str, id: int, watch: bool, as_json: bool, **flags: Any) -> None:
         show_table(("at", "state", "reason"), rows)
 
 
-@updates.command()
-@_name
-@_id
-@_watch
-@_json
-@client_options
-def approve(name: str, id: int, watch: bool, as_json: bool, **flags: Any) -> None:
-    """Let the update ID of the device NAME be installed."""
-    _act("approve", name, id, watch, as_json, **flags)
+def _acting(action: str, text: str) -> click.Command:
+    """A command that does something with an update and tells what it is then."""
+
+    @click.command(action, help=text)
+    @_name
+    @_id
+    @_watch
+    @_json
+    @client_options
+    def command(name: str, id: int, watch: bool, as_json: bool, **flags: Any) -> None:
+        client = Client.of(**flags)
+        update = client.call("POST", _path(client, name, str(id), action))
+        _finish(client, update, watch, as_json)
+
+    return command
 
 
-@updates.command()
-@_name
-@_id
-@_watch
-@_json
-@client_options
-def cancel(name: str, id: int, watch: bool, as_json: bool, **flags: Any) -> None:
-    """Cancel the update ID of the device NAME; not once the device installs."""
-    _act("cancel", name, id, watch, as_json, **flags)
-
-
-@updates.command()
-@_name
-@_id
-@_watch
-@_json
-@client_options
-def retry(name: str, id: int, watch: bool, as_json: bool, **flags: Any) -> None:
-    """Begin the update ID of the device NAME anew, after its end."""
-    _act("retry", name, id, watch, as_json, **flags)
+for _action, _text in {
+    "approve": "Let the update ID of the device NAME be installed.",
+    "cancel": "Cancel the update ID of the device NAME; not once the device installs.",
+    "retry": "Begin the update ID of the device NAME anew, after its end.",
+}.items():
+    updates.add_command(_acting(_action, _text))
 
 
 # --- helpers ------------------------------------------------------------------------------------------
@@ -171,12 +163,6 @@ def _all(client: Client, **wanted: str | None) -> Iterator[dict[str, Any]]:
         page = client.get(client.api("/updates", after=after, **filters))
         yield from page["updates"]
         after = page.get("next")
-
-
-def _act(action: str, name: str, id: int, watch: bool, as_json: bool, **flags: Any) -> None:
-    client = Client.of(**flags)
-    update = client.call("POST", _path(client, name, str(id), action))
-    _finish(client, update, watch, as_json)
 
 
 def _finish(client: Client, update: dict[str, Any], watch: bool, as_json: bool) -> None:

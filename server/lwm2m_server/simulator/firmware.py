@@ -13,7 +13,7 @@ from lwm2m_engine.values import ResourceType
 from lwm2m_server.simulator.downloading import ConnectionLost, Download, InvalidUri, UnsupportedProtocol
 from lwm2m_server.simulator.images import Fault, Image, ImageRejected, Reception
 from lwm2m_server.simulator.tree import Content, Instance, Resource, SimulatedObject
-from lwm2m_server.simulator.updating import Delivery, Host, PowerLost, Protocols, UpdateFaults, UpdateOptions
+from lwm2m_server.simulator.updating import Delivery, Host, Protocols, UpdateFaults, UpdateOptions, fetched
 
 FIRMWARE, ADVANCED_FIRMWARE = 5, 33629
 ONLY = Path((FIRMWARE, 0))
@@ -63,7 +63,13 @@ WHILE_DOWNLOADING = (
     Result.UNSUPPORTED_PROTOCOL,
 )
 BEFORE_INSTALLING = (Result.DEFERRED, Result.CONFLICTING, Result.DEPENDENCY)
-REJECTED = {Fault.UNSUPPORTED: Result.UNSUPPORTED_TYPE, Fault.CORRUPT: Result.INTEGRITY}
+FAILURES: dict[Fault | type[Exception], Result] = {
+    Fault.UNSUPPORTED: Result.UNSUPPORTED_TYPE,
+    Fault.CORRUPT: Result.INTEGRITY,
+    InvalidUri: Result.INVALID_URI,
+    UnsupportedProtocol: Result.UNSUPPORTED_PROTOCOL,
+    ConnectionLost: Result.CONNECTION_LOST,
+}
 
 
 class FirmwareUpdate:
@@ -159,7 +165,7 @@ class FirmwareUpdate:
             reception.feed(data)
             self._received(reception.finish())
         except ImageRejected as rejected:
-            self._reset(REJECTED[rejected.fault])
+            self._reset(FAILURES[rejected.fault])
         return None
 
     def _write_uri(self, content: Content) -> Content:
@@ -186,24 +192,13 @@ class FirmwareUpdate:
         self._host.spawn(self._run(download, self._started))
 
     async def _run(self, download: Download, run: int) -> None:
-        try:
-            image = await download.run()
-        except PowerLost:
+        found = await fetched(download, FAILURES)
+        if found is None or run != self._started:
             return
-        except ImageRejected as rejected:
-            failure = REJECTED[rejected.fault]
-        except InvalidUri:
-            failure = Result.INVALID_URI
-        except UnsupportedProtocol:
-            failure = Result.UNSUPPORTED_PROTOCOL
-        except ConnectionLost:
-            failure = Result.CONNECTION_LOST
+        if isinstance(found, Image):
+            self._received(found)
         else:
-            if run == self._started:
-                self._received(image)
-            return
-        if run == self._started:
-            self._reset(failure)
+            self._reset(found)
 
     def _received(self, image: Image) -> None:
         self._download = None

@@ -12,7 +12,7 @@ from lwm2m_engine.values import ResourceType
 from lwm2m_server.simulator.downloading import ConnectionLost, Download, InvalidUri, UnsupportedProtocol
 from lwm2m_server.simulator.images import Fault, Image, ImageRejected, Reception
 from lwm2m_server.simulator.tree import Content, Instance, Resource, SimulatedObject
-from lwm2m_server.simulator.updating import Delivery, Host, PowerLost, UpdateFaults, UpdateOptions
+from lwm2m_server.simulator.updating import Delivery, Host, UpdateFaults, UpdateOptions, fetched
 
 SOFTWARE = 9
 FOR_UPDATE = "1"
@@ -44,7 +44,13 @@ class Result(IntEnum):
 
 
 WHILE_DOWNLOADING = tuple(Result)[4:11]
-REJECTED = {Fault.UNSUPPORTED: Result.UNSUPPORTED_TYPE, Fault.CORRUPT: Result.INTEGRITY}
+FAILURES: dict[Fault | type[Exception], Result] = {
+    Fault.UNSUPPORTED: Result.UNSUPPORTED_TYPE,
+    Fault.CORRUPT: Result.INTEGRITY,
+    InvalidUri: Result.INVALID_URI,
+    UnsupportedProtocol: Result.INVALID_URI,
+    ConnectionLost: Result.CONNECTION_LOST,
+}
 
 
 class SoftwareUpdate:
@@ -118,7 +124,7 @@ class SoftwareUpdate:
             reception.feed(data)
             self._received(reception.finish())
         except ImageRejected as rejected:
-            self._fail(REJECTED[rejected.fault])
+            self._fail(FAILURES[rejected.fault])
         return None
 
     def _write_uri(self, content: Content) -> Content:
@@ -135,22 +141,13 @@ class SoftwareUpdate:
         self._host.spawn(self._run(download, self._started))
 
     async def _run(self, download: Download, run: int) -> None:
-        try:
-            image = await download.run()
-        except PowerLost:
+        found = await fetched(download, FAILURES)
+        if found is None or run != self._started:
             return
-        except ImageRejected as rejected:
-            failure = REJECTED[rejected.fault]
-        except (InvalidUri, UnsupportedProtocol):
-            failure = Result.INVALID_URI
-        except ConnectionLost:
-            failure = Result.CONNECTION_LOST
+        if isinstance(found, Image):
+            self._received(found)
         else:
-            if run == self._started:
-                self._received(image)
-            return
-        if run == self._started:
-            self._fail(failure)
+            self._fail(found)
 
     def _received(self, image: Image) -> None:
         self._download = None

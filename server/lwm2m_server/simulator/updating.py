@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
 from lwm2m_engine.coap import Code
 from lwm2m_engine.errors import RequestError
 from lwm2m_engine.paths import Path
-from lwm2m_server.simulator.downloading import Download
+from lwm2m_server.simulator.downloading import ConnectionLost, Download, InvalidUri, UnsupportedProtocol
+from lwm2m_server.simulator.images import Fault, Image, ImageRejected
 from lwm2m_server.simulator.tree import Content, Resource
+
+R = TypeVar("R", bound=IntEnum)
 
 
 class Protocols(IntEnum):
@@ -32,6 +35,18 @@ class PowerLost(RequestError):
 
     def __init__(self) -> None:
         super().__init__(Code.INTERNAL_SERVER_ERROR, "power lost")
+
+
+async def fetched(download: Download, results: Mapping[Fault | type[Exception], R]) -> Image | R | None:
+    """The image, or the result that says why there is none; ``None`` if the power was lost meanwhile."""
+    try:
+        return await download.run()
+    except PowerLost:
+        return None
+    except ImageRejected as rejected:
+        return results[rejected.fault]
+    except (InvalidUri, UnsupportedProtocol, ConnectionLost) as error:
+        return results[type(error)]
 
 
 @attrs.define(slots=True)
