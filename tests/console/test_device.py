@@ -153,6 +153,17 @@ def test_instances_of_a_resource_are_written_in_rows(reader, meter):
     assert meter.get("/3442/0/1120").content == {0: 1, 5: 50}
 
 
+def test_one_instance_of_a_resource_is_a_place_of_its_own(reader, meter):
+    meter.set("/3442/0/1120", {0: 1, 5: 50})
+    reader.done(f"{HERE}/do", do="Read /3442/0/1120")
+    place = f"{HERE}/objects/3442/0/1120"
+    assert f"{place}/5" in reader.page(place).xpath("//a/@href")
+    page = reader.page(f"{place}/5")
+    assert page.xpath("//input[@name='v']/@value") == ["50"]
+    reader.done(f"{HERE}/do", do="WriteReplace /3442/0/1120/5", v="51")
+    assert meter.get("/3442/0/1120").content == {0: 1, 5: 51}
+
+
 def test_what_does_not_fit_is_not_sent(reader, meter):
     answer = reader.send(f"{HERE}/do", do="WriteReplace /1/0/1", v="soon")
     assert answer.status_code == 400

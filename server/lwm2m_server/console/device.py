@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -61,11 +62,18 @@ async def announced(request: Request) -> dict[str, Any] | None:
     return found
 
 
-async def tree_for(request: Request, device: Mapping[str, Any]) -> Tree:
-    """What the device has, its last values, and what is observed. Raises ``Refusal``."""
+async def tree_for(request: Request, device: Mapping[str, Any], only: int | None = None) -> Tree:
+    """What the device has, its last values, and what is observed; of one Object alone, if it is named.
+
+    Raises ``Refusal``.
+    """
     objects = await announced(request)
-    found = await viewer_of(request).api.get(path_of(request, "/values"))
-    return tree_of(objects, found["values"], device["observations"])
+    if objects is not None and only is not None:
+        objects["objects"] = [one for one in objects["objects"] if one["id"] == only]
+    paths = None if only is None else f"/{only}"
+    found = await viewer_of(request).api.get(path_of(request, "/values"), paths=paths)
+    # A device may have thousands of Resources.
+    return await asyncio.to_thread(tree_of, objects, found["values"], device["observations"])
 
 
 def path_of(request: Request, below: str = "") -> str:

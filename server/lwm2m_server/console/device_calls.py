@@ -195,6 +195,8 @@ _PARAMS: Final[Mapping[str, Callable[[Deed, Entered, Tree], Document]]] = {
     "ObserveCancelAll": _nothing,
     "WriteComposite": _write_composite,
 }
+TYPED: Final = frozenset(("WriteReplace", "WriteUpdate", "WriteComposite", "Create"))
+"""Methods with values: what was entered is read as the models define it."""
 _WITH_FORMAT: Final = frozenset(
     (
         "Read",

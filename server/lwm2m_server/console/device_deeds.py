@@ -10,17 +10,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_engine.errors import PathError
-from lwm2m_engine.paths import Path
+from lwm2m_engine.paths import ROOT, Path
 from lwm2m_server.console.backend import Refusal, segment
 from lwm2m_server.console.device import device_of, device_page, path_of, tree_for
-from lwm2m_server.console.device_calls import Deed, call_of, deed_of
+from lwm2m_server.console.device_calls import TYPED, Deed, call_of, deed_of
 from lwm2m_server.console.device_fields import Unfit
 from lwm2m_server.console.device_outcomes import Outcome, outcome, refused
 from lwm2m_server.console.device_tabs import address
 from lwm2m_server.console.device_tree import Instance, Object, Resource, Tree
 from lwm2m_server.console.device_uploads import with_files
 from lwm2m_server.console.device_values import id_of
-from lwm2m_server.console.forms import form_of
+from lwm2m_server.console.forms import Form, form_of
 from lwm2m_server.console.pages import is_htmx, part, see_other
 from lwm2m_server.console.viewer import viewer_of
 
@@ -44,12 +44,10 @@ class DeedPages:
     async def do(self, request: Request) -> Response:
         """Ask the device what the button ``do`` says, with what the form has."""
         form = await form_of(request)
-        device = await device_of(request)
-        tree = await tree_for(request, device)
         text = form.text("do")
         try:
             deed = deed_of(text)
-            call = call_of(deed, await with_files(form), tree)
+            call = await self._call(request, deed, form)
             rpc = await viewer_of(request).api.send("POST", path_of(request, "/rpc"), call)
         except Unfit as error:
             method, _, place = text.partition(" ")
@@ -61,16 +59,21 @@ class DeedPages:
     async def check(self, request: Request) -> Response:
         """Whether the device could be asked this; nothing is sent."""
         form = await form_of(request)
-        tree = await tree_for(request, await device_of(request))
         error, notes = "", ()
         try:
-            deed: Deed = deed_of(form.text("do") or form.text("check"))
-            call = call_of(deed, await with_files(form), tree)
+            call = await self._call(request, deed_of(form.text("check")), form)
             found = await viewer_of(request).api.send("POST", path_of(request, "/rpc/check"), call)
             notes = found["notes"]
         except (Unfit, Refusal) as reason:
             error = str(reason)
         return await part(request, "device/checked.html", error=error, notes=notes)
+
+    async def _call(self, request: Request, deed: Deed, form: Form) -> dict[str, Any]:
+        """Raises ``Unfit``, ``Refusal``."""
+        tree = Tree(())
+        if deed.method in TYPED:
+            tree = await tree_for(request, await device_of(request), deed.path.object)
+        return call_of(deed, await with_files(form), tree)
 
     async def show(self, request: Request) -> Response:
         """What became of an RPC until now."""
@@ -102,10 +105,11 @@ class DeedPages:
         device = await device_of(request)
         if came.waits or came.rpc is None or not (came.readings or came.method in OBSERVES):
             return {"device": device}
-        tree = await tree_for(request, device)
+        place = _path(came.place)
+        tree = await tree_for(request, device, place.object)
         read = {id_of("/".join(one.path.split("/")[:4])) for one in came.readings}
         cells = [one for one in tree.resources() if one.id in read]
-        marks = _below(came.place, tree) if came.method in OBSERVES else ()
+        marks = _below(place, tree) if came.method in OBSERVES else ()
         return {"cells": cells[:MOST_CELLS], "marks": marks, "device": device}
 
 
@@ -113,12 +117,16 @@ def _rpc(request: Request) -> str:
     return f"/rpc/{segment(request.path_params['id'])}"
 
 
-def _below(place: str, tree: Tree) -> tuple[Object | Instance | Resource, ...]:
-    """Whatever lies at the place and below it: its mark shows whether it is observed."""
+def _path(text: str) -> Path:
+    """Of an answer; the root if it is none of the device's own."""
     try:
-        path = Path(place)
+        return Path(text)
     except PathError:
-        return ()
+        return ROOT
+
+
+def _below(path: Path, tree: Tree) -> tuple[Object | Instance | Resource, ...]:
+    """Whatever lies at the place and below it: its mark shows whether it is observed."""
     places: list[Object | Instance | Resource] = [*tree.objects, *tree.resources()]
     places += [one for object in tree.objects for one in object.instances]
     return tuple(one for one in places if one.path.startswith(path))[:MOST_CELLS]

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from lwm2m_server.console.device import device_page, path_of
 from lwm2m_server.console.device_charts import Chart, banded, chart_of
 from lwm2m_server.console.device_fields import Unfit, local, moment
-from lwm2m_server.console.device_values import Reading, reading
+from lwm2m_server.console.device_values import Reading, is_numeric, reading
 from lwm2m_server.console.device_values import shown as shown_value
 from lwm2m_server.console.viewer import viewer_of
 from lwm2m_server.http.streams import Stream
@@ -61,11 +61,10 @@ class HistoryPages:
     async def show(self, request: Request) -> Response:
         """``path``, and ``range``; or ``from`` and ``to``. ``agg`` is what is drawn of an interval."""
         api, asked = viewer_of(request).api, request.query_params
-        known = [reading(row) for row in (await api.get(path_of(request, "/values")))["values"]]
-        known.sort(key=lambda one: not one.is_numeric)
-        chosen = next((one for one in known if one.path == asked.get("path")), None)
-        if chosen is None and "path" not in asked and known:
-            chosen = known[0]
+        known = (await api.get(path_of(request, "/values")))["values"]
+        known.sort(key=lambda row: not is_numeric(row["type"]))
+        wanted = asked.get("path", known[0]["path"] if known else "")
+        chosen = next((reading(row) for row in known if row["path"] == wanted), None)
         span = span_of(asked, int(time.time() * 1000))
         aggregate = asked.get("agg", "")
         context: dict[str, Any] = {"chart": None, "table": (), "more": None}
@@ -77,7 +76,8 @@ class HistoryPages:
             "History",
             known=known,
             chosen=chosen,
-            wanted=asked.get("path", ""),
+            wanted=wanted,
+            is_numeric=is_numeric,
             span=span,
             ends=(local(span.since), local(span.until)),
             ranges=RANGES,

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from lwm2m_server.console.backend import Refusal, ServerEvent
 from lwm2m_server.console.device import announced, device_of, path_of
 from lwm2m_server.console.device_tabs import address
-from lwm2m_server.console.device_tree import tree_of
+from lwm2m_server.console.device_tree import ranges_of
 from lwm2m_server.console.device_values import Reading, is_by_instance, reading
 from lwm2m_server.console.pages import rendered
 from lwm2m_server.console.proofs import SignedOut
@@ -135,7 +135,7 @@ class Following:
         """Until the API, the session or the browser has enough. What it misses then, it asks for again."""
         api, changes, name = self._viewer.api, self._changes, self._request.path_params["name"]
         if changes.of == "values":
-            self._ranges = tree_of(await announced(self._request), (), ()).ranges()
+            self._ranges = ranges_of(await announced(self._request))
         kinds = LIFE if changes.of else LIFE + REPORTS
         tasks = [self._reading(api.stream("/events", device=name, kind=kinds), changes.happened)]
         if changes.of:
@@ -183,7 +183,7 @@ class Following:
         answered, missed = changes.answered, changes.missed
         changes.rows, changes.points, changes.answered, changes.missed = {}, [], False, False
         changes.news.clear()
-        context: dict[str, Any] = {"readings": [self._reading_of(row) for row in rows], "missed": missed}
+        context: dict[str, Any] = {"rows": rows, "reading": self._reading_of, "missed": missed}
         if changes.state:
             wait = self._looked + CALM - loop.time()
             if wait <= 0 or answered:
@@ -195,7 +195,7 @@ class Following:
             else:
                 loop.call_later(wait, changes.news.set)
         frames = []
-        if context["readings"] or missed or "device" in context:
+        if rows or missed or "device" in context:
             frames.append(_html(await rendered("device/live.html", context)))
         if points:
             frames.append(b"event: points\ndata: %b\n\n" % orjson.dumps(points))

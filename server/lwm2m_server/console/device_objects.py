@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -45,7 +46,7 @@ class ObjectPages:
         device = await device_of(request)
         tree, query = await tree_for(request, device), request.query_params.get("q", "").strip()
         only_known = "known" in request.query_params
-        found = (tree.known() if only_known else tree).found(query)
+        found = await asyncio.to_thread(_shown, tree, query, only_known)
         return await device_page(
             request,
             "device/objects.html",
@@ -64,7 +65,7 @@ class ObjectPages:
         """A page, or for htmx a panel of the tree."""
         path = _path(request.path_params["path"])
         device = await device_of(request)
-        tree = await tree_for(request, device)
+        tree = await tree_for(request, device, path[0])
         context = place_of(path, tree, device) | how_of(tree)
         if is_htmx(request):
             base = address(request.path_params["name"])
@@ -72,6 +73,10 @@ class ObjectPages:
             template = "device/instance_rows.html" if wants_rows else "device/panel.html"
             return await part(request, template, device=device, base=base, **context)
         return await device_page(request, "device/place.html", "Objects", device=device, **context)
+
+
+def _shown(tree: Tree, query: str, only_known: bool) -> Tree:
+    return (tree.known() if only_known else tree).found(query)
 
 
 def _opened(tree: Tree, *, all: bool) -> set[int]:

@@ -153,15 +153,6 @@ class Tree:
             for instance in object.instances:
                 yield from instance.resources
 
-    def ranges(self) -> dict[tuple[int, int], str]:
-        """RangeEnumerations by Object and Resource."""
-        return {
-            (object.path[0], one.id): one.range
-            for object in self.objects
-            for one in object.definitions
-            if one.range
-        }
-
     def known(self) -> Tree:
         """Without what only models know."""
         return attrs.evolve(self, objects=tuple(_known(one) for one in self.objects))
@@ -219,6 +210,16 @@ def tree_of(
         tuple(_object(one, readings, watched) for one in announced["objects"]),
         tuple((one["id"], one["name"] or str(one["id"])) for one in announced["contentFormats"]),
     )
+
+
+def ranges_of(announced: Mapping[str, Any] | None) -> dict[tuple[int, int], str]:
+    """RangeEnumerations by Object and Resource."""
+    return {
+        (object["id"], one["id"]): one["range"]
+        for object in (announced or {"objects": ()})["objects"]
+        for one in object["resources"]
+        if one["range"]
+    }
 
 
 class _Readings:

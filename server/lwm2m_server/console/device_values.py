@@ -82,11 +82,16 @@ class Reading:
 
     @property
     def is_numeric(self) -> bool:
-        return self.kind in NUMERIC
+        return is_numeric(self.kind)
 
     @property
     def is_multiple(self) -> bool:
         return is_by_instance(self.raw)
+
+
+def is_numeric(kind: ResourceType | str | None) -> bool:
+    """Whether values of a type, or of the name of one, can be drawn."""
+    return (TYPES.get(kind) if isinstance(kind, str) else kind) in NUMERIC
 
 
 def is_by_instance(value: Any) -> bool:

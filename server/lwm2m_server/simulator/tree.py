@@ -141,6 +141,8 @@ class Tree:
             wanted.setdefault(Path(entry.path[:3]), []).append(entry)
         if len(path) > 2:
             wanted.setdefault(Path(path[:3]), [])
+        # Replacing one Resource Instance leaves the others.
+        replace = replace and len(path) < 4
         new = {place: self._content(place, values, replace) for place, values in wanted.items()}
         # Those that may refuse come first: all or nothing.
         for place in sorted(new, key=lambda place: self.resource(place).on_write is None):
