@@ -41,7 +41,7 @@ async def fleet(api):
         await api.add_device(name, ni=f"urn:dev:{name}{'%' if name == 'Lamp' else ''}")
     for name, seen in SEEN.items():
         node = api.ledger.reader.device_named("main", name).node
-        registration = attrs.evolve(REGISTRATION, id=name, endpoint=f"urn:{name}")
+        registration = attrs.evolve(REGISTRATION, id=name, endpoint=f"urn:{name}", registered_at=5000 - seen)
         liveness = Liveness(Peer("127.0.0.1", 5000), 500.0, None)
         await api.ledger.commit(
             lambda write, node=node, one=registration, beat=liveness, seen=seen: write.put_registration(
@@ -68,6 +68,8 @@ async def names(api, query=""):
         ("?sort=lastSeen&order=desc", ["meter-a", "Lamp", "meter_b", "shelf"]),
         ("?sort=lastSeen", ["shelf", "meter_b", "Lamp", "meter-a"]),
         ("?sort=registeredAt&registered=true", ["meter-a", "Lamp", "meter_b"]),
+        ("?sort=registeredAt&order=desc", ["meter_b", "Lamp", "meter-a", "shelf"]),
+        ("?sort=registeredAt&registered=false", ["shelf"]),
         ("?sort=endpoint&registered=true", ["Lamp", "meter-a", "meter_b"]),
         ("?q=METER", ["meter-a", "meter_b"]),
         ("?q=meter_", ["meter_b"]),

@@ -1,7 +1,7 @@
 """A page of a list of devices: the ledger says who they are, and the engines when they were heard.
 
-What an Update changes is nowhere in an index: it would cost each Update more than the lists are worth. The
-engines have it in memory, and all of it is looked at, some at a time.
+What a Register or an Update changes is nowhere in an index: it would cost each of them more than the lists
+are worth. The engines have it in memory, and all of it is looked at, some at a time.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
@@ -33,9 +33,9 @@ MARGIN: Final = 60
 FEW: Final = 2_000
 """Sorted as they are."""
 
-_SEEN: Final = "lastSeen"
+Moment: TypeAlias = Literal["lastSeen", "registeredAt"]
 _KEYS: Final[Mapping[str, Callable[[Sequence[Client]], Keys]]] = {
-    _SEEN: lambda part: [one.liveness.seen_at for one in part],
+    "lastSeen": lambda part: [one.liveness.seen_at for one in part],
     "registeredAt": lambda part: [one.registration.registered_at for one in part],
     "endpoint": lambda part: [one.endpoint for one in part],
 }
@@ -50,8 +50,8 @@ class Asked:
     offset: int = 0
     asleep: bool | None = None
     """Only those registered that are, or that are not."""
-    by_sight: bool = False
-    """In the order in which they were last heard; never is before all else."""
+    by: Moment | None = None
+    """In the order of this; those that are not registered are before all else."""
 
 
 @attrs.frozen(slots=True)
@@ -70,7 +70,7 @@ class Finder:
 
     async def page(self, asked: Asked) -> Page:
         wanted, start, stop = asked.wanted, asked.offset, asked.offset + asked.limit
-        if asked.asleep is None and (not asked.by_sight or wanted.registered is False):
+        if asked.asleep is None and (asked.by is None or wanted.registered is False):
             return await self._of_ledger(wanted, start, stop)
         names, absent = await self._split(wanted)
         known = await self._known(asked, names)
@@ -118,7 +118,7 @@ class Finder:
         return known
 
     def _keys_of(self, asked: Asked) -> Callable[[Sequence[Client]], Keys]:
-        found = _KEYS.get(_SEEN if asked.by_sight else asked.wanted.sort)
+        found = _KEYS.get(asked.by or asked.wanted.sort)
         if found is not None:
             return found
         if asked.wanted.sort == "name":

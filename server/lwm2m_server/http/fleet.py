@@ -27,7 +27,7 @@ from lwm2m_server.http.describing import (
     ref,
 )
 from lwm2m_server.http.devices import MAX_ROWS, DeviceApi, DeviceFinder, number_of
-from lwm2m_server.http.finding import Asked, Finder
+from lwm2m_server.http.finding import Asked, Finder, Moment
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.profiles.opening import ProfileServer
@@ -38,8 +38,7 @@ TURN: Final = 10
 """Rows made before others may run."""
 LONGEST: Final = 200
 """Characters of a text to look for."""
-_BY_SIGHT: Final = "lastSeen"
-_SORTS: Final = (*get_args(Sort), _BY_SIGHT)
+_SORTS: Final = (*get_args(Sort), *get_args(Moment))
 _STATES: Final[Mapping[str, bool | None]] = {
     "registered": True,
     "unregistered": False,
@@ -79,7 +78,7 @@ class FleetApi:
             Parameter("state", enum(*_STATES), "only those in this state; `awake` can be reached now"),
             Parameter("profile", STRING, "only those this device profile is for"),
             Parameter("group", STRING, "only members of this device group"),
-            Parameter("sort", enum(*_SORTS), "what to sort by"),
+            Parameter("sort", enum(*_SORTS), "what to sort by; by a moment, those not registered come first"),
             Parameter("order", enum("asc", "desc"), "downwards or not"),
         ),
         answers={
@@ -111,13 +110,14 @@ class FleetApi:
     async def _asked(self, request: Request) -> Asked:
         """Raises ``Problem``."""
         wanted, sort = await self._wanted(request), _one_of(request, "sort", _SORTS)
+        moments: tuple[Moment, ...] = get_args(Moment)
         state = _one_of(request, "state", _STATES)
         return Asked(
             wanted,
             min(number_of(request, "limit", MAX_ROWS), MAX_ROWS),
             number_of(request, "offset", 0),
             state == "asleep" if state in ("awake", "asleep") else None,
-            sort == _BY_SIGHT,
+            next((moment for moment in moments if moment == sort), None),
         )
 
     async def _wanted(self, request: Request) -> Wanted:

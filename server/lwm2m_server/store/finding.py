@@ -18,11 +18,10 @@ from lwm2m_server.store.documents import dumps
 
 VERSION_8: Final = "CREATE INDEX device_names ON device (tenant, name, endpoint, ni);"
 VERSION_9: Final = """
-CREATE INDEX device_registered ON device (tenant, registered_at);
 CREATE INDEX device_absent ON device (tenant, registration) WHERE registration IS NULL;
 """
 
-Sort: TypeAlias = Literal["created", "name", "endpoint", "registeredAt"]
+Sort: TypeAlias = Literal["created", "name", "endpoint"]
 Condition: TypeAlias = tuple[str, Sequence[object]]
 """SQL and its values."""
 
@@ -32,7 +31,6 @@ _ORDERS: Final[Mapping[Sort, tuple[str, str]]] = {
     "created": ("node {0}", "device_tenant"),
     "name": ("name {0}", "device_names"),
     "endpoint": ("endpoint {0}, node {0}", "device_names"),
-    "registeredAt": ("registered_at {0}, node {0}", "device_registered"),
 }
 """And the index that has them in this order, or at least all that is needed."""
 # Most go by one name: to look at it once is enough.
