@@ -34,6 +34,10 @@ async def seen(console: Any) -> AsyncIterator[list[Seen]]:
         yield await walk(client, attrs.astuple(words))
 
 
+async def test_every_link_leads_somewhere(seen: list[Seen]) -> None:
+    assert {one.url: one.answer.status_code for one in seen if one.answer.status_code != 200} == {}
+
+
 async def test_everything_comes_with_a_strict_policy(seen: list[Seen]) -> None:
     for one in seen:
         headers = one.answer.headers
@@ -103,7 +107,8 @@ def sends(form: lxml.html.HtmlElement) -> bool:
     return bool(within or elsewhere) or len(fields) == 1
 
 
-NARROW, WIDE = {"width": 360, "height": 740}, {"width": 1920, "height": 1080}
+NARROW = {"width": 360, "height": 740}
+WIDER = ({"width": 768, "height": 1024}, {"width": 1280, "height": 800}, {"width": 1920, "height": 1080})
 IS_TOO_WIDE = "document.documentElement.scrollWidth > innerWidth"
 SHORTEN = """() => {
   const alike = 'tbody > tr:nth-child(n+5), ul > li:nth-child(n+6), details.object ~ details.object'
@@ -126,15 +131,16 @@ async def test_pages_are_for_everybody_on_every_screen(
     for url in [*{one.path_kind: one.url for one in reversed(seen)}.values()][part::PARTS]:
         await page.emulate_media(color_scheme="light")
         await page.goto(url)
-        is_too_wide = await page.evaluate(IS_TOO_WIDE)
-        await page.set_viewport_size(WIDE)
-        is_too_wide = is_too_wide or await page.evaluate(IS_TOO_WIDE)
+        too_wide = []
+        for size in (*WIDER, NARROW):
+            await page.set_viewport_size(size)
+            if await page.evaluate(IS_TOO_WIDE):
+                too_wide.append(f"is wider than {size['width']} pixels")
         await page.evaluate(SHORTEN)
-        await page.set_viewport_size(NARROW)
         found = serious(await axe.run(page, options=RULES))
         await page.emulate_media(color_scheme="dark")
         found += serious(await axe.run(page, options=CONTRAST))
-        problems += [f"{url}: {one}" for one in found + ["is too wide"] * is_too_wide]
+        problems += [f"{url}: {one}" for one in found + too_wide]
     assert not problems, "\n".join(problems)
 
 

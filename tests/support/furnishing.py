@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,8 @@ from xml.sax.saxutils import escape
 import attrs
 import httpx
 
+from lwm2m_engine.coap import CoapRequest, Code
+from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.values import ResourceType
 from lwm2m_server.simulator.device import SimulatedDevice
 from lwm2m_server.simulator.images import make_image
@@ -89,6 +92,7 @@ class Furnishing:
         await self.bring_devices()
         await self.bring_applications()
         await self.ask_devices()
+        await self.tell_nonsense()
         await self.bring_packages()
         await self.bring_rules()
 
@@ -126,6 +130,7 @@ class Furnishing:
             draft = {"name": name, "profile": words.profile, "labels": [words.label]}
             await self.say("/devices", {**draft, "credentials": credentials})
         await self.say(f"/devices/{segment(words.device)}/trace", {}, "PUT")
+        await self.say(f"/devices/{segment(words.sleeper)}/power-saving", {"awakeWindow": 1}, "PUT")
         await self.start(words.device, version="1.1", updating=UpdateOptions())
         await self.start(words.sleeper, version="1.1", queue_mode=True, awake=0.3, sleep=3600)
 
@@ -170,10 +175,27 @@ class Furnishing:
             ("WriteReplace", {"id": "/3/0/14", "value": "+02:00"}),
         ):
             await self.say(f"/devices/{device}/rpc", {"method": method, "params": params})
+        await self.asleep(sleeper)
         for params in ({"id": "/3/0"}, {"id": "/3/0/13"}):
             await self.say(f"/devices/{sleeper}/rpc/oneway", {"method": "Read", "params": params})
         await self.say(f"/devices/{sleeper}/rpc/oneway", {"method": "WriteReplace", "params": write})
         await self.say(f"/devices/{device}/desired", {"/3/0/15": "Europe/Kyiv"}, "PATCH")
+
+    async def asleep(self, name: str) -> None:
+        is_awake = True
+        while is_awake:
+            await asyncio.sleep(0.1)
+            is_awake = (await self.api.get(f"/api/v1/devices/{name}")).json()["awake"]
+
+    async def tell_nonsense(self) -> None:
+        """A value of another type than the model has, and bytes that mean nothing."""
+        device = self.devices[self.words.device]
+        record = [{"n": f"/{MODEL_ID}/0/0", "vs": self.words.value}]
+        for payload, content_format in (
+            (json.dumps(record).encode(), ContentFormat.SENML_JSON),
+            (b"\xff\x00", ContentFormat.SENML_CBOR),
+        ):
+            await device.ask(CoapRequest(Code.POST, ("dp",), (), payload, content_format))
 
     async def bring_packages(self) -> None:
         """A package, an update that waits for a word, and a campaign."""
