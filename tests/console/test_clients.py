@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -11,16 +12,12 @@ import pytest
 CLIENTS, AUDIT = "/console/clients", "/console/audit"
 
 
-@pytest.fixture(scope="module")
-def console(own_console: Any) -> Any:
-    """Its audit log is known, and its clients."""
-    return own_console
-
-
 @pytest.fixture(autouse=True)
-def boss(rest: Any) -> None:
+def boss(rest: Any) -> Iterator[None]:
     """Somebody who can add the others has to be first."""
     rest.post("/clients", json={"id": "boss", "role": "admin"})
+    yield
+    rest.delete("/clients/boss")
 
 
 def words(element: Any) -> str:
@@ -57,7 +54,9 @@ def test_the_system_chooses_the_tenant(read_as: Any, rest: Any) -> None:
     assert "system" in page.xpath("//select[@name='role']/option/@value")
     assert system.send(CLIENTS, id="root2", role="system", tenant="main").status_code == 201
     assert system.send(CLIENTS, id="eye2", role="read", tenant="main").status_code == 201
-    assert {one["id"] for one in rest.get("/clients").json()["clients"]} == {"boss", "eye2"}
+    ids = {one["id"] for one in rest.get("/clients").json()["clients"]}
+    assert "eye2" in ids
+    assert "root2" not in ids
     for id in ("root2", "eye2"):
         system.done(f"{CLIENTS}/{id}/revoke")
 
@@ -75,10 +74,10 @@ def test_the_audit_log_is_filtered_and_paged(reader: Any, rest: Any) -> None:
     for number in range(101):
         rest.delete(f"/groups/nothing{number}")
     rest.post("/groups", json={"name": "audited"})
-    rows = reader.page(AUDIT, q="/groups").xpath("//tbody/tr")
-    assert len(rows) == 100
-    assert "POST create /api/v1/groups 201" in words(rows[0])
-    page = reader.page(AUDIT, q="/groups", refused="true", action="delete", client="key:admin")
+    rest.delete("/groups/audited")
+    done, *_ = reader.page(AUDIT, q="/groups/audited").xpath("//tbody/tr")
+    assert "DELETE delete /api/v1/groups/audited 204" in words(done)
+    page = reader.page(AUDIT, q="/groups/nothing", refused="true", action="delete", client="key:admin")
     assert len(page.xpath("//tbody/tr")) == 100
     (more,) = page.xpath("//a[@rel='next']/@href")
     (last,) = reader.page(more).xpath("//tbody/tr")
