@@ -26,3 +26,15 @@ async def test_devices_are_found_while_one_types(page: Any, signed_in: Any, rest
     await playwright.expect(page.get_by_role("row", name="browsed-1")).to_have_count(0)
     members = (await rest.get("/groups/browsed/devices")).json()["devices"]
     assert [one["name"] for one in members] == ["browsed-2"]
+
+
+async def test_a_button_that_posts_says_so(page: Any, signed_in: Any) -> None:
+    await signed_in(page)
+    await page.goto("/console/groups/~new")
+    await page.get_by_label("Name").fill("browsed-busy")
+    await page.evaluate("document.addEventListener('submit', (event) => event.preventDefault())")
+    button = page.get_by_role("button", name="Make it")
+    await button.click()
+    await playwright.expect(button).to_have_attribute("aria-busy", "true")
+    await page.evaluate("dispatchEvent(new Event('pageshow'))")
+    await playwright.expect(button).not_to_have_attribute("aria-busy", "true")

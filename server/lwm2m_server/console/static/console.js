@@ -60,6 +60,16 @@
     dialog.showModal();
   }
 
+  /* A button that posts says so until the next page is there, and is not pressed twice. */
+  function press(event) {
+    if (event.defaultPrevented || event.target.getAttribute("method") !== "post") return;
+    event.submitter?.setAttribute("aria-busy", "true");
+  }
+
+  function release() {
+    for (const button of document.querySelectorAll("button[aria-busy]")) button.removeAttribute("aria-busy");
+  }
+
   /* A key that leads to a field: data-shortcut. */
   function jump(event) {
     const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
@@ -108,6 +118,8 @@
 
   document.addEventListener("htmx:config:request", mark);
   document.addEventListener("submit", ask, true);
+  document.addEventListener("submit", press);
+  addEventListener("pageshow", release);
   document.addEventListener("keydown", jump);
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeMenus(event); });
   document.addEventListener("click", closeMenus);
