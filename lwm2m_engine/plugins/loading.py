@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.metadata import entry_points, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from types import ModuleType
@@ -39,7 +39,7 @@ class Candidate:
 def bundled() -> Iterator[Candidate]:
     """The modules of the package ``lwm2m_plugins``; those that begin with ``_`` are theirs to share."""
     package = importlib.import_module(PACKAGE)
-    release = version(DISTRIBUTION)
+    release = _release()
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
         if module.name.startswith("_"):
             continue
@@ -47,6 +47,14 @@ def bundled() -> Iterator[Candidate]:
         found = find_spec(name)
         file = (found.origin if found is not None else None) or name
         yield Candidate(module.name, "bundled", file, partial(importlib.import_module, name), release)
+
+
+def _release() -> str:
+    """Of this distribution; empty where its files are used without it."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return ""
 
 
 def installed() -> Iterator[Candidate]:

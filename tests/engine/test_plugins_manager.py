@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path as FilePath
 from textwrap import dedent
 
@@ -17,6 +18,7 @@ from lwm2m_engine.engine.events import Awake
 from lwm2m_engine.engine.hooks import Hooks
 from lwm2m_engine.errors import DecodeError, EncodeError, PluginError
 from lwm2m_engine.messages.uplink import Register
+from lwm2m_engine.plugins import loading
 from lwm2m_engine.plugins.registry import PluginRow
 
 BATTERY = """
@@ -69,6 +71,21 @@ def test_the_bundled_plugins_are_there() -> None:
     assert device.file.endswith("onem2m_device.py")
     more = row(manager, "onem2m_device_more")
     assert (more.status, more.reason) == ("off", "off by default; enable it by name")
+
+
+def test_plugins_have_a_version_and_hooks(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = write(own='__version__ = "2.5"' + BATTERY, odd="__version__ = 3" + BATTERY)
+    manager = PluginManager.default([place])
+    assert row(manager, "onem2m_device").version == version("lwm2m-engine")
+    assert (row(manager, "own").version, row(manager, "own").hooks) == ("2.5", ("lwm2m_mappings",))
+    assert row(manager, "odd").version == ""
+
+    def unknown(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(loading, "version", unknown)
+    used = row(PluginManager.default(), "onem2m_device")
+    assert (used.version, used.status) == ("", "loaded")
 
 
 def test_a_plugin_that_is_off_runs_when_enabled_by_name(catalog: Catalog) -> None:
