@@ -137,7 +137,9 @@ class FindingReader:
     def find_endpoints(self, wanted: Wanted) -> tuple[Sequence[str], Sequence[int]]:
         where, values = _where(wanted)
         row = self._execute(_SPLIT.format(where), (wanted.tenant, *values)).fetchone()
-        names = [name for part in _parts(row[0] or "", "\0") for name in part.split("\0")]
+        names: list[str] = []
+        for part in _parts(row[0] or "", "\0"):
+            names += part.split("\0")
         return names, _numbers(row[1] or "")
 
     def count_devices(self, wanted: Wanted) -> int:
@@ -214,7 +216,10 @@ def _member(members: Members) -> Condition:
 
 
 def _numbers(text: str) -> list[int]:
-    return [number for part in _parts(text, ",") for number in orjson.loads(f"[{part}]")]
+    found: list[int] = []
+    for part in _parts(text, ","):
+        found += orjson.loads(f"[{part}]")
+    return found
 
 
 def _parts(text: str, separator: str) -> Iterator[str]:
