@@ -80,6 +80,10 @@ async def test_everything_is_in_one_place_and_survives_a_kill(serve, connect, de
     after = {found["kind"]: found for found in await _problems(server)}
     # What is noted of devices was stored; what is wrong with the installation is no news at the restart.
     assert {kind: after[kind] for kind in expected} == before
+    async with httpx.AsyncClient(timeout=20) as client:
+        assert (await client.delete(f"{server.http}/api/v1/devices/dev-1")).status_code == 204
+    # With a device go its problems.
+    assert await _problems(server, device="dev-1") == []
     (plugins / "broken.py").unlink()
     server.kill()
     server.restart()

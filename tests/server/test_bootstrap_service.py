@@ -95,13 +95,19 @@ async def test_no_answer(service, wire):
 
 
 async def test_the_clock_ends_a_session(service, wire):
+    heard = []
+    service.on_trouble = heard.append
     service.receive(REQUEST, PEER, wire.answer)
     await asyncio.sleep(0.15)
     assert service.journal.of("main", "dev1")[0].outcome == "timeout"
+    assert [event.cause for event in heard] == ["timeout"]
 
 
 async def test_refused(service, wire):
+    heard = []
+    service.on_trouble = heard.append
     service.receive(CoapRequest(Code.POST, ("bs",)), PEER, wire.answer)
+    assert [event.code for event in heard] == [Code.BAD_REQUEST]
     assert wire.order == [Code.BAD_REQUEST]
     assert len(list(service.journal.refusals("main"))) == 1
 

@@ -200,6 +200,10 @@ async def test_too_many_failures_pause_it_and_it_can_be_resumed_and_retried(site
     assert paused["reason"] == "1 devices failed"
     assert paused["failures"] == [{"reason": "the update failed", "count": 1}] or paused["failures"]
     assert paused["counts"]["waiting"] == 3
+    found = (await site.http.get("/api/v1/problems", params={"q": f"{site.prefix}"})).json()["problems"]
+    told = {one["kind"]: one for one in found}
+    assert told["campaign"]["text"] == f"the campaign {site.prefix}c is paused: 1 devices failed"
+    assert (told["update"]["device"], told["update"]["count"]) == (f"{site.prefix}dev0", 1)
     await site.call("POST", "/c/resume")
     done = await site.until(is_in("finished"))
     assert (done["counts"]["succeeded"], done["counts"]["failed"]) == (3, 1)

@@ -165,7 +165,10 @@ async def test_a_dead_target_is_left_alone_and_waits_on_disk_only(world):
     dead = True
     world.answer = lambda notice: Retry("refused") if dead else None
     await world.add(2000)
+    told = []
+    world.deliveries.listen(lambda lane, reason, dead: told.append((lane.target, reason, dead)))
     await world.until(lambda: world.attempts >= PATIENCE + 2)
+    assert [(reason, dead) for _, reason, dead in told] == [("refused", 0)]
     (worker,) = world.deliveries._workers.values()
     assert worker._in_memory <= WINDOW
     before = world.attempts
@@ -207,12 +210,15 @@ async def test_after_a_restart_it_goes_on_where_it_was(world):
 
 
 async def test_what_a_sink_refuses_is_a_dead_letter_at_once_and_the_next_goes_on(world):
+    told = []
+    world.deliveries.listen(lambda lane, reason, dead: told.append((reason, dead)))
     world.answer = lambda notice: Refused("too large") if notice.body == '{"m2m:sgn":1}' else None
     await world.add(4)
     await world.until(lambda: world.waiting == 0)
     assert world.bodies() == [0, 2, 3]
     ((letter),) = world.dead()
     assert letter.reason == "too large"
+    assert told == [("too large", 1)]
 
 
 async def test_after_long_enough_it_is_a_dead_letter_and_can_be_replayed(tmp_path):

@@ -228,6 +228,8 @@ async def test_a_refusal_says_why_and_is_tried_again_in_the_next_registration(
 
     await eventually(failed)
     assert "4.04" in (await house.row("timezone"))["reason"]
+    (told,) = (await house.client.get("/api/v1/problems", params={"kind": "desired"})).json()["problems"]
+    assert (told["facts"]["path"], "4.04" in told["text"]) == ("/3/0/15", True)
     device.tree.objects[3].instances[0][15] = resource
     await device.register()
 

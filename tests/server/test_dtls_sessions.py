@@ -257,17 +257,23 @@ def test_nothing_is_resumed_with_a_key_that_was_changed(network: Network, keys: 
 
 
 def test_who_is_not_known_is_told(network: Network) -> None:
+    heard: list[tuple[Peer, str]] = []
+    network.sessions.on_failed = lambda peer, reason: heard.append((peer, reason))
     with pytest.raises(SSL.Error, match="unknown psk identity"):
         Client(network, psk("dev9")).connect()
     assert network.sessions.counters.failed == 1
+    assert [peer.identity for peer, _ in heard] == [None]
 
 
 def test_who_has_another_key_gets_nowhere(network: Network) -> None:
+    heard: list[str] = []
+    network.sessions.on_failed = lambda peer, reason: heard.append(reason)
     client = Client(network, psk(key=b"no"))
     client.begin()
     while client.answer():
         pass
     network.pass_time(31)
+    assert [reason.partition(";")[0] for reason in heard] == ["time is up"]
     assert (network.sessions.counters.timed_out, len(network.sessions)) == (1, 0)
 
 

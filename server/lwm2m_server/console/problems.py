@@ -159,6 +159,9 @@ def _places(one: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[tuple[
         case "undecodable":
             object_id = str(facts.get("path", "")).strip("/").partition("/")[0]
             yield f"Model of the Object {object_id}", url("/console/models", q=object_id)
+        case "registration" if not device:
+            yield "Add a device", "/console/new-device"
+            yield "Enrolment", "/console/enrolment"
         case "plugin" | "mapping":
             yield "Plugins", "/console/plugins"
         case "delivery":
