@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -103,6 +104,13 @@ def content(page: Any) -> str:
     return text(page.get_element_by_id("content"))
 
 
+def texts(content: str) -> list[str]:
+    """Those of a message, which is one, or a JSON object."""
+    if not content.startswith("{"):
+        return [content]
+    return [value for value in json.loads(content).values() if isinstance(value, str)]
+
+
 def row_of(page: Any, word: str) -> Any:
     """The row of a table that this word is in."""
     (found,) = [row for row in page.xpath("//tbody/tr") if word in row.text_content()]
@@ -151,6 +159,8 @@ def test_what_waits_since_when_for_whom_and_taking_it_back(reader: Any, rest: An
     assert ask(rest, "sleeper-of-tabs", "Execute", "/3/0/4").status_code < 300
     page = reader.page(f"{SLEEPER}/queue")
     first, second = page.xpath("//tbody/tr")
+    cut = rest.get("/devices/sleeper-of-tabs/queue", params={"length": 4}).json()["queue"]
+    assert all(len(value) <= 5 for one in cut for value in texts(one["content"]))
     assert "PUT /3/0/14" in text(first)
     assert HOSTILE in text(first)
     assert not page.xpath("//main//img")
