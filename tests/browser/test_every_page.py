@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
+import httpx
 import lxml.html
 import pytest
 import pytest_asyncio
@@ -101,10 +102,27 @@ async def test_every_form_works_without_javascript(seen: list[Seen]) -> None:
 def sends(form: lxml.html.HtmlElement) -> bool:
     """Whether something in it, or elsewhere in the page for it, sends it: a button, or Enter in its only
     field (HTML Standard, implicit submission)."""
-    within = form.xpath(".//button[not(@type) or @type='submit'] | .//input[@type='submit']")
+    within = form.xpath(SUBMITS)
     elsewhere = form.xpath("//button[@form=$id]", id=form.get("id", "none"))
     fields = form.xpath(".//input[not(@type='hidden')] | .//select | .//textarea")
     return bool(within or elsewhere) or len(fields) == 1
+
+
+OF_THE_VIEWER = {"/console/theme", "/console/sign-out"}
+SUBMITS = ".//button[not(@type) or @type='submit'] | .//input[@type='submit']"
+
+
+async def test_who_may_only_read_is_shown_nothing_to_change(seen: list[Seen], console: Any) -> None:
+    async with httpx.AsyncClient(base_url=console.server.http, timeout=30) as client:
+        form = {"client": "", "secret": console.key("read")}
+        assert (await client.post("/console/sign-in", data=form)).status_code == 303
+        found = await walk(client, attrs.astuple(Words()))
+    assert len(found) > len(seen) / 2
+    for one in found:
+        assert one.answer.status_code == 200, one.url
+        for form in one.root.xpath("//form[@method='post']"):
+            if form.xpath(SUBMITS):
+                assert form.get("action") in OF_THE_VIEWER, one.url
 
 
 NARROW = {"width": 360, "height": 740}
