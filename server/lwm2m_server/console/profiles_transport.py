@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +24,8 @@ Models: TypeAlias = Sequence[Mapping[str, Any]]
 FOUND: Final = 50
 """Objects that the list to choose from shows at once."""
 ALL: Final = 1000
+OBJECT: Final = "#object"
+"""Where the page shows the Object that is edited."""
 OPEN: Final = 60
 """So many rows are seen at once; of more, each Object is opened by itself."""
 
@@ -91,7 +94,7 @@ class TransportPages:
             )
         draft.add_object(object, version)
         one.keep(draft)
-        return see_other(request, one.at("transport", object=object))
+        return see_other(request, one.at("transport", object=object) + OBJECT)
 
     async def remove_object(self, request: Request) -> Response:
         form, one = await form_of(request), await opened(request, to_edit=True)
@@ -105,7 +108,7 @@ class TransportPages:
         draft, object = one.draft(), _object(form, one.draft())
         draft.set_version(object, form.text("version") or None)
         one.keep(draft)
-        return see_other(request, one.at("transport", object=object))
+        return see_other(request, one.at("transport", object=object) + OBJECT)
 
     async def add_instance(self, request: Request) -> Response:
         form, one = await form_of(request), await opened(request, to_edit=True)
@@ -113,10 +116,10 @@ class TransportPages:
         instance = instance_of(form.text("instance"))
         if instance is None:
             wrong = form.text("instance")[:20]
-            return see_other(request, one.at("transport", object=object, new=wrong or "?"))
+            return see_other(request, one.at("transport", object=object, new=wrong or "?") + OBJECT)
         draft.add_instance(object, instance)
         one.keep(draft)
-        return see_other(request, one.at("transport", object=object, instance=instance))
+        return see_other(request, one.at("transport", object=object, instance=instance) + OBJECT)
 
     async def remove_instance(self, request: Request) -> Response:
         form, one = await form_of(request), await opened(request, to_edit=True)
@@ -126,7 +129,7 @@ class TransportPages:
             draft.remove_object(object)
         one.keep(draft)
         shown = object if object in draft.shown else None
-        return see_other(request, one.at("transport", object=shown))
+        return see_other(request, one.at("transport", object=shown) + OBJECT)
 
     async def tick(self, request: Request) -> Response:
         """One instance's check boxes and key names; ``at`` goes on to the attributes of a path, ``all``
@@ -155,8 +158,9 @@ class TransportPages:
         draft.set_attributes(place, {name: value for name, value in given.items() if value is not None})
         one.keep(draft)
         faults, _ = await one.check(draft)
-        at = form.text("place") if faults.at(place) else None
-        return see_other(request, _where(one, form, at=at))
+        if faults.at(place):
+            return see_other(request, _where(one, form, at=form.text("place")) + "#attributes")
+        return see_other(request, f"{_where(one, form)}#{quote(form.text('back'))}")
 
 
 # --- what is shown ---------------------------------------------------------------------------------
@@ -231,7 +235,7 @@ async def _model(
 async def _changed(request: Request, one: Opened, draft: Draft, form: Form | None = None) -> Response:
     """A fragment for who has changed a field, else the page again."""
     if not is_htmx(request):
-        return see_other(request, one.at("transport") if form is None else _where(one, form))
+        return see_other(request, one.at("transport") if form is None else _where(one, form) + OBJECT)
     context = await frame(one, draft, "transport")
     faults = context["faults"]
     posted = _places(form.all("row")) if form is not None else []
