@@ -32,6 +32,10 @@ class Directory:
     def get(self, key: str) -> DeviceRef | None:
         return self._refs.get(key)
 
+    def all(self, keys: Iterable[str]) -> list[DeviceRef | None]:
+        """The same for many."""
+        return list(map(self._refs.get, keys))
+
     def add(self, ref: DeviceRef) -> None:
         self._refs[ref.endpoint] = ref
 

@@ -58,9 +58,9 @@ class Wishes:
         not. Some at a time, for a look at many."""
         return self._hub.engine(tenant).clients(endpoints, asleep=asleep)
 
-    def ref(self, endpoint: str) -> DeviceRef | None:
-        """Who has this endpoint name, if the engine knows it."""
-        return self._hub.directory.get(endpoint)
+    def refs(self, endpoints: Iterable[str]) -> list[DeviceRef | None]:
+        """Who has each of these endpoint names, if an engine knows it."""
+        return self._hub.directory.all(endpoints)
 
     async def submit(
         self,

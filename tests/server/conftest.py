@@ -114,9 +114,9 @@ class QueueingDevices:
             if asleep in (None, found.queue_mode):
                 yield [Client(device.endpoint, found, device.liveness)]
 
-    def ref(self, endpoint):
-        device = self._ledger.reader.device_of_endpoint(endpoint)
-        return DeviceRef(device.node, device.tenant, device.name, endpoint)
+    def refs(self, endpoints):
+        found = map(self._ledger.reader.device_of_endpoint, endpoints)
+        return [DeviceRef(one.node, one.tenant, one.name, one.endpoint) for one in found]
 
     def attributes(self, device, name):
         return {attribute: one.is_writable for attribute, one in self.table.own(name).items()}

@@ -121,13 +121,12 @@ class Finder:
         found = _KEYS.get(asked.by or asked.wanted.sort)
         if found is not None:
             return found
-        if asked.wanted.sort == "name":
-            return lambda part: [ref.name for ref in self._refs(part)]
-        return lambda part: [ref.node for ref in self._refs(part)]
+        is_by_name = asked.wanted.sort == "name"
+        return lambda part: [ref.name if is_by_name else ref.node for ref in self._refs(part)]
 
     def _refs(self, clients: Sequence[Client]) -> list[DeviceRef]:
-        ref = self._devices.ref
-        return [ref(one.endpoint) or _NOBODY for one in clients]
+        found = self._devices.refs([one.endpoint for one in clients])
+        return [_NOBODY if ref is None else ref for ref in found]
 
     async def _of_engine(self, known: Known, start: int, stop: int, descending: bool) -> list[int]:
         places = await between(known.keys, start, stop, descending=descending)

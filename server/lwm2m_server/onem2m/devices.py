@@ -40,8 +40,8 @@ class Devices(Protocol):
         not. Some at a time, for a look at many."""
         ...
 
-    def ref(self, endpoint: str) -> DeviceRef | None:
-        """Who has this endpoint name, if the engine knows it."""
+    def refs(self, endpoints: Iterable[str]) -> list[DeviceRef | None]:
+        """Who has each of these endpoint names, if an engine knows it."""
         ...
 
     async def submit(
