@@ -44,7 +44,7 @@ from lwm2m_server.http.profile_previews import ProfilePreviewApi
 from lwm2m_server.http.profiles import ProfileApi
 from lwm2m_server.http.subscriptions import SubscriptionApi
 from lwm2m_server.http.tokens import TokenApi
-from lwm2m_server.http.tree import TreeAdmin
+from lwm2m_server.http.tree import TreeRequests
 from lwm2m_server.onem2m.behaviours.roots import DEVICE_GROUPS
 from lwm2m_server.onem2m.binding import Binding
 from lwm2m_server.onem2m.notify.notices import open_notices
@@ -175,12 +175,12 @@ def device_routes(finder, ledger, devices, profiles):
 
 
 def application_routes(platform, finder, deliveries):
-    context, admin = platform.context, TreeAdmin(platform)
+    context, tree = platform.context, TreeRequests(platform)
     inventory, ledger = context.inventory, platform._ledger
     return [
-        *ApplicationApi(admin, finder, inventory, ledger, deliveries).routes(),
-        *GroupApi(admin, context, finder, inventory, ledger).routes(),
-        *SubscriptionApi(admin, finder, inventory, ledger, context.outlets.targets).routes(),
+        *ApplicationApi(tree, finder, inventory, ledger, deliveries).routes(),
+        *GroupApi(tree, context, finder, inventory, ledger).routes(),
+        *SubscriptionApi(tree, finder, inventory, ledger, context.outlets.targets).routes(),
     ]
 
 

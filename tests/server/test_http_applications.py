@@ -10,6 +10,7 @@ from lwm2m_server.store.definitions import DeviceProfile
 from lwm2m_server.store.records import Lane
 
 API = "/api/v1"
+DEFINITION = "com.telekom.iot.orchestrator.deviceGroup"
 
 
 @pytest.fixture
@@ -308,3 +309,62 @@ async def test_nobody_reaches_another_tenants_subscription(guarded):
     id = made.json()["id"]
     assert (await guarded.call("DELETE", f"{API}/subscriptions/{id}", "stranger")).status_code == 404
     assert (await guarded.call("DELETE", f"{API}/subscriptions/{id}", "app")).status_code == 204
+
+
+@pytest.fixture
+async def governed(guarded):
+    """An application and a group that only ``COwner`` may look at or change, and a client kept to it."""
+    privileges = {"acr": [{"acor": ["COwner"], "acop": 63}]}
+    policy = {"m2m:acp": {"rn": "owners", "pv": privileges, "pvs": privileges}}
+    assert (await guarded.call("POST", "main", "boss", ty=1, json=policy)).status_code == 201
+    owner = {"m2m:ae": {"api": "NOwner", "rn": "Owner"}}
+    assert (await guarded.call("POST", "main", "boss", origin="COwner", ty=2, json=owner)).status_code == 201
+    theirs = {"m2m:ae": {"api": "NTheirs", "rn": "Theirs", "acpi": ["main/owners"]}}
+    answer = await guarded.call("POST", "main", "boss", origin="CTheirs", ty=2, json=theirs)
+    assert answer.status_code == 201, answer.text
+    meters = {"dtiot:devGr": {"rn": "meters", "acpi": ["main/owners"], "cnd": DEFINITION}}
+    answer = await guarded.call("POST", "main/device-group", "boss", ty=28, json=meters)
+    assert answer.status_code == 201, answer.text
+    await guarded.add("kept", "main", "operate", origins=["COwner"])
+    await guarded.add("astray", "main", "operate", origins=["CNobody"])
+    return guarded
+
+
+PATHS = ("applications/Theirs", "groups/meters")
+
+
+@pytest.mark.parametrize(
+    ("who", "looks", "changes"),
+    [("boss", 200, 200), ("kept", 200, 200), ("app", 403, 403), ("eye", 403, 403), ("astray", 403, 403)],
+)
+async def test_policies_say_who_may_do_what(governed, who, looks, changes):
+    for path in PATHS:
+        assert (await governed.call("GET", f"{API}/{path}", who)).status_code == looks
+        kind, name = path.split("/")
+        listed = (await governed.call("GET", f"{API}/{kind}", who)).json()[kind]
+        assert (name in [one["name"] for one in listed]) == (looks == 200)
+        answer = await governed.call("PATCH", f"{API}/{path}", who, json={"labels": ["a"]})
+        assert answer.status_code == changes, answer.text
+        answer = await governed.call("DELETE", f"{API}/{path}", who)
+        assert answer.status_code == (204 if changes == 200 else 403)
+
+
+async def test_members_are_governed_as_well(governed):
+    await governed.call("POST", f"{API}/applications", "app", json={"name": "Mine"})
+    wish = {"addApplications": ["Mine"]}
+    assert (await governed.call("PATCH", f"{API}/groups/meters", "app", json=wish)).status_code == 403
+    assert (await governed.call("GET", f"{API}/groups/meters/devices", "app")).status_code == 403
+    answer = await governed.call("PATCH", f"{API}/groups/meters", "kept", json=wish)
+    assert answer.json()["applications"] == ["Mine"]
+
+
+async def test_who_is_kept_to_an_ae_registers_no_other(governed):
+    for ae_id, status in ((None, 403), ("COther", 403)):
+        body = {"name": "Other", **({"aeId": ae_id} if ae_id else {})}
+        answer = await governed.call("POST", f"{API}/applications", "kept", json=body)
+        assert answer.status_code == status, answer.text
+    wish = {"resource": "Owner", "targets": ["Owner"], "events": ["updated"]}
+    made = await governed.call("POST", f"{API}/subscriptions", "kept", json=wish)
+    assert made.status_code == 201, made.text
+    (one,) = (await governed.call("GET", f"{API}/subscriptions", "eye")).json()["subscriptions"]
+    assert one["creator"] == "COwner"

@@ -56,7 +56,7 @@ from lwm2m_server.http.telemetry import TelemetryApi
 from lwm2m_server.http.tenants import TenantApi
 from lwm2m_server.http.tokens import TokenApi
 from lwm2m_server.http.traces import TraceApi
-from lwm2m_server.http.tree import TreeAdmin
+from lwm2m_server.http.tree import TreeRequests
 from lwm2m_server.http.updates import UpdateApi
 from lwm2m_server.lag import Lag
 from lwm2m_server.library.library import Library
@@ -127,12 +127,12 @@ def _of_the_system(core: Core, features: Features) -> list[Route]:
 
 def _of_applications(core: Core, features: Features, finder: DeviceFinder) -> list[Route]:
     """Who hears of devices, and of which."""
-    inventory, ledger, admin = core.inventory, core.ledger, TreeAdmin(features.onem2m)
+    inventory, ledger, tree = core.inventory, core.ledger, TreeRequests(features.onem2m)
     targets = features.outlets.targets
     return [
-        *ApplicationApi(admin, finder, inventory, ledger, features.deliveries).routes(),
-        *GroupApi(admin, features.onem2m.context, finder, inventory, ledger).routes(),
-        *SubscriptionApi(admin, finder, inventory, ledger, targets).routes(),
+        *ApplicationApi(tree, finder, inventory, ledger, features.deliveries).routes(),
+        *GroupApi(tree, features.onem2m.context, finder, inventory, ledger).routes(),
+        *SubscriptionApi(tree, finder, inventory, ledger, targets).routes(),
     ]
 
 

@@ -31,9 +31,11 @@ from lwm2m_server.http.describing import (
 from lwm2m_server.http.devices import MAX_ROWS, DeviceFinder, number_of
 from lwm2m_server.http.enrolment import problems, tenant_record
 from lwm2m_server.http.problems import Problem
-from lwm2m_server.http.tree import TreeAdmin
+from lwm2m_server.http.rights import caller_of
+from lwm2m_server.http.tree import TreeRequests
 from lwm2m_server.onem2m.behaviours.groups import device_groups
 from lwm2m_server.onem2m.rendering import AE
+from lwm2m_server.onem2m.tree import as_resource
 from lwm2m_server.sinks.runner import Deliveries
 from lwm2m_server.sinks.targets import KIND_LABEL, PAUSED_LABEL, endpoint_of, is_paused, masked
 from lwm2m_server.store.expiration import expires
@@ -62,13 +64,13 @@ class ApplicationApi:
 
     def __init__(
         self,
-        admin: TreeAdmin,
+        tree: TreeRequests,
         find: DeviceFinder,
         inventory: Inventory,
         ledger: Ledger,
         deliveries: Deliveries,
     ) -> None:
-        self._admin, self._find = admin, find
+        self._tree, self._find = tree, find
         self._inventory, self._ledger, self._deliveries = inventory, ledger, deliveries
         self._ids = ResourceIds(ledger.installation)
 
@@ -108,7 +110,7 @@ class ApplicationApi:
         offset = number_of(request, "offset", 0)
         part = request.query_params.get("q", "").casefold()
         found = sorted(self._inventory.applications(tenant.name), key=lambda one: one.name)
-        found = [one for one in found if part in _searched(one)]
+        found = [one for one in found if part in _searched(one) and self._sees(request, tenant, one)]
         groups = await self._groups(tenant)
         document: dict[str, Any] = {
             "tenant": tenant.name,
@@ -144,7 +146,7 @@ class ApplicationApi:
             if name is None:
                 faults.add("application.name", "a name is due")
         body = {"rn": name, "api": app_id or f"N{name}", **changes}
-        await self._admin.create(tenant.name, (), AE, {"m2m:ae": body}, originator=ae_id)
+        await self._tree.register(caller_of(request), tenant.name, body, ae_id)
         assert name is not None
         return json_answer(
             self._shown(self._of(tenant, name), await self._groups(tenant)), HTTPStatus.CREATED
@@ -167,7 +169,7 @@ class ApplicationApi:
             members.refuse_unknown(faults)
             changes = _changes(members, former, faults)
         if changes:
-            await self._admin.update(tenant.name, (former.name,), {"m2m:ae": changes})
+            await self._tree.update(caller_of(request), tenant.name, (former.name,), {"m2m:ae": changes})
         now = self._of(tenant, former.name)
         if not is_paused(now):
             # What waited for a reason that is no more is not to wait longer.
@@ -178,13 +180,21 @@ class ApplicationApi:
     async def remove(self, request: Request) -> Response:
         """Device groups send it nothing any more, and what lies below it goes."""
         tenant = tenant_record(self._find, self._inventory, request)
-        await self._admin.delete(tenant.name, (self._named(tenant, request).name,))
+        name = self._named(tenant, request).name
+        await self._tree.delete(caller_of(request), tenant.name, (name,))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     # --- inner ---------------------------------------------------------------------------------------
 
     def _named(self, tenant: Tenant, request: Request) -> Application:
-        return self._of(tenant, request.path_params["name"])
+        """That the caller may see. Raises ``Problem``."""
+        found = self._of(tenant, request.path_params["name"])
+        if not self._sees(request, tenant, found):
+            raise Problem(HTTPStatus.FORBIDDEN, f"who may look at {found.name} is said there, by a policy")
+        return found
+
+    def _sees(self, request: Request, tenant: Tenant, one: Application) -> bool:
+        return self._tree.sees(caller_of(request), tenant, (as_resource(one, tenant),))
 
     def _of(self, tenant: Tenant, name: str) -> Application:
         """Raises ``Problem``."""

@@ -31,7 +31,8 @@ from lwm2m_server.http.describing import (
 from lwm2m_server.http.devices import MAX_ROWS, DeviceFinder, number_of
 from lwm2m_server.http.enrolment import problems, tenant_record
 from lwm2m_server.http.problems import Problem
-from lwm2m_server.http.tree import TreeAdmin, refusals
+from lwm2m_server.http.rights import caller_of
+from lwm2m_server.http.tree import TreeRequests, refusals
 from lwm2m_server.onem2m.behaviours.context import Context
 from lwm2m_server.onem2m.behaviours.groups import MemberChange, change_members, device_groups
 from lwm2m_server.onem2m.behaviours.roots import DEVICE_GROUPS, below
@@ -67,9 +68,9 @@ class GroupApi:
     """Members are devices and applications, by name or by id; those that are gone stay until they leave."""
 
     def __init__(
-        self, admin: TreeAdmin, context: Context, find: DeviceFinder, inventory: Inventory, ledger: Ledger
+        self, tree: TreeRequests, context: Context, find: DeviceFinder, inventory: Inventory, ledger: Ledger
     ) -> None:
-        self._admin, self._context, self._find = admin, context, find
+        self._tree, self._context, self._find = tree, context, find
         self._inventory, self._ledger = inventory, ledger
         self._ids = ResourceIds(ledger.installation)
 
@@ -109,7 +110,8 @@ class GroupApi:
         limit = max(1, min(number_of(request, "limit", 100), MAX_ROWS))
         offset, part = number_of(request, "offset", 0), request.query_params.get("q", "").casefold()
         found = await self._ledger.apart(partial(device_groups, tenant=tenant))
-        found = sorted((one for one in found if part in _searched(one)), key=lambda one: one.name)
+        seen = [one for one in found if part in _searched(one) and self._sees(request, tenant, one)]
+        found = sorted(seen, key=lambda one: one.name)
         document: dict[str, Any] = {
             "tenant": tenant.name,
             "groups": [self._shown(one) for one in found[offset : offset + limit]],
@@ -149,6 +151,7 @@ class GroupApi:
         limit = max(1, min(number_of(request, "limit", 100), MAX_ROWS))
         offset, part = number_of(request, "offset", 0), request.query_params.get("q", "").casefold()
         name = request.path_params["name"]
+        await self._group(tenant, request)
         among = partial(_some, tenant=tenant, name=name, part=part, ids=self._ids, offset=offset, limit=limit)
         found = await self._ledger.apart(among)
         if found is None:
@@ -177,7 +180,8 @@ class GroupApi:
             if name is None:
                 faults.add("group.name", "a name is due")
         body |= {"rn": name, "cnd": DEFINITION, **({"lbl": list(labels)} if labels else {})}
-        await self._admin.create(tenant.name, (DEVICE_GROUPS,), FLEX_CONTAINER, {GROUP_KEY: body})
+        caller = caller_of(request)
+        await self._tree.create(caller, tenant.name, (DEVICE_GROUPS,), FLEX_CONTAINER, {GROUP_KEY: body})
         assert name is not None
         return json_answer(self._shown(await self._of(tenant, name)), HTTPStatus.CREATED)
 
@@ -190,7 +194,7 @@ class GroupApi:
     )
     async def change(self, request: Request) -> Response:
         """What others change at the same time stays changed; what is not mentioned stays."""
-        tenant = tenant_record(self._find, self._inventory, request)
+        tenant, caller = tenant_record(self._find, self._inventory, request), caller_of(request)
         group = await self._group(tenant, request)
         with problems(), reading() as faults:
             members = read_members(await read_json(request, LARGEST), "group", tuple(_CHANGES))
@@ -204,10 +208,10 @@ class GroupApi:
                 ),
             ]
             labels = members.texts("labels", faults, MOST_LABELS)
+        self._tree.need_update(caller, tenant, (group,))
         if "labels" in members.values:
-            await self._admin.update(
-                tenant.name, (DEVICE_GROUPS, group.name), {GROUP_KEY: {"lbl": list(labels) or None}}
-            )
+            body = {GROUP_KEY: {"lbl": list(labels) or None}}
+            await self._tree.update(caller, tenant.name, (DEVICE_GROUPS, group.name), body)
         wanted = [one for one in changes if one.joining or one.leaving]
         if wanted:
             with stored(), refusals():
@@ -219,13 +223,20 @@ class GroupApi:
         """Its devices stay; its applications hear of them no more, unless by another group."""
         tenant = tenant_record(self._find, self._inventory, request)
         group = await self._group(tenant, request)
-        await self._admin.delete(tenant.name, (DEVICE_GROUPS, group.name))
+        await self._tree.delete(caller_of(request), tenant.name, (DEVICE_GROUPS, group.name))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     # --- inner ---------------------------------------------------------------------------------------
 
     async def _group(self, tenant: Tenant, request: Request) -> Resource:
-        return await self._of(tenant, request.path_params["name"])
+        """That the caller may see. Raises ``Problem``."""
+        found = await self._of(tenant, request.path_params["name"])
+        if not self._sees(request, tenant, found):
+            raise Problem(HTTPStatus.FORBIDDEN, f"who may look at {found.name} is said there, by a policy")
+        return found
+
+    def _sees(self, request: Request, tenant: Tenant, group: Resource) -> bool:
+        return self._tree.sees(caller_of(request), tenant, (group,))
 
     async def _of(self, tenant: Tenant, name: str) -> Resource:
         """Raises ``Problem``."""

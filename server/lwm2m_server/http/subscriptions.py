@@ -32,8 +32,9 @@ from lwm2m_server.http.describing import (
 from lwm2m_server.http.devices import MAX_ROWS, DeviceFinder, number_of
 from lwm2m_server.http.enrolment import problems, tenant_record
 from lwm2m_server.http.problems import Problem
+from lwm2m_server.http.rights import caller_of
 from lwm2m_server.http.schemas.applications import CONTENTS, EVENTS
-from lwm2m_server.http.tree import TreeAdmin
+from lwm2m_server.http.tree import TreeRequests
 from lwm2m_server.onem2m.notify.asked import seconds_of
 from lwm2m_server.onem2m.notify.criteria import SUBSCRIPTION
 from lwm2m_server.onem2m.origins import PLATFORM
@@ -83,9 +84,9 @@ class SubscriptionApi:
     """Those that the platform makes for device groups are told of there."""
 
     def __init__(
-        self, admin: TreeAdmin, find: DeviceFinder, inventory: Inventory, ledger: Ledger, targets: Targets
+        self, tree: TreeRequests, find: DeviceFinder, inventory: Inventory, ledger: Ledger, targets: Targets
     ) -> None:
-        self._admin, self._find, self._targets = admin, find, targets
+        self._tree, self._find, self._targets = tree, find, targets
         self._inventory, self._ledger = inventory, ledger
         self._ids = ResourceIds(ledger.installation)
 
@@ -114,7 +115,8 @@ class SubscriptionApi:
         problems=(400,),
     )
     async def list_all(self, request: Request) -> Response:
-        """``conditional``: not all events are told; the criteria stand in the tree."""
+        """``conditional``: not all events are told; the criteria stand in the tree. A page may have fewer
+        than ``limit``, where policies hide some."""
         tenant = tenant_record(self._find, self._inventory, request)
         limit = max(1, min(number_of(request, "limit", 100), MAX_ROWS))
         target, device = request.query_params.get("target"), request.query_params.get("device")
@@ -132,7 +134,7 @@ class SubscriptionApi:
         )
         document: dict[str, Any] = {
             "tenant": tenant.name,
-            "subscriptions": [self._shown(one) for one in found[:limit]],
+            "subscriptions": [self._shown(one) for one in found[:limit] if self._sees(request, tenant, one)],
         }
         if len(found) > limit:
             document["next"] = self._ids.ri(found[limit - 1].subscription.id, SUBSCRIPTION)
@@ -157,9 +159,8 @@ class SubscriptionApi:
             body = _attributes(members, faults)
             if not all(resource.split("/")):
                 faults.add("subscription.resource", "names from the CSEBase down are due")
-        made = await self._admin.create(
-            tenant.name, tuple(resource.split("/")), SUBSCRIPTION, {"m2m:sub": body}
-        )
+        names, caller = tuple(resource.split("/")), caller_of(request)
+        made = await self._tree.create(caller, tenant.name, names, SUBSCRIPTION, {"m2m:sub": body})
         return json_answer({"id": made["ri"], "resource": resource}, HTTPStatus.CREATED)
 
     @described("End a subscription", query=(TENANT,), answers={204: None}, problems=(503,))
@@ -170,10 +171,13 @@ class SubscriptionApi:
         found = self._ledger.reader.resource(number) if type == SUBSCRIPTION else None
         if found is None or found.type != SUBSCRIPTION or found.tenant != tenant.name:
             raise Problem(HTTPStatus.NOT_FOUND, f"tenant {tenant.name} has no subscription {id[:80]!r}")
-        await self._admin.delete_by_id(tenant.name, id)
+        await self._tree.delete_by_id(caller_of(request), tenant.name, id)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     # --- inner ---------------------------------------------------------------------------------------
+
+    def _sees(self, request: Request, tenant: Tenant, one: _Found) -> bool:
+        return self._tree.sees(caller_of(request), tenant, (*one.way, one.subscription))
 
     def _after(self, request: Request) -> int:
         text = request.query_params.get("after")

@@ -22,6 +22,7 @@ from lwm2m_server.onem2m.errors import (
     BadRequest,
     InvalidChildType,
     NameTaken,
+    NoPrivilege,
     NotAcceptable,
     NotAllowed,
     NotFound,
@@ -108,6 +109,14 @@ class Onem2m:
             routes,
         )
         self._sweeper = Sweeper(self._context, clock)
+
+    def permits(self, originator: str, operation: int, target: Target) -> bool:
+        """Whether accessControlPolicies let it do that, whatever its role."""
+        try:
+            self._policies.check(originator, operation, target)
+        except NoPrivilege:
+            return False
+        return True
 
     @property
     def context(self) -> Context:
