@@ -7,9 +7,7 @@ and touches nothing but the transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
-
-import structlog
+from typing import Any
 
 from lwm2m_engine.coap import Code, dotted, is_success
 from lwm2m_engine.engine.events import (
@@ -45,19 +43,15 @@ from lwm2m_server.onem2m.behaviours.nodes import ERRORS, RECEIVED, SENT, is_born
 from lwm2m_server.onem2m.happenings import record
 from lwm2m_server.onem2m.names import UnknownName, managed
 from lwm2m_server.onem2m.notify.notices import Notices
-from lwm2m_server.onem2m.origins import PLATFORM
-from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE, JSON_CONTENT, MGMT_OBJ
+from lwm2m_server.onem2m.rendering import MGMT_OBJ
 from lwm2m_server.onem2m.rights import explain
+from lwm2m_server.onem2m.rows import Rows, Write, together
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.errors import ContainerFull
 from lwm2m_server.store.ids import SECOND, Ids, NodeIds, ResourceIds
-from lwm2m_server.store.records import DeviceRef, Message, Resource
+from lwm2m_server.store.records import DeviceRef, Resource
 from lwm2m_server.store.transaction import Transaction
 from lwm2m_server.telemetry import recording as telemetry
-
-Write: TypeAlias = Callable[[Transaction], object]
-
-_log = structlog.get_logger(__name__)
 
 
 class Projector:
@@ -75,8 +69,8 @@ class Projector:
         answers: Answers | None = None,
     ) -> None:
         """``answers`` hears which row is the answer to a message."""
-        self._answers = answers
-        self._ids, self._resource_ids, self._notices = ids, resource_ids, notices
+        self._ids, self._notices = ids, notices
+        self._rows = Rows(ids, resource_ids, notices, answers)
         self._extras = settings.message_extras
         self._log_updates_every = settings.devices.log_updates_every
         self._logged: dict[int, float] = {}
@@ -113,19 +107,19 @@ class Projector:
             self._born_at = event.at
         line = self._life(device, event.at, "registered", _summary(event.registration))
         node, registration, liveness, at = device.node, event.registration, event.liveness, event.at
-        return _all(lambda write: write.put_registration(node, registration, liveness, at), line)
+        return together(lambda write: write.put_registration(node, registration, liveness, at), line)
 
     def _updated(self, event: Updated, device: DeviceRef) -> Write:
         node, at, registration = device.node, event.at, event.registration
         heard = self._heard(event, node)
         if event.changed:
             line = self._life(device, at, "updated", _summary(registration))
-            return _all(lambda write: write.change_registration(node, registration), heard, line)
+            return together(lambda write: write.change_registration(node, registration), heard, line)
         last = self._logged.get(node)
         if last is not None and at < last + self._log_updates_every:
             return heard
         self._logged[node] = at
-        return _all(heard, self._line(device, at, "updated"))
+        return together(heard, self._rows.line(device, at, "updated"))
 
     def _heard(self, event: Updated, node: int) -> Write:
         at, liveness = event.at, event.liveness
@@ -139,7 +133,7 @@ class Projector:
     def _ended(self, event: Deregistered | Expired, device: DeviceRef) -> Write:
         expired = isinstance(event, Expired)
         line = self._life(device, event.at, "expired" if expired else "deregistered")
-        return _all(lambda write: write.end_registration(device.node, event.at, expired=expired), line)
+        return together(lambda write: write.end_registration(device.node, event.at, expired=expired), line)
 
     def _awake(self, event: Awake, device: DeviceRef) -> Write:
         return self._life(device, event.at, "awake")
@@ -148,7 +142,12 @@ class Projector:
         return self._life(device, event.at, "sleeping")
 
     def _warned(self, event: Warned, device: DeviceRef) -> Write:
-        return self._line(device, event.at, "warning", event.text)
+        return self._rows.line(device, event.at, "warning", event.text)
+
+    def _life(self, device: DeviceRef, at: float, name: str, text: str = "") -> Write:
+        """A line that the next Update has one after, whenever it comes."""
+        self._logged.pop(device.node, None)
+        return self._rows.line(device, at, name, text)
 
     # --- messages ------------------------------------------------------------------------------------
 
@@ -159,12 +158,12 @@ class Projector:
         if event.message is not None and event.message < 0:
             return told
         message = self._message_of(event, device, models)
-        return message if told is None else _all(message, told)
+        return message if told is None else together(message, told)
 
     def _message_of(self, event: Received, device: DeviceRef, models: ModelView) -> Write:
-        request_id = self._request_id(event.message)
+        request_id = self._rows.request_id(event.message)
         body = content.received(event, device.name, models, request_id, extras=self._extras)
-        answer = self._add(device, event.at, RECEIVED, event.kind, body, event.message)
+        answer = self._rows.add(device, event.at, RECEIVED, event.kind, body, event.message)
         if event.message is None or (event.error is None and is_success(event.code)):
             return answer
         reason, detail = "decode", event.error
@@ -173,8 +172,8 @@ class Projector:
         elif detail is None:
             reason, detail = "refused", f"the device answered {dotted(event.code)}"
         body = content.failed(event, device.name, request_id, reason=reason, detail=detail)
-        problem = self._add(device, event.at, ERRORS, "error", body)
-        return _all(answer, problem if reason != "refused" else _of_command(problem, device))
+        problem = self._rows.add(device, event.at, ERRORS, "error", body)
+        return together(answer, problem if reason != "refused" else _of_command(problem, device))
 
     def _started(self, event: Started, device: DeviceRef) -> Write | None:
         if event.at_once or event.message < 0:
@@ -192,7 +191,7 @@ class Projector:
             return None
         id, own = self._ids.next(), NodeIds(device.node)
         message, outgoing, sent = event.message, own.outgoing, own.sent
-        note = record(device, "sent", content.sent(device.name, event.at, self._request_id(message)))
+        note = record(device, "sent", content.sent(device.name, event.at, self._rows.request_id(message)))
 
         def move(write: Transaction) -> None:
             write.note_event(note)
@@ -201,7 +200,7 @@ class Projector:
             try:
                 self._notices.move(write, message, outgoing, sent, id)
             except ContainerFull as error:
-                self._refuse(write, error, device, event.at, SENT)
+                self._rows.refuse(write, error, device, event.at, SENT)
 
         return move
 
@@ -213,16 +212,16 @@ class Projector:
     def _failed(self, event: Failed, device: DeviceRef) -> Write | None:
         if event.message < 0:
             return None
-        request_id = self._request_id(event.message)
+        request_id = self._rows.request_id(event.message)
         body = content.failed(event, device.name, request_id, reason=event.reason, detail=event.detail)
-        problem = self._add(device, event.at, ERRORS, "error", body, event.message)
+        problem = self._rows.add(device, event.at, ERRORS, "error", body, event.message)
         outgoing = NodeIds(device.node).outgoing
 
         def remove(write: Transaction) -> None:
             self._notices.remove(write, outgoing, event.message)
             write.end_awaiting(event.message)
 
-        return _all(remove, problem)
+        return together(remove, problem)
 
     # --- observations and managed resources ----------------------------------------------------------
 
@@ -250,7 +249,7 @@ class Projector:
             if change.changed.keys() != change.attributes.keys():
                 changed = managed(change.kind, _cleaned(change.changed)).attributes
         except UnknownName as error:
-            return self._line(device, event.at, "warning", f"{change.name}: {error}")
+            return self._rows.line(device, event.at, "warning", f"{change.name}: {error}")
         is_newborn = device is self._newborn and event.at == self._born_at
         if is_newborn and is_born_with(device.name, change.name, whole.key, changed):
             return None
@@ -265,7 +264,7 @@ class Projector:
 
         def clash(write: Transaction) -> None:
             text = f"{change.name} is no {whole.key}; {change.kind} is not kept"
-            self._line(device, event.at, "warning", text)(write)
+            self._rows.line(device, event.at, "warning", text)(write)
 
         def manage(write: Transaction) -> None:
             known = write.child(device.node, change.name)
@@ -282,65 +281,6 @@ class Projector:
                 write.note_event(note)
 
         return manage
-
-    # --- rows ----------------------------------------------------------------------------------------
-
-    def _request_id(self, message: int | None) -> str | None:
-        return self._resource_ids.ri(message, CONTENT_INSTANCE) if message is not None else None
-
-    def _life(self, device: DeviceRef, at: float, name: str, text: str = "") -> Write:
-        """A line that the next Update has one after, whenever it comes."""
-        self._logged.pop(device.node, None)
-        return self._line(device, at, name, text)
-
-    def _line(self, device: DeviceRef, at: float, name: str, text: str = "") -> Write:
-        body = content.log(device.name, at, name, content.clean(text))
-        message = self._message(NodeIds(device.node).logs, body)
-        note = record(device, name, body)
-        return lambda write: self._keep(write, message, device, note)
-
-    def _add(
-        self, device: DeviceRef, at: float, box: str, kind: str, body: str, answered: int | None = None
-    ) -> Write:
-        """Into ``received-msg`` or ``error-msg``; what its limits do not allow leaves a line in ``logs``."""
-        own = NodeIds(device.node)
-        message = self._message(own.received if box == RECEIVED else own.errors, body)
-        note = record(device, kind, body)
-        if answered is not None and self._answers is not None:
-            self._answers.planned(answered, message.id)
-
-        def add(write: Transaction) -> None:
-            write.note_event(note)
-            try:
-                self._notices.add(write, message)
-            except ContainerFull as error:
-                self._refuse(write, error, device, at, box)
-
-        return add
-
-    def _refuse(
-        self, write: Transaction, error: ContainerFull, device: DeviceRef, at: float, box: str
-    ) -> None:
-        """Hardly ever called: the line has its id when it is."""
-        body = content.log(device.name, at, "warning", f"{box} takes no more: {error}")
-        message = self._message(NodeIds(device.node).logs, body)
-        self._keep(write, message, device, record(device, "warning", body))
-
-    def _keep(self, write: Transaction, message: Message, device: DeviceRef, note: str) -> None:
-        """A line into ``logs``; where that is full the server's own log is what is left."""
-        write.note_event(note)
-        try:
-            self._notices.add(write, message)
-        except ContainerFull as error:
-            _log.warning(
-                "the container logs takes no more",
-                device=device.name,
-                reason=str(error),
-                line=message.content,
-            )
-
-    def _message(self, container: int, body: str) -> Message:
-        return _json_message(self._ids.next(), container, body)
 
 
 _PLANS: Mapping[type, Callable[[Projector, Any, DeviceRef], Write | None]] = {
@@ -363,19 +303,6 @@ _PLANS: Mapping[type, Callable[[Projector, Any, DeviceRef], Write | None]] = {
     ManagedChanged: Projector._managed_changed,
 }
 """By event; ``Queued`` is not here, because whoever submits a message also stores it."""
-
-
-def _json_message(id: int, container: int, body: str) -> Message:
-    size = len(body) if body.isascii() else len(body.encode("utf-8"))
-    return Message(id, container, None, PLATFORM, 0, body, JSON_CONTENT, size)
-
-
-def _all(*writes: Write) -> Write:
-    def run(transaction: Transaction) -> None:
-        for write in writes:
-            write(transaction)
-
-    return run
 
 
 def _of_command(problem: Write, device: DeviceRef) -> Write:
