@@ -19,7 +19,10 @@ SMALL = [
     "--webhook-rate=200",
 ]
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="serverload.py needs Linux")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="serverload.py needs Linux"),
+]
 
 
 def run(*cases, **environ):

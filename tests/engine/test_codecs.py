@@ -23,6 +23,8 @@ from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import ObjLink, ResourceType
 
+pytestmark = pytest.mark.slow
+
 SENML = (
     ContentFormat.SENML_JSON,
     ContentFormat.SENML_CBOR,

@@ -24,7 +24,7 @@ from lwm2m_server.coap.options import LOCATION_PATH
 from lwm2m_server.coap.wire import Message
 from lwm2m_server.simulator.scripted import ScriptedDevice
 
-pytestmark = pytest.mark.native_stack("below DTLS there is no other")
+pytestmark = [pytest.mark.slow, pytest.mark.native_stack("below DTLS there is no other")]
 
 KEY = bytes.fromhex("000102030405060708090a0b0c0d0e0f")
 NAME = "dtls1"

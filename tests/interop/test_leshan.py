@@ -26,6 +26,8 @@ from cryptography.hazmat.primitives.serialization import (
 from lwm2m_server.cli.main import lwm2m
 from lwm2m_server.coap.dtls import gnutls_library
 
+pytestmark = pytest.mark.slow
+
 dtls = pytest.mark.native_stack("below DTLS there is no other")
 
 SOURCE = Path(__file__).parent / "leshan_client"

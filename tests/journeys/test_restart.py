@@ -15,6 +15,8 @@ from tinydb import TinyDB
 from lwm2m_engine.coap import Code
 from lwm2m_server.simulator.datagram import ResetReceived
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.native_stack("aiocoap forgets the tokens of its observations with the process")
 async def test_everything_is_back_after_kill(server, api, device, eventually):

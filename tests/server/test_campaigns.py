@@ -36,7 +36,7 @@ QUICK = UpdateSettings(poll=1.0, soon=0.1, settle=1.0, first_retry=0.05, longest
 
 
 _numbers = itertools.count()
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 @attrs.define

@@ -17,6 +17,8 @@ from urllib.request import urlopen
 import httpx
 import pytest
 
+pytestmark = pytest.mark.slow
+
 LWM2M = Path(sys.executable).with_name("lwm2m")
 Start: TypeAlias = Callable[..., subprocess.Popen[str]]
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from lwm2m_server.cli.main import lwm2m
 
 pytest.importorskip("mypy")
-pytestmark = pytest.mark.xdist_group("mypy")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mypy")]
 
 HERE = Path(__file__).parent
 
