@@ -53,12 +53,8 @@ def saved(rest: Any) -> Callable[[str], Awaitable[Any]]:
 
 
 async def edited(page: Any, name: str) -> None:
-    """Open it from the list, and switch to editing."""
-    await page.goto(f"/console/profiles?q={name}")
-    await page.get_by_role("link", name=name, exact=True).click()
-    current = page.get_by_role("navigation", name="Parts of the profile").locator("[aria-current]")
-    await expect(current).to_have_text("Transport configuration")
-    await page.get_by_role("button", name="Toggle edit mode").click()
+    """Its transport configuration, to be edited."""
+    await page.goto(f"/console/profiles/{name}/transport?edit=1")
 
 
 async def save(page: Any) -> None:
@@ -97,6 +93,8 @@ async def test_it_opens_read_only_and_toggles_to_editing(page: Any, signed_in: A
     await signed_in(page)
     await page.goto(f"/console/profiles?q={name}")
     await page.get_by_role("link", name=name, exact=True).click()
+    current = page.get_by_role("navigation", name="Parts of the profile").locator("[aria-current]")
+    await expect(current).to_have_text("Transport configuration")
     toggle = page.get_by_role("button", name="Toggle edit mode")
     await expect(toggle).to_have_attribute("aria-pressed", "false")
     await expect(page.get_by_role("main").get_by_role("checkbox")).to_have_count(0)

@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from lwm2m_engine.paths import Path
+from lwm2m_server.profiles.fleet import Fleet
 
 DOCUMENT = {
     "name": "meter",
@@ -80,6 +81,30 @@ async def test_the_devices_of_all_are_counted_if_somebody_asks(api):
     found = (await ask(api, "GET", "/profiles?devices=true")).json()["profiles"]
     assert {one["name"]: one["devices"] for one in found} == {"a": 1, "b": 2, "c": 0}
     assert "devices" not in (await ask(api, "GET", "/profiles")).json()["profiles"][0]
+    await ask(api, "PUT", "/profiles/c/assignment", {"default": True})
+    found = (await ask(api, "GET", "/profiles?devices=true")).json()["profiles"]
+    assert {one["name"]: one["devices"] for one in found} == {"a": 1, "b": 0, "c": 2}
+
+
+async def test_devices_are_counted_anew_after_some_seconds(api):
+    looks, now = 0, 0.0
+
+    class Counting(Fleet):
+        async def everyone(self, tenant, *, after=-1):
+            nonlocal looks
+            looks += 1
+            async for page in super().everyone(tenant, after=after):
+                yield page
+
+    server = api.profiles
+    fleet = Counting(api.ledger, server.profiles, server.memberships, clock=lambda: now)
+    await made(api, "a")
+    await fleet.counts("main")
+    await fleet.counts("main")
+    assert looks == 1
+    now = 11.0
+    await fleet.counts("main")
+    assert looks == 2
 
 
 async def test_of_two_who_change_a_profile_the_second_is_told(api):

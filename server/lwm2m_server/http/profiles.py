@@ -57,7 +57,7 @@ RESERVED: Final = frozenset(("schema", "defaults"))
 _NAME: Final = Parameter("name", STRING, "only those with this in their names")
 _NEW_NAME: Final = Parameter("name", STRING, "for a transport configuration that comes alone")
 _FORCE: Final = Parameter("force", BOOLEAN, "even if devices, groups or rules use it")
-_DEVICES: Final = Parameter("devices", BOOLEAN, "count the devices of each, which takes a look at all")
+_DEVICES: Final = Parameter("devices", BOOLEAN, "count the devices of each, now or some seconds ago")
 _IF_MATCH: Final = Parameter(
     "if-match", STRING, "`ETag` of what is to be replaced; 412 if it is another one by now", place="header"
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -17,14 +18,26 @@ from lwm2m_server.store.transaction import Reader
 PAGE: Final = 1_000
 """Devices looked at before another long read may begin."""
 
+FRESH: Final = 10.0
+"""Seconds that counts of all profiles are good for."""
+
 Touched: TypeAlias = tuple[Subject, Assigned]
 
 
 class Fleet:
     """Looks at every device of a tenant, on the thread for long reads."""
 
-    def __init__(self, ledger: Ledger, profiles: Profiles, memberships: Memberships) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        profiles: Profiles,
+        memberships: Memberships,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ledger, self._profiles, self._memberships = ledger, profiles, memberships
+        self._clock = clock
+        self._counts: dict[str, tuple[Assignments, float, Counter[str]]] = {}
 
     async def devices(
         self, tenant: str, profile: str, *, after: int = -1
@@ -50,10 +63,16 @@ class Fleet:
             yield found
 
     async def counts(self, tenant: str) -> Counter[str]:
-        """Of each profile, in one go."""
+        """Of each profile, in one go; as they were at most ``FRESH`` seconds ago, if the profiles and what
+        they are for are the same."""
+        assignments, now = self._profiles.assignments(tenant), self._clock()
+        known = self._counts.get(tenant)
+        if known is not None and known[0] is assignments and now - known[1] < FRESH:
+            return known[2]
         found: Counter[str] = Counter()
         async for page in self.everyone(tenant):
             found.update(assigned.profile.name for _, assigned in page if assigned is not None)
+        self._counts[tenant] = assignments, now, found
         return found
 
     async def count(self, tenant: str, profile: str) -> int:
