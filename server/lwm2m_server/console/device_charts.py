@@ -22,6 +22,8 @@ class Chart:
     """Whether the first and second line are the least and the most of what the third is the average of."""
     interval: int = 0
     """Milliseconds that one value stands for; 0 where it is itself."""
+    is_cut: bool = False
+    """Whether there were more values before these."""
 
     def document(self) -> dict[str, Any]:
         """For JavaScript."""

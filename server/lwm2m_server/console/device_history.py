@@ -32,6 +32,10 @@ CUSTOM: Final = "custom"
 AGGREGATES: Final = ("avg", "min", "max", "sum", "count", "first", "last")
 RAW: Final = 2_000
 """Values drawn one by one; of more, intervals are."""
+MOST: Final = 10_000
+"""Values drawn one by one where that is asked for."""
+EACH: Final = "none"
+"""In place of the name of an aggregate."""
 INTERVALS: Final = 400
 TABLE: Final = 100
 
@@ -119,14 +123,16 @@ class HistoryPages:
         if aggregate in AGGREGATES:
             rows = await self._values(request, one, span, agg=aggregate, interval=interval)
             return chart_of(rows["values"], aggregate, interval)
-        raw = await self._values(request, one, span, limit=RAW, order="asc")
-        if "next" not in raw or one.is_multiple or aggregate == "none":
-            return chart_of(raw["values"], "", 0)
-        averages, least, most = [
+        most = MOST if aggregate == EACH else RAW
+        raw = await self._values(request, one, span, limit=most, order="desc")
+        is_cut = "next" in raw
+        if not is_cut or one.is_multiple or aggregate == EACH:
+            return attrs.evolve(chart_of(raw["values"][::-1], "", 0), is_cut=is_cut)
+        averages, lows, highs = [
             (await self._values(request, one, span, agg=name, interval=interval))["values"]
             for name in ("avg", "min", "max")
         ]
-        return banded(averages, least, most, interval)
+        return banded(averages, lows, highs, interval)
 
     async def _values(self, request: Request, one: Reading, span: Span, **more: Any) -> dict[str, Any]:
         api = viewer_of(request).api
