@@ -172,5 +172,7 @@ def test_a_device_is_removed(reader, rest):
 
 
 def test_who_only_reads_adds_nothing(read_as, rest):
-    assert read_as("read").send(NEW, name="c-never").status_code == 403
+    someone = read_as("read")
+    assert someone.send(NEW, name="c-never").status_code == 403
+    assert "takes the role operate" in someone.page(NEW, status=403).xpath("string(//main)")
     assert rest.get("/devices/c-never").status_code == 404

@@ -16,7 +16,7 @@ from lwm2m_server.console.devices import DEVICES, group_names, profile_names
 from lwm2m_server.console.forms import Form, form_of
 from lwm2m_server.console.new_device import CLIENT, MODES, SECTIONS, SERVER, device_of, fields_of, placed
 from lwm2m_server.console.pages import page, part, see_other
-from lwm2m_server.console.viewer import viewer_of
+from lwm2m_server.console.viewer import operator_of, viewer_of
 
 NEW: Final = "/console/new-device"
 _WRONG: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT)
@@ -40,6 +40,7 @@ class CreatingPages:
     # --- adding ------------------------------------------------------------------------------------
 
     async def show(self, request: Request) -> Response:
+        operator_of(request)
         return await self._form(request, {})
 
     async def create(self, request: Request) -> Response:
@@ -107,7 +108,7 @@ class CreatingPages:
     # --- changing ----------------------------------------------------------------------------------
 
     async def show_edit(self, request: Request) -> Response:
-        name, api = request.path_params["name"], viewer_of(request).api
+        name, api = request.path_params["name"], operator_of(request).api
         device = await api.get(f"/devices/{segment(name)}")
         own = await api.get(f"/devices/{segment(name)}/profile")
         chosen = own["profile"] if own and own["by"] == "device" else ""

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from lwm2m_server.console.backend import Backend, Refusal, segment
 from lwm2m_server.console.forms import form_of
 from lwm2m_server.console.pages import is_htmx, page, part, see_other
-from lwm2m_server.console.viewer import Viewer, viewer_of
+from lwm2m_server.console.viewer import Viewer, operator_of, viewer_of
 
 IMPORT: Final = "/console/import-devices"
 CSV: Final = "text/csv"
@@ -71,6 +71,7 @@ class ImportPages:
         ]
 
     async def show_form(self, request: Request) -> Response:
+        operator_of(request)
         return await self._form(request, None)
 
     async def template(self, request: Request) -> Response:
@@ -87,6 +88,8 @@ class ImportPages:
             id = await self._begin(viewer, table, dry=True)
         except Refusal as refusal:
             return await self._form(request, refusal.detail, refusal.status)
+        # Whoever chooses another one does not want the one before.
+        self._kept = {other: kept for other, kept in self._kept.items() if kept.csrf != viewer.csrf}
         while len(self._kept) >= MOST_KEPT:
             del self._kept[next(iter(self._kept))]
         self._kept[id] = Kept(viewer.csrf, viewer.tenant, table)

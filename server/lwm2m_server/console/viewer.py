@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 import attrs
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from lwm2m_server.access.callers import OPEN, Caller, Role
@@ -72,4 +74,12 @@ class Viewer:
 def viewer_of(request: Request) -> Viewer:
     """Every page but the one to sign in has one."""
     viewer: Viewer = request.scope["viewer"]
+    return viewer
+
+
+def operator_of(request: Request) -> Viewer:
+    """For forms that others could not send. Raises ``HTTPException``."""
+    viewer = viewer_of(request)
+    if not viewer.may_operate:
+        raise HTTPException(HTTPStatus.FORBIDDEN, f"This takes the role operate; yours is {viewer.role}.")
     return viewer
