@@ -221,6 +221,25 @@ async def test_what_a_sink_refuses_is_a_dead_letter_at_once_and_the_next_goes_on
     assert told == [("too large", 1)]
 
 
+@pytest.mark.parametrize("count", [1, 3])
+async def test_what_came_while_the_first_was_refused_goes_on_too(world, count):
+    """Also when the target has taken nothing yet, and nothing comes after it."""
+    refused = asyncio.Event()
+
+    async def refuse():
+        await refused.wait()
+        return Refused("not you")
+
+    world.answer = lambda notice: refuse() if notice.body == '{"m2m:sgn":0}' else None
+    await world.add(1)
+    await world.until(lambda: world.under_way == 1)
+    await world.add(count, first=1)
+    refused.set()
+    await world.until(lambda: world.waiting == 0, seconds=5)
+    assert world.bodies() == list(range(1, count + 1))
+    assert len(world.dead()) == 1
+
+
 async def test_after_long_enough_it_is_a_dead_letter_and_can_be_replayed(tmp_path):
     world = World(tmp_path)
     await world.start(attrs.evolve(QUICK, give_up_after=0.3))

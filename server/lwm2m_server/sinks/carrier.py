@@ -158,9 +158,16 @@ class Carrier:
             self._fill()
         loop = asyncio.get_running_loop()
         for _ in range(min(self._allowed - len(self._couriers), len(self._ready) - free)):
-            task = loop.create_task(self._carry())
-            self._couriers.add(task)
-            task.add_done_callback(self._couriers.discard)
+            self._couriers.add(loop.create_task(self._courier()))
+
+    async def _courier(self) -> None:
+        try:
+            await self._carry()
+        finally:
+            # At once: who looks for work next is to count only those that still look themselves.
+            task = asyncio.current_task()
+            assert task is not None
+            self._couriers.discard(task)
 
     async def _carry(self) -> None:
         """One delivery after the other, as long as there are any."""
