@@ -174,6 +174,13 @@ def test_what_does_not_fit_is_not_sent(reader, meter):
     assert meter.get("/1/0/1").content == 300
 
 
+@pytest.mark.parametrize(
+    "do", ["", "Reboot /3/0/4", "Read /x", "WriteReplace /3442", "WriteUpdate /", "Create /"]
+)
+def test_what_no_button_says_is_refused(reader, meter, do):
+    assert reader.send(f"{HERE}/do", do=do, r120="1", v="1").status_code == 400
+
+
 def test_executing_with_arguments(reader, meter):
     reader.done(f"{HERE}/do", do="Execute /3442/0/3", arguments="0='now',1")
     assert meter.get("/3442/0/3").executed == ["0='now',1"]

@@ -78,7 +78,11 @@ def test_what_was_entered_is_read_as_its_type(type, form, value):
     ("type", "text"),
     [
         (ResourceType.INTEGER, "1.5"),
+        (ResourceType.INTEGER, str(2**64)),
+        (ResourceType.INTEGER, "9" * 5000),
         (ResourceType.FLOAT, "1,5"),
+        (ResourceType.FLOAT, "1e999"),
+        (ResourceType.FLOAT, "nan"),
         (ResourceType.BOOLEAN, "yes"),
         (ResourceType.TIME, "tomorrow"),
         (ResourceType.TIME, "9999-12-31T23:59:59+99:99"),

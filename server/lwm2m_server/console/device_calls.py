@@ -115,6 +115,8 @@ def _attributes(deed: Deed, form: Entered, tree: Tree) -> Document:
 
 def _write(deed: Deed, form: Entered, tree: Tree) -> Document:
     path = deed.path
+    if len(path) < 2:
+        raise Unfit(f"{path}: an Object Instance, a Resource or an instance of one is written")
     if len(path) == 2:
         return {"id": str(path), "value": _values(form, _definitions(path, tree), "")}
     definition = _definition(path, tree)
@@ -130,7 +132,9 @@ def _write(deed: Deed, form: Entered, tree: Tree) -> Document:
 
 
 def _create(deed: Deed, form: Entered, tree: Tree) -> Document:
-    object = tree.object(deed.path[0]) if deed.path else None
+    if not deed.path:
+        raise Unfit("of which Object?")
+    object = tree.object(deed.path[0])
     values = _values(form, object.definitions if object is not None else (), "", needed=False)
     id = form.text("instance").strip()
     if not id:

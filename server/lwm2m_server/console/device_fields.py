@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
@@ -219,18 +220,25 @@ def _hex(text: str) -> str:
 
 def _whole(text: str) -> int:
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
         raise Unfit(f"{text[:40]!r} is no whole number") from None
+    if not -(2**63) <= number < 2**64:
+        raise Unfit(f"{text[:40]} has more than 64 bits")
+    return number
 
 
-def _float(text: str) -> float | int | str:
+def _float(text: str) -> float | str:
+    """JSON has no numbers that are not finite: the API takes these words."""
     if text in ("NaN", "Infinity", "-Infinity"):
         return text
     try:
-        return _whole(text) if text.lstrip("+-").isdigit() else float(text)
+        number = float(text)
     except ValueError:
         raise Unfit(f"{text[:40]!r} is no number") from None
+    if not math.isfinite(number):
+        raise Unfit(f"{text[:40]!r} is more than a Float can be")
+    return number
 
 
 def _boolean(text: str) -> bool:

@@ -37,6 +37,8 @@ CALM: Final = 1.0
 HEARTBEAT: Final = 10.0
 MOST: Final = 2_000
 """Places, and points of a chart, that wait to be shown; of more, the browser is told that it missed some."""
+DIGITS: Final = 15
+"""Of a point in time."""
 LIFE: Final = ("registered", "updated", "deregistered", "expired", "awake", "sleeping", "response", "error")
 """Kinds of events that change the state, or are the outcome of something."""
 OUTCOMES: Final = frozenset({"response", "error"})
@@ -58,7 +60,8 @@ class LivePages:
         ``since`` when the page was made, in milliseconds."""
         await device_of(request)
         asked = request.query_params
-        since = int(asked["since"]) if asked.get("since", "").isdecimal() else 0
+        text = asked.get("since", "")
+        since = int(text) if text.isdecimal() and len(text) <= DIGITS else 0
         changes = Changes(asked.get("of", ""), asked.getlist("path"), since)
         following = Following(request, changes)
         return Stream(following.frames(), {"cache-control": "no-store"}, "text/event-stream")
