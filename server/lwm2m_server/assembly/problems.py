@@ -41,7 +41,7 @@ def watch_problems(core: Core, features: Features, stack: AsyncExitStack) -> Rej
     watch = Watch(problems, core.hub.ref, lambda tenant, endpoint: core.hub.engine(tenant).models(endpoint))
     for end in watch.listen(core.bus):
         stack.callback(end)
-    core.nodes.listen(watch.strange)
+    core.nodes.listen(watch.strange, watch.unmapped)
     core.uplink.on_refused = told.registration
     core.hub.commits.on_problem = told.commit
     features.bootstrap.service.on_trouble = told.bootstrap

@@ -57,9 +57,14 @@ class Nodes:
         self._folders: dict[int, int] = {}
         """By CSEBase its ``device-communication``."""
 
-    def listen(self, listener: Callable[[DeviceRef, Sequence[Path], float], object]) -> None:
-        """``listener`` hears of values whose Resources have no model."""
-        self._projector.on_strange = listener
+    def listen(
+        self,
+        strange: Callable[[DeviceRef, Sequence[Path], float], object],
+        unmapped: Callable[[DeviceRef, str, str, float], object],
+    ) -> None:
+        """``strange`` hears of values whose Resources have no model, ``unmapped`` of management objects that
+        oneM2M has no place for."""
+        self._projector.on_strange, self._projector.on_unmapped = strange, unmapped
 
     def plan_also(self, plan: Plan) -> None:
         """Commit with an event what ``plan`` makes of it, too."""

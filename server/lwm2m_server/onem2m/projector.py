@@ -79,6 +79,8 @@ class Projector:
         self._born_at: float | None = None
         self.on_strange: Callable[[DeviceRef, Sequence[Path], float], object] = lambda device, paths, at: None
         """Hears of values whose Resources have no model, and when they came."""
+        self.on_unmapped: Callable[[DeviceRef, str, str, float], object] = lambda device, name, why, at: None
+        """Hears of a management object that oneM2M has no place for, by its name."""
 
     def admitted(self, device: DeviceRef) -> None:
         """A node is made for the device, in the step whose events are planned next."""
@@ -249,6 +251,7 @@ class Projector:
             if change.changed.keys() != change.attributes.keys():
                 changed = managed(change.kind, _cleaned(change.changed)).attributes
         except UnknownName as error:
+            self.on_unmapped(device, change.name, str(error), event.at)
             return self._rows.line(device, event.at, "warning", f"{change.name}: {error}")
         is_newborn = device is self._newborn and event.at == self._born_at
         if is_newborn and is_born_with(device.name, change.name, whole.key, changed):

@@ -24,8 +24,8 @@ PAUSE: Final = 0.5
 """Seconds in which what is noted is gathered."""
 RETRY_AFTER: Final = 5.0
 """Seconds after which what could not be stored is tried again."""
-AT_ONCE: Final = 50
-"""Rows written in one commit: about a millisecond."""
+AT_ONCE: Final = 20
+"""Rows written in one operation: a millisecond or two where the table is full."""
 PENDING: Final = 1_000
 """Different ones that wait; of more, only how many there were."""
 WINDOW: Final = 60.0

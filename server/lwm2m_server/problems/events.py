@@ -67,6 +67,21 @@ class Watch:
                 example=device.name,
             )
 
+    def unmapped(self, device: DeviceRef, name: str, why: str, at: float) -> None:
+        """A management object that the target system has no place for."""
+        self._problems.note(
+            kinds.MAPPING,
+            f"the management object {name} cannot be kept: {why}",
+            tenant=device.tenant,
+            same=name,
+            node=device.node,
+            device=device.name,
+            at=at,
+            endpoint=device.endpoint,
+            resource=name,
+            error=why,
+        )
+
     def _received(self, tenant: str, event: Event) -> None:
         assert isinstance(event, Received)
         if event.error is not None:

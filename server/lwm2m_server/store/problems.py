@@ -21,7 +21,7 @@ CREATE TABLE problem (
 );
 CREATE UNIQUE INDEX problem_same ON problem (node, tenant, kind, same);
 CREATE INDEX problem_place ON problem (place);
-CREATE INDEX problem_tenant ON problem (tenant, place, last);
+CREATE INDEX problem_tenant ON problem (tenant, place, last, kind);
 """
 
 KEPT: Final = 10_000
@@ -36,10 +36,11 @@ _PUT = """INSERT INTO problem VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (node, tenant, kind, same) DO UPDATE SET place = excluded.place, device = excluded.device,
     last = max(last, excluded.last), count = count + excluded.count, text = excluded.text,
     facts = excluded.facts"""
+# The other index has the order, and would lead through all rows of the tenant.
 _TRIM_DEVICE = """DELETE FROM problem WHERE id IN (
-    SELECT id FROM problem WHERE node = ? AND tenant = ? ORDER BY place DESC LIMIT -1 OFFSET ?)"""
+    SELECT id FROM problem INDEXED BY problem_same WHERE node = ? AND tenant = ? ORDER BY place DESC LIMIT -1 OFFSET ?)"""
 _TRIM_NOBODY = """DELETE FROM problem WHERE id IN (
-    SELECT id FROM problem WHERE node = 0 AND tenant = ? AND kind = ?
+    SELECT id FROM problem INDEXED BY problem_same WHERE node = 0 AND tenant = ? AND kind = ?
     ORDER BY place DESC LIMIT -1 OFFSET ?)"""
 _TRIM = """DELETE FROM problem WHERE id IN (
     SELECT id FROM problem WHERE tenant = ? ORDER BY place DESC LIMIT -1 OFFSET ?)"""
