@@ -459,3 +459,11 @@ def test_values_without_a_model_are_told_of(world):
         event = Received(ENDPOINT, AT, kind, Path("/3/0"), Code.CONTENT, (known, strange), prefix=prefix)
         world.tell(event)
     assert heard == [(world.device, [Path("/3/0/9999")], AT)] * 2
+
+
+def test_a_management_object_without_a_place_is_told_of(world):
+    heard = []
+    world.projector.on_unmapped = lambda device, name, why, at: heard.append((name, at))
+    change = ManagedChange("m2m:nothing", "battery", {"level": 1}, {"level": 1})
+    world.tell(ManagedChanged(ENDPOINT, AT, change))
+    assert heard == [("battery", AT)]

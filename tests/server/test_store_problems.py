@@ -82,7 +82,7 @@ def test_filters(ledger, wanted, expected):
 
 
 def test_bounds(ledger, monkeypatch):
-    for name, bound in (("KEPT", 12), ("KEPT_OF_DEVICE", 3), ("KEPT_OF_NOBODY", 4)):
+    for name, bound in (("ROUND", 1), ("KEPT", 12), ("KEPT_OF_DEVICE", 3), ("KEPT_OF_NOBODY", 4)):
         monkeypatch.setattr(problems, name, bound)
     put(ledger, *(one(f"d{number}", node=5) for number in range(9)))
     assert [kept.same for kept in found(ledger)] == ["d8", "d7", "d6"]

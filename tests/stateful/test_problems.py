@@ -22,7 +22,7 @@ from lwm2m_server.store import problems
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.problems import ProblemFilter
 
-BOUNDS = {"KEPT": 12, "KEPT_OF_DEVICE": 4, "KEPT_OF_NOBODY": 5}
+BOUNDS = {"ROUND": 1, "KEPT": 12, "KEPT_OF_DEVICE": 4, "KEPT_OF_NOBODY": 5}
 RATION = {"DIFFERENT": 3, "PENDING": 8, "AT_ONCE": 3, "SUBJECTS": 6}
 
 

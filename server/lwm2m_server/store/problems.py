@@ -25,7 +25,9 @@ CREATE INDEX problem_tenant ON problem (tenant, place, last, kind);
 """
 
 KEPT: Final = 10_000
-"""Rows of one tenant."""
+"""Rows of one tenant; a few more until it is looked at."""
+ROUND: Final = 100
+"""Problems put between two looks at how many a tenant has, which takes as long as there are rows."""
 KEPT_OF_DEVICE: Final = 100
 KEPT_OF_NOBODY: Final = 1_000
 """Rows of one kind that are no device's."""
@@ -38,7 +40,8 @@ _PUT = """INSERT INTO problem VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     facts = excluded.facts"""
 # The other index has the order, and would lead through all rows of the tenant.
 _TRIM_DEVICE = """DELETE FROM problem WHERE id IN (
-    SELECT id FROM problem INDEXED BY problem_same WHERE node = ? AND tenant = ? ORDER BY place DESC LIMIT -1 OFFSET ?)"""
+    SELECT id FROM problem INDEXED BY problem_same WHERE node = ? AND tenant = ?
+    ORDER BY place DESC LIMIT -1 OFFSET ?)"""
 _TRIM_NOBODY = """DELETE FROM problem WHERE id IN (
     SELECT id FROM problem INDEXED BY problem_same WHERE node = 0 AND tenant = ? AND kind = ?
     ORDER BY place DESC LIMIT -1 OFFSET ?)"""
@@ -163,6 +166,7 @@ class ProblemWriter(ProblemReader):
 
     def put_problems(self, problems: Iterable[Problem]) -> None:
         touched: dict[tuple[str, int, str], None] = {}
+        (before,) = self._execute(_LAST).fetchone()
         for one in problems:
             (last,) = self._execute(_LAST).fetchone()
             facts = orjson.dumps(dict(one.facts)).decode()
@@ -174,8 +178,10 @@ class ProblemWriter(ProblemReader):
                 self._execute(_TRIM_DEVICE, (node, tenant, KEPT_OF_DEVICE))
             else:
                 self._execute(_TRIM_NOBODY, (tenant, kind, KEPT_OF_NOBODY))
-        for tenant in {tenant for tenant, _, _ in touched}:
-            self._execute(_TRIM, (tenant, KEPT))
+        (after,) = self._execute(_LAST).fetchone()
+        if after // ROUND != before // ROUND:
+            for tenant in {tenant for tenant, _, _ in touched}:
+                self._execute(_TRIM, (tenant, KEPT))
 
     def settle_problems(self, tenant: str, kind: str, *, but: Collection[str] = ()) -> Collection[str]:
         query = "SELECT id, same FROM problem WHERE node = 0 AND tenant = ? AND kind = ?"
