@@ -88,6 +88,8 @@ def test_a_profile_is_created_in_two_steps(reader: Any, rest: httpx.Client) -> N
     name = f"new {uuid.uuid4().hex[:8]}"
     page = reader.page("/console/profiles/new")
     assert words(page.xpath("//*[@aria-current='step']")[0]) == "1. Device profile details"
+    (form,) = page.xpath("//main//form")
+    assert (form.get("method"), "csrf" in form.fields) == ("get", False)
     page = reader.page("/console/profiles/new", step="transport", name=name, transportType="LWM2M")
     assert page.xpath("//input[@name='name']/@value") == [name]
     assert page.xpath("//select[@name='transportType']/option/@value") == ["LWM2M"]
