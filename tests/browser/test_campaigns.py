@@ -30,7 +30,7 @@ async def test_a_campaign_is_made_watched_and_steered(page: Any, signed_in: Any,
         )
     )
     await signed_in(page)
-    await page.goto("/console/packages/new")
+    await page.goto("/console/new-package")
     image = {
         "name": "tank.bin",
         "mimeType": "application/octet-stream",

@@ -91,16 +91,16 @@ def test_what_says_nothing_is_told_by_its_field(fields: Any, words: str) -> None
 
 def test_a_preview_names_devices_and_waves(reader: Any) -> None:
     fields = {"package": PACKAGE, "endpoint": "camp-?", "waves": "1, 50%"}
-    page = reader.send("/console/campaigns/preview", **fields).text
+    page = reader.send("/console/new-campaign/preview", **fields).text
     assert "3 devices" in page
     assert "camp-0, camp-1, camp-2" in page
     assert "Wave 2: 2 devices" in page
     assert 'value="camp-?"' in page
     assert (
         "No device is like that now"
-        in reader.send("/console/campaigns/preview", package=PACKAGE, endpoint="nobody-*").text
+        in reader.send("/console/new-campaign/preview", package=PACKAGE, endpoint="nobody-*").text
     )
-    assert "Which devices" in reader.send("/console/campaigns/preview", package=PACKAGE).text
+    assert "Which devices" in reader.send("/console/new-campaign/preview", package=PACKAGE).text
 
 
 def test_preview_over_the_api(rest: Any) -> None:

@@ -60,8 +60,8 @@ class CampaignPages:
         return [
             Route("/campaigns", self.list_all, methods=["GET"]),
             Route("/campaigns", self.save, methods=["POST"]),
-            Route("/campaigns/new", self.show_form, methods=["GET"]),
-            Route("/campaigns/preview", self.preview, methods=["POST"]),
+            Route("/new-campaign", self.show_form, methods=["GET"]),
+            Route("/new-campaign/preview", self.preview, methods=["POST"]),
             Route(_ONE, self.show, methods=["GET"]),
             Route(f"{_ONE}/progress", self.progress, methods=["GET"]),
             Route(f"{_ONE}/edit", self.edit, methods=["GET"]),

@@ -35,7 +35,7 @@ class PackagePages:
         return [
             Route("/packages", self.list_all, methods=["GET"]),
             Route("/packages", self.upload, methods=["POST"]),
-            Route("/packages/new", self.show_upload, methods=["GET"]),
+            Route("/new-package", self.show_upload, methods=["GET"]),
             Route(_ONE, self.show, methods=["GET"]),
             Route(f"{_ONE}/file", self.download, methods=["GET"]),
             Route(f"{_ONE}/delete", self.delete, methods=["POST"]),
