@@ -19,7 +19,11 @@ SENSORS = 40
 
 
 def objects() -> list[SimulatedObject]:
-    dimmer = SimulatedObject(3311, {0: {5851: Resource(ResourceType.INTEGER, 10, "RW")}})
+    def light() -> dict[int, Resource]:
+        on = Resource(ResourceType.BOOLEAN, False, "RW")
+        return {5850: on, 5851: Resource(ResourceType.INTEGER, 10, "RW")}
+
+    dimmer = SimulatedObject(3311, {0: light()}, template=light)
     sensors = {id: {5700: Resource(ResourceType.FLOAT, 0.0)} for id in range(SENSORS)}
     return [*default_objects(300, "U"), dimmer, SimulatedObject(3300, sensors)]
 
@@ -95,6 +99,24 @@ async def test_the_form_to_write_fits_the_type_and_says_what_is_wrong(page, sign
     assert device.get("/3311/0/5851").content == 50
     await row.get_by_role("button", name="Close").click()
     await expect(field).to_have_count(0)
+
+
+async def test_an_instance_that_comes_to_be_is_told(page, signed_in, simulate) -> None:
+    await simulate("growing-tree", version="1.1", objects=objects())
+    await signed_in(page, "operate")
+    await page.goto("/console/devices/growing-tree/objects?q=light")
+    await page.get_by_role("link", name="Create").click()
+    await page.get_by_label("Instance ID").fill("7")
+    await page.get_by_role("spinbutton", name="Dimmer").fill("70")
+    create = page.get_by_role("button", name="Create")
+    await create.click()
+    switch = page.get_by_role("combobox", name="On/Off")
+    assert await switch.evaluate("field => field.validity.valueMissing")
+    await switch.select_option("true")
+    await create.click()
+    await expect(page.locator("#o-3311")).to_contain_text("2.01 Created")
+    await page.get_by_role("link", name="Show them").click()
+    await expect(page.locator("#r-3311-7-5851")).to_contain_text("Dimmer")
 
 
 async def test_times_are_entered_in_the_zone_of_the_viewer(open_page, signed_in, simulate) -> None:

@@ -141,9 +141,11 @@ def field(name: str, definition: Definition, value: Any = None, *, required: boo
     return Field(name, definition, _entered(value, definition.type), required)
 
 
-def optional(name: str, definition: Definition, value: Any = None) -> Field:
-    """Empty at first: of several, only what is entered is sent."""
-    return Field(name, definition, now=_entered(value, definition.type))
+def optional(name: str, definition: Definition, value: Any = None, *, required: bool = False) -> Field:
+    """Empty at first: of several, only what is entered is sent. A text that is ``required`` may be empty all
+    the same, so it is left to the API to miss it."""
+    is_text = definition.type is ResourceType.STRING
+    return Field(name, definition, "", required and not is_text, _entered(value, definition.type))
 
 
 def rows(definition: Definition, value: Any) -> Iterator[tuple[str, Field]]:

@@ -133,6 +133,8 @@ class Following:
         self._viewer: Viewer = viewer_of(request)
         self._ranges: Mapping[tuple[int, int], str] = {}
         self._looked = 0.0
+        self._objects: object = None
+        """What the device had announced when the stream began."""
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """Until the API, the session or the browser has enough. What it misses then, it asks for again."""
@@ -194,6 +196,8 @@ class Following:
                 device = await device_of(self._request)
                 device["lastSeen"] = max(device["lastSeen"] or 0, changes.heard) or None
                 context["device"] = device
+                if self._has_moved(device):
+                    context["moved"] = True
                 context["base"] = address(self._request.path_params["name"])
             else:
                 loop.call_later(wait, changes.news.set)
@@ -205,6 +209,12 @@ class Following:
         if answered:
             frames.append(b"event: answered\ndata: 1\n\n")
         return b"".join(frames)
+
+    def _has_moved(self, device: Mapping[str, Any]) -> bool:
+        """Whether it announces something else than before; a page shows that only when it is loaded again."""
+        found = [(one["id"], one["version"], one["instances"]) for one in device["objects"]]
+        before, self._objects = self._objects, found
+        return before is not None and before != found and device["registered"]
 
     def _reading_of(self, row: Row) -> Reading:
         """Numbers may have names, but those of end devices behind a gateway."""

@@ -146,7 +146,7 @@ def _fields(path: Path, object: Object, tree: Tree) -> Any:
             continue
         last = known.get(one.id)
         raw = last.raw if last is not None and not one.multiple else None
-        yield optional(f"r{one.id}", one, raw)
+        yield optional(f"r{one.id}", one, raw, required=instance is None and one.mandatory)
 
 
 def _one(raw: Any, path: Path) -> Any:
