@@ -163,7 +163,7 @@ class TelemetryApi:
     )
     async def attributes(self, request: Request) -> Response:
         device = self._find(request)
-        selection, told = await self._selection(device)
+        selection, told = await self._told(device)
         chosen = selection.all
         if not _flag(request, "all"):
             keys, _ = self._keys(device)
@@ -182,7 +182,7 @@ class TelemetryApi:
     )
     async def values(self, request: Request) -> Response:
         device = self._find(request)
-        selection, told = await self._selection(device)
+        selection, told = await self._told(device)
         raw = [_undecoded(one) for one in self._ledger.reader.undecoded(device.node)]
         return _answer(device, "values", _latest(_chosen(selection, request), told), undecoded=raw)
 
@@ -191,6 +191,11 @@ class TelemetryApi:
     def _keys(self, device: Device) -> tuple[Keys, ModelView]:
         models = self._devices.models(device)
         return self._profiles.keys(device, models), models
+
+    async def _told(self, device: Device) -> tuple[Selection, Mapping[str, Told]]:
+        """What has a last value; to look for all that has a history takes longer."""
+        told = await self._ledger.apart(lambda reader: reader.latest_values(device.node))
+        return Selection(*self._keys(device), told), told
 
     async def _selection(self, device: Device) -> tuple[Selection, Mapping[str, Told]]:
         def read(reader: Reader) -> tuple[Mapping[str, Told], frozenset[str]]:
