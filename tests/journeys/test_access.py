@@ -23,7 +23,7 @@ NOBODYS = {
     "/api/v1/profiles/defaults",
 }
 """Paths where the argument ``tenant`` means something else, or nothing."""
-OF_ALL = ("/api/v1/models", "/api/v1/plugins")
+OF_ALL = ("/api/v1/models", "/api/v1/plugins", "/api/v1/problems")
 """What tenants have, and the system, too."""
 LOOKING = ("get", "head", "options")
 
