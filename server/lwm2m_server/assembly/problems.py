@@ -172,7 +172,8 @@ class Teller:
         self.core.problems.note(kinds.LEDGER, f"facts could not be stored: {reason}", error=reason)
 
     def target(self, lane: Lane, reason: str, dead: int) -> None:
-        what = f"{dead} notifications for {lane.target} are dead letters" if dead else None
+        are = "notification for {} is a dead letter" if dead == 1 else "notifications for {} are dead letters"
+        what = f"{dead} {are.format(lane.target)}" if dead else None
         self.core.problems.note(
             kinds.DELIVERY,
             f"{what or f'{lane.target} takes no notifications'}: {reason}",
