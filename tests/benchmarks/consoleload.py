@@ -121,7 +121,7 @@ async def _followed(server: Server, device: SimulatedDevice, options: argparse.N
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = await playwright.chromium.launch(executable_path=program, args=arguments)
         page = await browser.new_page()
-        await page.goto(f"{url}/console/devices/live-1/objects?all=1")
+        await page.goto(f"{url}/console/devices/live-1/objects?q={TEMPERATURE}")
         metrics = await page.context.new_cdp_session(page)
         await metrics.send("Performance.enable")
         begin, before = time.time(), server.cpu
