@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lwm2m_server.console.device_charts import banded, chart_of
-from lwm2m_server.console.device_history import span_of
+from lwm2m_server.console.device.charts import banded, chart_of
+from lwm2m_server.console.device.history import span_of
 
 HOUR = 3_600_000
 

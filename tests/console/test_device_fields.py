@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lwm2m_engine.values import ResourceType
-from lwm2m_server.console.device_fields import Unfit, field, moment, optional, read_rows
-from lwm2m_server.console.device_tree import Definition
-from lwm2m_server.console.device_values import id_of, reading, shown
+from lwm2m_server.console.device.fields import Unfit, field, moment, optional, read_rows
+from lwm2m_server.console.device.tree import Definition
+from lwm2m_server.console.device.values import id_of, reading, shown
 
 
 def definition(type, range="", *, multiple=False):

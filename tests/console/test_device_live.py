@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from lwm2m_server.console.backend import ServerEvent
-from lwm2m_server.console.device_live import MOST, Changes
+from lwm2m_server.console.device.live import MOST, Changes
 from lwm2m_server.simulator.device import SimulatedDevice
 
 CELL = re.compile(r'id="v-(\S+)" hx-swap-oob.*?class="(?:number|text)-value">(.*?)<', re.S)

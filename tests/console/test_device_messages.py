@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lwm2m_server.console import codes
-from lwm2m_server.console.device_messages import Line, line_of
-from lwm2m_server.console.device_traces import exchange_of
+from lwm2m_server.console.device.messages import Line, line_of
+from lwm2m_server.console.device.traces import exchange_of
 
 
 @pytest.mark.parametrize(

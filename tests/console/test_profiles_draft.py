@@ -6,11 +6,11 @@ import copy
 
 import pytest
 
-from lwm2m_server.console.profiles_draft import LISTS, Draft
-from lwm2m_server.console.profiles_faults import Faults
-from lwm2m_server.console.profiles_places import Place, instance_of, object_of
-from lwm2m_server.console.profiles_rows import Rows
-from lwm2m_server.console.profiles_values import number
+from lwm2m_server.console.profiles.draft import LISTS, Draft
+from lwm2m_server.console.profiles.faults import Faults
+from lwm2m_server.console.profiles.places import Place, instance_of, object_of
+from lwm2m_server.console.profiles.rows import Rows
+from lwm2m_server.console.profiles.values import number
 
 OBSERVED = {
     "keyName": {"/3_1.2/0/9": "charge"},

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_server.console.backend import Refusal, segment
-from lwm2m_server.console.device_tabs import address
+from lwm2m_server.console.device.tabs import address
 from lwm2m_server.console.devices import DEVICES, group_names, profile_names
 from lwm2m_server.console.forms import Form, form_of
 from lwm2m_server.console.new_device import CLIENT, MODES, SECTIONS, SERVER, device_of, fields_of, placed

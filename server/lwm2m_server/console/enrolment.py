@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lwm2m_server.console.backend import segment
-from lwm2m_server.console.device_tabs import address
+from lwm2m_server.console.device.tabs import address
 from lwm2m_server.console.forms import form_of
 from lwm2m_server.console.pages import is_htmx, page, part, see_other
 from lwm2m_server.console.viewer import viewer_of

@@ -26,7 +26,7 @@ from lwm2m_server.console.backend import ADMIN, Backend, Refusal
 from lwm2m_server.console.campaigns import CampaignPages
 from lwm2m_server.console.clients import ClientPages
 from lwm2m_server.console.creating import CreatingPages
-from lwm2m_server.console.device_routes import device_routes
+from lwm2m_server.console.device.routes import device_routes
 from lwm2m_server.console.devices import FleetPages
 from lwm2m_server.console.enrolment import EnrolmentPages
 from lwm2m_server.console.groups import GroupPages
@@ -37,7 +37,7 @@ from lwm2m_server.console.packages import PackagePages
 from lwm2m_server.console.pages import HOME, SECURITY, SIGN_IN, is_htmx, page, part
 from lwm2m_server.console.plugins import PluginPages
 from lwm2m_server.console.problems import ProblemPages
-from lwm2m_server.console.profiles import ProfilePages
+from lwm2m_server.console.profiles.listing import ProfilePages
 from lwm2m_server.console.proofs import NoProof, SignedOut
 from lwm2m_server.console.sessions import COOKIE, Session, Sessions
 from lwm2m_server.console.signing_in import SigningIn, set_cookie

@@ -1,0 +1,1 @@
+"""Device profiles: listed, edited as drafts, reviewed and saved."""
