@@ -50,6 +50,11 @@ def firmware_object() -> SimulatedObject:
 
 
 @pytest.fixture(scope="module")
+def console(own_console: Any) -> Any:
+    return own_console
+
+
+@pytest.fixture(scope="module")
 def meter(fleet: Any) -> Any:
     objects = [one for one in default_objects(300, "U") if one.id != 3]
     return fleet.start("meter-of-tabs", objects=[*objects, device_object()])
