@@ -56,10 +56,11 @@ async def page(
     viewer: Viewer | None = request.scope.get("viewer")
     more: dict[str, Any] = {"viewer": viewer, "here": request.scope["path"], "query": request.query_params}
     if viewer is not None:
-        notices, count = list(viewer.session.notices), len(viewer.session.notices)
-        more |= {"menu": menu(viewer), "notices": notices}
-        for _ in range(count):
-            viewer.session.notices.popleft()
+        notices = viewer.session.notices
+        more |= {"menu": menu(viewer), "notices": list(notices)}
+        # What a page asks again for itself shows a part of it: a notice would be lost.
+        if not is_htmx(request):
+            notices.clear()
     return await _answer(template, {**more, **context}, status, headers)
 
 

@@ -16,20 +16,18 @@ from lwm2m_server.http.answers import json_answer
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import (
     BOOLEAN,
-    LIMIT,
-    PLACE,
     STRING,
     TENANT,
     TEXTS,
     Parameter,
-    array,
     described,
     nullable,
     obj,
     ref,
 )
-from lwm2m_server.http.devices import MAX_ROWS, DeviceFinder, number_of
+from lwm2m_server.http.devices import DeviceFinder
 from lwm2m_server.http.enrolment import problems, tenant_record
+from lwm2m_server.http.paging import PAGED, Page, pages_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import caller_of
 from lwm2m_server.http.tree import TreeRequests
@@ -88,38 +86,22 @@ class ApplicationApi:
         "Applications of a tenant, in the order of their names",
         query=(
             TENANT,
-            LIMIT,
-            Parameter("offset", PLACE, "leave out so many"),
+            *PAGED,
             Parameter("q", STRING, "a part of the name, the AE-ID, the App-ID or an address"),
         ),
-        answers={
-            200: obj(
-                "tenant applications total",
-                tenant=STRING,
-                applications=array(ref("Application")),
-                total={"type": "integer", "minimum": 0},
-                nextOffset={"type": "integer", "minimum": 0},
-            )
-        },
+        answers={200: pages_of("applications", ref("Application"), tenant=STRING)},
         problems=(400,),
     )
     async def list_all(self, request: Request) -> Response:
         """``headers`` are their names only; ``groups`` are the device groups whose devices it hears of."""
         tenant = tenant_record(self._find, self._inventory, request)
-        limit = max(1, min(number_of(request, "limit", 100), MAX_ROWS))
-        offset = number_of(request, "offset", 0)
+        page = Page.asked(request, 100)
         part = request.query_params.get("q", "").casefold()
         found = sorted(self._inventory.applications(tenant.name), key=lambda one: one.name)
         found = [one for one in found if part in _searched(one) and self._sees(request, tenant, one)]
         groups = await self._groups(tenant)
-        document: dict[str, Any] = {
-            "tenant": tenant.name,
-            "applications": [self._shown(one, groups) for one in found[offset : offset + limit]],
-            "total": len(found),
-        }
-        if offset + limit < len(found):
-            document["nextOffset"] = offset + limit
-        return json_answer(document)
+        rows = [self._shown(one, groups) for one in page.of(found)]
+        return json_answer(page.document("applications", rows, len(found), tenant=tenant.name))
 
     @described("An application", query=(TENANT,), answers={200: ref("Application")})
     async def show(self, request: Request) -> Response:

@@ -16,20 +16,17 @@ from lwm2m_server.enrolment.reading import Faults, Members, read_members, readin
 from lwm2m_server.http.answers import json_answer, stored
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import (
-    COUNT,
-    LIMIT,
-    PLACE,
     STRING,
     TENANT,
     TEXTS,
     Parameter,
-    array,
     described,
     obj,
     ref,
 )
-from lwm2m_server.http.devices import MAX_ROWS, DeviceFinder, number_of
+from lwm2m_server.http.devices import DeviceFinder
 from lwm2m_server.http.enrolment import problems, tenant_record
+from lwm2m_server.http.paging import PAGED, Page, pages_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import caller_of
 from lwm2m_server.http.tree import TreeRequests, refusals
@@ -89,37 +86,21 @@ class GroupApi:
         "Device groups of a tenant, in the order of their names",
         query=(
             TENANT,
-            LIMIT,
-            Parameter("offset", PLACE, "leave out so many"),
+            *PAGED,
             Parameter("q", STRING, "a part of the name or of a label"),
         ),
-        answers={
-            200: obj(
-                "tenant groups total",
-                tenant=STRING,
-                groups=array(ref("DeviceGroup")),
-                total=COUNT,
-                nextOffset=COUNT,
-            )
-        },
+        answers={200: pages_of("groups", ref("DeviceGroup"), tenant=STRING)},
         problems=(400,),
     )
     async def list_all(self, request: Request) -> Response:
         """``devices`` is how many it has; ``profiles`` are those that are for it."""
         tenant = tenant_record(self._find, self._inventory, request)
-        limit = max(1, min(number_of(request, "limit", 100), MAX_ROWS))
-        offset, part = number_of(request, "offset", 0), request.query_params.get("q", "").casefold()
+        page, part = Page.asked(request, 100), request.query_params.get("q", "").casefold()
         found = await self._ledger.apart(partial(device_groups, tenant=tenant))
         seen = [one for one in found if part in _searched(one) and self._sees(request, tenant, one)]
         found = sorted(seen, key=lambda one: one.name)
-        document: dict[str, Any] = {
-            "tenant": tenant.name,
-            "groups": [self._shown(one) for one in found[offset : offset + limit]],
-            "total": len(found),
-        }
-        if offset + limit < len(found):
-            document["nextOffset"] = offset + limit
-        return json_answer(document)
+        rows = [self._shown(one) for one in page.of(found)]
+        return json_answer(page.document("groups", rows, len(found), tenant=tenant.name))
 
     @described("A device group", query=(TENANT,), answers={200: ref("DeviceGroup")})
     async def show(self, request: Request) -> Response:
@@ -130,37 +111,24 @@ class GroupApi:
         "Devices of a group, in the order they came",
         query=(
             TENANT,
-            LIMIT,
-            Parameter("offset", PLACE, "leave out so many"),
+            *PAGED,
             Parameter("q", STRING, "a part of the name"),
         ),
-        answers={
-            200: obj(
-                "group devices total",
-                group=STRING,
-                devices=array(ref("GroupMember")),
-                total=COUNT,
-                nextOffset=COUNT,
-            )
-        },
+        answers={200: pages_of("devices", ref("GroupMember"), group=STRING)},
         problems=(400,),
     )
     async def members(self, request: Request) -> Response:
         """``member`` is how the group names it; ``name`` is that of the device, `null` if it is gone."""
         tenant = tenant_record(self._find, self._inventory, request)
-        limit = max(1, min(number_of(request, "limit", 100), MAX_ROWS))
-        offset, part = number_of(request, "offset", 0), request.query_params.get("q", "").casefold()
+        page, part = Page.asked(request, 100), request.query_params.get("q", "").casefold()
         name = request.path_params["name"]
         await self._group(tenant, request)
-        among = partial(_some, tenant=tenant, name=name, part=part, ids=self._ids, offset=offset, limit=limit)
+        among = partial(_some, tenant=tenant, name=name, part=part, ids=self._ids, page=page)
         found = await self._ledger.apart(among)
         if found is None:
             raise _missing(tenant, name)
-        page, total = found
-        document: dict[str, Any] = {"group": name, "devices": page, "total": total}
-        if offset + limit < total:
-            document["nextOffset"] = offset + limit
-        return json_answer(document)
+        rows, total = found
+        return json_answer(page.document("devices", rows, total, group=name))
 
     @described(
         "Make a device group",
@@ -276,7 +244,7 @@ def _named(reader: Reader, tenant: Tenant, name: str) -> Resource | None:
 
 
 def _some(
-    reader: Reader, tenant: Tenant, name: str, part: str, ids: ResourceIds, offset: int, limit: int
+    reader: Reader, tenant: Tenant, name: str, part: str, ids: ResourceIds, page: Page
 ) -> tuple[list[dict[str, Any]], int] | None:
     """On the same: a page of members, and how many there are; ``None`` if there is no such group."""
     group = _named(reader, tenant, name)
@@ -285,8 +253,8 @@ def _some(
     found = group.attributes.get("nds", ())
     if part:
         found = [one for one in found if part in one.casefold()]
-    page = found[offset : offset + limit]
-    return [{"member": one, "name": _name(reader, tenant, one, ids)} for one in page], len(found)
+    rows = [{"member": one, "name": _name(reader, tenant, one, ids)} for one in page.of(found)]
+    return rows, len(found)
 
 
 def _name(reader: Reader, tenant: Tenant, member: str, ids: ResourceIds) -> str | None:

@@ -15,14 +15,11 @@ from lwm2m_server.access.callers import Role
 from lwm2m_server.http.answers import json_answer
 from lwm2m_server.http.describing import (
     BINARY,
-    COUNT,
-    LIMIT,
     MULTIPART,
     PLACE,
     STRING,
     TENANT,
     Parameter,
-    array,
     described,
     enum,
     nullable,
@@ -40,6 +37,7 @@ from lwm2m_server.http.model_views import (
     summary,
     user,
 )
+from lwm2m_server.http.paging import PAGED, Page, pages_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import caller_of, need_system, tenant_of
 from lwm2m_server.library.archives import BadUpload, File, label
@@ -88,40 +86,24 @@ class ModelApi:
         "Object models of all levels",
         query=(
             TENANT,
-            LIMIT,
-            Parameter("offset", PLACE, "leave out so many"),
+            *PAGED,
             Parameter("object", PLACE, "only versions of this Object"),
             Parameter("name", STRING, "only those whose name has this in it"),
             Parameter("q", STRING, "an Object ID, or a part of the name, the URN or the name of the file"),
             _LEVEL,
             _USAGE,
         ),
-        answers={
-            200: obj(
-                "tenant models total",
-                tenant=nullable(STRING),
-                models=array(ref("Model")),
-                total=COUNT,
-                nextOffset=COUNT,
-            )
-        },
+        answers={200: pages_of("models", ref("Model"), tenant=nullable(STRING))},
         problems=(400,),
     )
     async def list_all(self, request: Request) -> Response:
         """By Object, version and level; of the same version the last one is in force."""
         tenant = self._viewer(request)
-        limit = max(1, min(number_of(request, "limit", MAX_ROWS), MAX_ROWS))
-        offset = number_of(request, "offset", 0)
+        page = Page.asked(request)
         found = sorted(filter(_wanted(request), self._library.all(tenant)), key=_place)
         counts = await self._library.counts(tenant) if _flag(request, "usage", "true") else None
-        document: dict[str, Any] = {
-            "tenant": tenant,
-            "models": [summary(one, counts) for one in found[offset : offset + limit]],
-            "total": len(found),
-        }
-        if offset + limit < len(found):
-            document["nextOffset"] = offset + limit
-        return json_answer(document)
+        rows = [summary(one, counts) for one in page.of(found)]
+        return json_answer(page.document("models", rows, len(found), tenant=tenant))
 
     @described(
         "An Object model, its Resources, and who uses it",

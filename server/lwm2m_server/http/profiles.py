@@ -18,9 +18,7 @@ from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import (
     BOOLEAN,
     COUNT,
-    LIMIT,
     OFTEN_TIME,
-    PLACE,
     STRING,
     TENANT,
     Parameter,
@@ -30,7 +28,8 @@ from lwm2m_server.http.describing import (
     obj,
     ref,
 )
-from lwm2m_server.http.devices import MAX_ROWS, DeviceFinder, number_of
+from lwm2m_server.http.devices import DeviceFinder
+from lwm2m_server.http.paging import PAGED, Page, pages_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import tenant_of
 from lwm2m_server.profiles.comparison import LISTS, TABLES
@@ -104,31 +103,20 @@ class ProfileApi:
 
     @described(
         "Device profiles, by name",
-        query=(TENANT, _NAME, LIMIT, Parameter("offset", PLACE, "leave out so many"), _DEVICES),
-        answers={
-            200: obj(
-                "tenant total profiles", tenant=STRING, total=COUNT, profiles=array(_ROW), nextOffset=COUNT
-            )
-        },
+        query=(TENANT, _NAME, *PAGED, _DEVICES),
+        answers={200: pages_of("profiles", _ROW, tenant=STRING)},
         problems=(400,),
     )
     async def list_all(self, request: Request) -> Response:
         """``?name=`` is a part of names; ``total`` counts those that have it."""
         tenant, part = self._find.tenant(request), request.query_params.get("name", "").lower()
-        limit = min(number_of(request, "limit", MAX_ROWS), MAX_ROWS)
-        offset = number_of(request, "offset", 0)
+        page = Page.asked(request)
         found = sorted((one for one in self._kept.of(tenant) if part in one.name.lower()), key=_by_name)
-        document: dict[str, Any] = {
-            "tenant": tenant,
-            "total": len(found),
-            "profiles": [_row(profile) for profile in found[offset : offset + limit]],
-        }
+        rows = [_row(profile) for profile in page.of(found)]
         if flag_of(request, "devices"):
             counts = await self._fleet.counts(tenant)
-            document["profiles"] = [{**row, "devices": counts[row["name"]]} for row in document["profiles"]]
-        if offset + limit < len(found):
-            document["nextOffset"] = offset + limit
-        return json_answer(document)
+            rows = [{**row, "devices": counts[row["name"]]} for row in rows]
+        return json_answer(page.document("profiles", rows, len(found), tenant=tenant))
 
     @described(
         "Create a device profile, or import one",
