@@ -136,7 +136,7 @@ async def test_what_a_sleeper_is_asked_waits_and_is_answered_by_itself(
     device = await simulate(
         "late-riser", version="1.1", queue_mode=True, awake=1.0, lifetime=3600, sleep=3000
     )
-    await rest.put("/devices/late-riser/power-saving", json={"awakeWindow": 0.05})
+    await rest.put("/devices/late-riser/power-saving", json={"awakeWindow": 0.5})
 
     async def is_asleep() -> bool:
         return (await rest.get("/devices/late-riser")).json()["awake"] is False
