@@ -30,7 +30,7 @@ async def test_devices_are_found_while_one_types(page: Any, signed_in: Any, rest
 
 async def test_a_button_that_posts_says_so(page: Any, signed_in: Any) -> None:
     await signed_in(page)
-    await page.goto("/console/groups/~new")
+    await page.goto("/console/new-group")
     await page.get_by_label("Name").fill("browsed-busy")
     await page.evaluate("document.addEventListener('submit', (event) => event.preventDefault())")
     button = page.get_by_role("button", name="Make it")

@@ -37,7 +37,7 @@ def add_devices(rest: Any, *devices: str) -> None:
 
 def test_an_application_comes_changes_and_goes(reader: Any, rest: Any, names: str) -> None:
     page = reader.done(
-        f"{APP}/~new",
+        "/console/new-application",
         name="la-hook",
         kind="WebHook",
         pointsOfAccess="http://me:hidden@198.51.100.1/a\nhttp://198.51.100.1/b",
@@ -69,12 +69,14 @@ def test_an_application_comes_changes_and_goes(reader: Any, rest: Any, names: st
 
 
 def test_what_is_refused_is_told_beside_what_was_typed(reader: Any, names: str) -> None:
-    answer = reader.send(f"{APP}/~new", name="la-x", kind="WebHook", appId="Wrong", labels="kept")
+    answer = reader.send(
+        "/console/new-application", name="la-x", kind="WebHook", appId="Wrong", labels="kept"
+    )
     assert answer.status_code == 400
     assert "App-ID" in answer.text
     assert 'value="la-x"' in answer.text
     assert ">\nkept</textarea>" in answer.text
-    answer = reader.send(f"{GROUP}/~new", name="la-g", devices="la-ghost")
+    answer = reader.send("/console/new-group", name="la-g", devices="la-ghost")
     assert answer.status_code == 400
     assert "la-ghost" in answer.text
 
@@ -95,7 +97,7 @@ def test_an_application_joins_and_leaves_groups(reader: Any, rest: Any, names: s
 def test_a_group_with_its_members(reader: Any, rest: Any, names: str) -> None:
     add_devices(rest, "la-dev1", "la-dev2", "la-dev3")
     rest.post("/applications", json={"name": "la-app"})
-    page = reader.done(f"{GROUP}/~new", name="la-meters", devices="la-dev1, la-dev2", labels="floor:2")
+    page = reader.done("/console/new-group", name="la-meters", devices="la-dev1, la-dev2", labels="floor:2")
     assert page.xpath("//tbody//th/a/text()") == ["la-dev1", "la-dev2"]
     page = reader.page(f"{GROUP}/la-meters", find="LA-DEV")
     picks = {box.get("value"): "disabled" in box.attrib for box in page.xpath("//input[@name='addDevices']")}

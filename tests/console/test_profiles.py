@@ -86,17 +86,17 @@ def test_the_list_tells_what_each_is_and_counts_devices_apart(edit: Any, reader:
 
 def test_a_profile_is_created_in_two_steps(reader: Any, rest: httpx.Client) -> None:
     name = f"new {uuid.uuid4().hex[:8]}"
-    page = reader.page("/console/profiles/new")
+    page = reader.page("/console/new-profile")
     assert words(page.xpath("//*[@aria-current='step']")[0]) == "1. Device profile details"
     (form,) = page.xpath("//main//form")
     assert (form.get("method"), "csrf" in form.fields) == ("get", False)
-    page = reader.page("/console/profiles/new", step="transport", name=name, transportType="LWM2M")
+    page = reader.page("/console/new-profile", step="transport", name=name, transportType="LWM2M")
     assert page.xpath("//input[@name='name']/@value") == [name]
     assert page.xpath("//select[@name='transportType']/option/@value") == ["LWM2M"]
-    page = reader.done("/console/profiles/new", name=name, transportType="LWM2M")
+    page = reader.done("/console/new-profile", name=name, transportType="LWM2M")
     assert words(page.xpath("//h1")[0]) == name
     assert words(page.xpath("//nav[@class='tabs']//a[@aria-current]")[0]) == "Transport configuration"
-    again = reader.send("/console/profiles/new", name=name, transportType="LWM2M")
+    again = reader.send("/console/new-profile", name=name, transportType="LWM2M")
     assert again.status_code == 422
     assert f"there is a profile '{name}'" in words(lxml.html.document_fromstring(again.text))
 
@@ -155,8 +155,8 @@ def test_who_may_not_edit_is_refused(edit: Any, read_as: Any) -> None:
     one = edit()
     operator = read_as("operate")
     assert operator.send(f"{one.path}/draft/objects", object="3_1.2").status_code == 403
-    assert operator.send("/console/profiles/new", name="x", transportType="LWM2M").status_code == 403
-    assert operator.send("/console/profiles/import", document="{}").status_code == 403
+    assert operator.send("/console/new-profile", name="x", transportType="LWM2M").status_code == 403
+    assert operator.send("/console/import-profile", document="{}").status_code == 403
 
 
 def test_objects_are_found_by_id_and_by_a_part_of_the_name(edit: Any) -> None:
@@ -441,14 +441,14 @@ def test_profiles_of_other_platforms_are_imported_with_notes(reader: Any, rest: 
         },
     }
     file = {"file": ("profile.json", json.dumps(older).encode(), "application/json")}
-    page = reader.done("/console/profiles/import", files=file, name=name)
+    page = reader.done("/console/import-profile", files=file, name=name)
     notices = [words(notice) for notice in page.xpath("//div[@id='notices']/p")]
     assert notices == [f"{name} is imported.", "createdTime: is not used here and was left out"]
     assert rest.get(f"/profiles/{name}").json()["name"] == name
-    again = reader.send("/console/profiles/import", document=json.dumps({**older, "name": name}))
+    again = reader.send("/console/import-profile", document=json.dumps({**older, "name": name}))
     assert again.status_code == 422
     assert "there is a profile" in again.text
-    wrong = reader.send("/console/profiles/import", document='{"name": "x", "profileData": {}}')
+    wrong = reader.send("/console/import-profile", document='{"name": "x", "profileData": {}}')
     assert "transportConfiguration" in words(
         lxml.html.document_fromstring(wrong.text).get_element_by_id("wrong")
     )

@@ -30,11 +30,11 @@ def device(rest: Any) -> Iterator[str]:
 
 
 def test_a_subscription_is_made_found_and_ended(reader: Any, rest: Any, device: str) -> None:
-    page = reader.page(f"{HOOKS}/~new", target="Program", device=device)
+    page = reader.page("/console/new-webhook", target="Program", device=device)
     assert page.xpath("//input[@name='target']/@value") == ["Program"]
     wish = {"target": "Program", "source": "received-msg", "device": device, "content": "reference"}
     wish |= {"count": "10", "seconds": "2.5"}
-    page = reader.done(f"{HOOKS}/~new", **wish, events=["childCreated", "childDeleted"])
+    page = reader.done("/console/new-webhook", **wish, events=["childCreated", "childDeleted"])
     (row,) = page.xpath("//tbody/tr")
     assert words(row).startswith(f"{device}: received-msg")
     for text in ("child created, child deleted", "the resource id", "10 together or after 2.5 s", "Program"):
@@ -48,11 +48,11 @@ def test_a_subscription_is_made_found_and_ended(reader: Any, rest: Any, device: 
 
 def test_what_is_refused_is_told_beside_what_was_typed(reader: Any, device: str) -> None:
     wish = {"source": "other", "resource": "hooked/<i>", "content": "all", "count": "many"}
-    answer = reader.send(f"{HOOKS}/~new", target="Program", **wish)
+    answer = reader.send("/console/new-webhook", target="Program", **wish)
     assert answer.status_code == 400
     assert "subscription.batch.count" in answer.text
     assert "hooked/&lt;i&gt;" in answer.text
-    answer = reader.send(f"{HOOKS}/~new", target="Nobody", source="logs", device=device, content="all")
+    answer = reader.send("/console/new-webhook", target="Nobody", source="logs", device=device, content="all")
     assert answer.status_code == 409
     assert "no application Nobody" in answer.text
 

@@ -43,8 +43,8 @@ class ApplicationPages:
     def routes(self) -> list[Route]:
         return [
             Route("/applications", self.list_all, methods=["GET"]),
-            Route("/applications/~new", self.show_new, methods=["GET"]),
-            Route("/applications/~new", self.create, methods=["POST"]),
+            Route("/new-application", self.show_new, methods=["GET"]),
+            Route("/new-application", self.create, methods=["POST"]),
             Route(_ONE, self.show, methods=["GET"]),
             Route(_ONE, self.change, methods=["POST"]),
             Route(f"{_ONE}/pause", self.pause, methods=["POST"]),

@@ -32,8 +32,8 @@ class GroupPages:
     def routes(self) -> list[Route]:
         return [
             Route("/groups", self.list_all, methods=["GET"]),
-            Route("/groups/~new", self.show_new, methods=["GET"]),
-            Route("/groups/~new", self.create, methods=["POST"]),
+            Route("/new-group", self.show_new, methods=["GET"]),
+            Route("/new-group", self.create, methods=["POST"]),
             Route(_ONE, self.show, methods=["GET"]),
             Route(_ONE, self.change, methods=["POST"]),
             Route(f"{_ONE}/members", self.change_members, methods=["POST"]),

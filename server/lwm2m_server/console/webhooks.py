@@ -62,8 +62,8 @@ class WebhookPages:
         return [
             Route("/webhooks", self.show, methods=["GET"]),
             Route("/webhooks/subscriptions", self.subscriptions, methods=["GET"]),
-            Route("/webhooks/~new", self.show_new, methods=["GET"]),
-            Route("/webhooks/~new", self.subscribe, methods=["POST"]),
+            Route("/new-webhook", self.show_new, methods=["GET"]),
+            Route("/new-webhook", self.subscribe, methods=["POST"]),
             Route("/webhooks/subscriptions/{id}/delete", self.unsubscribe, methods=["POST"]),
             Route("/webhooks/letters", self.letters, methods=["GET"]),
             Route("/webhooks/letters/replay", self.replay_all, methods=["POST"]),

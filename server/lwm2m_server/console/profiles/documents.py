@@ -32,8 +32,8 @@ class DocumentPages:
 
     def routes(self) -> list[Route]:
         return [
-            Route("/profiles/import", self.ask, methods=["GET"]),
-            Route("/profiles/import", self.take_in, methods=["POST"]),
+            Route("/import-profile", self.ask, methods=["GET"]),
+            Route("/import-profile", self.take_in, methods=["POST"]),
             Route("/profiles/{name}/json", self.show, methods=["GET"]),
             Route("/profiles/{name}/draft/json", self.set, methods=["POST"]),
             Route("/profiles/{name}/export", self.export, methods=["GET"]),

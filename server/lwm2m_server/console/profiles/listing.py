@@ -36,9 +36,9 @@ class ProfilePages:
         # Profiles may have any name: what is said of one has a path below it.
         return [
             Route("/profiles", self.list_all, methods=["GET"]),
-            Route("/profiles/counts", self.count, methods=["GET"]),
-            Route("/profiles/new", self.ask, methods=["GET"]),
-            Route("/profiles/new", self.create, methods=["POST"]),
+            Route("/profile-counts", self.count, methods=["GET"]),
+            Route("/new-profile", self.ask, methods=["GET"]),
+            Route("/new-profile", self.create, methods=["POST"]),
             *DocumentPages().routes(),
             Route("/profiles/{name}", self.go, methods=["GET"]),
             Route("/profiles/{name}/details", self.show, methods=["GET"]),
@@ -78,7 +78,7 @@ class ProfilePages:
             "names": names_of(models),
             "edited": edited,
             "counted": counted,
-            "counts": url(f"{LIST}/counts", q=text, offset=begin),
+            "counts": url("/console/profile-counts", q=text, offset=begin),
             "first": begin + 1,
             "last": begin + len(found["profiles"]),
             "previous": url(LIST, **more, offset=max(0, begin - PAGE)) if begin else None,
