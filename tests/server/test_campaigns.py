@@ -20,6 +20,7 @@ from click.testing import CliRunner
 
 from lwm2m_server.app import Running, run
 from lwm2m_server.cli import main
+from lwm2m_server.http.campaigns import PREVIEW
 from lwm2m_server.settings import Address, DeviceSettings, Settings, TransmissionSettings, UpdateSettings
 from lwm2m_server.simulator.device import SimulatedDevice
 from lwm2m_server.simulator.images import make_image
@@ -387,6 +388,7 @@ async def test_what_was_started_is_neither_changed_nor_removed(site: Site) -> No
     [
         ([], "name: "),
         ({"name": "a/b"}, "name: "),
+        ({"name": PREVIEW, "package": "fw-2.0", "target": {"group": "g"}}, "is a path already"),
         ({"name": "x", "package": "nope", "target": {"group": "g"}}, "there is no package 'nope'"),
         ({"name": "x", "package": "fw-2.0", "target": {"group": "g"}, "wavez": []}, "wavez is not known"),
     ],

@@ -65,7 +65,7 @@ async def test_rules_are_kept_shown_and_removed(api, tmp_path):
     # What was shown can be sent back: the secret stays.
     assert (await ask(api, "PUT", "/enrolments/one", shown)).json() == shown
     assert (await ask(api, "GET", "/enrolments")).json()["enrolments"] == [shown]
-    assert (await ask(api, "PUT", "/enrolments/pending", BY_KEYS)).status_code == 400
+    assert (await ask(api, "PUT", "/enrolments/pending", BY_KEYS)).status_code == 405
     stored = (tmp_path / "inventory.json").read_text()
     assert MASTER not in stored
     assert (await ask(api, "DELETE", "/enrolments/one")).status_code == 204
@@ -130,7 +130,7 @@ async def test_rules_take_an_admin_and_stay_in_their_tenant(guarded):
     assert (await guarded.call("POST", f"{one}/keys", "boss", json=keys)).status_code == 200
     answer = await guarded.call("POST", f"{one}/keys", "stranger", json=keys)
     assert (answer.status_code, "main" in answer.text) == (409, False)
-    for method, path in (("POST", "/devices"), ("DELETE", "/devices/x"), ("POST", "/devices/import")):
+    for method, path in (("POST", "/devices"), ("DELETE", "/devices/x"), ("POST", "/imports")):
         assert (await guarded.call(method, f"/api/v1{path}", "eye", json={})).status_code == 403
 
 

@@ -1,4 +1,4 @@
-"""Tables of devices below ``/api/v1/devices/import``, and their headings."""
+"""Tables of devices below ``/api/v1/imports``, and their headings."""
 
 import asyncio
 import base64
@@ -36,9 +36,9 @@ def imported(api, eventually):
 
 
 async def _imported(eventually, api, text, query):
-    answer = await ask(api, "POST", f"/devices/import{query}", text)
+    answer = await ask(api, "POST", f"/imports{query}", text)
     assert answer.status_code == 202, answer.text
-    path = f"/devices/imports/{answer.json()['id']}"
+    path = f"/imports/{answer.json()['id']}"
 
     async def over():
         found = (await ask(api, "GET", path)).json()
@@ -86,7 +86,7 @@ async def test_lines_are_let_in_and_the_same_table_again_is_no_error(ready, impo
             "there is a device of this name with another client",
             "there is a device of this name with another profile",
         ]
-    only = await ask(ready, "GET", f"/devices/imports/{found['id']}?outcome=refused&limit=2")
+    only = await ask(ready, "GET", f"/imports/{found['id']}?outcome=refused&limit=2")
     assert ([line["name"] for line in only.json()["report"]], only.json()["next"]) == (["one"], 2)
 
 
@@ -172,16 +172,16 @@ async def test_thousands_of_lines_leave_room_for_others(imported, ready):
     ],
 )
 async def test_tables_that_cannot_be_used(api, text, media_type, status, words):
-    answer = await ask(api, "POST", "/devices/import", text, media_type)
+    answer = await ask(api, "POST", "/imports", text, media_type)
     assert (answer.status_code, words in answer.json()["detail"]) == (status, True), answer.text
 
 
 async def test_what_is_not_there(api, imported):
-    for path in ("/devices/imports/99", "/devices/imports/x"):
+    for path in ("/imports/99", "/imports/x"):
         assert (await ask(api, "GET", path)).status_code == 404
-    assert (await ask(api, "POST", "/devices/import?dryRun=perhaps", "name\n")).status_code == 400
+    assert (await ask(api, "POST", "/imports?dryRun=perhaps", "name\n")).status_code == 400
     found = await imported("name\none\n")
-    assert (await ask(api, "GET", f"/devices/imports/{found['id']}?outcome=x")).status_code == 400
+    assert (await ask(api, "GET", f"/imports/{found['id']}?outcome=x")).status_code == 400
 
 
 def test_headings_of_others():

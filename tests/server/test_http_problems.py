@@ -25,6 +25,9 @@ async def client():
     api = [
         Route("/thing", _works, methods=["GET"]),
         Route("/thing", _works, methods=["PUT"]),
+        Route("/thing/check", _works, methods=["POST"]),
+        Route("/thing/{name}", _works, methods=["GET"]),
+        Route("/thing/{name}", _works, methods=["DELETE"]),
         Route("/broken", _fails, methods=["GET"]),
     ]
     transport = httpx.ASGITransport(create_http(api=api), raise_app_exceptions=False)
@@ -48,6 +51,18 @@ async def test_a_method_that_is_not_allowed_and_those_that_are(client):
     answer = await client.delete("/api/v1/thing")
     _problem(answer, 405)
     assert answer.headers["allow"] == "GET, HEAD, PUT"
+
+
+async def test_a_path_without_parameters_is_not_one_of_those_with_them(client):
+    assert (await client.post("/api/v1/thing/check")).text == "ok"
+    for method in ("GET", "DELETE", "OPTIONS", "PATCH"):
+        answer = await client.request(method, "/api/v1/thing/check")
+        _problem(answer, 405)
+        assert answer.headers["allow"] == "POST"
+    assert (await client.get("/api/v1/thing/one")).text == "ok"
+    answer = await client.post("/api/v1/thing/one")
+    _problem(answer, 405)
+    assert answer.headers["allow"] == "DELETE, GET, HEAD"
 
 
 async def test_a_fault_of_the_server_tells_the_client_nothing_and_the_log_all(client):

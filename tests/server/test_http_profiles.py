@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from lwm2m_engine.paths import Path
+from lwm2m_server.http.profiles import RESERVED
 from lwm2m_server.profiles.fleet import Fleet
 
 DOCUMENT = {
@@ -235,7 +236,8 @@ async def test_rules_of_enrolment_follow_a_profile(api):
         ("GET", "/profiles/none/assignment", None, 404),
         ("GET", "/profiles/none/devices", None, 404),
         ("POST", "/profiles/none/preview", DOCUMENT, 404),
-        ("POST", "/profiles", named("schema"), 400),
+        *(("POST", "/profiles", named(word), 400) for word in sorted(RESERVED)),
+        *(("PUT", f"/profiles/{word}", DOCUMENT, 405) for word in sorted(RESERVED)),
         ("POST", "/profiles", named("x" * 256), 400),
         ("PUT", "/profiles/%20", {"bootstrap": []}, 400),
         ("GET", "/profiles?limit=x", None, 400),

@@ -142,8 +142,8 @@ _WORDS: Final = {"created": "let in", "unchanged": "as before", "refused": "refu
 
 def _import(client: Client, part: Part, dry: bool, tell: Any) -> Iterator[dict[str, Any]]:
     query = _query(client.tenant, dryRun="true" if dry else "false")
-    began = client.send("POST", f"/api/v1/devices/import{query}", part.text.encode(), "text/csv")
-    path, after, state = f"/api/v1/devices/imports/{began['id']}", 0, "running"
+    began = client.send("POST", f"/api/v1/imports{query}", part.text.encode(), "text/csv")
+    path, after, state = f"/api/v1/imports/{began['id']}", 0, "running"
     while True:
         page = client.get(f"{path}{_query(client.tenant, after=after)}")
         tell(len(page["report"]))

@@ -107,7 +107,7 @@ class ImportPages:
     async def show(self, request: Request) -> Response:
         viewer, id = viewer_of(request), request.path_params["id"]
         outcome, after = request.query_params.get("outcome", ""), request.query_params.get("after", "")
-        found = await viewer.api.get(f"/devices/imports/{id}", limit=1)
+        found = await viewer.api.get(f"/imports/{id}", limit=1)
         lines, next = list[Any](), None
         if found["state"] != "running":
             chosen = outcome if outcome in (*OUTCOMES, "all") else "refused" if found["refused"] else "all"
@@ -145,7 +145,7 @@ class ImportPages:
     async def _begin(self, viewer: Viewer, table: bytes, *, dry: bool) -> str:
         query = {"dryRun": "true"} if dry else {}
         headers = {"content-type": CSV}
-        answer = await viewer.api.call("POST", "/devices/import", query=query, headers=headers, body=table)
+        answer = await viewer.api.call("POST", "/imports", query=query, headers=headers, body=table)
         return segment(answer.json()["id"])
 
     def _waits(self, viewer: Viewer, id: str) -> bool:
@@ -164,7 +164,7 @@ async def _lines(api: Backend, id: int, outcome: str, after: int) -> tuple[list[
     found, wanted = list[Any](), outcome if outcome in OUTCOMES else None
     start: int | None = after
     while start is not None and len(found) < ROWS:
-        some = await api.get(f"/devices/imports/{id}", after=start, limit=ROWS, outcome=wanted)
+        some = await api.get(f"/imports/{id}", after=start, limit=ROWS, outcome=wanted)
         found += some["report"]
         start = some.get("next")
     return found, start

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -38,6 +38,7 @@ def create_http(
 ) -> ASGIApp:
     """``api`` lies below ``/api/v1``; the oneM2M ``tree`` answers under every path that no route has. The
     ``door`` is around all of it."""
+    api = [*_claims(api), *api]
     rest = [_Tree(tree, {route.path for route in routes})] if tree is not None else []
 
     async def refuse(request: Request, error: Exception) -> Response:
@@ -68,10 +69,41 @@ class _Tree(Route):
         return (Match.NONE, {}) if scope["path"] in self._others else super().matches(scope)
 
 
-def _methods(routes: Iterable[Route], scope: Scope) -> list[str]:
+class _Claim(Route):
+    """A path without parameters, for methods that it has not: what is asked with those is refused, rather
+    than taken for a path with parameters. It is how OpenAPI 3.1 reads paths (4.8.8.1)."""
+
+    def __init__(self, path: str, served: Collection[str]) -> None:
+        super().__init__(path, self)
+        self._served = served
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        is_served = scope["type"] == "http" and scope["method"] in self._served
+        return (Match.NONE, {}) if is_served else super().matches(scope)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
+
+
+def _claims(routes: Sequence[Route]) -> list[_Claim]:
+    """Of paths that would be taken for others."""
+    served: dict[str, set[str]] = {}
+    for route in routes:
+        served.setdefault(route.path, set()).update(route.methods or ())
+    patterns = {route.path: route.path_regex for route in routes if route.param_convertors}
+    plain = [path for path in served if path not in patterns]
+    return [
+        _Claim(path, served[path])
+        for path in plain
+        if any(pattern.match(path) for pattern in patterns.values())
+    ]
+
+
+def _methods(routes: Sequence[Route], scope: Scope) -> list[str]:
     """What may be done at a path, by all routes together that have it."""
-    found = (route.methods or () for route in routes if route.matches(scope)[0] is not Match.NONE)
-    return sorted({method for methods in found for method in methods})
+    found = [route for route in routes if route.matches(scope)[0] is not Match.NONE]
+    same = (route.methods or () for route in found if route.path == found[0].path)
+    return sorted({method for methods in same for method in methods})
 
 
 def _shortcut(prefix: str, inner: ASGIApp, outer: ASGIApp) -> ASGIApp:

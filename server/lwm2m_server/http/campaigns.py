@@ -50,6 +50,7 @@ from lwm2m_server.updates.campaigns import Campaigns
 
 MAX_ROWS: Final = 1000
 _NAME: Final = re.compile(r"[\w.:+-]{1,100}", re.ASCII)
+PREVIEW: Final = "preview"
 _ONE: Final = "/campaigns/{name}"
 _STATES: Final = tuple(state.value for state in DeviceState)
 
@@ -65,7 +66,7 @@ class CampaignApi:
         return [
             Route("/campaigns", self.list_all, methods=["GET"]),
             Route("/campaigns", self.add, methods=["POST"]),
-            Route("/campaigns/preview", self.preview, methods=["POST"]),
+            Route(f"/campaigns/{PREVIEW}", self.preview, methods=["POST"]),
             Route(_ONE, self.show, methods=["GET"]),
             Route(_ONE, self.change, methods=["PUT"]),
             Route(_ONE, self.remove, methods=["DELETE"]),
@@ -106,6 +107,8 @@ class CampaignApi:
         name = document.pop("name", None) if isinstance(document, dict) else None
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise Problem(400, "name: up to 100 letters, digits and . _ : + - are due")
+        if name == PREVIEW:
+            raise Problem(400, f"name: {name} is a path already")
         definition = _defined(document)
         await self._try(lambda: self._campaigns.add(tenant, name, definition))
         headers = {"content-location": f"/api/v1/campaigns/{name}"}

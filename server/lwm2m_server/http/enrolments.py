@@ -39,7 +39,6 @@ from lwm2m_server.security.material import NAMES
 from lwm2m_server.store.definitions import Enrolment
 
 MAX_NAME: Final = 100
-PENDING: Final = "pending"
 TURN: Final = 500
 """Keys removed before others may run."""
 _BODY: Final = obj(
@@ -88,7 +87,7 @@ class RuleApi:
 
     def routes(self) -> list[Route]:
         """Below ``/api/v1``."""
-        one, waiting = "/enrolments/{name}", f"/enrolments/{PENDING}"
+        one, waiting = "/enrolments/{name}", "/enrolments/pending"
         return [
             Route("/enrolments", self.list_rules, methods=["GET"]),
             Route(waiting, self.list_pending, methods=["GET"]),
@@ -126,7 +125,7 @@ class RuleApi:
     async def put(self, request: Request) -> Response:
         """Devices that wait by this rule have to come again. Takes the role admin."""
         tenant, name = self._admin(request), request.path_params["name"]
-        if len(name) > MAX_NAME or not name.isprintable() or name == PENDING:
+        if len(name) > MAX_NAME or not name.isprintable():
             raise Problem(HTTPStatus.BAD_REQUEST, "this is no name for a rule")
         kept = self._enrolment.context.inventory.enrolments.get(tenant, name)
         seal = partial(self._enrolment.batches.vault.seal, about=about_master(tenant, name))

@@ -1,4 +1,4 @@
-"""``/api/v1/devices/import``: tables of devices, and what came of each line."""
+"""``/api/v1/imports``: tables of devices, and what came of each line."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class ImportApi:
     def routes(self) -> list[Route]:
         """Below ``/api/v1``, behind all that is about one device."""
         return [
-            Route("/devices/import", self.begin, methods=["POST"]),
-            Route("/devices/imports/{id}", self.show, methods=["GET"]),
+            Route("/imports", self.begin, methods=["POST"]),
+            Route("/imports/{id}", self.show, methods=["GET"]),
         ]
 
     @described(

@@ -50,7 +50,7 @@ MAX_DOCUMENT: Final = 524_288
 """Bytes of a profile."""
 MAX_FAULTS: Final = 20
 """That a sentence tells; all are in a list beside it."""
-RESERVED: Final = frozenset(("schema", "defaults"))
+RESERVED: Final = frozenset(("schema", "defaults", "check"))
 """Names that are paths already."""
 
 _NAME: Final = Parameter("name", STRING, "only those with this in their names")
