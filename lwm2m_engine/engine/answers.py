@@ -163,6 +163,7 @@ def _report(state: State, device: Device, step: Single, job: Job, reply: CoapRep
         prefix=step.prefix,
         values=isinstance(step, VALUED),
         written=discoveries.written(step, created) if is_success(reply.code) else (),
+        more=bool(job.steps),
     )
 
 

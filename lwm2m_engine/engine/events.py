@@ -189,6 +189,9 @@ class Received:
     """The end device of a gateway that all paths here belong to; empty for the client itself."""
     written: tuple[Entry, ...] = ()
     """What a Write or Create that succeeded has put there."""
+    more: bool = False
+    """Whether another exchange of the same message follows, as an Observe does to the Write-Attributes
+    before it."""
 
 
 @attrs.frozen(slots=True)

@@ -39,6 +39,7 @@ def report(
     values: bool = True,
     prefix: str = "",
     written: tuple[Entry, ...] = (),
+    more: bool = False,
 ) -> str | None:
     """Tell what the device said, and what it means for managed resources.
 
@@ -72,6 +73,7 @@ def report(
             created,
             prefix,
             written,
+            more,
         )
     )
     if entries and not prefix:

@@ -101,7 +101,7 @@ class Asks:
     def _heard(self, tenant: str, event: Event) -> None:
         assert isinstance(event, (Received, Failed, Progressed))
         ask = self._open.get(event.message) if event.message is not None else None
-        if ask is None or ask.done.done():
+        if ask is None or ask.done.done() or (isinstance(event, Received) and event.more):
             return
         if isinstance(event, Progressed):
             if ask.progressed is not None:

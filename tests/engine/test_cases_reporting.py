@@ -272,6 +272,19 @@ def test_attributes_of_an_observe_go_with_the_request_in_1_2(world):
     assert world.told(Observed)[-1].observation.attributes == (("pmin", "5"), ("pmax", "30"))
 
 
+@pytest.mark.parametrize("code", [Code.CHANGED, Code.METHOD_NOT_ALLOWED])
+def test_attributes_of_an_observe_are_written_before_it_in_1_1(world, code):
+    """The answer to the message is that to the Observe, whatever became of the attributes."""
+    world.ask("OBSERVE /3/0/9?pmin=5", id=2)
+    assert world.wire[0].request.query == ("pmin=5",)
+    world.answer(CoapReply(code))
+    assert (last(world).operation, last(world).message, last(world).code) == ("write-attributes", 2, code)
+    assert last(world).more
+    assert world.wire[0].request.observe == 0
+    world.answer(CoapReply(Code.CONTENT, b'[{"n":"/3/0/9","v":70}]', ContentFormat.SENML_JSON, observe=0))
+    assert (last(world).operation, last(world).message, last(world).more) == ("observe", 2, False)
+
+
 def test_a_notification_may_overtake_the_answer_to_its_observe(world):
     world.ask("OBSERVE /3/0/9")
     token = world.wire[0].token

@@ -191,6 +191,27 @@ async def test_observing_what_is_observed_gives_the_present_value(rpc, meter):
     assert await rpc.value("ObserveReadAll") == []
 
 
+async def test_an_observe_with_attributes_is_over_with_the_observe(rpc, meter):
+    meter.get(BATTERY).content = 60
+    found = await rpc.result("Observe", {"id": BATTERY, "attributes": {"pmin": 1}})
+    assert (found["code"], found["value"], found["observing"]) == ("2.05", 60, True)
+    assert found["notes"] == []
+    (one,) = await rpc.value("ObserveReadAll")
+    assert one["paths"] == [BATTERY]
+
+
+async def test_attributes_that_are_refused_are_told_with_what_became_of_the_observe(rpc, meter):
+    def reply(request):
+        is_written = request.code == Code.PUT
+        return CoapReply(Code.METHOD_NOT_ALLOWED, payload=b"none here") if is_written else None
+
+    meter.faults.reply = reply
+    found = await rpc.result("Observe", {"id": BATTERY, "attributes": {"pmin": 1}})
+    assert (found["code"], found["observing"]) == ("2.05", True)
+    said = "the device answered 4.05 METHOD_NOT_ALLOWED: none here"
+    assert found["notes"] == [f"write-attributes {BATTERY}: {said}"]
+
+
 async def test_a_format_that_the_device_has_is_used(rpc, lasting, device, name):
     links = '</>;rt="oma.lwm2m";ct="110 112",</1/0>,</3/0>'
     one = await device(lasting, name, live=False, version="1.1")

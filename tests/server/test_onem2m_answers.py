@@ -43,8 +43,8 @@ async def _never():
     await asyncio.Event().wait()
 
 
-def _received(message):
-    return Received("dev", 0.0, "response", ROOT, 69, message=message)
+def _received(message, *, more=False):
+    return Received("dev", 0.0, "response", ROOT, 69, message=message, more=more)
 
 
 async def test_an_answer_is_told_when_it_is_published():
@@ -60,6 +60,18 @@ async def test_an_answer_is_told_when_it_is_published():
         assert await unless_gone(second, _never, 0.01) is None
     assert not answers._waiting
     assert not bus._listeners
+
+
+async def test_of_several_answers_to_a_message_the_last_is_told():
+    bus = Bus()
+    answers = Answers(bus)
+    with answers.expected(7) as expected:
+        answers.planned(7, 70)
+        bus.publish("main", _received(7, more=True))
+        assert not expected.done()
+        answers.planned(7, 71)
+        bus.publish("main", _received(7))
+        assert await unless_gone(expected, _never, 5) == 71
 
 
 async def test_nobody_waits_for_a_client_that_left():

@@ -64,6 +64,8 @@ class Answers:
 
     def _heard(self, tenant: str, event: Event) -> None:
         assert isinstance(event, (Received, Failed))
+        if isinstance(event, Received) and event.more:
+            return
         wait = self._waiting.get(event.message) if event.message is not None else None
         if wait is not None and wait.row is not None and not wait.done.done():
             wait.done.set_result(wait.row)

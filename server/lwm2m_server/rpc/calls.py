@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 import structlog
 
+from lwm2m_engine.coap import is_success
 from lwm2m_engine.engine.events import (
     Awake,
     Event,
@@ -263,6 +264,8 @@ class Calls:
             return None
         rpc = self._errands[message]
         match event:
+            case Received(more=True):
+                return self._noted(rpc, event)
             case Received():
                 result = results.answered(event, models(event.endpoint), observes=self._is_observed(event))
                 return self._concluded(rpc, message, results.outcome(event), result, event.at)
@@ -282,6 +285,12 @@ class Calls:
     ) -> progress.Write:
         return progress.concluded(rpc, message, state, result, at, self._settings.rpc)
 
+    def _noted(self, rpc: int, event: Received) -> progress.Write | None:
+        """Its answer is still to come; that of what went before it is worth a word if it was refused."""
+        if is_success(event.code):
+            return None
+        return progress.noted(rpc, f"{event.operation} {event.path}: {results.refusal(event)}")
+
     def _is_observed(self, event: Received) -> bool:
         """Whether the device observes what it was asked to: said in the same step, just before."""
         observed = self._observed
@@ -292,6 +301,8 @@ class Calls:
     def _heard(self, tenant: str, event: Event) -> None:
         """An outcome is durable."""
         assert isinstance(event, (Received, Failed))
+        if isinstance(event, Received) and event.more:
+            return
         if event.message in self._errands:
             self._settled(self._errands.pop(event.message))
 

@@ -27,6 +27,17 @@ def moved(id: int, state: State, at: float) -> Write:
     return move
 
 
+def noted(id: int, note: str) -> Write:
+    """Something to know of it besides its outcome."""
+
+    def put(write: Transaction) -> None:
+        rpc = write.rpc(id)
+        if rpc is not None and rpc.waits:
+            write.put_rpc(attrs.evolve(rpc, notes=(*rpc.notes, note)))
+
+    return put
+
+
 def concluded(
     id: int, message: int, state: State, result: Mapping[str, Any], at: float, settings: RpcSettings
 ) -> Write:

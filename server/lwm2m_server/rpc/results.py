@@ -32,7 +32,7 @@ def answered(event: Received, models: ModelView, *, observes: bool) -> dict[str,
     elif event.path:
         found["path"] = str(event.path)
     if not is_success(event.code):
-        return found | {"error": _refusal(event)}
+        return found | {"error": refusal(event)}
     if event.error is not None:
         raw = base64.b64encode(event.payload).decode("ascii")
         return found | {
@@ -89,7 +89,8 @@ def name_of(code: int) -> str:
         return dotted(code)
 
 
-def _refusal(event: Received) -> str:
+def refusal(event: Received) -> str:
+    """The sentence for a code that is no success, with the diagnostic."""
     said = event.payload[:MAX_DIAGNOSTIC].decode("utf-8", "replace").strip()
     what = f"the device answered {dotted(event.code)} {name_of(event.code)}"
     return f"{what}: {said}" if said else what
