@@ -65,7 +65,7 @@ class Client(Protocol):
     @property
     def registration(self) -> Registration: ...
     @property
-    def liveness(self) -> Liveness: ...
+    def heard_at(self) -> float: ...
 
 
 @attrs.define(slots=True, eq=False)
@@ -76,6 +76,9 @@ class Device:
     view: ModelView
     registration: Registration | None = None
     liveness: Liveness | None = None
+    heard_at: float = 0.0
+    """When it said something last, be it an ACK: seconds since 1970-01-01 UTC. Of what was said before a
+    restart, its last Register or Update."""
     awake_until: float | None = None
     """End of the awake window; ``None`` while asleep, or without queue mode."""
     outbox: list[Waiting] = attrs.field(factory=list)

@@ -31,6 +31,8 @@ class Presence:
     """Of a long request under way: bytes the device has acknowledged, and bytes in all."""
     listens_at: float | None = None
     """When a sleeper is asked next although it does not speak (PSM, eDRX); ``None`` if nothing waits."""
+    heard_at: float | None = None
+    """When it said something last: see ``Device.heard_at``."""
 
 
 def of(device: Device) -> Presence:
@@ -43,6 +45,7 @@ def of(device: Device) -> Presence:
         device.exchange is not None,
         device.exchange.transferred if device.exchange is not None else None,
         device.resume_at if awake is False and device.power is not None and device.power.cycle else None,
+        device.heard_at or None,
     )
 
 
@@ -65,6 +68,11 @@ def clients(
 
 def heard(state: State, device: Device, turn: Turn) -> None:
     """A message of the device arrived: its awake window starts anew."""
+    device.heard_at = turn.now
+    _stay_awake(state, device, turn)
+
+
+def _stay_awake(state: State, device: Device, turn: Turn) -> None:
     if device.setup is not None:
         device.setup.paused = False
     if not device.sleeps:
@@ -78,8 +86,11 @@ def heard(state: State, device: Device, turn: Turn) -> None:
 
 def resume(state: State, device: Device, turn: Turn) -> None:
     """Presence is not stored: it follows from when the device was last heard. Tells nothing."""
-    if device.sleeps and device.liveness is not None:
-        until = device.liveness.seen_at + _window(state, device)
+    if device.liveness is None:
+        return
+    device.heard_at = device.liveness.seen_at
+    if device.sleeps:
+        until = device.heard_at + _window(state, device)
         device.awake_until = until if until > turn.now else None
         device.asleep_since = until if until <= turn.now else None
 
@@ -91,7 +102,7 @@ def follow(state: State, device: Device, turn: Turn) -> None:
             _wake(device, turn)
         device.awake_until = device.asleep_since = None
     elif device.awake_until is not None or device.asleep_since is None:
-        heard(state, device, turn)
+        _stay_awake(state, device, turn)
 
 
 def _window(state: State, device: Device) -> float:

@@ -258,3 +258,27 @@ def test_power_saving_comes_back_from_the_store(world, make_world):
 def test_times_of_power_saving_are_positive(times):
     with pytest.raises(ValueError, match="must be"):
         PowerSaving(**times)
+
+
+def test_when_a_device_was_heard_last(world):
+    location = world.register(query="lt=300&lwm2m=1.1&b=U")
+    heard = [world.now]
+
+    def look():
+        assert world.engine.presence("dev1").heard_at == heard[-1]
+
+    look()
+    world.pass_time(5)
+    look()
+    world.ask("GET /3/0/9")
+    look()
+    world.answer(world.content({"/3/0/9": 72}, "/3/0/9"))
+    heard.append(world.now)
+    look()
+    world.pass_time(5)
+    world.ask("GET /3/0/9", id=2)
+    world.fail("timeout")
+    look()
+    world.update(location)
+    heard.append(world.now)
+    look()

@@ -15,7 +15,7 @@ import pytest
 from lwm2m_engine import Catalog
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer
 from lwm2m_engine.engine.presence import Presence
-from lwm2m_engine.engine.records import Liveness, Registration
+from lwm2m_engine.engine.records import Registration
 from lwm2m_engine.engine.step import Perform
 from lwm2m_engine.formats import ContentFormat
 from lwm2m_engine.mapping.commands import orders
@@ -80,7 +80,7 @@ class Client:
 
     endpoint: str
     registration: Registration
-    liveness: Liveness
+    heard_at: float
 
 
 class QueueingDevices:
@@ -103,7 +103,8 @@ class QueueingDevices:
 
     def state(self, device):
         waiting = len(self.queues.get(device.name, ()))
-        return Presence(device.registration is not None, None, None, waiting, False)
+        heard_at = device.liveness.seen_at if device.liveness is not None else None
+        return Presence(device.registration is not None, None, None, waiting, False, heard_at=heard_at)
 
     def clients(self, tenant, endpoints=None, *, asleep=None):
         """Those in queue mode sleep."""
@@ -112,7 +113,7 @@ class QueueingDevices:
             if found is None or (endpoints is not None and device.endpoint not in endpoints):
                 continue
             if asleep in (None, found.queue_mode):
-                yield [Client(device.endpoint, found, device.liveness)]
+                yield [Client(device.endpoint, found, device.liveness.seen_at)]
 
     def refs(self, endpoints):
         found = map(self._ledger.reader.device_of_endpoint, endpoints)

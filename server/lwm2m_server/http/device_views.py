@@ -26,7 +26,7 @@ def milliseconds(seconds: float | None) -> int | None:
 
 def row(device: Device, state: Presence, profile: str | None) -> dict[str, Any]:
     """What a list tells."""
-    registration, liveness = device.registration, device.liveness
+    registration = device.registration
     return {
         "name": device.name,
         "nodeId": device.node_id,
@@ -41,7 +41,7 @@ def row(device: Device, state: Presence, profile: str | None) -> dict[str, Any]:
         "awake": state.awake if registration else None,
         "awakeUntil": milliseconds(state.awake_until),
         "listensAt": milliseconds(state.listens_at),
-        "lastSeen": milliseconds(liveness.seen_at if liveness else _last_said(device)),
+        "lastSeen": milliseconds(state.heard_at or _last_said(device)),
         "deregisteredAt": milliseconds(device.deregistered_at),
         "expiredAt": milliseconds(device.expired_at),
         "waiting": state.waiting,
@@ -51,7 +51,7 @@ def row(device: Device, state: Presence, profile: str | None) -> dict[str, Any]:
 
 
 def _last_said(device: Device) -> float | None:
-    """Of one that is not registered: its Register, Update or De-register, whatever came last."""
+    """Of one that was not heard since the server is up: what came last before."""
     moments = device.registered_at, device.updated_at, device.deregistered_at
     return max((moment for moment in moments if moment is not None), default=None)
 

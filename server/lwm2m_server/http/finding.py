@@ -35,7 +35,7 @@ FEW: Final = 2_000
 
 Moment: TypeAlias = Literal["lastSeen", "registeredAt"]
 _KEYS: Final[Mapping[str, Callable[[Sequence[Client]], Keys]]] = {
-    "lastSeen": lambda part: [one.liveness.seen_at for one in part],
+    "lastSeen": lambda part: [one.heard_at for one in part],
     "registeredAt": lambda part: [one.registration.registered_at for one in part],
     "endpoint": lambda part: [one.endpoint for one in part],
 }

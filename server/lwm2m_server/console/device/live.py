@@ -80,8 +80,6 @@ class Changes:
     answered: bool = False
     missed: bool = False
     over: bool = False
-    heard: int = 0
-    """When the device said something last, in milliseconds: more than its registration tells."""
     news: asyncio.Event = attrs.field(factory=asyncio.Event)
     _instances: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     """Values of Resources with instances: what comes may be of one of them."""
@@ -95,14 +93,13 @@ class Changes:
             first, self._begun = not self._begun, True
             for row in event.json()["values"]:
                 self._take(row, first)
-                self.heard = max(self.heard, row["received"])
             self.state = True
         if self.rows or self.points or self.state or self.missed:
             self.news.set()
 
     def happened(self, event: ServerEvent) -> None:
         """Of the stream of events."""
-        self.state, self.heard = True, int(time.time() * 1000)
+        self.state = True
         self.answered = self.answered or event.event in OUTCOMES
         self.news.set()
 
@@ -194,7 +191,6 @@ class Following:
             if wait <= 0 or answered:
                 changes.state, self._looked = False, loop.time()
                 device = await device_of(self._request)
-                device["lastSeen"] = max(device["lastSeen"] or 0, changes.heard) or None
                 context["device"] = device
                 if self._has_moved(device):
                     context["moved"] = True
