@@ -15,6 +15,7 @@ from lwm2m_server.sinks.targets import Targets
 from lwm2m_server.store.ids import Ids
 from lwm2m_server.store.inventory import TinyInventory
 from lwm2m_server.store.ledger import SqliteLedger
+from lwm2m_server.store.outbox import FULL, Bounds
 from lwm2m_server.store.records import Application, Lane, Tenant
 
 QUICK = DeliverySettings(first_retry=0.01, longest_retry=0.05)
@@ -178,6 +179,22 @@ async def test_a_dead_target_is_left_alone_and_waits_on_disk_only(world):
     dead = False
     await world.until(lambda: world.waiting == 0)
     assert world.bodies() == list(range(2000))
+
+
+@pytest.mark.parametrize("world", [False, True], ids=["inline", "threaded"], indirect=True)
+async def test_what_finds_no_room_is_told_with_its_target(world):
+    world.ledger.outbox._bounds = Bounds(notices=2, dead_letters=2)
+    world.answer = lambda notice: Retry("refused")
+    full, dropped = [], []
+    world.deliveries.listen(
+        lambda lane, reason, dead: full.append((lane.target, dead)) if reason == FULL else None,
+        dropped.append,
+    )
+    await world.add(2)
+    await world.add(3)
+    await world.until(lambda: full and dropped)
+    assert (full, dropped) == ([("https://sink.example/", 3)], [1])
+    assert world.deliveries.totals().dead == 3
 
 
 async def test_a_hundred_dead_targets_slow_no_living_one(world):

@@ -90,6 +90,20 @@ async def test_those_of_other_tenants_are_not_there(api, client):
     assert (await client.get(f"{DEAD}/xyz")).status_code == 400
 
 
+async def test_passwords_of_targets_are_not_shown_and_what_is_shown_names_them(api, client):
+    target, shown = "https://me:secret@127.0.0.9/x", "https://me:***@127.0.0.9/x"
+    await bury(api, 2, target)
+    await bury(api, 1)
+    other = Lane("main", "https://me:secret@127.0.0.9/y")
+    await api.ledger.commit(lambda write: write.add_notice(other, 5, None, "{}"))
+    lanes, letters = await client.get("/api/v1/deliveries"), await client.get(DEAD, params={"target": shown})
+    assert "https://me:***@127.0.0.9/y" in {row["target"] for row in lanes.json()["deliveries"]}
+    assert [letter["target"] for letter in letters.json()["deadLetters"]] == [shown, shown]
+    assert "secret" not in lanes.text + letters.text
+    assert (await client.delete(DEAD, params={"target": shown})).json() == {"dropped": 2}
+    assert shown not in {letter["target"] for letter in (await get(client, DEAD))["deadLetters"]}
+
+
 async def test_one_is_replayed_and_another_dropped(api, client, listen):
     receiver = await listen()
     await bury(api, 3, receiver.url)

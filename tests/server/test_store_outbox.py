@@ -130,6 +130,19 @@ def test_who_waits_for_notices_hears_of_them_when_they_are_durable(start):
     assert heard == [(["1"], ["1"])]
 
 
+def test_what_finds_no_room_is_told_once_it_is_durable(start):
+    ledger = start(notices=1, dead_letters=2)
+    full, dropped = [], []
+    ledger.outbox.on_full, ledger.outbox.on_dropped = full.append, dropped.append
+    add(ledger, LANE, "1")
+    assert (full, dropped) == ([], [])
+    add(ledger, LANE, "2", "3", "4")
+    (waits,) = ledger.reader.notices(LANE, ledger.outbox.lanes[LANE].number, after=0, limit=9, size=9)
+    ledger.run(lambda write: write.bury_notices([waits], "refused"))
+    assert full == [{LANE: 3}]
+    assert dropped == [1, 1]
+
+
 def subscription(id, parent):
     return Resource(id, "main", parent, f"sub{id}", 23, "m2m:sub", {"nu": ["CApp"]}, id)
 

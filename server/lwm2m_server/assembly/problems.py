@@ -22,7 +22,9 @@ from lwm2m_server.listeners import Rejected
 from lwm2m_server.problems import kinds
 from lwm2m_server.problems.book import Problems
 from lwm2m_server.problems.events import Watch
+from lwm2m_server.sinks.targets import masked
 from lwm2m_server.store.desired import DesiredValue
+from lwm2m_server.store.outbox import FULL
 from lwm2m_server.store.problems import KEPT_OF_NOBODY, ProblemFilter
 from lwm2m_server.store.records import Lane
 from lwm2m_server.updates.campaign_plan import Run
@@ -45,7 +47,7 @@ def watch_problems(core: Core, features: Features, stack: AsyncExitStack) -> Rej
     core.uplink.on_refused = told.registration
     core.hub.commits.on_problem = told.commit
     features.bootstrap.service.on_trouble = told.bootstrap
-    features.deliveries.listen(told.target)
+    features.deliveries.listen(told.target, told.dropped)
     features.updating.updates.listen(told.update)
     features.campaigns.listen(told.campaign)
     features.desired.on_failed = told.desired
@@ -172,17 +174,30 @@ class Teller:
         self.core.problems.note(kinds.LEDGER, f"facts could not be stored: {reason}", error=reason)
 
     def target(self, lane: Lane, reason: str, dead: int) -> None:
+        target = masked(lane.target)
         are = "notification for {} is a dead letter" if dead == 1 else "notifications for {} are dead letters"
-        what = f"{dead} {are.format(lane.target)}" if dead else None
+        what = f"{dead} {are.format(target)}" if dead else None
         self.core.problems.note(
             kinds.DELIVERY,
-            f"{what or f'{lane.target} takes no notifications'}: {reason}",
+            f"{what or f'{target} takes no notifications'}: {reason}",
             tenant=lane.tenant,
-            same=f"{lane.target} {'dead' if dead else 'waits'}",
-            by=lane.target,
-            target=lane.target,
+            same=f"{target} {'full' if reason is FULL else 'dead' if dead else 'waits'}",
+            by=target,
+            target=target,
             dead=dead or None,
+            reason="full" if reason is FULL else None,
             error=reason,
+        )
+
+    def dropped(self, count: int) -> None:
+        """Dead letters of any tenant: the oldest go."""
+        are = "dead letter is" if count == 1 else "dead letters are"
+        self.core.problems.note(
+            kinds.DELIVERY,
+            f"{count} {are} gone, for there were too many",
+            same="dropped",
+            dropped=count,
+            reason="dropped",
         )
 
     def update(self, update: Update) -> None:

@@ -47,6 +47,7 @@ _LABELS: Final = {
     "example": "One such device",
     "target": "Target",
     "dead": "Dead letters",
+    "dropped": "Dropped",
     "update": "Update",
     "package": "Package",
     "campaign": "Campaign",

@@ -20,7 +20,7 @@ from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import tenant_of
 from lwm2m_server.sinks.runner import Deliveries
 from lwm2m_server.sinks.statistics import Statistics
-from lwm2m_server.sinks.targets import Targets, is_paused
+from lwm2m_server.sinks.targets import Targets, is_paused, masked
 from lwm2m_server.store.ids import ResourceIds
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.records import DeadLetter, Lane, Load
@@ -32,7 +32,9 @@ MAX_ROWS: Final = 1000
 PAGE: Final = 500
 """Dead letters read, and dealt with, at once."""
 _SUBSCRIPTION: Final = 23
-_TARGET: Final = Parameter("target", STRING, "only of this target, as subscriptions name it")
+_TARGET: Final = Parameter(
+    "target", STRING, "only of this target, as subscriptions name it or as it is shown"
+)
 _LETTERS: Final = "/deliveries/dead-letters"
 
 
@@ -157,7 +159,7 @@ class DeliveryApi:
         application = self._targets.application(lane.tenant, lane.target)
         oldest = self._deliveries.oldest(lane, load) if load.notices else None
         return {
-            "target": lane.target,
+            "target": masked(lane.target),
             "application": application.name if application is not None else None,
             "subscription": self._ids.ri(lane.own, _SUBSCRIPTION) if lane.own else None,
             "waiting": load.notices,
@@ -178,7 +180,7 @@ class DeliveryApi:
         notice = letter.notice
         return {
             "id": f"{notice.id:x}",
-            "target": notice.lane.target,
+            "target": masked(notice.lane.target),
             "subscription": self._ids.ri(notice.subscription, _SUBSCRIPTION),
             "device": notice.device,
             "at": notice.id // 1000,
@@ -196,8 +198,13 @@ def _some(reader: Reader, tenant: str, target: str | None, after: int, limit: in
         if not page:
             break
         after = page[-1].notice.id
-        found += [letter for letter in page if target in (None, letter.notice.lane.target)]
+        found += [letter for letter in page if _is_to(target, letter.notice.lane.target)]
     return found[:limit]
+
+
+def _is_to(wanted: str | None, target: str) -> bool:
+    """Whether it is wanted, in full or as it is shown."""
+    return wanted is None or wanted in (target, masked(target))
 
 
 def _id(text: str) -> int:

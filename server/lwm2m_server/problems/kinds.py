@@ -76,6 +76,10 @@ _BY_REASON: Final[Mapping[tuple[str, str], str]] = {
         REGISTRATION,
         "version",
     ): "Let the device announce a version of LwM2M that the server speaks: 1.0 to 1.2.",
+    (DELIVERY, "full"): "Mend the target, then replay its dead letters. `deliveries.waiting` and "
+    "`deliveries.waiting_bytes` say how much may wait.",
+    (DELIVERY, "dropped"): "Mend the targets, and replay or drop dead letters in time. "
+    "`deliveries.dead_letters` and `deliveries.dead_letter_bytes` say how many are kept.",
     (REGISTRATION, "identity"): "Let the device register with the endpoint name its credentials are for, or "
     "give that name the credentials it uses.",
 }

@@ -23,6 +23,7 @@ import structlog
 from lwm2m_server.sinks.backoff import delay
 from lwm2m_server.sinks.office import GATHER, Office
 from lwm2m_server.sinks.protocols import Endpoint, Refused, Retry, Sink
+from lwm2m_server.sinks.targets import masked
 from lwm2m_server.sinks.trail import tell
 from lwm2m_server.store.ids import SECOND
 from lwm2m_server.store.records import Lane, Notice
@@ -52,7 +53,7 @@ class Carrier:
 
     def __init__(self, lane: Lane, office: Office) -> None:
         self._lane, self._office = lane, office
-        self._name = {"tenant": lane.tenant, "target": lane.target}
+        self._name = {"tenant": lane.tenant, "target": masked(lane.target)}
         self._statistics = office.statistics_of(lane)
         self._queues: dict[int, deque[Notice]] = {}
         """By subscription, what is in memory and not under way."""

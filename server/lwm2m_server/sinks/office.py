@@ -12,10 +12,11 @@ import structlog
 from lwm2m_server.settings import DeliverySettings
 from lwm2m_server.sinks.protocols import Endpoint, Retry, Sink, SinkFactory
 from lwm2m_server.sinks.statistics import Statistics
-from lwm2m_server.sinks.targets import Targets
+from lwm2m_server.sinks.targets import Targets, masked
 from lwm2m_server.store.errors import CommitFailed
 from lwm2m_server.store.ids import SECOND
 from lwm2m_server.store.ledger import SqliteLedger
+from lwm2m_server.store.outbox import FULL
 from lwm2m_server.store.records import Lane, Load, Notice
 from lwm2m_server.store.transaction import Reader, Transaction
 
@@ -90,11 +91,17 @@ class Office:
             "notifications are dead letters now",
             count=len(notices),
             tenant=notices[0].lane.tenant,
-            target=notices[0].lane.target,
+            target=masked(notices[0].lane.target),
             reason=reason,
         )
         self.on_trouble(notices[0].lane, reason, len(notices))
         self._leave(notices, lambda write: write.bury_notices(notices, reason))
+
+    def refused(self, lanes: Mapping[Lane, int]) -> None:
+        """So many notices are dead letters, since too much waits already."""
+        for lane, count in lanes.items():
+            self.statistics_of(lane).dead += count
+            self.on_trouble(lane, FULL, count)
 
     def _leave(self, notices: Sequence[Notice], write: Callable[[Transaction], None]) -> None:
         def settled(_: object, error: BaseException | None) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 from lwm2m_server.settings import DeliverySettings
 from lwm2m_server.sinks.bundler import Bundler, Bundling
@@ -17,6 +18,8 @@ from lwm2m_server.sinks.targets import Targets
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.records import DeadLetter, Lane, Load, Notice
 from lwm2m_server.store.transaction import Transaction
+
+T = TypeVar("T")
 
 SWEEP: Final = 60.0
 """Seconds between two looks at who has nothing to do."""
@@ -49,22 +52,32 @@ class Deliveries:
         self._sweeping: asyncio.TimerHandle | None = None
         self._idle: set[Lane] = set()
         self._ending: set[asyncio.Task[None]] = set()
+        self._on_dropped: Callable[[int], object] = lambda count: None
 
-    def listen(self, listener: Callable[[Lane, str, int], object]) -> None:
-        """``listener`` hears of targets that take nothing: why, and how many notices are dead letters now."""
-        self._office.on_trouble = listener
+    def listen(
+        self,
+        listener: Callable[[Lane, str, int], object],
+        dropped: Callable[[int], object] = lambda count: None,
+    ) -> None:
+        """``listener`` hears of targets that take nothing: why, and how many notices are dead letters now;
+        ``dropped`` of dead letters there was no room for."""
+        self._office.on_trouble, self._on_dropped = listener, dropped
 
     def start(self) -> None:
         """With what waited when the server stopped."""
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
-        self._ledger.outbox.on_new = self._heard
-        for lane, load in self._ledger.outbox.lanes.items():
+        outbox = self._ledger.outbox
+        outbox.on_new = partial(self._hop, self._offer)
+        outbox.on_full = partial(self._hop, self._office.refused)
+        outbox.on_dropped = partial(self._hop, lambda count: self._on_dropped(count))
+        for lane, load in outbox.lanes.items():
             if load.notices:
                 self._worker(lane).offer(())
         self._sweeping = self._loop.call_later(SWEEP, self._sweep)
 
     async def close(self) -> None:
-        self._ledger.outbox.on_new = lambda notices: None
+        outbox = self._ledger.outbox
+        outbox.on_new = outbox.on_full = outbox.on_dropped = _ignore
         if self._sweeping is not None:
             self._sweeping.cancel()
         await asyncio.gather(*[worker.close() for worker in self._workers.values()])
@@ -74,12 +87,12 @@ class Deliveries:
 
     # --- what is new ---------------------------------------------------------------------------------
 
-    def _heard(self, notices: Sequence[Notice]) -> None:
-        """By the ledger's writer."""
+    def _hop(self, hear: Callable[[T], object], news: T) -> None:
+        """From the ledger's writer to the loop."""
         if threading.get_ident() == self._thread:
-            self._offer(notices)
+            hear(news)
         elif self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._offer, notices)
+            self._loop.call_soon_threadsafe(hear, news)
 
     def _offer(self, notices: Sequence[Notice]) -> None:
         if len(notices) == 1:
@@ -162,3 +175,7 @@ class Deliveries:
     async def drop(self, letters: Sequence[DeadLetter]) -> None:
         ids = [letter.notice.id for letter in letters]
         await self._ledger.commit(lambda write: write.remove_dead_letters(ids))
+
+
+def _ignore(news: object) -> None:
+    """What nobody waits for."""

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import structlog
 
+from lwm2m_server.sinks.targets import masked
 from lwm2m_server.store.records import Notice
 
 _log = structlog.get_logger(__name__)
@@ -21,8 +22,8 @@ def tell(outcome: str, batch: Sequence[Notice], **more: object) -> None:
         return
     for notice in batch:
         lane = notice.lane
-        about = dict(_about(notice))
-        _log.debug(outcome, tenant=lane.tenant, target=lane.target, notice=notice.id, **about, **more)
+        target, about = masked(lane.target), dict(_about(notice))
+        _log.debug(outcome, tenant=lane.tenant, target=target, notice=notice.id, **about, **more)
 
 
 def _about(notice: Notice) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -86,6 +87,10 @@ class Outbox:
         self._bounds, self._clock = bounds, clock
         self.on_new: Callable[[Sequence[Notice]], object] = lambda notices: None
         """Called when these are durable; on the writer's thread, if it has one."""
+        self.on_full: Callable[[Mapping[Lane, int]], object] = lambda lanes: None
+        """So is this: how many notices of each lane found no room, and are dead letters."""
+        self.on_dropped: Callable[[int], object] = lambda count: None
+        """And this: how many dead letters are gone, for there were too many."""
         self.dropped = 0
         """Dead letters there was no room for, since the start."""
         connection.execute(_TIDY)
@@ -231,10 +236,14 @@ class Outbox:
         if self._lost:
             self.dropped += self._lost
             log.warning("outbox: %d dead letters dropped, for there were too many", self._lost)
-        new = self._added
+        new, buried, lost = self._added, self._buried, self._lost
         self._clear()
         if new:
             self.on_new(new)
+        if buried and (full := Counter(one.notice.lane for one in buried if one.reason is FULL)):
+            self.on_full(full)
+        if lost:
+            self.on_dropped(lost)
 
     def rolled_back(self) -> None:
         self._clear()
