@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
+from counting import calls
 from lwm2m_engine.coap import CoapReply, CoapRequest, Code
 from lwm2m_server.coap import wire
 from lwm2m_server.coap.channel import Channel
@@ -87,23 +87,6 @@ async def bench() -> AsyncIterator[Bench]:
     made = Bench()
     yield made
     await made.channel.close()
-
-
-def calls(work: Callable[[], object]) -> int:
-    """How many functions are called, in Python and in C: time that no other process can disturb."""
-    count = 0
-
-    def note(frame: object, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 async def test_each_step_costs_the_same_beside_ten_thousand_unanswered_requests(bench: Bench) -> None:

@@ -78,6 +78,10 @@ class SqliteLedger:
         return self._transactions.subscribers.watched
 
     @property
+    def watched_closely(self) -> Mapping[int, Sequence[Subscriber]]:
+        return self._transactions.subscribers.watched_closely
+
+    @property
     def figures(self) -> Written:
         """What it wrote since the start."""
         return self._transactions.figures

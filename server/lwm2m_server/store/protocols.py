@@ -43,6 +43,11 @@ class Ledger(Protocol):
         ...
 
     @property
+    def watched_closely(self) -> Mapping[int, Sequence[Subscriber]]:
+        """Those among them who want to hear of other subscriptions to the same resource, too."""
+        ...
+
+    @property
     def installation(self) -> str:
         """Ten hex digits drawn when the store was made; part of every ``ri``."""
         ...

@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final
+
+import orjson
 
 from lwm2m_server.store.documents import dumps
 from lwm2m_server.store.records import Resource, Subscriber
@@ -43,12 +47,14 @@ class SubscriptionReader:
 
 
 class Subscribers:
-    """``watched`` is what is committed: by resource, those who subscribed to it."""
+    """Who subscribed to which resource, as it is committed; those of one resource in order of their ids."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self.watched: dict[int, tuple[Subscriber, ...]] = {}
+        self.watched: dict[int, list[Subscriber]] = {}
+        self.watched_closely: dict[int, list[Subscriber]] = {}
+        """Those among them who want to hear of other subscriptions, too."""
         for id, tenant, parent, document in connection.execute(_ALL):
-            self._enter(parent, Subscriber(id, sys.intern(tenant), sys.intern(document)))
+            self._settle(parent, id, Subscriber(id, sys.intern(tenant), sys.intern(document)))
         self._pending: list[tuple[int, int, Subscriber | None]] = []
         """Resource, subscription, and what it is now."""
 
@@ -71,22 +77,40 @@ class Subscribers:
         del self._pending[mark:]
 
     def committed(self) -> None:
-        for resource, subscription, subscriber in self._pending:
-            self._leave(resource, subscription)
-            if subscriber is not None:
-                self._enter(resource, subscriber)
+        for pending in self._pending:
+            self._settle(*pending)
         self.rolled_back()
 
     def rolled_back(self) -> None:
         if self._pending:
             self._pending = []
 
-    def _enter(self, resource: int, subscriber: Subscriber) -> None:
-        self.watched[resource] = (*self.watched.get(resource, ()), subscriber)
+    def _settle(self, resource: int, subscription: int, subscriber: Subscriber | None) -> None:
+        _settle(self.watched, resource, subscription, subscriber)
+        close = subscriber if subscriber is not None and _watches_closely(subscriber) else None
+        _settle(self.watched_closely, resource, subscription, close)
 
-    def _leave(self, resource: int, subscription: int) -> None:
-        rest = tuple(one for one in self.watched.get(resource, ()) if one.id != subscription)
-        if rest:
-            self.watched[resource] = rest
-        else:
-            self.watched.pop(resource, None)
+
+def _watches_closely(subscriber: Subscriber) -> bool:
+    if '"chty"' not in subscriber.document:
+        return False
+    return SUBSCRIPTION in orjson.loads(subscriber.document).get("enc", {}).get("chty", ())
+
+
+_id = attrgetter("id")
+
+
+def _settle(
+    watched: dict[int, list[Subscriber]], resource: int, subscription: int, subscriber: Subscriber | None
+) -> None:
+    """There may be thousands for one resource: the place of one is searched for, not walked to."""
+    others = watched.get(resource)
+    if others is None:
+        if subscriber is not None:
+            watched[resource] = [subscriber]
+        return
+    place = bisect_left(others, subscription, key=_id)
+    after = place + 1 if place < len(others) and others[place].id == subscription else place
+    others[place:after] = () if subscriber is None else (subscriber,)
+    if not others:
+        del watched[resource]

@@ -56,6 +56,7 @@ class Notices:
     def __init__(self, ledger: Ledger, inventory: Inventory, renderer: Renderer) -> None:
         self.watched = ledger.watched
         """Resources that somebody subscribed to, by id."""
+        self._watched_closely = ledger.watched_closely
         self._ids = ResourceIds(ledger.installation)
         self._renderer, self._inventory = renderer, inventory
         self._rendering: tuple[Transaction | None, Renderer] = (None, renderer)
@@ -129,7 +130,9 @@ class Notices:
     def _tell(self, transaction: Transaction, resource: int, event: Event) -> None:
         representation: dict[str, Any] | None = None
         device = None
-        for subscriber in self.watched[resource]:
+        # Hardly any of them, and there may be thousands.
+        watched = self._watched_closely if event.child_type == SUBSCRIPTION else self.watched
+        for subscriber in watched.get(resource, ()):
             criteria = self._criteria_of(subscriber.document)
             if not criteria.concern(event.type, event.child_type, event.modified):
                 continue
