@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from lwm2m_server.store.records import OnboardingItem
 
@@ -36,8 +36,66 @@ _REMOVE = """DELETE FROM onboarding_item WHERE request = ?1
     AND place <= (SELECT min(place) FROM onboarding_item WHERE request = ?1) + ?2"""
 
 
+class OnboardingReads(Protocol):
+    """The part of ``Reader`` that is about onboarding, and what device groups connect."""
+
+    def open_onboardings(self) -> Collection[int]:
+        """Onboarding requests that are not answered yet, oldest first."""
+        ...
+
+    def onboarding_items(self, request: int, *, after: int = -1, limit: int) -> Sequence[OnboardingItem]:
+        """In order, with a place above ``after``."""
+        ...
+
+    def onboarding_text(self, request: int, *, long: bool) -> str:
+        """JSON of all items, with commas between."""
+        ...
+
+    def routes(
+        self, group: int, *, after: tuple[int, int] = (-1, -1), limit: int
+    ) -> Sequence[tuple[int, int]]:
+        """Nodes and applications that a device group connects, in order."""
+        ...
+
+    def routes_between(self, group: int, first: int, last: int) -> Collection[tuple[int, int]]:
+        """The same of nodes from ``first`` to ``last``."""
+        ...
+
+    def groups_of(self, node: int) -> Collection[int]:
+        """The device groups that connect a node with any application."""
+        ...
+
+    def routed_groups(self) -> Collection[int]:
+        """The device groups that connect any, whether they still exist or not."""
+        ...
+
+
+class OnboardingWrites(Protocol):
+    """The part of ``Transaction`` that is about it."""
+
+    def open_onboarding(self, request: int) -> None:
+        """Items may be put from now on, before the resource or with it."""
+        ...
+
+    def close_onboarding(self, request: int) -> None:
+        """It is answered."""
+        ...
+
+    def put_onboarding_items(self, items: Iterable[OnboardingItem]) -> None: ...
+    def settle_onboarding_item(self, item: OnboardingItem, outcome: str) -> None:
+        """Remember what came of it and forget its secret."""
+        ...
+
+    def remove_onboarding_items(self, request: int, count: int) -> bool:
+        """Up to so many of them; False if there were none."""
+        ...
+
+    def put_route(self, group: int, node: int, application: int) -> None: ...
+    def remove_route(self, group: int, node: int, application: int) -> None: ...
+
+
 class OnboardingReader:
-    """The part of a ``Reader`` that is about onboarding and groups."""
+    """``OnboardingReads`` on a connection."""
 
     _execute: Callable[..., sqlite3.Cursor]
 
@@ -67,7 +125,7 @@ class OnboardingReader:
 
 
 class OnboardingWriter(OnboardingReader):
-    """The part of a ``Transaction`` that is about onboarding and groups."""
+    """``OnboardingWrites`` on a connection."""
 
     def open_onboarding(self, request: int) -> None:
         self._execute("INSERT OR IGNORE INTO onboarding VALUES (?)", (request,))

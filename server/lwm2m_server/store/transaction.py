@@ -12,6 +12,7 @@ from lwm2m_server.store.announcements import Announced
 from lwm2m_server.store.campaigns import CampaignReads, CampaignWrites
 from lwm2m_server.store.desired import DesiredReads, DesiredWrites
 from lwm2m_server.store.finding import DeviceFinding
+from lwm2m_server.store.onboarding import OnboardingReads, OnboardingWrites
 from lwm2m_server.store.problems import ProblemReads, ProblemWrites
 from lwm2m_server.store.records import (
     AuditEntry,
@@ -24,7 +25,6 @@ from lwm2m_server.store.records import (
     Message,
     Moments,
     Notice,
-    OnboardingItem,
     Resource,
     Subject,
     Unanswered,
@@ -43,6 +43,7 @@ class Reader(
     SecretReads,
     ProblemReads,
     DesiredReads,
+    OnboardingReads,
     DeviceFinding,
     Protocol,
 ):
@@ -200,36 +201,6 @@ class Reader(
         touch every row."""
         ...
 
-    def open_onboardings(self) -> Collection[int]:
-        """Onboarding requests that are not answered yet, oldest first."""
-        ...
-
-    def onboarding_items(self, request: int, *, after: int = -1, limit: int) -> Sequence[OnboardingItem]:
-        """In order, with a place above ``after``."""
-        ...
-
-    def onboarding_text(self, request: int, *, long: bool) -> str:
-        """JSON of all items, with commas between."""
-        ...
-
-    def routes(
-        self, group: int, *, after: tuple[int, int] = (-1, -1), limit: int
-    ) -> Sequence[tuple[int, int]]:
-        """Nodes and applications that a device group connects, in order."""
-        ...
-
-    def routes_between(self, group: int, first: int, last: int) -> Collection[tuple[int, int]]:
-        """The same of nodes from ``first`` to ``last``."""
-        ...
-
-    def groups_of(self, node: int) -> Collection[int]:
-        """The device groups that connect a node with any application."""
-        ...
-
-    def routed_groups(self) -> Collection[int]:
-        """The device groups that connect any, whether they still exist or not."""
-        ...
-
     def subscriptions(
         self,
         tenant: str,
@@ -252,6 +223,7 @@ class Transaction(
     SecretWrites,
     ProblemWrites,
     DesiredWrites,
+    OnboardingWrites,
     Reader,
     Protocol,
 ):
@@ -353,25 +325,6 @@ class Transaction(
         """Forget all but so many lines, and those of before ``since`` (microseconds)."""
         ...
 
-    def open_onboarding(self, request: int) -> None:
-        """Items may be put from now on, before the resource or with it."""
-        ...
-
-    def close_onboarding(self, request: int) -> None:
-        """It is answered."""
-        ...
-
-    def put_onboarding_items(self, items: Iterable[OnboardingItem]) -> None: ...
-    def settle_onboarding_item(self, item: OnboardingItem, outcome: str) -> None:
-        """Remember what came of it and forget its secret."""
-        ...
-
-    def remove_onboarding_items(self, request: int, count: int) -> bool:
-        """Up to so many of them; False if there were none."""
-        ...
-
-    def put_route(self, group: int, node: int, application: int) -> None: ...
-    def remove_route(self, group: int, node: int, application: int) -> None: ...
     def take_unsealed(self) -> Sequence[tuple[int, str]]:
         """Nodes and secrets of a ledger that had them in clear; they are there no more."""
         ...
