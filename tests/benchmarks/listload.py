@@ -68,14 +68,21 @@ class Watch:
 
 
 @contextmanager
-def filled(devices: int, directory: Path | None) -> Iterator[Path]:
-    """A folder with the data of the fleet in ``data``; ``directory`` is kept for the next time."""
+def filled(options: argparse.Namespace) -> Iterator[Path]:
+    """A folder with the data of the fleet in ``data``; that of ``--directory`` is kept for the next time."""
     with tempfile.TemporaryDirectory() as temporary:
-        folder = directory or Path(temporary)
+        folder = options.directory or Path(temporary)
         if not (folder / "data").exists():
             folder.mkdir(parents=True, exist_ok=True)
-            command = [sys.executable, HERE / "prefill.py", folder / "data", "--devices", str(devices)]
-            subprocess.run([*command, "--mixed"], check=True)
+            command = [
+                sys.executable,
+                HERE / "prefill.py",
+                folder / "data",
+                "--devices",
+                str(options.devices),
+            ]
+            groups = ["--groups", str(options.groups), "--members", str(options.members)]
+            subprocess.run([*command, "--mixed", *groups], check=True)
         yield folder
 
 
@@ -122,11 +129,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--devices", type=int, default=100_000)
+    parser.add_argument("--groups", type=int, default=0, help="more device groups")
+    parser.add_argument("--members", type=int, default=1000, help="of each of those")
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--only", default="", help="questions with this in them")
     parser.add_argument("--directory", type=Path, help="for the data; kept, and used again")
     options = parser.parse_args()
-    with filled(options.devices, options.directory) as folder:
+    with filled(options) as folder:
         server = Server(folder)
         try:
             prepare(server, options.devices)

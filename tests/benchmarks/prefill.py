@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path as File
 
@@ -25,7 +26,8 @@ from lwm2m_engine.engine.records import Liveness, Observation, Registration
 from lwm2m_engine.links import parse_links
 from lwm2m_engine.paths import Path
 from lwm2m_server.onem2m.behaviours.nodes import provision_node, put_node
-from lwm2m_server.onem2m.behaviours.roots import below, put_roots
+from lwm2m_server.onem2m.behaviours.roots import DEVICE_GROUPS, below, put_roots
+from lwm2m_server.onem2m.routing import FLEX_CONTAINER, GROUP_KEY
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import Ids, NodeIds
 from lwm2m_server.store.inventory import TinyInventory
@@ -106,6 +108,17 @@ class Writer:
             yield Observation(token, name, registration.id, (path,), False, None, self._now)
 
 
+def put_group(
+    ids: Ids, folder: Resource, number: int, options: argparse.Namespace, transaction: Transaction
+) -> None:
+    """One of ``options.members`` devices, spread over the fleet."""
+    step = max(options.devices // max(options.members, 1), 1)
+    members = [f"load-{(number + place * step) % options.devices}" for place in range(options.members)]
+    id, name = ids.next(), f"group-{number:05}"
+    attributes = {"nds": members, "aes": [], "st": 0}
+    transaction.put(Resource(id, folder.tenant, folder.id, name, FLEX_CONTAINER, GROUP_KEY, attributes, id))
+
+
 def fill(options: argparse.Namespace) -> None:
     with DataDirectory(options.directory) as directory:
         ids = Ids()
@@ -117,6 +130,9 @@ def fill(options: argparse.Namespace) -> None:
         writer = Writer(ids, tenant, root, options)
         for first in range(0, options.devices, AT_ONCE):
             ledger.run(writer.devices(range(first, min(first + AT_ONCE, options.devices))))
+        folder = below(ledger.reader, tenant, DEVICE_GROUPS)
+        for number in range(options.groups):
+            ledger.run(partial(put_group, ids, folder, number, options))
         ledger.close()
 
 
@@ -129,6 +145,8 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=0, help="in each device's received-msg")
     parser.add_argument("--observations", type=int, default=0, choices=range(len(OBSERVED) + 1))
     parser.add_argument("--mixed", action="store_true", help="some registered, some asleep")
+    parser.add_argument("--groups", type=int, default=0, help="device groups")
+    parser.add_argument("--members", type=int, default=1000, help="of each")
     fill(parser.parse_args())
 
 

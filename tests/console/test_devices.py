@@ -104,6 +104,19 @@ def test_a_row_says_how_a_device_is(listed):
     assert (cells["State"], cells["Security"], cells["Waiting"]) == ("never seen", "PSK", "0")
 
 
+def test_a_row_names_its_groups_and_leads_to_their_lists(listed, rest):
+    _, shown = listed(q="m04")
+    assert shown.xpath("string(//td[@data-label='Groups'])").split() == ["–"]
+    for name in ("west", "attic", "dry", "b-1", "zoo"):
+        assert rest.post("/groups", json={"name": name, "devices": ["m04"]}).status_code == 201
+    _, shown = listed(q="m04")
+    (cell,) = shown.xpath("//td[@data-label='Groups']")
+    assert " ".join(cell.text_content().split()) == "attic, b-1, dry +2"
+    assert cell.xpath("a/@href")[0] == "/console/devices?group=attic"
+    assert cell.xpath("a/@aria-label") == ["2 more groups of m04"]
+    assert listed(group="attic")[0] == ["m04"]
+
+
 def test_what_means_nothing_is_not_asked(listed):
     assert listed(sort="colour", order="up", state="happy", limit="7", offset="x")[0] == NAMES
 

@@ -171,7 +171,7 @@ def editing_routes(inventory, profiles, finder, settings, devices):
 
 
 def device_routes(finder, ledger, devices, profiles):
-    shown = DeviceApi(finder, ledger, devices, profiles.profiles)
+    shown = DeviceApi(finder, ledger, devices, profiles)
     return [*shown.routes(), *FleetApi(shown, finder, ledger, devices, profiles).routes()]
 
 
@@ -269,7 +269,7 @@ async def start(tmp_path, catalog):
         secrets = CredentialApi(finder, ledger.reader, devices, credentials)
         stack = AsyncExitStack()
         profiles = await open_profiles(inventory, ledger, DEVICE_GROUPS, lambda tenant: catalog, stack)
-        platform.context.routes.told.append(profiles.editor.regrouped)
+        platform.context.routes.told.extend((profiles.editor.regrouped, profiles.belonging.changed))
         enrolment = open_enrolment(platform.context, profiles.profiles)
         rules, devices_too = RuleApi(enrolment, finder), EnrolmentApi(enrolment, finder)
         editing = editing_routes(inventory, profiles, finder, settings, devices)

@@ -163,7 +163,8 @@ def _of_fleets(
 def _of_devices(core: Core, features: Features, finder: DeviceFinder, feed: Feed, live: Live) -> list[Route]:
     """What is said of one device at a time."""
     ledger, wishes, profiles, calls = core.ledger, core.wishes, core.profiles.profiles, features.calls
-    devices, readings = DeviceApi(finder, ledger, wishes, profiles), Readings(ledger, wishes.models)
+    devices = DeviceApi(finder, ledger, wishes, core.profiles)
+    readings = Readings(ledger, wishes.models)
     onlooking = Onlooking(ledger, wishes, profiles, live)
     return [
         *devices.routes(),

@@ -150,7 +150,7 @@ async def _open_tree(core: Core, outlets: Outlets, stack: AsyncExitStack) -> tup
         core.notices,
         outlets,
     )
-    onem2m.context.routes.told.append(core.profiles.editor.regrouped)
+    onem2m.context.routes.told.extend((core.profiles.editor.regrouped, core.profiles.belonging.changed))
     await onem2m.prepare()
     stack.push_async_callback(onem2m.close)
     tenants = Tenants(

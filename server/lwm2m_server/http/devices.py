@@ -22,7 +22,7 @@ from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.rights import tenant_of
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.onem2m.rendering import CONTENT_INSTANCE
-from lwm2m_server.profiles.service import Profiles
+from lwm2m_server.profiles.opening import ProfileServer
 from lwm2m_server.settings import Settings
 from lwm2m_server.store.ids import SECOND, NodeIds, ResourceIds
 from lwm2m_server.store.protocols import Inventory, Ledger
@@ -60,9 +60,9 @@ class DeviceFinder:
 class DeviceApi:
     """What devices are, and when they listen."""
 
-    def __init__(self, find: DeviceFinder, ledger: Ledger, devices: Devices, profiles: Profiles) -> None:
+    def __init__(self, find: DeviceFinder, ledger: Ledger, devices: Devices, profiles: ProfileServer) -> None:
         self._find, self._reader = find, ledger.reader
-        self._devices, self._profiles = devices, profiles
+        self._devices, self._profiles, self._belonging = devices, profiles.profiles, profiles.belonging
         self._ids = ResourceIds(ledger.installation)
 
     def routes(self) -> list[Route]:
@@ -78,7 +78,9 @@ class DeviceApi:
     @described("A device", query=(TENANT,), answers={200: ref("DeviceDetails")})
     async def show_device(self, request: Request) -> Response:
         device = self._find(request)
-        return json_answer(self.row(device) | self._details(device))
+        row = self.row(device)
+        await self.add_groups(device.tenant, [(device.node, row)])
+        return json_answer(row | self._details(device))
 
     @described(
         "The objects of a device as it announced them, and what their models say",
@@ -132,6 +134,12 @@ class DeviceApi:
         profile = self._profiles.of(device)
         found = views.row(device, self._devices.state(device), None if profile is None else profile.name)
         return found | views.security(self._reader.credential(device.node, "management"))
+
+    async def add_groups(self, tenant: str, rows: Sequence[tuple[int, dict[str, Any]]]) -> None:
+        """To rows of these nodes, the names of the device groups they are in."""
+        found = await self._belonging.names(tenant, [(row["name"], node) for node, row in rows])
+        for (_, row), names in zip(rows, found, strict=True):
+            row["groups"] = names
 
     def _details(self, device: Device) -> dict[str, Any]:
         node = self._reader.resource(device.node)

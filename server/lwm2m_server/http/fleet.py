@@ -96,13 +96,16 @@ class FleetApi:
         """``total`` is how many there are in all pages."""
         asked = await self._asked(request)
         found, total = await self._finder.page(asked)
-        document: dict[str, Any] = {"tenant": asked.wanted.tenant, "devices": [], "total": total}
+        rows: list[tuple[int, dict[str, Any]]] = []
         for number, node in enumerate(found):
             if number % TURN == 0:
                 await asyncio.sleep(0)
             device = self._reader.device(node)
             if device is not None:
-                document["devices"].append(self._api.row(device))
+                rows.append((node, self._api.row(device)))
+        tenant = asked.wanted.tenant
+        await self._api.add_groups(tenant, rows)
+        document: dict[str, Any] = {"tenant": tenant, "devices": [row for _, row in rows], "total": total}
         if asked.offset + len(found) < total:
             document["nextOffset"] = asked.offset + asked.limit
         return json_answer(document)

@@ -9,6 +9,7 @@ import attrs
 
 from lwm2m_engine.errors import SettingsError
 from lwm2m_engine.model.catalog import Catalog
+from lwm2m_server.profiles.belonging import Belonging
 from lwm2m_server.profiles.checks import versions_of
 from lwm2m_server.profiles.editor import Editor
 from lwm2m_server.profiles.fleet import Fleet
@@ -26,6 +27,7 @@ class ProfileServer:
 
     profiles: Profiles
     memberships: Memberships
+    belonging: Belonging
     editor: Editor
     fleet: Fleet
 
@@ -43,12 +45,14 @@ async def open_profiles(
     """
     for profile in inventory.profiles.all():
         _check(profile)
-    memberships = Memberships(inventory, ledger.reader, ResourceIds(ledger.installation), groups)
+    ids = ResourceIds(ledger.installation)
+    memberships = Memberships(inventory, ledger.reader, ids, groups)
+    belonging = Belonging(inventory, ledger, ids, groups)
     profiles = Profiles(inventory, ledger.reader, group_of=memberships)
     editor = Editor(inventory, ledger, profiles, memberships, lambda tenant: versions_of(catalog(tenant)))
     await editor.resume()
     stack.push_async_callback(editor.close)
-    return ProfileServer(profiles, memberships, editor, Fleet(ledger, profiles, memberships))
+    return ProfileServer(profiles, memberships, belonging, editor, Fleet(ledger, profiles, memberships))
 
 
 def _check(profile: DeviceProfile) -> None:

@@ -30,6 +30,7 @@ _DEVICE: Final = obj(
     nodeId=nullable(STRING),
     endpoint=nullable(STRING),
     profile=nullable(STRING),
+    groups=array(STRING),
     registered=BOOLEAN,
     registeredAt=OFTEN_TIME,
     version=nullable(STRING),
