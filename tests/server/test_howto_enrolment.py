@@ -46,7 +46,7 @@ def run(line: str, url: str) -> None:
 def ask(text: str, url: str) -> None:
     head, _, body = text.partition("\n\n")
     first, *headers = head.splitlines()
-    method, path = first.split()
+    method, path, _ = first.split()
     named = dict(header.split(": ") for header in headers) or {"Content-Type": "application/json"}
     if body and "json" in named["Content-Type"]:
         json.loads(body)
