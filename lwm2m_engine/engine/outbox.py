@@ -17,12 +17,13 @@ from lwm2m_engine.engine.arrangements import ARRANGED
 from lwm2m_engine.engine.devices import Device, Exchange, Job
 from lwm2m_engine.engine.events import Answered, Failed, Held, Queued, Received, Sent, Started
 from lwm2m_engine.engine.records import Observation, Waiting
-from lwm2m_engine.engine.reports import tell_outcome
+from lwm2m_engine.engine.reports import tell_outcome, tell_problems
 from lwm2m_engine.engine.state import State
 from lwm2m_engine.engine.step import Abort, Perform
 from lwm2m_engine.engine.turn import Turn
 from lwm2m_engine.errors import CodecError, RequestError
 from lwm2m_engine.mapping.managed import Outcome
+from lwm2m_engine.mapping.table import MappingProblem
 from lwm2m_engine.messages.requests import (
     Cancel,
     CancelComposite,
@@ -223,12 +224,13 @@ def _next_message(state: State, device: Device, turn: Turn) -> Job | None:
 
 def _is_ready(state: State, device: Device, turn: Turn, waiting: Waiting) -> bool:
     """Whether the action behind a deferred message may go; if it never may, the message is given up."""
-    ready = state.table.is_ready(waiting.request.path, device.inputs)
+    problems: list[MappingProblem] = []
+    ready = state.table.is_ready(waiting.request.path, device.inputs, problems)
+    tell_problems(device, turn, problems)
     if ready is False:
         device.outbox.remove(waiting)
-        tell_failed(
-            state, device, turn, waiting, "refused", "what the device tells says that it cannot be done"
-        )
+        why = str(problems[0]) if problems else "what the device tells says that it cannot be done"
+        tell_failed(state, device, turn, waiting, "refused", why)
     return bool(ready)
 
 

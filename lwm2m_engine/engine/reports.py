@@ -110,7 +110,9 @@ def _instances(device: Device) -> Iterator[Path]:
 def tell_outcome(state: State, device: Device, turn: Turn, request: Request, outcome: Outcome) -> None:
     """An Execute may stand behind an attribute of a managed resource, which tells how it goes."""
     if isinstance(request, Execute) and not request.prefix:
-        _tell(device, turn, state.table.conclude(request.path, outcome, device.managed), ())
+        problems: list[MappingProblem] = []
+        changes = state.table.conclude(request.path, outcome, device.managed, problems)
+        _tell(device, turn, changes, problems)
 
 
 def apply_mappings(
@@ -169,11 +171,16 @@ def _note_time(device: Device, entry: Entry, now: float) -> None:
 def _tell(
     device: Device, turn: Turn, changes: Sequence[ManagedChange], problems: Sequence[MappingProblem]
 ) -> None:
+    tell_problems(device, turn, problems)
+    for change in changes:
+        turn.tell(ManagedChanged(device.endpoint, turn.now, change))
+
+
+def tell_problems(device: Device, turn: Turn, problems: Sequence[MappingProblem]) -> None:
+    """What plugins' functions could not do."""
     for problem in problems:
         place = (problem.plugin, problem.name, problem.rule)
         turn.tell(Warned(device.endpoint, turn.now, str(problem), "mapping", place))
-    for change in changes:
-        turn.tell(ManagedChanged(device.endpoint, turn.now, change))
 
 
 def _check_asked(entries: Sequence[Entry], paths: tuple[Path, ...]) -> None:

@@ -66,6 +66,10 @@ def _written(
         raise _bad(f"{attribute}: {error.reason}") from error
     except (ValueError, TypeError, ArithmeticError, LookupError) as error:
         raise _bad(f"{attribute}: {show(value)} cannot be written: {error}") from error
+    except Exception as error:
+        # A plugin's code may raise anything.
+        reason = f"plugin {rule.plugin}: {rule.name}: rule {rule.rule}: write raised {type(error).__name__}"
+        raise RequestError(Code.INTERNAL_SERVER_ERROR, reason) from error
 
 
 def _writes(entries: list[Entry]) -> Iterator[Request]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Mapping as Map
 from typing import TypeAlias
 
@@ -29,12 +29,13 @@ _Changed: TypeAlias = dict[str, tuple[str, dict[str, AttributeValue]]]
 
 @attrs.frozen(slots=True)
 class MappingProblem:
-    """A plugin's ``convert`` failed; the attribute keeps its former value."""
+    """A function of a rule or an action failed; the attribute keeps its former value."""
 
     plugin: str
     name: str
     """Of the managed resource."""
     rule: str
+    """Or the action."""
     reason: str
 
     def __str__(self) -> str:
@@ -158,18 +159,20 @@ class MappingTable:
 
     # --- to the device -------------------------------------------------------------------------------
 
-    def conclude(self, path: Path, outcome: Outcome, managed: Managed) -> list[ManagedChange]:
+    def conclude(
+        self, path: Path, outcome: Outcome, managed: Managed, problems: list[MappingProblem]
+    ) -> list[ManagedChange]:
         """How it goes with an Execute, as its managed resource tells it."""
         action = self._index.action(path)
         changed: _Changed = {}
         if action is not None and action.action.tell is not None and action.action.status is not None:
-            value = action.action.tell(outcome)
+            value = _called(action, "tell", action.action.tell, (outcome,), problems)
             if value is not None:
                 self._bear(action.name, managed, changed)
                 _set(action, action.action.status, value, managed, changed)
         return self._changes(managed, changed)
 
-    def is_ready(self, path: Path, inputs: Map[Path, Value]) -> bool | None:
+    def is_ready(self, path: Path, inputs: Map[Path, Value], problems: list[MappingProblem]) -> bool | None:
         """Whether an Execute may be sent; false if it never may, ``None`` if it has to wait."""
         action = self._index.action(path)
         if action is None or action.action.when is None:
@@ -177,7 +180,9 @@ class MappingTable:
         values = [_argument(source, "", inputs) for source in action.waits_for]
         try:
             return action.action.when.test(*values)
-        except Exception:  # noqa: BLE001 - a plugin's code may raise anything; what is not clear is not done
+        except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
+            # What is not clear is not done.
+            problems.append(_problem(action, _raised("test", values, error)))
             return False
 
     def waits_for(self, path: Path) -> tuple[Path, ...]:
@@ -270,16 +275,36 @@ def _evaluate(
     if convert is None:
         first = arguments[0]
         return list(first.values()) if isinstance(first, dict) else first
+    return _called(rule, "convert", convert, arguments, problems)
+
+
+def _called(
+    one: CompiledRule | CompiledAction,
+    name: str,
+    function: Callable[..., object],
+    arguments: Sequence[object],
+    problems: list[MappingProblem],
+) -> AttributeValue | None:
+    """What a plugin's function makes an attribute; ``None`` if it says so, or failed."""
     try:
-        value: object = convert(*arguments)
+        value = function(*arguments)
     except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything; it must not stop the step
-        reason = f"convert({', '.join(map(repr, arguments))}) raised {type(error).__name__}: {error}"
+        reason = _raised(name, arguments, error)
     else:
         if value is None or _is_attribute(value):
             return value  # type: ignore[return-value]
-        reason = f"convert returned {type(value).__name__}, which is no value of an attribute"
-    problems.append(MappingProblem(rule.plugin, rule.name, str(rule.rule), reason))
+        reason = f"{name} returned {type(value).__name__}, which is no value of an attribute"
+    problems.append(_problem(one, reason))
     return None
+
+
+def _problem(one: CompiledRule | CompiledAction, reason: str) -> MappingProblem:
+    return MappingProblem(one.plugin, one.name, one.text, reason)
+
+
+def _raised(function: str, arguments: Iterable[object], error: Exception) -> str:
+    shown = ", ".join(str(one) if isinstance(one, Outcome) else repr(one) for one in arguments)
+    return f"{function}({shown}) raised {type(error).__name__}: {error}"
 
 
 def _is_attribute(value: object) -> bool:

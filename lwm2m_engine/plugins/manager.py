@@ -51,6 +51,17 @@ class Compiled:
         return tuple(f"plugin {plugin}: {fault}" for (plugin, _), fault in self.faults.items())
 
 
+@attrs.frozen(slots=True)
+class HookFailure:
+    """A plugin's code raised while the engine ran, or gave what its hook may not."""
+
+    plugin: str
+    hook: str
+    error: Exception
+    endpoint: str
+    """Of the device it happened at."""
+
+
 class PluginManager(Hooks):
     """Loads plugins, reports what became of each, and asks them what the engine asks.
 
@@ -77,6 +88,8 @@ class PluginManager(Hooks):
         self._rewriters = self._registry.latest_first("lwm2m_outgoing")
         self._rescuers = self._registry.latest_first("lwm2m_rescue_payload")
         self._listeners = self._registry.in_order("lwm2m_event")
+        self.on_failure: Callable[[HookFailure], object] = lambda failure: None
+        """Hears of each; must not raise."""
         self._raise_if_strict()
 
     @classmethod
@@ -215,7 +228,7 @@ class PluginManager(Hooks):
                 if verdict is not None:
                     return expect(Verdict, verdict)
             except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
-                self._count(gate, error)
+                self._count(gate, error, register.endpoint)
                 return Verdict(False, Code.SERVICE_UNAVAILABLE, f"plugin {gate.plugin} failed")
         return None
 
@@ -230,7 +243,7 @@ class PluginManager(Hooks):
             except RequestError:
                 raise
             except Exception as error:
-                self._count(commander, error)
+                self._count(commander, error, command.endpoint)
                 reason = f"plugin {commander.plugin} failed"
                 raise RequestError(Code.INTERNAL_SERVER_ERROR, reason) from error
         return None
@@ -239,7 +252,11 @@ class PluginManager(Hooks):
         """The first plugin that wants another request in its place."""
         for rewriter in self._rewriters:
             found = self._ask(
-                rewriter, lambda result: expect(CoapRequest, result), endpoint=endpoint, request=request
+                rewriter,
+                endpoint,
+                lambda result: expect(CoapRequest, result),
+                endpoint=endpoint,
+                request=request,
             )
             if found is not None:
                 return found
@@ -252,6 +269,7 @@ class PluginManager(Hooks):
         for rescuer in self._rescuers:
             entries = self._ask(
                 rescuer,
+                endpoint,
                 lambda result: expect_all(Entry, result),
                 endpoint=endpoint,
                 path=path,
@@ -266,24 +284,25 @@ class PluginManager(Hooks):
     def event(self, event: Event) -> None:
         """Every plugin that listens."""
         for listener in self._listeners:
-            self._ask(listener, lambda result: None, event=event)
+            self._ask(listener, event.endpoint, lambda result: None, event=event)
 
     # --- isolation ---------------------------------------------------------------------------------
 
     def _ask(
-        self, implementation: Implementation, check: Callable[[object], T], **values: object
+        self, implementation: Implementation, about: str, check: Callable[[object], T], **values: object
     ) -> T | None:
         """What one plugin says, checked; a failure is logged and counted, and says nothing."""
         try:
             result = implementation.call(**values)
             return None if result is None else check(result)
         except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
-            self._count(implementation, error)
+            self._count(implementation, error, about)
             return None
 
-    def _count(self, implementation: Implementation, error: Exception) -> None:
+    def _count(self, implementation: Implementation, error: Exception, endpoint: str) -> None:
         self._registry.failures[implementation.plugin] += 1
         _log.error("plugin %s: %s failed", implementation.plugin, implementation.hook, exc_info=error)
+        self.on_failure(HookFailure(implementation.plugin, implementation.hook, error, endpoint))
 
     def _collect(self, hook: str, kinds: type[T] | tuple[type[T], ...]) -> list[tuple[str, T]]:
         """What all plugins declare behind a start-up hook, with their names."""

@@ -9,7 +9,7 @@ import pytest
 from lwm2m_engine import Action, Catalog, Mapping, Path, PluginManager, Rule, When
 from lwm2m_engine.coap import CoapReply, Code
 from lwm2m_engine.engine import DeviceRecord, Hooks, Waiting
-from lwm2m_engine.engine.events import Failed, InputsChanged, ManagedChanged
+from lwm2m_engine.engine.events import Failed, InputsChanged, ManagedChanged, Warned
 from lwm2m_engine.errors import RequestError, UnknownDevice
 from lwm2m_engine.mapping.managed import ManagedCommand
 from lwm2m_engine.mapping.table import MappingTable
@@ -147,6 +147,28 @@ def test_a_deferred_one_that_never_may_go_is_given_up(world: Any) -> None:
     assert (failed.message, failed.reason) == (1, "refused")
     assert how(world) == ["pending", "failed"]
     assert not world.wire
+
+
+def test_functions_of_an_action_that_fail_are_told_and_stop_nothing(
+    make_world: Any, catalog: Catalog
+) -> None:
+    def fail(*values: Any) -> Any:
+        raise ArithmeticError("no idea")
+
+    action = Action("/5/0/2", "update", status="how", tell=fail, when=When("/5/0/3", fail))
+    mapping = Mapping("m2m:firmware", name="firmware", actions=[action])
+    world = make_world(table=MappingTable.compile([("p", mapping)], catalog))
+    world.register(links=LINKS)
+    world.ask(UPDATE, deferred=True, id=1)
+    world.ask("GET /5/0/3", id=2)
+    world.answer(world.content({"/5/0/3": 2}, "/5/0/3"))
+    (failed,) = world.told(Failed)
+    why = "plugin p: firmware: rule update -> /5/0/2: test(None) raised ArithmeticError: no idea"
+    assert (failed.message, failed.detail) == (1, why)
+    warned = [(one.about, one.place, one.text) for one in world.told(Warned)]
+    place = ("p", "firmware", "update -> /5/0/2")
+    assert ("mapping", place, why) in warned
+    assert why.replace("test(None)", "tell(Outcome.FAILED)") in [text for _, _, text in warned]
 
 
 def test_what_was_known_before_is_not_what_it_waits_for(world: Any) -> None:

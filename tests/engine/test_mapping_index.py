@@ -85,12 +85,12 @@ def test_what_executes_is_there_when_the_device_has_the_instance(subject: Subjec
 
 
 def test_an_outcome_is_told_in_the_words_of_the_action(subject: Subject) -> None:
-    (change,) = subject.table.conclude(Path("/9/4/4"), Outcome.PENDING, subject.managed)
+    (change,) = subject.table.conclude(Path("/9/4/4"), Outcome.PENDING, subject.managed, [])
     assert (change.name, change.changed["how"]) == ("software-4", "pending")
-    (change,) = subject.table.conclude(Path("/9/4/4"), Outcome.FAILED, subject.managed)
+    (change,) = subject.table.conclude(Path("/9/4/4"), Outcome.FAILED, subject.managed, [])
     assert change.changed == {"how": "failed"}
     for path in ("/9/4/10", "/9/4/6", "/3/0/4", "/9", "/9/4", "/4/0/4/1"):
-        assert subject.table.conclude(Path(path), Outcome.DONE, subject.managed) == []
+        assert subject.table.conclude(Path(path), Outcome.DONE, subject.managed, []) == []
 
 
 def test_all_instances_of_a_resource_are_taken_together(subject: Subject) -> None:

@@ -16,7 +16,8 @@ from lwm2m_engine.coap import CoapRequest, Code, Peer
 from lwm2m_engine.codecs import Codecs
 from lwm2m_engine.engine.events import Awake
 from lwm2m_engine.engine.hooks import Hooks
-from lwm2m_engine.errors import DecodeError, EncodeError, PluginError
+from lwm2m_engine.errors import DecodeError, EncodeError, PluginError, RequestError
+from lwm2m_engine.mapping.managed import ManagedCommand
 from lwm2m_engine.messages.uplink import Register
 from lwm2m_engine.plugins import loading
 from lwm2m_engine.plugins.registry import PluginRow
@@ -395,6 +396,33 @@ def test_every_listener_hears_every_event(write: Write, caplog: pytest.LogCaptur
     }
     assert "plugin b: lwm2m_event failed" in caplog.text
     assert row(manager, "b").failures == 1
+
+
+def test_who_listens_hears_which_hook_failed_at_which_device(write: Write) -> None:
+    place = write(
+        gate=hook("def lwm2m_admit(peer): raise KeyError('gate')"),
+        out=hook("def lwm2m_outgoing(): return 'GET'"),
+        rescue=hook("def lwm2m_rescue_payload(error): raise ValueError"),
+        ear=hook("def lwm2m_event(event): return event.no_such"),
+        rule=hook("def lwm2m_mgmt_command(command): raise LookupError"),
+    )
+    manager, heard = PluginManager.default([place]), []
+    manager.on_failure = lambda failure: heard.append(
+        (failure.plugin, failure.hook, type(failure.error), failure.endpoint)
+    )
+    manager.admit(REGISTER, PEER, True)
+    manager.outgoing("dev2", REQUEST)
+    manager.rescue_payload("dev3", Path("/3/0/9"), 0, b"", DecodeError("x"))
+    manager.event(EVENT)
+    with pytest.raises(RequestError, match="plugin rule failed"):
+        manager.mgmt_command(ManagedCommand("dev4", "m2m:battery", "battery", {}))
+    assert heard == [
+        ("gate", "lwm2m_admit", KeyError, "dev1"),
+        ("out", "lwm2m_outgoing", PluginError, "dev2"),
+        ("rescue", "lwm2m_rescue_payload", ValueError, "dev3"),
+        ("ear", "lwm2m_event", AttributeError, "dev1"),
+        ("rule", "lwm2m_mgmt_command", LookupError, "dev4"),
+    ]
 
 
 def test_the_engine_takes_a_manager_for_its_hooks(write: Write, catalog: Catalog) -> None:

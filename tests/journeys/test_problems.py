@@ -89,3 +89,54 @@ async def test_everything_is_in_one_place_and_survives_a_kill(serve, connect, de
     server.restart()
     await asyncio.sleep(0)
     assert "plugin" not in {found["kind"] for found in await _problems(server)}
+
+
+FAILING = """
+from lwm2m_engine import Mapping, Rule, hookimpl
+
+def convert(level):
+    raise ValueError("no\\nidea")
+
+@hookimpl
+def lwm2m_mappings(catalog):
+    yield Mapping("m2m:battery", name="battery", rules=[Rule("/3/0/9", "batteryLevel", convert=convert)])
+
+@hookimpl
+def lwm2m_event(event):
+    raise LookupError(f"nothing\\nto do with {type(event).__name__}" + "!" * 1000)
+"""
+
+
+async def test_a_plugin_that_fails_while_it_runs_is_a_problem_until_it_is_another(
+    serve, connect, device, eventually, tmp_path
+):
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    (plugins / "odd.py").write_text(FAILING)
+    server = serve("--plugins-dir", str(plugins), "--unknown-devices", "create")
+    connect(server)
+    for endpoint in ("dev-1", "dev-2"):
+        one = await device(server, endpoint, live=False)
+        await one.register()
+
+    async def told():
+        found = await _problems(server, kind=["hook", "mapping"])
+        return {one["kind"]: one for one in found} if len(found) == 3 else None
+
+    found = await eventually(told)
+    hook, rule = found["hook"], found["mapping"]
+    assert hook["text"].startswith("the plugin odd failed in lwm2m_event: LookupError: nothing to do with ")
+    assert len(hook["text"]) == 500
+    assert (hook["facts"]["plugin"], hook["facts"]["hook"]) == ("odd", "lwm2m_event")
+    assert hook["facts"]["example"] in ("dev-1", "dev-2")
+    assert hook["count"] > 4
+    assert "the event" in hook["advice"]
+    assert "raised ValueError: no" in rule["text"]
+    assert (rule["facts"]["plugin"], rule["facts"]["resource"]) == ("odd", "battery")
+    server.kill()
+    server.restart()
+    assert [one["id"] for one in await _problems(server, kind="hook")] == [hook["id"]]
+    server.kill()
+    (plugins / "odd.py").write_text(FAILING.partition("@hookimpl\ndef lwm2m_event")[0])
+    server.restart()
+    assert await _problems(server, kind="hook") == []

@@ -1,4 +1,5 @@
-"""Who tells ``Problems`` what goes wrong: every part of the server in its own words, in one place."""
+"""Who tells ``Problems`` what goes wrong: every part of the server is heard here, in words of
+``lwm2m_server.problems``."""
 
 from __future__ import annotations
 
@@ -6,74 +7,84 @@ from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
-from lwm2m_engine.bootstrap.events import Failed, Refused
-from lwm2m_engine.coap import CoapReply, CoapRequest, Code, Peer, dotted
 from lwm2m_engine.model.catalog import Catalog
 from lwm2m_engine.model.sources import bundled_directory
-from lwm2m_engine.plugins.manager import PluginManager
+from lwm2m_engine.plugins.registry import PluginRow
 from lwm2m_server.assembly.core import Core
 from lwm2m_server.assembly.features import Features
 from lwm2m_server.library.models import Draft
 from lwm2m_server.listeners import Rejected
 from lwm2m_server.problems import kinds
-from lwm2m_server.problems.book import Problems
+from lwm2m_server.problems.book import Found, Problems
+from lwm2m_server.problems.entrance import Entrance
 from lwm2m_server.problems.events import Watch
+from lwm2m_server.problems.plugins import PluginFailures, settle_hooks, unused
+from lwm2m_server.problems.services import Services
+from lwm2m_server.problems.subjects import Subjects
 from lwm2m_server.sinks.targets import masked
-from lwm2m_server.store.desired import DesiredValue
-from lwm2m_server.store.outbox import FULL
 from lwm2m_server.store.problems import KEPT_OF_NOBODY, ProblemFilter
-from lwm2m_server.store.records import Lane
 from lwm2m_server.updates.campaign_plan import Run
 from lwm2m_server.updates.course import State
 from lwm2m_server.updates.records import Update
 
-Found = dict[str, tuple[str, Mapping[str, Any]]]
-"""By what makes each the same: the sentence and the facts."""
-
-_NAMES: Final = "the endpoint name is not what these credentials are for"
-
 
 def watch_problems(core: Core, features: Features, stack: AsyncExitStack) -> Rejected:
     """From now on everything is noted. Returns who is to hear of handshakes."""
-    told, problems = Teller(core), core.problems
-    watch = Watch(problems, core.hub.ref, lambda tenant, endpoint: core.hub.engine(tenant).models(endpoint))
+    problems, hub = core.problems, core.hub
+    subjects = Subjects(hub.ref, core.ledger.reader, core.settings.tenant)
+    watch = Watch(problems, hub.ref, lambda tenant, endpoint: hub.engine(tenant).models(endpoint))
     for end in watch.listen(core.bus):
         stack.callback(end)
     core.nodes.listen(watch.strange, watch.unmapped)
-    core.uplink.on_refused = told.registration
-    core.hub.commits.on_problem = told.commit
-    features.bootstrap.service.on_trouble = told.bootstrap
-    features.deliveries.listen(told.target, told.dropped)
-    features.updating.updates.listen(told.update)
-    features.campaigns.listen(told.campaign)
-    features.desired.on_failed = told.desired
+    core.plugins.on_failure = PluginFailures(problems, subjects).hook
+    services, updating = Services(problems, subjects), UpdateProblems(problems)
+    hub.commits.on_problem = services.commit
+    features.deliveries.listen(
+        lambda lane, reason, dead: services.target(lane, masked(lane.target), reason, dead), services.dropped
+    )
+    features.desired.on_failed = services.desired
+    features.updating.updates.listen(updating.update)
+    features.campaigns.listen(updating.campaign)
+    entrance = Entrance(problems, subjects)
+    core.uplink.on_refused = entrance.registration
+    features.bootstrap.service.on_trouble = entrance.bootstrap
+    settle_hooks(problems, core.ledger.reader, _tenants(core), core.plugins.report)
     tell_library(core)
-    return told.handshake
+    return entrance.handshake
+
+
+# --- what is wrong with models and plugins now --------------------------------------------------------
 
 
 def tell_library(core: Core) -> None:
     """Faults of models and mappings, at the start and whenever others are in force."""
-    tell_plugins(core.problems, core.plugins)
-    tell_models(core.problems, core.models.force)
-    for tenant in core.inventory.tenants():
-        _settle_unknown(core, tenant.name)
+    tenants, force = _tenants(core), core.models.force
+    usual = core.plugins.report
+    core.problems.replace("", kinds.PLUGIN, unused(usual))
+    for tenant in tenants:
+        core.problems.replace(tenant, kinds.PLUGIN, unused(_of_its_own(core, force, tenant, usual)))
+        _settle_unknown(core, tenant)
+    _tell_models(core.problems, force, {"", *tenants})
 
 
-def tell_plugins(problems: Problems, plugins: PluginManager) -> None:
-    """What became of each, as of now."""
-    found: Found = {}
-    for row in plugins.report:
-        if row.status == "failed":
-            facts = {"plugin": row.name, "file": row.file, "error": row.reason}
-            found[row.name] = f"the plugin {row.name} is not used: {row.reason}", facts
-    problems.replace("", kinds.PLUGIN, found)
+def _tenants(core: Core) -> list[str]:
+    return [tenant.name for tenant in core.inventory.tenants()]
 
 
-def tell_models(problems: Problems, draft: Draft) -> None:
+def _of_its_own(core: Core, force: Draft, tenant: str, usual: tuple[PluginRow, ...]) -> list[PluginRow]:
+    """What became of plugins with the models of a tenant, where that is not what became of them elsewhere."""
+    edition = force.own.get(tenant)
+    if edition is None:
+        return []
+    rows = zip(core.plugins.report_with(edition.compiled), usual, strict=True)
+    return [own for own, other in rows if own.reason != other.reason]
+
+
+def _tell_models(problems: Problems, draft: Draft, tenants: set[str]) -> None:
     """Faults of files in folders, and of uploaded ones that cannot be used any more."""
     bundled, by_tenant = bundled_directory(), defaultdict[str, Found](dict)
     for fault in draft.definitions.problems:
@@ -84,8 +95,8 @@ def tell_models(problems: Problems, draft: Draft) -> None:
     for tenant, (digest, name), fault in draft.uploads.faulty:
         facts = {"file": name, "line": fault.line, "error": fault.reason, "used": False}
         by_tenant[tenant or ""][f"{digest[:16]} {name}"] = str(fault), facts
-    for tenant in {"", *draft.own, *by_tenant}:
-        problems.replace(tenant, kinds.MODEL, by_tenant[tenant])
+    for name in tenants:
+        problems.replace(name, kinds.MODEL, by_tenant[name])
 
 
 def _settle_unknown(core: Core, tenant: str) -> None:
@@ -105,105 +116,19 @@ def _is_known(catalog: Catalog, facts: Mapping[str, Any]) -> bool:
     return spec is not None and (resource is None or resource in spec.resources)
 
 
+# --- updates ---------------------------------------------------------------------------------------
+
+
 @attrs.frozen
-class Teller:
-    """Each method hears one part of the server."""
+class UpdateProblems:
+    """Each method hears one of the services."""
 
-    core: Core
-
-    def registration(self, request: CoapRequest, peer: Peer, reply: CoapReply) -> None:
-        """A Register that was refused."""
-        endpoint, query = _endpoint(request, peer), "&".join(request.query)
-        tenant, node, device = self._device(endpoint)
-        reason = reply.payload.decode("utf-8", "replace") or dotted(reply.code)
-        who = endpoint or "a client without endpoint name"
-        self.core.problems.note(
-            kinds.REGISTRATION,
-            f"{who} may not register: {reason}",
-            tenant=tenant,
-            same=f"{endpoint} {reason}",
-            node=node,
-            device=device,
-            by=peer.host,
-            endpoint=endpoint,
-            peer=str(peer),
-            identity=peer.identity,
-            query=query,
-            code=dotted(reply.code),
-            reason=_reason(reply.code, reason),
-            error=reason,
-        )
-
-    def handshake(self, listener: str, peer: str, reason: str) -> None:
-        """Whose it was nobody knows: it is the server's own tenant's."""
-        host = peer.rpartition(":")[0]
-        self.core.problems.note(
-            kinds.HANDSHAKE,
-            f"a handshake from {peer} failed: {reason}",
-            tenant=self.core.settings.tenant,
-            same=f"{host} {reason}",
-            by=host,
-            listener=listener,
-            peer=peer,
-            error=reason,
-        )
-
-    def bootstrap(self, event: Failed | Refused) -> None:
-        tenant, node, device = self._device(event.endpoint)
-        reason = event.reason if isinstance(event, Refused) else event.cause
-        detail = event.detail if isinstance(event, Failed) else ""
-        what = "was refused" if isinstance(event, Refused) else "failed"
-        self.core.problems.note(
-            kinds.BOOTSTRAP,
-            f"the bootstrap of {event.endpoint} {what}: {': '.join(filter(None, (reason, detail)))}",
-            tenant=tenant,
-            same=f"{event.endpoint} {reason}",
-            node=node,
-            device=device,
-            by=event.peer.host if isinstance(event, Refused) else "",
-            at=event.at,
-            endpoint=event.endpoint,
-            peer=str(event.peer) if isinstance(event, Refused) else None,
-            code=dotted(event.code) if isinstance(event, Refused) else None,
-            session=event.session if isinstance(event, Failed) else None,
-            error=reason,
-            detail=detail or None,
-        )
-
-    def commit(self, reason: str) -> None:
-        self.core.problems.note(kinds.LEDGER, f"facts could not be stored: {reason}", error=reason)
-
-    def target(self, lane: Lane, reason: str, dead: int) -> None:
-        target = masked(lane.target)
-        are = "notification for {} is a dead letter" if dead == 1 else "notifications for {} are dead letters"
-        what = f"{dead} {are.format(target)}" if dead else None
-        self.core.problems.note(
-            kinds.DELIVERY,
-            f"{what or f'{target} takes no notifications'}: {reason}",
-            tenant=lane.tenant,
-            same=f"{target} {'full' if reason is FULL else 'dead' if dead else 'waits'}",
-            by=target,
-            target=target,
-            dead=dead or None,
-            reason="full" if reason is FULL else None,
-            error=reason,
-        )
-
-    def dropped(self, count: int) -> None:
-        """Dead letters of any tenant: the oldest go."""
-        are = "dead letter is" if count == 1 else "dead letters are"
-        self.core.problems.note(
-            kinds.DELIVERY,
-            f"{count} {are} gone, for there were too many",
-            same="dropped",
-            dropped=count,
-            reason="dropped",
-        )
+    problems: Problems
 
     def update(self, update: Update) -> None:
         if update.state is not State.FAILED:
             return
-        self.core.problems.note(
+        self.problems.note(
             kinds.UPDATE,
             f"the update to {update.package} failed: {update.reason}",
             tenant=update.tenant,
@@ -219,7 +144,7 @@ class Teller:
 
     def campaign(self, key: tuple[str, str], run: Run) -> None:
         tenant, name = key
-        self.core.problems.note(
+        self.problems.note(
             kinds.CAMPAIGN,
             f"the campaign {name} is {run.state.value}: {run.reason}",
             tenant=tenant,
@@ -229,40 +154,3 @@ class Teller:
             state=run.state.value,
             error=run.reason,
         )
-
-    def desired(self, node: int, value: DesiredValue, reason: str) -> None:
-        device = self.core.ledger.reader.device(node)
-        if device is None:
-            return
-        self.core.problems.note(
-            kinds.DESIRED,
-            f"{value.path} is not what it shall be: {reason}",
-            tenant=device.tenant,
-            same=value.path,
-            node=node,
-            device=device.name,
-            path=value.path,
-            value=value.value,
-            error=reason,
-        )
-
-    def _device(self, endpoint: str) -> tuple[str, int, str]:
-        """Tenant, node and name; of an endpoint name nobody knows the server's own tenant, 0 and itself."""
-        ref = self.core.hub.ref(endpoint)
-        if ref is not None:
-            return ref.tenant, ref.node, ref.name
-        device = self.core.ledger.reader.device_of_endpoint(endpoint) if endpoint else None
-        if device is not None:
-            return device.tenant, device.node, device.name
-        return self.core.settings.tenant, 0, endpoint
-
-
-def _endpoint(request: CoapRequest, peer: Peer) -> str:
-    named = (text[3:] for text in request.query if text.startswith("ep="))
-    return next(named, "") or peer.identity or ""
-
-
-def _reason(code: int, text: str) -> str:
-    if code == Code.PRECONDITION_FAILED or "version" in text:
-        return "version"
-    return "identity" if text == _NAMES else "refused"

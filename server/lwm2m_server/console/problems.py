@@ -37,6 +37,7 @@ _LABELS: Final = {
     "operation": "Operation",
     "diagnostic": "The device said",
     "plugin": "Plugin",
+    "hook": "Hook",
     "resource": "Resource",
     "rule": "Rule",
     "file": "File",
@@ -163,7 +164,7 @@ def _places(one: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[tuple[
         case "registration" if not device:
             yield "Add a device", "/console/new-device"
             yield "Enrolment", "/console/enrolment"
-        case "plugin" | "mapping":
+        case "plugin" | "hook" | "mapping":
             yield "Plugins", "/console/plugins"
         case "delivery":
             yield "Deliveries", "/console/webhooks"

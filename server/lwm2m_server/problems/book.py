@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 import structlog
@@ -39,6 +39,9 @@ PAYLOAD: Final = 1_024
 """Bytes of a payload."""
 MORE: Final = "…"
 """What those are the same as that were not told apart."""
+
+Found: TypeAlias = dict[str, tuple[str, Mapping[str, Any]]]
+"""What there is of a kind now: by what makes each the same, the sentence and the facts."""
 
 _log = structlog.get_logger(__name__)
 
@@ -88,8 +91,8 @@ class Problems:
         self._add(problem)
         self._soon(PAUSE)
 
-    def replace(self, tenant: str, kind: str, problems: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
-        """What there is of a kind now: by ``same``, the sentence and the facts. Others of the kind, if no
+    def replace(self, tenant: str, kind: str, problems: Found) -> None:
+        """These are what there is of a kind now. Others of the kind, if no
         device's, are mended. What was known before is not told as new."""
         now = int(self._clock() * 1000)
         found = [

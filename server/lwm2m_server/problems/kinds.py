@@ -13,6 +13,7 @@ BOOTSTRAP: Final = "bootstrap"
 MESSAGE: Final = "message"
 MAPPING: Final = "mapping"
 PLUGIN: Final = "plugin"
+HOOK: Final = "hook"
 MODEL: Final = "model"
 DELIVERY: Final = "delivery"
 UPDATE: Final = "update"
@@ -31,6 +32,7 @@ KINDS: Final[Mapping[str, str]] = {
     MESSAGE: "a message to a device failed, expired, or was refused by the device",
     MAPPING: "a value could not be mapped to a management object",
     PLUGIN: "a plugin is not used, or its mappings are not",
+    HOOK: "a plugin failed while it ran",
     MODEL: "a model file has a fault",
     DELIVERY: "a target takes no notifications, or some are dead letters",
     UPDATE: "an update failed",
@@ -55,6 +57,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     MESSAGE: "Look whether the device is registered and awake, and whether it has this Object or Resource.",
     MAPPING: "The attribute keeps its former value. Look at the plugin's rule, and at what the device sends.",
     PLUGIN: "Correct the file and restart the server; `lwm2m plugins list` shows what became of each plugin.",
+    HOOK: "Look at the plugin's function: the log has the traceback. Correct it and restart the server.",
     MODEL: "Correct the file at this line and upload it again.",
     DELIVERY: "Mend the target, then replay its dead letters.",
     UPDATE: "Mend what the reason says, and retry the update.",
@@ -76,6 +79,16 @@ _BY_REASON: Final[Mapping[tuple[str, str], str]] = {
         REGISTRATION,
         "version",
     ): "Let the device announce a version of LwM2M that the server speaks: 1.0 to 1.2.",
+    (HOOK, "lwm2m_admit"): "Until the plugin is corrected, those it fails for may not register (5.03). The "
+    "log has the traceback.",
+    (HOOK, "lwm2m_mgmt_command"): "The change of the management object was refused. Correct the plugin and "
+    "restart the server; the log has the traceback.",
+    (HOOK, "lwm2m_outgoing"): "Requests are sent as if the plugin were not there. Correct it and restart the "
+    "server; the log has the traceback.",
+    (HOOK, "lwm2m_rescue_payload"): "The payload was not rescued. Correct the plugin and restart the server; "
+    "the log has the traceback.",
+    (HOOK, "lwm2m_event"): "The plugin did not take in the event, which nobody repeats. Correct it and "
+    "restart the server; the log has the traceback.",
     (DELIVERY, "full"): "Mend the target, then replay its dead letters. `deliveries.waiting` and "
     "`deliveries.waiting_bytes` say how much may wait.",
     (DELIVERY, "dropped"): "Mend the targets, and replay or drop dead letters in time. "
@@ -87,4 +100,5 @@ _BY_REASON: Final[Mapping[tuple[str, str], str]] = {
 
 def advice(kind: str, facts: Mapping[str, Any]) -> str:
     """What to do next."""
-    return _BY_REASON.get((kind, str(facts.get("reason", ""))), _ADVICE.get(kind, ""))
+    reason = facts.get("reason") or facts.get("hook", "")
+    return _BY_REASON.get((kind, str(reason)), _ADVICE.get(kind, ""))

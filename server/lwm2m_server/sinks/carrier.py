@@ -211,6 +211,7 @@ class Carrier:
             self._failed(subscription, batch, error)
         except Exception as error:  # noqa: BLE001 - a sink may be foreign code
             _log.exception("a sink failed", **self._name)
+            self._office.on_trouble(self._lane, f"its sink raised {error!r}", 0)
             self._failed(subscription, batch, Retry(repr(error)))
         else:
             self._delivered(subscription, batch)
