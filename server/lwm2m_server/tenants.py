@@ -15,7 +15,7 @@ from lwm2m_server.store.records import Tenant
 from lwm2m_server.store.transaction import Transaction
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-RESERVED: Final = frozenset(("api", "auth", "healthz", "readyz", "metrics", "openapi.json"))
+RESERVED: Final = frozenset(("api", "auth", "console", "healthz", "metrics", "openapi.json", "p", "readyz"))
 """Paths of the HTTP server, where a tenant's tree would lie, too."""
 
 

@@ -74,6 +74,7 @@ async def test_a_removed_device_takes_its_credentials_along(api):
         ("PUT", "/devices/one/credentials/management", PSK, 409, "security identity is taken"),
         ("PUT", "/devices/one/credentials/management", {"mode": "x509", "endpoint": "two"}, 409, "endpoint"),
         ("GET", "/credentials?after=x", None, 400, "after=x"),
+        ("GET", "/credentials?after=1000000000000000000", None, 400, "is not what was given"),
         ("GET", "/credentials?tenant=nobody", None, 404, "no tenant"),
     ],
 )

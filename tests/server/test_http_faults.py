@@ -87,7 +87,16 @@ async def test_pages(found):
 
 
 @pytest.mark.parametrize(
-    "query", ["?kind=none", "?since=now", "?since=1" + 15 * "0", "?limit=x", "?after=-1", "?limit=²"]
+    "query",
+    [
+        "?kind=none",
+        "?since=now",
+        "?since=1" + 15 * "0",
+        "?since=253402300800000",
+        "?limit=x",
+        "?after=-1",
+        "?limit=²",
+    ],
 )
 async def test_what_is_no_filter(found, query):
     assert (await found.call("GET", f"/api/v1/problems{query}", "boss")).status_code == 400

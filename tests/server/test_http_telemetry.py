@@ -306,6 +306,9 @@ async def test_what_cannot_be_answered_says_why(house: House):
         answer = await house.client.get(f"/api/v1/devices/dev1/telemetry?{query}")
         assert answer.status_code == 400, answer.text
         assert complaint in answer.json()["detail"]
+    # Of the last values too, although they have no order.
+    answer = await house.client.get("/api/v1/devices/dev1/telemetry?order=none")
+    assert answer.status_code == 400, answer.text
 
 
 async def test_csv_has_a_row_a_value(house: House):

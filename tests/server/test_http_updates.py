@@ -269,6 +269,8 @@ async def test_ranges(api: httpx.AsyncClient, running: Running) -> None:
     running.features.updating.offers.end(offer.update)
     assert (await api.get(uri)).status_code == 404
     assert (await api.get(f"{running.addresses.http}/p/{'x' * 22}")).status_code == 404
+    refused = await api.put(uri, content=b"x")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
 
 
 async def test_a_package_whose_file_is_lost(api: httpx.AsyncClient, running: Running) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from http import HTTPStatus
 
@@ -39,7 +40,7 @@ def create_http(
     """``api`` lies below ``/api/v1``; the oneM2M ``tree`` answers under every path that no route has. The
     ``door`` is around all of it."""
     api = [*_claims(api), *api]
-    rest = [_Tree(tree, {route.path for route in routes})] if tree is not None else []
+    rest = [_Tree(tree, [route.path_regex for route in routes])] if tree is not None else []
 
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -61,12 +62,13 @@ def create_http(
 class _Tree(Route):
     """Under every path but those of other routes, whatever the method."""
 
-    def __init__(self, tree: Binding, others: Collection[str]) -> None:
+    def __init__(self, tree: Binding, others: Collection[re.Pattern[str]]) -> None:
         super().__init__("/{path:path}", tree, name="oneM2M")
         self._others = others
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        return (Match.NONE, {}) if scope["path"] in self._others else super().matches(scope)
+        is_other = any(other.match(scope["path"]) for other in self._others)
+        return (Match.NONE, {}) if is_other else super().matches(scope)
 
 
 class _Claim(Route):

@@ -15,6 +15,7 @@ from lwm2m_server.http.answers import json_answer
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import (
     LIMIT,
+    NODE,
     STRING,
     TENANT,
     Parameter,
@@ -24,7 +25,7 @@ from lwm2m_server.http.describing import (
     obj,
     ref,
 )
-from lwm2m_server.http.devices import MAX_ROWS, DeviceFinder, number_of
+from lwm2m_server.http.devices import MAX_ROWS, DeviceFinder, node_after, number_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.http.profiles import ProfileApi, kept
 from lwm2m_server.http.rights import tenant_of
@@ -38,7 +39,6 @@ MAX_RULES: Final = 100
 """Of one profile."""
 MAX_PATTERN: Final = 255
 MAX_PRIORITY: Final = 1_000_000
-_NODE: Final = {"type": "integer", "minimum": 0, "maximum": 999_999_999_999_999_999}
 _PATTERNS: Final = ("endpoint", "manufacturer", "model")
 _MEMBERS: Final = ("groups", "rules", "default")
 
@@ -105,16 +105,14 @@ class AssignmentApi:
 
     @described(
         "The devices a profile is for, and why",
-        query=(TENANT, LIMIT, Parameter("after", _NODE, "`next` of the page before")),
-        answers={
-            200: obj("profile devices", profile=STRING, devices=array(ref("ProfileDevice")), next=_NODE)
-        },
+        query=(TENANT, LIMIT, Parameter("after", NODE, "`next` of the page before")),
+        answers={200: obj("profile devices", profile=STRING, devices=array(ref("ProfileDevice")), next=NODE)},
         problems=(400,),
     )
     async def devices(self, request: Request) -> Response:
         profile = self._api.profile(request)
         limit = max(1, min(number_of(request, "limit", 100), MAX_ROWS))
-        after = _after(request)
+        after = node_after(request)
         found: list[Touched] = []
         async for page in self._fleet.devices(profile.tenant or "", profile.name, after=after):
             found += page
@@ -223,14 +221,6 @@ def _object(place: str, found: object, known: tuple[str, ...]) -> Mapping[str, A
         if name not in known:
             raise Problem(400, f"{place}: {name[:40]!r} is none of {', '.join(known)}")
     return found
-
-
-def _after(request: Request) -> int:
-    """Where a page begins; raises ``Problem``."""
-    text = request.query_params.get("after", "0")
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise Problem(400, f"after={text[:40]} is not what was given as next")
-    return int(text)
 
 
 # --- out -------------------------------------------------------------------------------------------

@@ -19,9 +19,8 @@ from lwm2m_server.http.answers import json_answer, stored
 from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import (
     BOOLEAN,
-    COUNT,
     LIMIT,
-    PLACE,
+    NODE,
     STRING,
     TENANT,
     Parameter,
@@ -31,7 +30,7 @@ from lwm2m_server.http.describing import (
     obj,
     ref,
 )
-from lwm2m_server.http.devices import DeviceFinder, number_of
+from lwm2m_server.http.devices import DeviceFinder, node_after, number_of
 from lwm2m_server.http.problems import Problem
 from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.security.credentials import SIDES, BadCredentials, Credential, Psk, Removed, Side
@@ -72,9 +71,9 @@ class CredentialApi:
 
     @described(
         "Credentials that somebody set, without the secrets",
-        query=(TENANT, LIMIT, Parameter("after", PLACE, "`next` of the page before")),
+        query=(TENANT, LIMIT, Parameter("after", NODE, "`next` of the page before")),
         answers={
-            200: obj("tenant credentials", tenant=STRING, credentials=array(ref("Credentials")), next=COUNT)
+            200: obj("tenant credentials", tenant=STRING, credentials=array(ref("Credentials")), next=NODE)
         },
         problems=(400,),
     )
@@ -86,7 +85,7 @@ class CredentialApi:
         rows: list[dict[str, Any]] = []
         document: dict[str, Any] = {"tenant": tenant, "credentials": rows}
         last = 0
-        for count, row in enumerate(self._reader.credentials(after=_place(request)), 1):
+        for count, row in enumerate(self._reader.credentials(after=node_after(request)), 1):
             if len(rows) >= limit and row.node != last:
                 document["next"] = last
                 break
@@ -228,11 +227,3 @@ def _wish(given: Any, side: Side) -> tuple[str | None, bool]:
     if later and side != "management":
         raise Problem(HTTPStatus.BAD_REQUEST, "atBootstrap: only keys for management are given at bootstrap")
     return identity, later
-
-
-def _place(request: Request) -> int:
-    """The node of the query argument ``after``; raises ``Problem``."""
-    text = request.query_params.get("after", "0")
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise Problem(HTTPStatus.BAD_REQUEST, f"after={text[:40]} is not what was given as next")
-    return int(text)

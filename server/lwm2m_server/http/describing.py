@@ -144,6 +144,8 @@ NUMBER: Final[Schema] = {"type": "number"}
 BOOLEAN: Final[Schema] = {"type": "boolean"}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 ANYTHING: Final[Schema] = {}
+LATEST: Final = 253_402_300_799_999
+"""Milliseconds since 1970-01-01 UTC: the end of the year 9999."""
 TIME: Final[Schema] = {"type": "integer", "description": "milliseconds since 1970-01-01 UTC"}
 OFTEN_TIME: Final = nullable(TIME)
 
@@ -152,6 +154,8 @@ TEXTS: Final[Schema] = {"type": ["array", "string", "null"], "items": STRING}
 BINARY: Final[Schema] = {"type": "string", "format": "binary"}
 _PARTS: Final = obj("file", file=array(BINARY))
 
+NODE: Final[Schema] = {**COUNT, "maximum": 999_999_999_999_999_999}
+"""The number of a device's node, after which a page begins."""
 PLACE: Final[Schema] = {**COUNT, "maximum": 999_999_999_999}
 """What ``number_of`` reads."""
 

@@ -191,6 +191,14 @@ def newest(reader: Reader, container: int, limit: int) -> Sequence[Message]:
     return reader.messages(container, limit=limit, offset=max(count - limit, 0))
 
 
+def node_after(request: Request) -> int:
+    """The query argument ``after`` of lists in the order of nodes; raises ``Problem``."""
+    text = request.query_params.get("after", "0")
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise Problem(400, f"after={text[:40]} is not what was given as next")
+    return int(text)
+
+
 def number_of(request: Request, name: str, default: int) -> int:
     """A query argument; raises ``Problem``."""
     text = request.query_params.get(name)

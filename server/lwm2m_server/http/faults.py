@@ -13,6 +13,7 @@ from lwm2m_server.access.callers import OPEN, Role
 from lwm2m_server.http.answers import json_answer, stored
 from lwm2m_server.http.describing import (
     COUNT,
+    LATEST,
     LIMIT,
     PLACE,
     STRING,
@@ -37,7 +38,7 @@ from lwm2m_server.store.protocols import Ledger
 USUAL: Final = 100
 MOST: Final = 1_000
 _ONE: Final = "/problems/{id}"
-_MOMENT: Final = {**COUNT, "maximum": 253_402_300_799_999}
+_MOMENT: Final = {**COUNT, "maximum": LATEST}
 _FILTERS: Final = (
     TENANT,
     Parameter("kind", array(enum(*KINDS)), "only of these kinds"),
@@ -149,7 +150,7 @@ class FaultApi:
 
 def _moment(text: str) -> int:
     """Raises ``Problem``."""
-    if text.isascii() and text.isdigit() and len(text) <= 15:
+    if text.isascii() and text.isdigit() and len(text) <= 15 and int(text) <= LATEST:
         return int(text)
     raise Refusal(HTTPStatus.BAD_REQUEST, f"since={text[:40]} is no time in milliseconds since 1970")
 

@@ -50,6 +50,7 @@ MAX_DOCUMENT: Final = 524_288
 """Bytes of a profile."""
 MAX_FAULTS: Final = 20
 """That a sentence tells; all are in a list beside it."""
+SCHEMA: Final = "application/schema+json"
 RESERVED: Final = frozenset(("schema", "defaults", "check"))
 """Names that are paths already."""
 
@@ -176,10 +177,10 @@ class ProfileApi:
         await kept(self._editor.remove(tenant, profile.name))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    @described("The JSON Schema of device profiles", answers={200: {"type": "object"}})
+    @described("The JSON Schema of device profiles", answers={200: {"type": "object"}}, media_type=SCHEMA)
     async def show_schema(self, request: Request) -> Response:
         """Draft 2020-12."""
-        return Response(orjson.dumps(schema()), 200, media_type="application/schema+json")
+        return Response(orjson.dumps(schema()), 200, media_type=SCHEMA)
 
     @described(
         "Entries of bootstrap for this very server",

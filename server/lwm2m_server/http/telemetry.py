@@ -124,15 +124,15 @@ class TelemetryApi:
             return self._onlooking.stream(device, _names(request, "keys"), _names(request, "paths"))
         selection, told = await self._selection(device)
         chosen = _chosen(selection, request)
-        asked = request.query_params
-        if not any(name in asked for name in ("from", "to", "agg")):
-            if _wants_csv(request):
-                return _file(device, documents.csv_latest(chosen, told))
+        is_csv = _wants_csv(request)
+        is_latest = not any(name in request.query_params for name in ("from", "to", "agg"))
+        wanted = self._range(request, None if is_csv or is_latest else len(chosen))
+        if is_latest and is_csv:
+            return _file(device, documents.csv_latest(chosen, told))
+        if is_latest:
             return _answer(device, "series", _latest(chosen, told))
-        if _wants_csv(request):
-            wanted = self._range(request, None)
+        if is_csv:
             return Stream(self._csv(device, chosen, wanted), _headers(device), CSV)
-        wanted = self._range(request, len(chosen))
         return _json(await self._ledger.apart(lambda reader: _histories(reader, device, chosen, wanted)))
 
     @described(
@@ -206,11 +206,13 @@ class TelemetryApi:
         return Selection(*self._keys(device), places), told
 
     def _range(self, request: Request, series: int | None) -> Range:
-        """Raises ``Problem``. Of CSV, which is not made at once, there may be any number."""
+        """Raises ``Problem``. ``series`` is ``None`` where there may be any number, as of CSV, which is not
+        made at once."""
         asked = request.query_params
         since = max(_moment(request, "from", EVER[0]), self._keeper.horizon)
         until = _moment(request, "to", EVER[1] if "agg" not in asked else self._keeper.now)
-        limit = PAGE if series is None else min(number_of(request, "limit", USUAL), MOST)
+        asked_for = min(number_of(request, "limit", USUAL), MOST)
+        limit = PAGE if series is None else asked_for
         if series is not None and limit * series > ALL and "limit" in asked:
             raise Problem(
                 HTTPStatus.BAD_REQUEST,

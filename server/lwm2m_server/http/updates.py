@@ -17,6 +17,7 @@ from lwm2m_server.http.bodies import read_json
 from lwm2m_server.http.describing import (
     BOOLEAN,
     COUNT,
+    LATEST,
     LIMIT,
     PLACE,
     STRING,
@@ -46,8 +47,6 @@ MAX_ROWS: Final = 1000
 MAX_ID: Final = 65534
 MAX_ATTEMPTS: Final = 10
 MAX_TEXT: Final = 255
-LATEST: Final = 253_402_300_799_999
-"""Milliseconds: the end of the year 9999."""
 _ALL: Final = "/devices/{name}/updates"
 _ONE: Final = f"{_ALL}/{{id}}"
 _PROBLEMS: Final = (409, 503)
