@@ -57,7 +57,7 @@ async def test_by_name_or_by_id_and_whatever_changes(fleet):
     found = await listed(fleet)
     assert (found["d3"], found["d1"], found["d2"]) == (["a", "b"], ["b"], [])
     assert found == await filtered(fleet, "a", "b")
-    change = {"addDevices": ["d2"], "removeDevices": ["d1", by_id]}
+    change = {"addDevices": ["d2"], "removeDevices": ["d1"]}
     assert (await fleet.client.patch("/api/v1/groups/b", json=change)).status_code == 200
     found = await listed(fleet)
     assert (found["d3"], found["d1"], found["d2"]) == (["a", "b"], [], ["b"])
@@ -67,6 +67,16 @@ async def test_by_name_or_by_id_and_whatever_changes(fleet):
     assert (await fleet.client.delete("/api/v1/devices/d2")).status_code == 204
     await fleet.add_device("d2")
     assert await listed(fleet) == await filtered(fleet, "b")
+
+
+async def test_who_leaves_is_not_in_it_by_any_name(fleet):
+    both = ["d3", id_of(fleet, "d3")]
+    for leaving in both:
+        await put(fleet, "b", [*both, "d4"])
+        answer = await fleet.client.patch("/api/v1/groups/b", json={"removeDevices": [leaving, "gone"]})
+        assert answer.json()["devices"] == 1
+        assert {name for name, found in (await listed(fleet)).items() if found} == {"d4"}
+        await fleet.client.delete("/api/v1/groups/b")
 
 
 async def test_a_group_that_is_over_has_nobody(fleet):

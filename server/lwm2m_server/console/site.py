@@ -24,6 +24,7 @@ from lwm2m_server.console.assets import send_asset
 from lwm2m_server.console.audit import AuditPages
 from lwm2m_server.console.backend import ADMIN, Backend, Refusal
 from lwm2m_server.console.campaigns import CampaignPages
+from lwm2m_server.console.choosing import ChoicePages
 from lwm2m_server.console.clients import ClientPages
 from lwm2m_server.console.creating import CreatingPages
 from lwm2m_server.console.device.routes import device_routes
@@ -61,6 +62,7 @@ def _routes() -> list[Route]:
     return [
         *HomePages().routes(),
         *FleetPages().routes(),
+        *ChoicePages().routes(),
         *CreatingPages().routes(),
         *ImportPages().routes(),
         *EnrolmentPages().routes(),

@@ -3,11 +3,13 @@ which campaigns devices are in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
+import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -34,7 +36,7 @@ from lwm2m_server.onem2m.behaviours.context import Context
 from lwm2m_server.onem2m.behaviours.groups import MemberChange, change_members, device_groups
 from lwm2m_server.onem2m.behaviours.roots import DEVICE_GROUPS, below
 from lwm2m_server.onem2m.rendering import NODE
-from lwm2m_server.onem2m.routing import FLEX_CONTAINER, GROUP_KEY
+from lwm2m_server.onem2m.routing import FLEX_CONTAINER, GROUP_KEY, TURN
 from lwm2m_server.store.expiration import expires
 from lwm2m_server.store.ids import ResourceIds
 from lwm2m_server.store.protocols import Inventory, Ledger
@@ -161,7 +163,8 @@ class GroupApi:
         problems=(409, 503),
     )
     async def change(self, request: Request) -> Response:
-        """What others change at the same time stays changed; what is not mentioned stays."""
+        """What others change at the same time stays changed; what is not mentioned stays. A device that
+        leaves is not in it any more, whether the group has it by its name or by its id."""
         tenant, caller = tenant_record(self._find, self._inventory, request), caller_of(request)
         group = await self._group(tenant, request)
         with problems(), reading() as faults:
@@ -180,6 +183,8 @@ class GroupApi:
         if "labels" in members.values:
             body = {GROUP_KEY: {"lbl": list(labels) or None}}
             await self._tree.update(caller, tenant.name, (DEVICE_GROUPS, group.name), body)
+        devices = await self._however_named(tenant, changes[0].leaving)
+        changes[0] = attrs.evolve(changes[0], leaving=devices)
         wanted = [one for one in changes if one.joining or one.leaving]
         if wanted:
             with stored(), refusals():
@@ -201,6 +206,18 @@ class GroupApi:
         found = await self._of(tenant, request.path_params["name"])
         if not self._sees(request, tenant, found):
             raise Problem(HTTPStatus.FORBIDDEN, f"who may look at {found.name} is said there, by a policy")
+        return found
+
+    async def _however_named(self, tenant: Tenant, members: Collection[str]) -> Collection[str]:
+        """With the names and the ids of the devices that these are."""
+        found = set(members)
+        for count, member in enumerate(members, 1):
+            node = self._context.routes.node(tenant, member)
+            device = None if node is None else self._context.reader.resource(node)
+            if device is not None:
+                found |= {device.name, self._ids.ri(device.id, NODE)}
+            if count % TURN == 0:
+                await asyncio.sleep(0)
         return found
 
     def _sees(self, request: Request, tenant: Tenant, group: Resource) -> bool:
