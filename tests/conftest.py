@@ -211,8 +211,8 @@ class Console:
 
     ROLES = ("read", "operate", "admin", "system")
 
-    def __init__(self, server: Server) -> None:
-        self.server = server
+    def __init__(self, server: Server, access: Path) -> None:
+        self.server, self.access = server, access
         self.url = f"{server.http}/console"
 
     @classmethod
@@ -255,9 +255,9 @@ def own_console(
 
 
 def _consoles(folder: Path, starter: Starter, request: pytest.FixtureRequest) -> Iterator[Console]:
-    file = str(Console.access_file(folder))
+    file = Console.access_file(folder)
     for start in _serving(folder, starter, request):
-        yield Console(start("--unknown-devices", "create", LWM2M_ACCESS_FILE=file))
+        yield Console(start("--unknown-devices", "create", LWM2M_ACCESS_FILE=str(file)), file)
 
 
 class Api:

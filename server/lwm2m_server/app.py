@@ -67,8 +67,8 @@ async def run(settings: Settings, *, ready: Callable[[Running], None], stop: asy
 async def _start(settings: Settings, stack: AsyncExitStack) -> Running:
     core, counts = await open_core(settings, stack), Counts()
     features = await open_features(core, stack)
-    waiting = core.hub.restore()
     rejected = watch_problems(core, features, stack)
+    waiting = core.hub.restore()
     bound = await listen(
         settings, core.hub, core.uplink, core.credentials, core.ledger, counts, stack, rejected
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from typing import Any
 
 import httpx
@@ -104,3 +105,30 @@ def test_an_operator_dismisses_it(undecodable: Any, read_as: Any, rest: Any) -> 
 
 def test_the_role_system_sees_what_is_nobodys(read_as: Any) -> None:
     assert "Nothing is wrong" in words(read_as("system").page("/console/problems"))
+
+
+def test_what_the_server_logs_as_an_error_is_there_too(console: Any, read_as: Any) -> None:
+    before = console.access.read_text()
+    console.access.write_text("[keys.odd\n")
+
+    def told() -> Any:
+        (found,) = httpx.get(
+            f"{console.server.http}/api/v1/problems",
+            params={"kind": "server"},
+            headers=console.bearer("system"),
+        ).json()["problems"] or (None,)
+        return found
+
+    deadline = time.monotonic() + 20
+    while (found := told()) is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    system = read_as("system")
+    (one,) = system.page("/console/problems").xpath(f"//details[@id='problem-{found['id']}']")
+    text = words(one)
+    assert "the access file is not read again: " in text
+    assert "lwm2m_server.access.opening" in text
+    assert "it is the whole server's" in text
+    assert "access" not in words(read_as("read").page("/console/problems", kind="server"))
+    console.access.write_text(before)
+    system.done(f"/console/problems/{found['id']}/dismiss")
+    assert told() is None

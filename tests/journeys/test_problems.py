@@ -11,10 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from lwm2m_engine.coap import CoapReply, Code
+from lwm2m_engine.values import ResourceType
 from lwm2m_server.cli.main import lwm2m as main
 from lwm2m_server.simulator.device import RegistrationRefused
 from lwm2m_server.simulator.objects import default_objects
-from lwm2m_server.simulator.tree import SimulatedObject
+from lwm2m_server.simulator.tree import Resource, SimulatedObject
 
 pytestmark = pytest.mark.native_stack("what is told does not depend on the CoAP stack")
 
@@ -140,3 +141,25 @@ async def test_a_plugin_that_fails_while_it_runs_is_a_problem_until_it_is_anothe
     (plugins / "odd.py").write_text(FAILING.partition("@hookimpl\ndef lwm2m_event")[0])
     server.restart()
     assert await _problems(server, kind="hook") == []
+
+
+async def test_an_object_without_a_model_that_only_notifications_tell_of(serve, connect, device, eventually):
+    server = serve("--unknown-devices", "create")
+    api = connect(server)
+    own = SimulatedObject(33333, {0: {1: Resource(ResourceType.INTEGER, 5)}})
+    one = await device(server, "dev-1", objects=[*default_objects(300, "U"), own])
+    await api.ask("dev-1", "OBSERVE /33333/0/1?pmax=3600")
+
+    async def told():
+        return await _problems(server, kind="unknown-model")
+
+    (found,) = await eventually(told)
+    async with httpx.AsyncClient(timeout=20) as client:
+        await client.delete(f"{server.http}/api/v1/problems/{found['id']}")
+    server.kill()
+    server.restart()
+    assert await told() == []
+    one.set("/33333/0/1", 6)
+    (found,) = await eventually(told)
+    assert found["text"] == "there is no model of the Object 33333, version 1.0"
+    assert found["facts"]["example"] == "dev-1"

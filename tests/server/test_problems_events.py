@@ -117,3 +117,15 @@ def test_values_without_a_model_are_told_once_for_all(tell):
         "there is no model of the Object 33333, version 1.0",
     ]
     assert {one.node for one in found} == {0}
+
+
+def test_values_that_go_on_coming_are_noted_once_a_minute_of_each_device(tell):
+    other = DeviceRef(8, "main", "dev-2", "urn:2")
+
+    def come(watch):
+        for second in range(120):
+            watch.strange(DEVICE, [Path("/33333/0/1")], 1_000.0 + second)
+        watch.strange(other, [Path("/33333/0/2")], 1_119.0)
+
+    (one,) = tell(then=come)
+    assert (one.kind, one.count, one.last, one.facts["example"]) == ("unknown-model", 3, 1_119_000, "dev-2")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -22,6 +23,7 @@ from lwm2m_server.problems import kinds
 from lwm2m_server.problems.book import Found, Problems
 from lwm2m_server.problems.entrance import Entrance
 from lwm2m_server.problems.events import Watch
+from lwm2m_server.problems.lines import ProblemLines
 from lwm2m_server.problems.plugins import PluginFailures, settle_hooks, unused
 from lwm2m_server.problems.services import Services
 from lwm2m_server.problems.subjects import Subjects
@@ -52,6 +54,9 @@ def watch_problems(core: Core, features: Features, stack: AsyncExitStack) -> Rej
     entrance = Entrance(problems, subjects)
     core.uplink.on_refused = entrance.registration
     features.bootstrap.service.on_trouble = entrance.bootstrap
+    lines = ProblemLines(problems, subjects)
+    logging.getLogger().addHandler(lines)
+    stack.callback(logging.getLogger().removeHandler, lines)
     settle_hooks(problems, core.ledger.reader, _tenants(core), core.plugins.report)
     tell_library(core)
     return entrance.handshake

@@ -38,6 +38,7 @@ _LABELS: Final = {
     "diagnostic": "The device said",
     "plugin": "Plugin",
     "hook": "Hook",
+    "module": "Part of the server",
     "resource": "Resource",
     "rule": "Rule",
     "file": "File",

@@ -14,7 +14,7 @@ from lwm2m_engine.paths import Path
 from lwm2m_server.bus import Bus
 from lwm2m_server.notes import SECRET
 from lwm2m_server.problems import kinds
-from lwm2m_server.problems.book import Problems
+from lwm2m_server.problems.book import SUBJECTS, WINDOW, Problems
 from lwm2m_server.store.records import DeviceRef
 
 UNAUTHORIZED: Final = 0x81
@@ -34,6 +34,9 @@ class Watch:
     ) -> None:
         """``ref`` gives the device of an endpoint name, ``models`` those of a tenant's endpoint."""
         self._problems, self._ref, self._models = problems, ref, models
+        self._since = float("-inf")
+        self._strange: set[tuple[int, tuple[int, ...]]] = set()
+        """Noted since then: node, and Object and Resource."""
 
     def listen(self, bus: Bus) -> Collection[Callable[[], None]]:
         """Returns what ends it."""
@@ -46,8 +49,17 @@ class Watch:
         )
 
     def strange(self, device: DeviceRef, paths: Collection[Path], at: float) -> None:
-        """Values of Resources without a model; one problem for all devices that have them."""
+        """Values of Resources without a model; one problem for all devices that have them.
+
+        They may come with each notification, so each is noted once a minute of each device.
+        """
+        if not self._since <= at < self._since + WINDOW:
+            self._since = at
+            self._strange.clear()
         for path in {path[:3:2] for path in paths}:
+            if (device.node, path) in self._strange or len(self._strange) >= SUBJECTS:
+                continue
+            self._strange.add((device.node, path))
             object_id, resource = path[0], path[-1]
             spec = self._models(device.tenant, device.endpoint).object(object_id)
             if spec is None:

@@ -21,6 +21,7 @@ CAMPAIGN: Final = "campaign"
 PROFILE: Final = "profile"
 DESIRED: Final = "desired"
 LEDGER: Final = "ledger"
+SERVER: Final = "server"
 WARNING: Final = "warning"
 
 KINDS: Final[Mapping[str, str]] = {
@@ -40,6 +41,7 @@ KINDS: Final[Mapping[str, str]] = {
     PROFILE: "a device refused a part of its profile",
     DESIRED: "a device does not take a desired value",
     LEDGER: "facts could not be stored",
+    SERVER: "a part of the server failed, or is at its limit",
     WARNING: "something else was tolerated or left out",
 }
 """By kind, what it says has happened."""
@@ -65,6 +67,8 @@ _ADVICE: Final[Mapping[str, str]] = {
     PROFILE: "Take the Resource out of the profile, or correct the attributes the device does not like.",
     DESIRED: "Correct the value, or withdraw it; `retry` asks the device once more.",
     LEDGER: "Look at the disk of the data folder: its space and its health.",
+    SERVER: "Mend what the reason names: a file, a setting, something outside. The server's log says more "
+    "at this time; if it shows a traceback, please report it.",
     WARNING: "Nothing has to be done, as long as the device does what it should.",
 }
 _BY_REASON: Final[Mapping[tuple[str, str], str]] = {

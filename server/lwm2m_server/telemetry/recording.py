@@ -45,11 +45,17 @@ def record(event: Received, node: int, models: ModelView) -> Write | None:
 
 
 def unknown(event: Received, models: ModelView) -> Sequence[Path]:
-    """Of values whose Resources have no model. A notification is of what an answer told before."""
-    if event.kind == "notification" or event.prefix:
+    """Of values whose Resources have no model.
+
+    A notification of one path tells of what the answer to Observe told before; perhaps with another model,
+    or none, so that one value is looked at.
+    """
+    entries, types = event.entries, models.types
+    if not entries or event.prefix:
         return ()
-    types = models.types
-    return [path for path, _, _ in event.entries if types(path) is None]
+    if event.kind == "notification" and not event.paths and types(entries[0].path) is not None:
+        return ()
+    return [path for path, _, _ in entries if types(path) is None]
 
 
 def is_complete(source: str, path: Path, paths: Sequence[Path]) -> bool:
