@@ -14,9 +14,9 @@ from lwm2m_engine.engine import (
 )
 from lwm2m_engine.engine.arrangements import ARRANGED
 from lwm2m_engine.engine.devices import Device, Exchange, Job
-from lwm2m_engine.engine.events import Progressed, Warned
+from lwm2m_engine.engine.events import Progressed, Received, Warned
 from lwm2m_engine.engine.presence import heard, sleep
-from lwm2m_engine.engine.reports import apply_mappings, report, tell_outcome
+from lwm2m_engine.engine.reports import apply_mappings, read, report, tell_outcome
 from lwm2m_engine.engine.state import State
 from lwm2m_engine.engine.turn import Turn
 from lwm2m_engine.mapping.managed import Outcome
@@ -147,24 +147,29 @@ _REASONS = {"unreachable": "timeout", "reset": "refused", "undecodable": "decode
 def _report(state: State, device: Device, step: Single, job: Job, reply: CoapReply, turn: Turn) -> None:
     paths: tuple[Path, ...] = getattr(step, "paths", ())
     created = discoveries.created(step, reply)
-    report(
-        state,
-        device,
-        turn,
-        kind="response",
-        path=step.path,
-        code=reply.code,
-        payload=reply.payload,
-        content_format=reply.content_format,
+    if is_success(reply.code) and isinstance(step, VALUED):
+        entries, raw, error = read(state, device, turn, reply, step.path, paths, step.prefix)
+    else:
+        entries, raw, error = (), reply.payload, None
+    received = Received(
+        device.endpoint,
+        turn.now,
+        "response",
+        step.path,
+        reply.code,
+        entries,
         operation=step.operation,
         message=job.id,
+        content_format=reply.content_format,
+        payload=raw,
+        error=error,
         paths=paths,
         created=created[0] if len(created) == 1 else None,
         prefix=step.prefix,
-        values=isinstance(step, VALUED),
         written=discoveries.written(step, created) if is_success(reply.code) else (),
         more=bool(job.steps),
     )
+    report(state, device, turn, received)
 
 
 def _conclude(state: State, device: Device, step: Single, accepted: bool, turn: Turn) -> None:

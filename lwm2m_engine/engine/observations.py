@@ -10,7 +10,7 @@ from lwm2m_engine.engine.devices import Device
 from lwm2m_engine.engine.events import Received
 from lwm2m_engine.engine.presence import heard
 from lwm2m_engine.engine.records import Observation, Registration
-from lwm2m_engine.engine.reports import report
+from lwm2m_engine.engine.reports import read, report
 from lwm2m_engine.engine.state import GATEWAY, State
 from lwm2m_engine.engine.turn import Turn
 from lwm2m_engine.errors import RequestError
@@ -54,18 +54,22 @@ def send(state: State, turn: Turn, request: CoapRequest, peer: Peer) -> CoapRepl
     heard(state, device, turn)
     if request.content_format not in SEND_FORMATS:
         return _refuse_format(device, request, turn)
-    error = report(
-        state,
-        device,
-        turn,
-        kind="send",
-        path=ROOT,
-        code=Code.CHANGED,
-        payload=request.payload,
-        content_format=request.content_format,
+    prefix = _end_device(device.registration, request.payload)
+    entries, raw, error = read(state, device, turn, request, ROOT, prefix=prefix)
+    received = Received(
+        device.endpoint,
+        turn.now,
+        "send",
+        ROOT,
+        Code.CHANGED,
+        entries,
         operation="send",
-        prefix=_end_device(device.registration, request.payload),
+        content_format=request.content_format,
+        payload=raw,
+        error=error,
+        prefix=prefix,
     )
+    report(state, device, turn, received)
     code = Code.BAD_REQUEST if error is not None else _send_code(device, turn)
     outbox.advance(state, device, turn)
     return CoapReply(code)
@@ -117,19 +121,29 @@ def _send_code(device: Device, turn: Turn) -> int:
 
 
 def _report(state: State, device: Device, observation: Observation, reply: CoapReply, turn: Turn) -> None:
-    report(
-        state,
-        device,
-        turn,
-        kind="notification",
-        path=ROOT if observation.composite else observation.paths[0],
-        code=reply.code,
-        payload=reply.payload,
-        content_format=reply.content_format,
-        operation="notify",
-        paths=observation.paths if observation.composite else (),
-        prefix=observation.prefix,
+    path = ROOT if observation.composite else observation.paths[0]
+    paths = observation.paths if observation.composite else ()
+    if is_success(reply.code):
+        entries, raw, error = read(state, device, turn, reply, path, paths, observation.prefix)
+    else:
+        entries, raw, error = (), reply.payload, None
+    received = Received(
+        device.endpoint,
+        turn.now,
+        "notification",
+        path,
+        reply.code,
+        entries,
+        "notify",
+        None,
+        reply.content_format,
+        raw,
+        error,
+        paths,
+        None,
+        observation.prefix,
     )
+    report(state, device, turn, received)
 
 
 def _is_peer(device: Device, peer: Peer) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TypeAlias
 
-from lwm2m_engine.coap import is_success
+from lwm2m_engine.coap import CoapReply, CoapRequest
 from lwm2m_engine.engine.devices import Device
 from lwm2m_engine.engine.events import InputsChanged, ManagedChanged, Received, Warned
 from lwm2m_engine.engine.state import State
@@ -21,71 +22,44 @@ from lwm2m_engine.model.catalog import ModelView
 from lwm2m_engine.paths import Path
 from lwm2m_engine.values import Value
 
+Reading: TypeAlias = tuple[tuple[Entry, ...], bytes, str | None]
+"""What a payload says; or the payload itself, for it has no values, or cannot be decoded, and why."""
 
-def report(
+
+def read(
     state: State,
     device: Device,
     turn: Turn,
-    *,
-    kind: str,
+    said: CoapReply | CoapRequest,
     path: Path,
-    code: int,
-    payload: bytes = b"",
-    content_format: int | None = None,
-    operation: str = "",
-    message: int | None = None,
     paths: tuple[Path, ...] = (),
-    created: Path | None = None,
-    values: bool = True,
     prefix: str = "",
-    written: tuple[Entry, ...] = (),
-    more: bool = False,
-) -> str | None:
-    """Tell what the device said, and what it means for managed resources.
+) -> Reading:
+    """The values of a payload; of a composite those at or below its ``paths``."""
+    if not said.payload and said.content_format is None:
+        return (), b"", None
+    try:
+        entries = _entries(state, device, turn, path, said.payload, said.content_format, prefix)
+        if paths:
+            _check_asked(entries, paths)
+    except CodecError as broken:
+        return (), said.payload, str(broken)
+    return tuple(entries), b"", None
 
-    Returns the reason when the payload could not be decoded; the raw bytes are in the event then.
-    ``values=False`` for payloads that are not values (Discover, diagnostics).
-    """
-    entries: Sequence[Entry] = ()
-    error = None
-    if values and is_success(code) and (payload or content_format is not None):
-        try:
-            entries = _entries(state, device, turn, path, payload, content_format, prefix)
-            if paths:
-                _check_asked(entries, paths)
-        except CodecError as broken:
-            entries, error = (), str(broken)
-    keep_raw = error is not None or not values or not is_success(code)
-    turn.tell(
-        Received(
-            device.endpoint,
-            turn.now,
-            kind,
-            path,
-            code,
-            tuple(entries),
-            operation,
-            message,
-            content_format,
-            payload if keep_raw else b"",
-            error,
-            paths,
-            created,
-            prefix,
-            written,
-            more,
-        )
-    )
-    if entries and not prefix:
+
+def report(state: State, device: Device, turn: Turn, received: Received) -> None:
+    """Tell what the device said, and what it means for managed resources."""
+    turn.tell(received)
+    if received.entries and not received.prefix:
+        is_history = received.kind == "send"
         apply_mappings(
             state,
             device,
             turn,
-            entries,
-            history=kind == "send",
-            complete=kind != "send" and not paths and len(path) < 4,
+            received.entries,
+            history=is_history,
+            complete=not is_history and not received.paths and len(received.path) < 4,
         )
-    return error
 
 
 def begin_mappings(state: State, device: Device, turn: Turn) -> None:

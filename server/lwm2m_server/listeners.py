@@ -17,6 +17,7 @@ from lwm2m_server.coap.gateway import Gateway
 from lwm2m_server.coap.stock import StockGateway
 from lwm2m_server.coap.tcp import TcpGateway
 from lwm2m_server.coap.timing import Timing
+from lwm2m_server.coap.tls import Tls
 from lwm2m_server.counts import Counts, Numbers
 from lwm2m_server.hub import Hub
 from lwm2m_server.ports import Transport
@@ -71,8 +72,8 @@ async def listen(
 
     Raises ``OSError`` that names the address, ``SettingsError`` if DTLS or TLS cannot be had.
     """
-    timing, limits = _timing(settings), _limits(settings)
-    contexts = OscoreContexts(credentials.identities("management"), "management", ledger)
+    identities = credentials.identities("management")
+    contexts = OscoreContexts(identities, "management", ledger)
     credentials.on_change("management", contexts.forget)
     if not contexts.is_empty and not _knows_oscore(settings):
         _log.warning(
@@ -80,57 +81,85 @@ async def listen(
             reason="OSCORE is for CoAP over UDP, on the server's own stack",
             hint="set coap and coap_stack = native, or give them other credentials",
         )
-    udp = (
-        partial(StockGateway.start, timing=timing, progress=uplink.progressed)
-        if settings.coap_stack == "aiocoap"
-        else partial(Gateway.start, timing=timing, progress=uplink.progressed, contexts=contexts)
-    )
-    tcp = partial(TcpGateway.start, timing=timing, limits=limits, progress=uplink.progressed)
-
-    async def keep(name: str, starting: Awaitable[Listener]) -> str:
-        gateway = await starting
-        stack.push_async_callback(gateway.close)
-        hub.add_transport(name, gateway)
-        counts.add(name, gateway.counts)
-        return str(Address(*gateway.address))
-
-    async def keep_all(scheme: str, addresses: Sequence[Address], start: Start) -> tuple[str, ...]:
-        return tuple([await keep(name, start(name, address)) for name, address in _named(scheme, addresses)])
-
-    identities = credentials.identities("management")
-    security = (
-        secured(settings.dtls, identities, credentials.shelf(settings.data)) if settings.coaps else None
-    )
-    over_tls = None
+    security, over_tls = None, None
+    if settings.coaps:
+        security = secured(settings.dtls, identities, credentials.shelf(settings.data))
     if settings.coaps_tcp:
         over_tls = attrs.evolve(tls(settings.dtls, identities), on_failed=partial(rejected, "coaps+tcp"))
+    gateways = _Gateways(settings, uplink, credentials, rejected, contexts, security, over_tls)
 
-    async def plain(name: str, address: Address) -> Listener:
-        return await udp(uplink, *address, listener=name)
-
-    async def plain_tcp(name: str, address: Address) -> TcpGateway:
-        return await tcp(uplink, *address, listener=name)
-
-    async def secure(name: str, address: Address) -> Gateway:
-        gateway = await Gateway.start(
-            uplink, *address, listener=name, timing=timing, progress=uplink.progressed, security=security
-        )
-        _attend(gateway, name, rejected)
-        if gateway.sessions is not None:
-            credentials.on_change("management", gateway.sessions.close)
-        return gateway
-
-    async def secure_tcp(name: str, address: Address) -> TcpGateway:
-        gateway = await tcp(uplink, *address, listener=name, tls=over_tls)
-        credentials.on_change("management", gateway.end)
-        return gateway
+    async def open_all(scheme: str, addresses: Sequence[Address], start: Start) -> tuple[str, ...]:
+        bound = []
+        for name, address in _named(scheme, addresses):
+            gateway = await start(name, address)
+            stack.push_async_callback(gateway.close)
+            hub.add_transport(name, gateway)
+            counts.add(name, gateway.counts)
+            bound.append(str(Address(*gateway.address)))
+        return tuple(bound)
 
     return {
-        "coap": await keep_all("coap", settings.coap, plain),
-        "coap_tcp": await keep_all("coap+tcp", settings.coap_tcp, plain_tcp),
-        "coaps": await keep_all("coaps", settings.coaps, secure),
-        "coaps_tcp": await keep_all("coaps+tcp", settings.coaps_tcp, secure_tcp),
+        "coap": await open_all("coap", settings.coap, gateways.plain),
+        "coap_tcp": await open_all("coap+tcp", settings.coap_tcp, gateways.plain_tcp),
+        "coaps": await open_all("coaps", settings.coaps, gateways.secure),
+        "coaps_tcp": await open_all("coaps+tcp", settings.coaps_tcp, gateways.secure_tcp),
     }
+
+
+@attrs.frozen
+class _Gateways:
+    """How each kind of gateway for devices is started."""
+
+    _settings: Settings
+    _uplink: Uplink
+    _credentials: Credentials
+    _rejected: Rejected
+    _contexts: OscoreContexts
+    _security: Security | None
+    _tls: Tls | None
+
+    async def plain(self, name: str, address: Address) -> Listener:
+        timing, progress = _timing(self._settings), self._uplink.progressed
+        if self._settings.coap_stack == "aiocoap":
+            return await StockGateway.start(
+                self._uplink, *address, listener=name, timing=timing, progress=progress
+            )
+        return await Gateway.start(
+            self._uplink, *address, listener=name, timing=timing, progress=progress, contexts=self._contexts
+        )
+
+    async def secure(self, name: str, address: Address) -> Gateway:
+        gateway = await Gateway.start(
+            self._uplink,
+            *address,
+            listener=name,
+            timing=_timing(self._settings),
+            progress=self._uplink.progressed,
+            security=self._security,
+        )
+        _attend(gateway, name, self._rejected)
+        if gateway.sessions is not None:
+            self._credentials.on_change("management", gateway.sessions.close)
+        return gateway
+
+    async def plain_tcp(self, name: str, address: Address) -> TcpGateway:
+        return await self._start_tcp(name, address, None)
+
+    async def secure_tcp(self, name: str, address: Address) -> TcpGateway:
+        gateway = await self._start_tcp(name, address, self._tls)
+        self._credentials.on_change("management", gateway.end)
+        return gateway
+
+    async def _start_tcp(self, name: str, address: Address, tls: Tls | None) -> TcpGateway:
+        return await TcpGateway.start(
+            self._uplink,
+            *address,
+            listener=name,
+            timing=_timing(self._settings),
+            limits=_limits(self._settings),
+            progress=self._uplink.progressed,
+            tls=tls,
+        )
 
 
 async def listen_for_bootstrap(
