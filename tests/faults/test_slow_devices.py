@@ -28,8 +28,8 @@ async def test_one_that_never_answers_with_a_full_queue(serve, connect, device):
     quick = time.monotonic() - begun
     assert [answer["dataValue"] for answer in answers] == [{"3/0/9": 72}] * QUICK * 3
     assert {(await one.update()).code for one in fleet} == {Code.CHANGED}
-    # Before the silent one is so much as asked twice: the first repetition comes after 2 s at least.
-    assert quick < 8
+    # While the silent one is asked for the first time: it is given up after 62 s at least.
+    assert quick < 60
     ids = [wish["resourceID"] for wish in waiting]
     listed = await api.get("device-communication/silent/outgoing-msg?rcn=8")
     kept = [one["resourceID"] for one in listed.json()["container"]["contentInstance"]]
