@@ -100,10 +100,8 @@ def _resolve(
 ) -> list[Entry]:
     at, types, strict, now, root, _ = scope
     base_name_, base_time_, name_, time_, number_, string_, boolean_, data_, link_, read_data, null = labels
-    known = _paths_from(root, base)
-    inside, below = not at, f"{root}{at}/"
-    lowest, highest = INTEGER_RANGE
-    plain, new = PLAIN.get, tuple.__new__
+    known = _paths_from(base, at, root, strict)
+    (lowest, highest), plain, new = INTEGER_RANGE, PLAIN.get, tuple.__new__
     entries: list[Entry] = []
     keep = entries.append
     timed = base_time is not None
@@ -125,9 +123,7 @@ def _resolve(
                     raw = field
                     values += 1
                 elif label == base_name_ and kind is str:
-                    base, known = field, _paths_from(root, field)
-                    # Names that go on from here cannot lead elsewhere.
-                    inside = not at or base.startswith(below)
+                    base, known = field, _paths_from(field, at, root, strict)
                 elif label == base_time_:
                     base_time, timed = seconds(field), True
                 elif label == time_:
@@ -142,12 +138,7 @@ def _resolve(
                     values += 1
                 else:
                     _refuse_field(label, field, labels)
-            try:
-                path = known[name]
-            except PathError:
-                path = locate(base, name, at, root, strict)
-            if not inside and path[: len(at)] != at:
-                path = locate(base, name, at, root, strict)
+            path = known[name]
             if values != 1:
                 raise DecodeError("no value" if not values else "more than one value", path=path)
             if raw is not None:
@@ -158,11 +149,9 @@ def _resolve(
                         raw = from_base64(raw)
                     raw = typed(raw, type_, strict)
         except ValueRejected as error:
-            raise DecodeError(
-                f"record {len(entries)}: {error.reason}", path=_try_locate(base, name, scope)
-            ) from None
-        moment = _moment(base_time or 0, time or 0, now) if timed else None
-        keep(new(Entry, (path, raw, moment)))
+            reason = f"record {len(entries)}: {error.reason}"
+            raise DecodeError(reason, path=_try_locate(base, name, scope)) from None
+        keep(new(Entry, (path, raw, _moment(base_time or 0, time or 0, now) if timed else None)))
         timed = base_time is not None
     refuse_repeats(entries, DecodeError)
     return entries
@@ -187,12 +176,18 @@ def resolve_paths(records: Sequence[Any], labels: Labels, scope: Scope) -> list[
 class _Paths(dict[str, Path]):
     """Paths by the names that follow a base name; devices send the same ones over and over."""
 
-    def __init__(self, root: str, base: str) -> None:
-        self._root, self._base = root, base
+    def __init__(self, base: str, at: Path, root: str, strict: bool) -> None:
+        self._base, self._at, self._root, self._strict = base, at, root, strict
 
     def __missing__(self, name: str) -> Path:
-        """The path that a name is without further ado; raises ``PathError``."""
-        path = _resource(_below(self._root, self._base + name))
+        """The path that a name is, at best without further ado; raises ``DecodeError``."""
+        try:
+            path = _resource_below(self._root, self._base + name)
+            is_plain = path.startswith(self._at)
+        except PathError:
+            is_plain = False
+        if not is_plain:
+            path = locate(self._base, name, self._at, self._root, self._strict)
         if len(self) < MOST_CHILDREN:
             self[name] = path
         return path
@@ -201,8 +196,9 @@ class _Paths(dict[str, Path]):
 _known_paths = lru_cache(maxsize=1024)(_Paths)
 
 
-def _paths_from(root: str, base: str) -> _Paths:
-    return _known_paths(root, base) if len(base) <= LONGEST else _Paths(root, base)
+def _paths_from(base: str, at: Path, root: str, strict: bool) -> _Paths:
+    known = _known_paths if len(base) <= LONGEST else _Paths
+    return known(base, at, root, strict)
 
 
 def _resource(text: str) -> Path:
