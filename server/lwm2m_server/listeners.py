@@ -53,8 +53,16 @@ Bound: TypeAlias = dict[str, tuple[str, ...]]
 """The addresses that were bound, in the order of the settings, by the name of the setting."""
 
 
-Rejected: TypeAlias = Callable[[str, str, str], object]
-"""Told the listener, from where a handshake came that did not come to its end, and why."""
+class Rejections(Protocol):
+    """Each is told the listener, from where it came, and why."""
+
+    def handshake(self, listener: str, peer: str, reason: str) -> object:
+        """It did not come to its end."""
+        ...
+
+    def protected(self, listener: str, peer: str, reason: str) -> object:
+        """OSCORE: a request that cannot be opened."""
+        ...
 
 
 async def listen(
@@ -65,10 +73,10 @@ async def listen(
     ledger: Ledger,
     counts: Counts,
     stack: AsyncExitStack,
-    rejected: Rejected,
+    rejected: Rejections,
 ) -> Bound:
     """Open all of them; ``counts`` has their numbers, ``stack`` closes them; ``rejected`` hears of
-    handshakes that fail.
+    those who cannot be let in.
 
     Raises ``OSError`` that names the address, ``SettingsError`` if DTLS or TLS cannot be had.
     """
@@ -85,7 +93,9 @@ async def listen(
     if settings.coaps:
         security = secured(settings.dtls, identities, credentials.shelf(settings.data))
     if settings.coaps_tcp:
-        over_tls = attrs.evolve(tls(settings.dtls, identities), on_failed=partial(rejected, "coaps+tcp"))
+        over_tls = attrs.evolve(
+            tls(settings.dtls, identities), on_failed=partial(rejected.handshake, "coaps+tcp")
+        )
     gateways = _Gateways(settings, uplink, credentials, rejected, contexts, security, over_tls)
 
     async def open_all(scheme: str, addresses: Sequence[Address], start: Start) -> tuple[str, ...]:
@@ -113,7 +123,7 @@ class _Gateways:
     _settings: Settings
     _uplink: Uplink
     _credentials: Credentials
-    _rejected: Rejected
+    _rejected: Rejections
     _contexts: OscoreContexts
     _security: Security | None
     _tls: Tls | None
@@ -124,9 +134,11 @@ class _Gateways:
             return await StockGateway.start(
                 self._uplink, *address, listener=name, timing=timing, progress=progress
             )
-        return await Gateway.start(
+        gateway = await Gateway.start(
             self._uplink, *address, listener=name, timing=timing, progress=progress, contexts=self._contexts
         )
+        _attend(gateway, name, self._rejected)
+        return gateway
 
     async def secure(self, name: str, address: Address) -> Gateway:
         gateway = await Gateway.start(
@@ -169,7 +181,7 @@ async def listen_for_bootstrap(
     ledger: Ledger,
     counts: Counts,
     stack: AsyncExitStack,
-    rejected: Rejected,
+    rejected: Rejections,
 ) -> Bound:
     """Where devices bootstrap, without and with DTLS; as ``listen``."""
     wanted, timing = settings.bootstrap, _timing(settings)
@@ -209,9 +221,11 @@ async def listen_for_bootstrap(
     }
 
 
-def _attend(gateway: Gateway, name: str, rejected: Rejected) -> None:
+def _attend(gateway: Gateway, name: str, rejected: Rejections) -> None:
     if gateway.sessions is not None:
-        gateway.sessions.on_failed = lambda peer, reason: rejected(name, str(peer), reason)
+        gateway.sessions.on_failed = lambda peer, reason: rejected.handshake(name, str(peer), reason)
+    if gateway.protected is not None:
+        gateway.protected.on_refused = lambda peer, reason: rejected.protected(name, str(peer), reason)
 
 
 def _named(scheme: str, addresses: Sequence[Address]) -> Iterator[tuple[str, Address]]:

@@ -190,6 +190,9 @@ async def test_osc_3_and_4_nothing_goes_on_when_the_context_is_taken_away(osc, a
 async def test_osc_another_key_is_no_key(osc, api):
     await set_context(api, b"another secret")
     assert (await osc.register()).code == aiocoap.BAD_REQUEST
+    (found,) = (await api.get("/api/v1/problems?kind=handshake")).json()["problems"]
+    assert found["text"].endswith(" cannot be opened: Decryption failed")
+    assert "OSCORE credentials" in found["advice"]
 
 
 async def test_osc_without_protection_and_under_another_name(osc, api):

@@ -163,3 +163,64 @@ async def test_an_object_without_a_model_that_only_notifications_tell_of(serve, 
     (found,) = await eventually(told)
     assert found["text"] == "there is no model of the Object 33333, version 1.0"
     assert found["facts"]["example"] == "dev-1"
+
+
+async def test_notifications_that_find_no_room(serve, connect, device, eventually):
+    server = serve("--unknown-devices", "create", LWM2M_DELIVERIES_WAITING="1")
+    api = connect(server)
+    one = await device(server, "dev-1")
+    async with httpx.AsyncClient(base_url=f"{server.http}/api/v1", timeout=20) as client:
+        # Nobody fetches what waits for it.
+        assert (await client.post("/applications", json={"name": "Program"})).status_code == 201
+        wish = {"resource": "device-communication/dev-1/received-msg", "targets": ["Program"]}
+        assert (await client.post("/subscriptions", json=wish)).status_code == 201
+    for _ in range(3):
+        await api.ask("dev-1", "GET /3/0/9")
+
+    async def told():
+        found = await _problems(server, kind="delivery")
+        return next((one for one in found if one["facts"].get("reason") == "full"), None)
+
+    found = await eventually(told)
+    assert (
+        "are dead letters: too much waits" in found["text"] or "is a dead letter: too much" in found["text"]
+    )
+    assert found["facts"]["target"].endswith("Program")
+    assert "deliveries.waiting" in found["advice"]
+    await one.stop()
+
+
+PICKY = """
+from lwm2m_engine import Mapping, Rule, hookimpl
+
+@hookimpl
+def lwm2m_mappings(catalog):
+    if any(spec.id == 33333 for spec in catalog):
+        raise LookupError("not with greenhouses")
+    yield Mapping("m2m:battery", name="battery", rules=[Rule("/3/0/9", "batteryLevel")])
+"""
+MODEL = """<LWM2M><Object ObjectType="MODefinition">
+<Name>Greenhouse</Name><ObjectID>33333</ObjectID><ObjectURN>urn:oma:lwm2m:x:33333</ObjectURN>
+<MultipleInstances>Single</MultipleInstances><Mandatory>Optional</Mandatory><Resources>
+<Item ID="0"><Name>Crop</Name><Operations>RW</Operations><MultipleInstances>Single</MultipleInstances>
+<Mandatory>Mandatory</Mandatory><Type>String</Type><RangeEnumeration/><Units/></Item>
+</Resources></Object></LWM2M>"""
+
+
+async def test_mappings_that_fail_with_the_models_of_one_tenant_are_its_problem(serve, eventually, tmp_path):
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    (plugins / "picky.py").write_text(PICKY)
+    server = serve("--plugins-dir", str(plugins))
+    assert await _problems(server, kind="plugin") == []
+    async with httpx.AsyncClient(base_url=f"{server.http}/api/v1", timeout=20) as client:
+        upload = await client.post(
+            "/models?tenant=main", content=MODEL, headers={"content-type": "application/xml"}
+        )
+        assert upload.status_code in (200, 201), upload.text
+        (found,) = await _problems(server, kind="plugin")
+        assert found["tenant"] == "main"
+        assert "picky is not used: " in found["text"]
+        assert "not with greenhouses" in found["text"]
+        assert (await client.delete("/models/33333/1.0?tenant=main")).is_success
+    assert await _problems(server, kind="plugin") == []

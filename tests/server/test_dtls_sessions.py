@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
+from structlog.testing import capture_logs
 
 from lwm2m_engine.coap import Peer
 from lwm2m_engine.errors import SettingsError
@@ -635,7 +636,9 @@ def test_whoever_was_silent_for_longest_makes_room(keys: Keys) -> None:
     network = Network(keys, Limits(sessions=2))
     first, second = Client(network, psk(), 1).connect(), Client(network, psk(), 2).connect()
     first.say(b"x")
-    Client(network, psk(), 3).connect()
+    with capture_logs() as lines:
+        Client(network, psk(), 3).connect()
+    assert [line["log_level"] for line in lines if "the most silent one" in line["event"]] == ["error"]
     assert (len(network.sessions), network.sessions.counters.displaced) == (2, 1)
     second.answer()
     assert second.dtls.connection.get_shutdown() & SSL.RECEIVED_SHUTDOWN

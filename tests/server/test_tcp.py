@@ -662,7 +662,9 @@ async def refused(gateway: TcpGateway) -> str:
 async def test_too_many_connections_are_refused_until_one_ends(limits, reason):
     async with running(limits=limits) as (gateway, notebook):
         first, second = [await ScriptedStream.open(gateway.address) for _ in range(2)]
-        assert await refused(gateway) == reason
+        with capture_logs() as lines:
+            assert await refused(gateway) == reason
+        assert (reason, "error") in [(line["event"], line["log_level"]) for line in lines]
         first.close()
         await until(lambda: gateway._connections.find(peer_of(first)) is None)
         async with await ScriptedStream.open(gateway.address) as third:

@@ -18,7 +18,7 @@ from lwm2m_engine.plugins.registry import PluginRow
 from lwm2m_server.assembly.core import Core
 from lwm2m_server.assembly.features import Features
 from lwm2m_server.library.models import Draft
-from lwm2m_server.listeners import Rejected
+from lwm2m_server.listeners import Rejections
 from lwm2m_server.problems import kinds
 from lwm2m_server.problems.book import Found, Problems
 from lwm2m_server.problems.entrance import Entrance
@@ -34,8 +34,8 @@ from lwm2m_server.updates.course import State
 from lwm2m_server.updates.records import Update
 
 
-def watch_problems(core: Core, features: Features, stack: AsyncExitStack) -> Rejected:
-    """From now on everything is noted. Returns who is to hear of handshakes."""
+def watch_problems(core: Core, features: Features, stack: AsyncExitStack) -> Rejections:
+    """From now on everything is noted. Returns who is to hear of those who cannot be let in."""
     problems, hub = core.problems, core.hub
     subjects = Subjects(hub.ref, core.ledger.reader, core.settings.tenant)
     watch = Watch(problems, hub.ref, lambda tenant, endpoint: hub.engine(tenant).models(endpoint))
@@ -59,7 +59,7 @@ def watch_problems(core: Core, features: Features, stack: AsyncExitStack) -> Rej
     stack.callback(logging.getLogger().removeHandler, lines)
     settle_hooks(problems, core.ledger.reader, _tenants(core), core.plugins.report)
     tell_library(core)
-    return entrance.handshake
+    return entrance
 
 
 # --- what is wrong with models and plugins now --------------------------------------------------------

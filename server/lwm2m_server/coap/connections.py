@@ -9,15 +9,19 @@ import errno
 import logging
 import socket
 
+import structlog
 from aiocoap.transports.tcp import TCPServer
 
 from lwm2m_engine.coap import Peer
 from lwm2m_server.coap.connection import Connection, Handler, Limits
 from lwm2m_server.coap.tls import Handshakes, Tls
+from lwm2m_server.logs import Ration
 
 LOGGER = "lwm2m_server.aiocoap"
 SWEEP = 1.0
 """Seconds between two looks at what takes too long."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Connections(TCPServer):
@@ -36,7 +40,7 @@ class Connections(TCPServer):
         self._open: set[Connection] = set()
         self._by_peer: dict[Peer, Connection] = {}
         self._counted = 0
-        self._refused = 0
+        self._refused, self._ration = 0, Ration()
         self._per_address: dict[str, int] = {}
         self._handshakes = Handshakes(self, tls) if tls is not None else None
         self._empty = asyncio.Event()
@@ -85,7 +89,11 @@ class Connections(TCPServer):
             reason = "too many connections"
         elif count > self.limits.per_address:
             reason = "too many connections from this address"
-        self._refused += bool(reason)
+        if reason:
+            self._refused += 1
+            left_out = self._ration.take(self._loop.time())
+            if left_out is not None:
+                _log.error(reason, listener=self.listener, left_out=left_out)
         return reason
 
     def counts(self) -> dict[str, int]:

@@ -52,6 +52,8 @@ class Gateway:
         self._progress = progress
         self.sessions: Sessions | None = None
         """Over DTLS."""
+        self.protected: ProtectedDatagrams | None = None
+        """Where OSCORE is spoken."""
         self._malformed = self._duplicates = 0
 
     @classmethod
@@ -81,6 +83,7 @@ class Gateway:
         shedder = Shedder(partial(queue_of, bound), gateway._under_way, floor=timing.fair_share)
         if security is None:
             protected = ProtectedDatagrams(contexts, gateway._received) if contexts is not None else None
+            gateway.protected = protected
             udp = UdpSocket(
                 bound,
                 gateway._received if protected is None else protected.received,

@@ -88,6 +88,8 @@ class ProtectedDatagrams:
         self._asking: Remembered[bytes, _Asked] = Remembered()
         self._answering: Remembered[tuple[SocketAddress, bytes], tuple[Context, Any]] = Remembered()
         self.whereabouts = Whereabouts()
+        self.on_refused: Callable[[Peer, str], object] = lambda peer, reason: None
+        """Hears from where a request came that cannot be opened, and why."""
 
     def above(self, below: Datagrams) -> ProtectedDatagrams:
         """The same, sending through ``below``."""
@@ -326,6 +328,7 @@ class ProtectedDatagrams:
 
     def _refuse(self, message: wire.Message, source: Source, code: Code, reason: bytes) -> None:
         """Without protection: there is none both sides agree on (8.2)."""
+        self.on_refused(source.peer, reason.decode())
         self._answer(message, Message(code=int(code), payload=reason), source)
 
     # --- the rest is the socket's --------------------------------------------------------------------

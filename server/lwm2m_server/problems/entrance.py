@@ -59,6 +59,21 @@ class Entrance:
             error=reason,
         )
 
+    def protected(self, listener: str, peer: str, reason: str) -> None:
+        """OSCORE. Where it came from was not proved: all of them together are one subject."""
+        host = peer.rpartition(":")[0]
+        self.problems.note(
+            kinds.HANDSHAKE,
+            f"a protected request from {peer} cannot be opened: {reason}",
+            tenant=self.subjects.default,
+            same=f"{host} {reason}",
+            by=listener,
+            listener=listener,
+            peer=peer,
+            reason="oscore",
+            error=reason,
+        )
+
     def bootstrap(self, event: Failed | Refused) -> None:
         whose = self.subjects.at(event.endpoint)
         reason = event.reason if isinstance(event, Refused) else event.cause

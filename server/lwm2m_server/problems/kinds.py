@@ -28,7 +28,7 @@ KINDS: Final[Mapping[str, str]] = {
     UNDECODABLE: "a payload could not be decoded",
     UNKNOWN: "values of an Object or a Resource without a model",
     REGISTRATION: "a registration was refused",
-    HANDSHAKE: "a DTLS or TLS handshake failed",
+    HANDSHAKE: "a DTLS or TLS handshake failed, or OSCORE could not open a request",
     BOOTSTRAP: "a bootstrap request was refused, or a session failed",
     MESSAGE: "a message to a device failed, expired, or was refused by the device",
     MAPPING: "a value could not be mapped to a management object",
@@ -97,6 +97,11 @@ _BY_REASON: Final[Mapping[tuple[str, str], str]] = {
     "`deliveries.waiting_bytes` say how much may wait.",
     (DELIVERY, "dropped"): "Mend the targets, and replay or drop dead letters in time. "
     "`deliveries.dead_letters` and `deliveries.dead_letter_bytes` say how many are kept.",
+    (
+        HANDSHAKE,
+        "oscore",
+    ): "Compare the OSCORE credentials on the device with those here: the ids of both sides, "
+    "the master secret, the salt and the ID context.",
     (REGISTRATION, "identity"): "Let the device register with the endpoint name its credentials are for, or "
     "give that name the credentials it uses.",
 }

@@ -146,7 +146,7 @@ class Sessions:
             handshakes.remove(under_way)
         if not handshakes.have_room(source.peer.host):
             self.counters.refused += 1
-            self._warn("too many DTLS handshakes are under way: one is not begun", source, now)
+            self._say(log.error, "too many DTLS handshakes are under way: one is not begun", source, now)
             return None
         self.counters.begun += 1
         session = self._engine.accept(secrets.token_bytes(self._cid_length))
@@ -199,7 +199,8 @@ class Sessions:
             self._end(old)
         if len(self._table) > self._limits.sessions and (silent := self._table.most_silent()) is not None:
             self.counters.displaced += 1
-            self._warn("too many DTLS sessions: the most silent one is closed", silent.outside, now)
+            text = "too many DTLS sessions: the most silent one is closed"
+            self._say(log.error, text, silent.outside, now)
             self._dismiss(silent)
 
     def _over(self, association: Association, reason: str, now: float) -> None:
@@ -215,12 +216,12 @@ class Sessions:
 
     def _tell_failure(self, association: Association, reason: str, now: float) -> None:
         self.on_failed(association.outside.peer, reason)
-        self._warn("DTLS handshake failed", association.outside, now, reason=reason)
+        self._say(log.warning, "DTLS handshake failed", association.outside, now, reason=reason)
 
-    def _warn(self, text: str, source: Source, now: float, **more: str) -> None:
+    def _say(self, say: Callable[..., object], text: str, source: Source, now: float, **more: str) -> None:
         left_out = self._ration.take(now)
         if left_out is not None:
-            log.warning(text, peer=str(source.peer), **more, left_out=left_out)
+            say(text, peer=str(source.peer), **more, left_out=left_out)
 
     def _dismiss(self, association: Association) -> None:
         """End it, and tell the client."""
