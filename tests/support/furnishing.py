@@ -216,6 +216,8 @@ class Furnishing:
         words = self.words
         rule = {"by": "endpoint", "noSec": True, "endpoints": [f"{words.absent}-*"], "labels": [words.label]}
         await self.say(f"/enrolments/{segment(words.rule)}", {**rule, "approval": "queue"}, "PUT")
+        keys = {"by": "keys", "endpoints": [f"{words.sleeper}-*"], "groups": [words.group]}
+        await self.say(f"/enrolments/{segment(words.rule)}-keys", keys, "PUT")
         account = {"lwm2m_server_uri": "coap://127.0.0.1:5683", "bootstrap_server": False}
         server = {"short_server_id": 123, "lifetime": 300, "binding": "U"}
         server["notification_storing_when_disabled_or_offline"] = True

@@ -40,6 +40,7 @@ from lwm2m_server.console.plugins import PluginPages
 from lwm2m_server.console.problems import ProblemPages
 from lwm2m_server.console.profiles.listing import ProfilePages
 from lwm2m_server.console.proofs import NoProof, SignedOut
+from lwm2m_server.console.rules import RulePages
 from lwm2m_server.console.sessions import COOKIE, Session, Sessions
 from lwm2m_server.console.signing_in import SigningIn, set_cookie
 from lwm2m_server.console.updates import UpdatePages
@@ -66,6 +67,7 @@ def _routes() -> list[Route]:
         *CreatingPages().routes(),
         *ImportPages().routes(),
         *EnrolmentPages().routes(),
+        *RulePages().routes(),
         *device_routes(),
         *PluginPages().routes(),
         *ModelPages().routes(),

@@ -79,7 +79,17 @@ def viewer_of(request: Request) -> Viewer:
 
 def operator_of(request: Request) -> Viewer:
     """For forms that others could not send. Raises ``HTTPException``."""
+    return _with_role(request, Role.OPERATE)
+
+
+def administrator_of(request: Request) -> Viewer:
+    """The same. Raises ``HTTPException``."""
+    return _with_role(request, Role.ADMIN)
+
+
+def _with_role(request: Request, role: Role) -> Viewer:
     viewer = viewer_of(request)
-    if not viewer.may_operate:
-        raise HTTPException(HTTPStatus.FORBIDDEN, f"This takes the role operate; yours is {viewer.role}.")
+    if not viewer.may(role):
+        needed = role.name.lower()
+        raise HTTPException(HTTPStatus.FORBIDDEN, f"This takes the role {needed}; yours is {viewer.role}.")
     return viewer
