@@ -139,3 +139,26 @@ def test_who_only_looks_is_offered_nothing(read_as: Any, rest: Any, names: str) 
         assert not page.xpath("//main//form[@method='post']")
     assert looking.send(f"{APP}/la-app/delete").status_code == 403
     assert rest.get("/applications/la-app").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("where", "kind", "document"),
+    [(APP, "applications", {"pointsOfAccess": ["http://198.51.100.1/"]}), (GROUP, "groups", {})],
+)
+def test_lists_are_searched_and_paged(
+    reader: Any, rest: Any, names: str, where: str, kind: str, document: dict[str, Any]
+) -> None:
+    for number in range(52):
+        answer = rest.post(f"/{kind}", json={"name": f"la-{number:02}", **document})
+        assert answer.status_code == 201, answer.text
+    first = reader.page(f"{where}?q=la-")
+    assert len(first.xpath("//table[@class='cards']/tbody/tr")) == 50
+    assert "1–50 of 52" in first.xpath("string(//nav[@class='pager'])")
+    (following,) = first.xpath("//a[@rel='next']/@href")
+    rest_of_them = reader.page(following)
+    assert [words(one) for one in rest_of_them.xpath("//tbody/tr/th")] == ["la-50", "la-51"]
+    assert rest_of_them.xpath("//form[@role='search']//input[@name='q']/@value") == ["la-"]
+    none = reader.page(f"{where}?q=la-nothing")
+    assert not none.xpath("//table")
+    assert "is like that" in none.xpath("string(//*[@class='empty'])")
+    assert none.xpath(f"//*[@class='empty']//a[@href='{where}']")
