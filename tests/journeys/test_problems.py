@@ -165,8 +165,8 @@ async def test_an_object_without_a_model_that_only_notifications_tell_of(serve, 
     assert found["facts"]["example"] == "dev-1"
 
 
-async def test_notifications_that_find_no_room(serve, connect, device, eventually):
-    server = serve("--unknown-devices", "create", LWM2M_DELIVERIES_WAITING="1")
+async def test_notifications_and_messages_that_find_no_room(serve, connect, device, eventually):
+    server = serve("--unknown-devices", "create", LWM2M_DELIVERIES_WAITING="1", LWM2M_MESSAGES_MBS="400")
     api = connect(server)
     one = await device(server, "dev-1")
     async with httpx.AsyncClient(base_url=f"{server.http}/api/v1", timeout=20) as client:
@@ -187,6 +187,14 @@ async def test_notifications_that_find_no_room(serve, connect, device, eventuall
     )
     assert found["facts"]["target"].endswith("Program")
     assert "deliveries.waiting" in found["advice"]
+    await api.wish("dev-1", "GET /3/0")
+
+    async def full():
+        return await _problems(server, kind="server", device="dev-1")
+
+    (found,) = await eventually(full)
+    assert found["text"].startswith("a container takes no more: ")
+    assert (found["tenant"], found["device"]) == ("main", "dev-1")
     await one.stop()
 
 

@@ -65,6 +65,7 @@ class Rows:
         self, write: Transaction, error: ContainerFull, device: DeviceRef, at: float, box: str
     ) -> None:
         """Hardly ever called: the line has its id when it is."""
+        _log.warning("a container takes no more", endpoint=device.endpoint, container=box, reason=str(error))
         body = content.log(device.name, at, "warning", f"{box} takes no more: {error}")
         message = self._message(NodeIds(device.node).logs, body)
         self._keep(write, message, device, record(device, "warning", body))

@@ -33,7 +33,8 @@ WARNINGS: Final[Mapping[str, str]] = {
     "lwm2m_server.coap.shedding": kinds.SERVER,
     "lwm2m_server.listeners": kinds.SERVER,
     "lwm2m_server.onem2m.projection": kinds.SERVER,
-    "lwm2m_server.telemetry.keeping": kinds.WARNING,
+    "lwm2m_server.onem2m.rows": kinds.SERVER,
+    "lwm2m_server.telemetry.keeping": kinds.SERVER,
 }
 """Modules whose warnings are problems, and of which kind."""
 

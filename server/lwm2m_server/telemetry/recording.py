@@ -47,15 +47,14 @@ def record(event: Received, node: int, models: ModelView) -> Write | None:
 def unknown(event: Received, models: ModelView) -> Sequence[Path]:
     """Of values whose Resources have no model.
 
-    A notification of one path tells of what the answer to Observe told before; perhaps with another model,
-    or none, so that one value is looked at.
+    A notification of one path tells of Resources that the answer to Observe told before; only its Object is
+    looked at, whose model may be gone since.
     """
-    entries, types = event.entries, models.types
-    if not entries or event.prefix:
+    is_single = event.kind == "notification" and event.path and not event.paths
+    if event.prefix or (is_single and models.object(event.path[0]) is not None):
         return ()
-    if event.kind == "notification" and not event.paths and types(entries[0].path) is not None:
-        return ()
-    return [path for path, _, _ in entries if types(path) is None]
+    types = models.types
+    return [path for path, _, _ in event.entries if types(path) is None]
 
 
 def is_complete(source: str, path: Path, paths: Sequence[Path]) -> bool:
