@@ -195,6 +195,7 @@ async def test_notifications_and_messages_that_find_no_room(serve, connect, devi
     (found,) = await eventually(full)
     assert found["text"].startswith("a container takes no more: ")
     assert (found["tenant"], found["device"]) == ("main", "dev-1")
+    assert found["facts"]["container"] == "received-msg"
     await one.stop()
 
 

@@ -99,3 +99,17 @@ def test_of_a_device_that_is_known_it_is_the_tenants(told: Any) -> None:
 )
 def test_what_is_no_problem_or_told_otherwise(told: Any, module: str, level: int) -> None:
     assert told(lambda: say(module, level, event="odd")) == []
+
+
+def test_what_cannot_be_told_is_not_told_for_ever(
+    told: Callable[..., list[Problem]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fail(self: Subjects, endpoint: str) -> None:
+        asked.append(endpoint)
+        raise OSError("closed")
+
+    monkeypatch.setattr(Subjects, "at", fail)
+    assert told(lambda: say(MODULE, event="odd", endpoint="urn:1")) == []
+    assert asked == ["urn:1"]

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+import structlog
+
 from lwm2m_server.problems import kinds
 from lwm2m_server.problems.book import Problems
 from lwm2m_server.problems.plugins import described
@@ -37,6 +39,10 @@ WARNINGS: Final[Mapping[str, str]] = {
     "lwm2m_server.telemetry.keeping": kinds.SERVER,
 }
 """Modules whose warnings are problems, and of which kind."""
+SHOWN: Final = ("container", "limit", "listener", "hint")
+"""What of a line is shown beside its reason."""
+
+_log = structlog.get_logger(__name__)
 
 
 class ProblemLines(logging.Handler):
@@ -58,8 +64,14 @@ class ProblemLines(logging.Handler):
         with suppress(RuntimeError):
             # Soon: this may be in the middle of anything, and on a thread that outlives the loop.
             self._loop.call_soon_threadsafe(
-                self._note, kind, record.name, words, text, _why(record, said), said
+                self._tell, kind, record.name, words, text, _why(record, said), said
             )
+
+    def _tell(self, *line: Any) -> None:
+        try:
+            self._note(*line)
+        except Exception:  # noqa: BLE001 - what the loop would log of it, would come here again
+            _log.exception("a line of the log cannot be told as a problem")
 
     def _note(
         self, kind: str, module: str, words: str, text: str, error: str | None, said: Mapping[str, Any]
@@ -79,6 +91,7 @@ class ProblemLines(logging.Handler):
             by=module,
             module=module,
             error=error,
+            **{name: said[name] for name in SHOWN if isinstance(said.get(name), (str, int))},
         )
 
 
