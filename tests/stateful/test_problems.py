@@ -23,7 +23,7 @@ from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.problems import ProblemFilter
 
 BOUNDS = {"ROUND": 1, "KEPT": 12, "KEPT_OF_DEVICE": 4, "KEPT_OF_NOBODY": 5}
-RATION = {"DIFFERENT": 3, "PENDING": 8, "AT_ONCE": 3, "SUBJECTS": 6}
+RATION = {"DIFFERENT": 3, "PENDING": 8, "AT_ONCE": 3, "SUBJECTS": 6, "STRANGERS": 7}
 
 
 class Breaking(sqlite3.Connection):
@@ -156,4 +156,24 @@ def test_a_stranger_with_many_names_is_told_as_one(tmp_path):
     kept = [row.problem for row in ledger.reader.problems(ProblemFilter(), limit=99)]
     assert len(kept) == book.DIFFERENT + 1
     assert {one.same: one.count for one in kept}[MORE] == 5_000 - book.DIFFERENT
+    ledger.close()
+
+
+def test_many_strangers_are_told_as_one_and_known_devices_all_the_same(tmp_path):
+    """Addresses of datagrams can be made up."""
+
+    async def flood():
+        for number in range(2_000):
+            host = f"10.0.{number // 250}.{number % 250}"
+            noted.note("registration", "who?", tenant="main", same=host, by=host)
+        noted.note("registration", "old", tenant="main", same="version", node=5, by="10.9.9.9")
+        await noted.flush()
+
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    noted = Problems(ledger)
+    asyncio.run(flood())
+    kept = [row.problem for row in ledger.reader.problems(ProblemFilter(), limit=2_000)]
+    assert len(kept) == book.STRANGERS + 2
+    assert {one.same: one.count for one in kept}[MORE] == 2_000 - book.STRANGERS
+    assert [one.text for one in kept if one.node] == ["old"]
     ledger.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -31,6 +32,9 @@ PENDING: Final = 1_000
 WINDOW: Final = 60.0
 DIFFERENT: Final = 20
 """So many different ones of one subject in so many seconds; of more, only how many there were."""
+STRANGERS: Final = 500
+"""So many different ones of one kind that are no device's, in so many seconds: who can lie about where it
+sends from has as many subjects as it likes."""
 SUBJECTS: Final = 10_000
 """That are told apart in one window."""
 TEXT: Final = 500
@@ -55,6 +59,8 @@ class Problems:
         self._window = float("-inf")
         self._seen: dict[tuple[str, str, str], set[str]] = {}
         """In this window, by subject."""
+        self._strangers: Counter[tuple[str, str]] = Counter()
+        """In this window, by tenant and kind: those that are no device's."""
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -76,7 +82,7 @@ class Problems:
         digits; those that are ``None`` are left out."""
         now = self._clock()
         same = _bounded(same)
-        if not self._is_told_apart(tenant, kind, by or str(node), same, now):
+        if not self._is_told_apart(tenant, kind, node, by or str(node), same, now):
             same, text = MORE, f"{_bounded(text)} (one of many)"
         problem = Problem(
             kind,
@@ -138,19 +144,22 @@ class Problems:
 
     # --- how much ----------------------------------------------------------------------------------
 
-    def _is_told_apart(self, tenant: str, kind: str, by: str, same: str, now: float) -> bool:
+    def _is_told_apart(self, tenant: str, kind: str, node: int, by: str, same: str, now: float) -> bool:
         if not self._window <= now < self._window + WINDOW:
             self._window = now
             self._seen.clear()
+            self._strangers.clear()
         subject = tenant, kind, by
         seen = self._seen.get(subject)
         if seen is None:
             if len(self._seen) >= SUBJECTS:
                 return False
             seen = self._seen[subject] = set()
-        if same not in seen and len(seen) >= DIFFERENT:
-            return False
-        seen.add(same)
+        if same not in seen:
+            if len(seen) >= DIFFERENT or (not node and self._strangers[tenant, kind] >= STRANGERS):
+                return False
+            self._strangers[tenant, kind] += not node
+            seen.add(same)
         return True
 
     def _add(self, problem: Problem) -> None:
