@@ -18,7 +18,6 @@ from lwm2m_server.console.new_device import CLIENT, MODES, SECTIONS, SERVER, dev
 from lwm2m_server.console.pages import page, part, see_other
 from lwm2m_server.console.viewer import operator_of, viewer_of
 
-NEW: Final = "/console/new-device"
 _WRONG: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT)
 """What is told beside the form; all else is an error of its own."""
 

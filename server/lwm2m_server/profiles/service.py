@@ -99,9 +99,6 @@ class Profiles:
         """By its name, or one it had and is still assigned by."""
         return self.assignments(tenant).named(name)
 
-    def mapping_of(self, profile: DeviceProfile) -> ProfileMapping:
-        return self.assignments(profile.tenant or "").mapping(profile)
-
     # --- changes -----------------------------------------------------------------------------------
 
     def subscribe(self, listener: Listener) -> None:

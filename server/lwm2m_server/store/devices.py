@@ -101,11 +101,6 @@ class DeviceReader:
                 return
             after = rows[-1][0]
 
-    def node_at(self, tenant: str, place: int) -> int | None:
-        query = "SELECT node FROM device WHERE tenant = ? ORDER BY node LIMIT 1 OFFSET ?"
-        row = self._execute(query, (tenant, place)).fetchone()
-        return None if row is None else int(row[0])
-
     def observations(self, node: int) -> Sequence[Observation]:
         rows = self._execute("SELECT token, document FROM observation WHERE node = ?", (node,)).fetchall()
         found = (legible(node, observation_from_json, *row) for row in rows)

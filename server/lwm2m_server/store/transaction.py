@@ -118,10 +118,6 @@ class Reader(
         come and go meanwhile."""
         ...
 
-    def node_at(self, tenant: str, place: int) -> int | None:
-        """The node of the tenant's device at this place in order of creation, from 0."""
-        ...
-
     def assigned(self, tenant: str, profile: str, *, after: int = -1, limit: int) -> Sequence[int]:
         """Nodes that a device profile was assigned to by this name, above ``after``."""
         ...

@@ -74,10 +74,6 @@ class UpdateReads(Protocol):
         """Of a tenant, oldest first; of one campaign, in one state; only those that are not over."""
         ...
 
-    def count_updates(self, tenant: str, campaign: str) -> Mapping[str, int]:
-        """By state."""
-        ...
-
     def uses_package(self, tenant: str, package: str) -> bool:
         """Whether an update that is not over does."""
         ...
@@ -128,11 +124,6 @@ class UpdateReader:
         query = f"{_ROW} WHERE {where} AND id > ? ORDER BY id LIMIT ?"
         rows = self._execute(query, (*found.values(), after, limit)).fetchall()
         return [_update(row) for row in rows]
-
-    def count_updates(self, tenant: str, campaign: str) -> Mapping[str, int]:
-        query = """SELECT state, count(*) FROM device_update WHERE tenant = ? AND campaign = ?
-            GROUP BY state"""
-        return dict(self._execute(query, (tenant, campaign)).fetchall())
 
     def uses_package(self, tenant: str, package: str) -> bool:
         query = "SELECT 1 FROM device_update WHERE tenant = ? AND package = ? AND is_open = 1 LIMIT 1"

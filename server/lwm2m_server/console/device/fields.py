@@ -24,7 +24,6 @@ BOUNDS: Final = {
     ResourceType.INTEGER: (-(2**63), 2**63 - 1),
     ResourceType.UNSIGNED_INTEGER: (0, 2**64 - 1),
 }
-LINK: Final = "[0-9]{1,5}:[0-9]{1,5}"
 SPARE: Final = 3
 """Empty rows of a Resource with instances, for who has no JavaScript to add more."""
 SAFE: Final = 2**53

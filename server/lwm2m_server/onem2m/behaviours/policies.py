@@ -100,7 +100,8 @@ def _are_originators(given: Any) -> bool:
         isinstance(given, list)
         and 0 < len(given) <= MAX_ORIGINATORS
         and all(
-            isinstance(one, str) and 0 < len(one) <= MAX_ORIGINATOR and one.count("*") < 4 for one in given
+            isinstance(one, str) and 0 < len(one) <= MAX_ORIGINATOR and one.count("*") <= MAX_WILDCARDS
+            for one in given
         )
     )
 

@@ -30,8 +30,6 @@ class Criteria:
     events: frozenset[int]
     content: int
     targets: tuple[str, ...]
-    farewell: str | None
-    """``su``: who hears that the subscription is gone."""
     attributes: frozenset[str]
     """``atr``; none for any."""
     child_types: frozenset[int]
@@ -64,7 +62,6 @@ def read_criteria(document: str) -> Criteria:
         events=frozenset(wanted.get("net", (UPDATED,))),
         content=given.get("nct", ALL),
         targets=tuple(given.get("nu", ())),
-        farewell=given.get("su"),
         attributes=frozenset(wanted.get("atr", ())),
         child_types=frozenset(wanted.get("chty", ())),
         conditions=read_conditions(wanted),
