@@ -38,13 +38,14 @@ from lwm2m_server.onem2m.devices import Devices
 from lwm2m_server.ports import Errand
 from lwm2m_server.rpc import progress, results
 from lwm2m_server.rpc.appointments import Appointments
+from lwm2m_server.rpc.beginning import begun
 from lwm2m_server.rpc.call import Call
 from lwm2m_server.rpc.messages import waiting
 from lwm2m_server.rpc.methods import Plan, Scene, method_named
 from lwm2m_server.rpc.retention import tidy
 from lwm2m_server.rpc.targets import Naming
 from lwm2m_server.settings import Settings
-from lwm2m_server.store.documents import dumps, loads
+from lwm2m_server.store.documents import loads
 from lwm2m_server.store.errors import CommitFailed, ContainerFull, Gone
 from lwm2m_server.store.ids import Ids, NodeIds
 from lwm2m_server.store.protocols import Ledger
@@ -148,7 +149,8 @@ class Calls:
         presence = self._devices.state(device)
         now = self._clock()
         is_light = self._is_light(device, call, plan, presence)
-        rpc = self._rpc(device, call, plan, tuple(scene.targets.notes), now, is_light=is_light)
+        until = now + (call.timeout if is_light else self._settings.messages.ttl)
+        rpc = begun(self._ids.next(), device.node, call, plan, scene.targets.notes, now, until)
         if plan.known is not None:
             return await self._keep(rpc)
         awaited = asyncio.get_running_loop().create_future() if is_light and not call.one_way else None
@@ -176,28 +178,6 @@ class Calls:
         models = self._devices.models(device)
         naming, observations = self._naming(device, models), self._reader.observations(device.node)
         return Scene.of(device.name, device.registration, models, naming, observations)
-
-    def _rpc(
-        self, device: Device, call: Call, plan: Plan, notes: tuple[str, ...], now: float, *, is_light: bool
-    ) -> Rpc:
-        usual = now + (call.timeout if is_light else self._settings.messages.ttl)
-        is_known = plan.known is not None
-        return Rpc(
-            self._ids.next(),
-            device.node,
-            call.method,
-            "SUCCESSFUL" if is_known else "QUEUED",
-            call.params,
-            call.persistent,
-            call.one_way,
-            usual if call.expires_at is None else call.expires_at,
-            call.retries,
-            messages=tuple(map(dumps, plan.messages)),
-            info=call.info,
-            notes=notes,
-            result=dict(plan.known or {}),
-            finished_at=now if is_known else None,
-        )
 
     async def _keep(self, rpc: Rpc) -> Rpc:
         def keep(write: Transaction) -> None:
