@@ -88,7 +88,7 @@ class OscoreDevice:
         if self.everything is not None:
             site = self.everything
         self.context = await aiocoap.Context.create_server_context(
-            OscoreSiteWrapper(site, credentials), bind=("127.0.0.1", None), transports=["oscore", "udp6"]
+            OscoreSiteWrapper(site, credentials), bind=("127.0.0.1", 0), transports=["oscore", "udp6"]
         )
         self.context.client_credentials[f"{self.uri}/*"] = self.security
 

@@ -241,9 +241,9 @@ async def test_subscriptions_tell_what_they_are_about(call):
 
 async def test_a_password_in_a_target_is_not_shown(call, listen):
     receiver = await listen()
-    await subscribe(call, targets=[receiver.url.replace("://", "://me:hidden@")])
+    made = await subscribe(call, targets=[receiver.url.replace("://", "://me:hidden@")])
     (one,) = (await call("GET", "/subscriptions"))["subscriptions"]
-    assert one["targets"] == [receiver.url.replace("://", "://me:***@")]
+    assert made["targets"] == one["targets"] == [receiver.url.replace("://", "://me:***@")]
 
 
 async def test_subscriptions_are_found_by_target_and_device(call):
@@ -269,6 +269,7 @@ async def test_subscriptions_are_found_by_target_and_device(call):
         ({"targets": []}, 400, "subscription.targets"),
         ({"targets": ["Nobody"]}, 409, "no application Nobody"),
         ({"targets": ["http://127.0.0.1:9/"]}, 409, "127.0.0.1"),
+        ({"targets": ["http://me:hidden@127.0.0.1:9/"]}, 409, "http://me:***@127.0.0.1:9/"),
         ({"resource": "ghost"}, 404, "ghost"),
         ({"resource": ""}, 400, "subscription.resource"),
         ({"content": "some"}, 400, "subscription.content"),

@@ -109,8 +109,12 @@ class WebhookPages:
             made = await viewer_of(request).api.send("POST", "/subscriptions", _document(given))
         except Refusal as refusal:
             return await self._show_new(request, given, refusal.status, refusal.detail)
-        notice = f"{given['target']} is told of {made['resource']} from now on."
-        return see_other(request, url(SUBSCRIPTIONS, target=given["target"]), notice)
+        # As it is shown: without the password of a URL, which is not looked for either.
+        (target,) = made["targets"]
+        asked = {"target": target} if target == given["target"] else {}
+        return see_other(
+            request, url(SUBSCRIPTIONS, **asked), f"{target} is told of {made['resource']} from now on."
+        )
 
     async def unsubscribe(self, request: Request) -> Response:
         await form_of(request)

@@ -144,7 +144,7 @@ class SubscriptionApi:
         "Subscribe a URL or an application to what happens to a resource",
         query=(TENANT,),
         body=obj("resource targets", **_NEW),
-        answers={201: obj("id resource", id=STRING, resource=STRING)},
+        answers={201: obj("*", id=STRING, resource=STRING, targets=TEXTS)},
         problems=(409, 503),
     )
     async def create(self, request: Request) -> Response:
@@ -161,7 +161,9 @@ class SubscriptionApi:
                 faults.add("subscription.resource", "names from the CSEBase down are due")
         names, caller = tuple(resource.split("/")), caller_of(request)
         made = await self._tree.create(caller, tenant.name, names, SUBSCRIPTION, {"m2m:sub": body})
-        return json_answer({"id": made["ri"], "resource": resource}, HTTPStatus.CREATED)
+        shown = [masked(target) for target in body["nu"]]
+        document = {"id": made["ri"], "resource": resource, "targets": shown}
+        return json_answer(document, HTTPStatus.CREATED)
 
     @described("End a subscription", query=(TENANT,), answers={204: None}, problems=(503,))
     async def remove(self, request: Request) -> Response:

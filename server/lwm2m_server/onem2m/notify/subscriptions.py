@@ -17,7 +17,7 @@ from lwm2m_server.onem2m.notify.criteria import SEND_LATEST
 from lwm2m_server.onem2m.tree import Target, base
 from lwm2m_server.sinks.bundler import Bundling
 from lwm2m_server.sinks.protocols import Refused, Retry
-from lwm2m_server.sinks.targets import is_url
+from lwm2m_server.sinks.targets import is_url, masked
 from lwm2m_server.store.records import Resource
 
 BATCH_SECONDS: Final = 60.0
@@ -66,7 +66,8 @@ async def _verify(context: Context, subscription: Resource, targets: Iterable[st
                 question = context.notices.verification(subscription)
                 await context.outlets.verify(tenant, target, question)
         except (Retry, Refused) as error:
-            raise SubscriptionNotVerified(f"nu (notificationURI) {target[:200]}: {error}") from error
+            shown = masked(target)[:200]
+            raise SubscriptionNotVerified(f"nu (notificationURI) {shown}: {error}") from error
 
 
 def _is_own(context: Context, tenant: str, originator: str, url: str) -> bool:
