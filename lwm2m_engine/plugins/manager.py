@@ -88,6 +88,7 @@ class PluginManager(Hooks):
         self._rewriters = self._registry.latest_first("lwm2m_outgoing")
         self._rescuers = self._registry.latest_first("lwm2m_rescue_payload")
         self._listeners = self._registry.in_order("lwm2m_event")
+        self._told: set[tuple[str, str, type[Exception]]] = set()
         self.on_failure: Callable[[HookFailure], object] = lambda failure: None
         """Hears of each; must not raise."""
         self._raise_if_strict()
@@ -301,7 +302,11 @@ class PluginManager(Hooks):
 
     def _count(self, implementation: Implementation, error: Exception, endpoint: str) -> None:
         self._registry.failures[implementation.plugin] += 1
-        _log.error("plugin %s: %s failed", implementation.plugin, implementation.hook, exc_info=error)
+        # What fails with each message of a fleet would fill the disk: the first of a kind says it all.
+        kind = implementation.plugin, implementation.hook, type(error)
+        level = logging.DEBUG if kind in self._told else logging.ERROR
+        self._told.add(kind)
+        _log.log(level, "plugin %s: %s failed", implementation.plugin, implementation.hook, exc_info=error)
         self.on_failure(HookFailure(implementation.plugin, implementation.hook, error, endpoint))
 
     def _collect(self, hook: str, kinds: type[T] | tuple[type[T], ...]) -> list[tuple[str, T]]:
