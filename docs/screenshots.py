@@ -1,4 +1,5 @@
-"""Takes the pictures of the console that the documentation shows: ``python docs/screenshots.py``.
+"""Takes the pictures of the console that the documentation shows: ``python docs/screenshots.py``, or
+``python docs/screenshots.py devices model`` for those only.
 
 Starts a server with simulated devices and something to see on every page, and takes each page in light and in
 dark. Needs what tests need, and Chromium.
@@ -113,7 +114,8 @@ async def take(url: str) -> None:
         context = await browser.new_context(viewport=SIZE, locale="en-GB", timezone_id="Europe/Berlin")
         page = await context.new_page()
         session = await context.new_cdp_session(page)
-        for name, path in PAGES.items():
+        for name in sys.argv[1:] or PAGES:
+            path = PAGES[name]
             await page.set_viewport_size({**SIZE, "height": TALL.get(name, SIZE["height"])})
             await page.goto(f"{url}/console/{path}")
             if name in CHECKED:

@@ -127,7 +127,14 @@ async def test_who_may_only_read_is_shown_nothing_to_change(seen: list[Seen], co
 
 NARROW = {"width": 360, "height": 740}
 WIDER = ({"width": 768, "height": 1024}, {"width": 1280, "height": 800}, {"width": 1920, "height": 1080})
-IS_TOO_WIDE = "document.documentElement.scrollWidth > innerWidth"
+IS_TOO_WIDE = """async () => {
+  for (let turn = 0; turn < 20; turn++) {
+    if (document.documentElement.scrollWidth <= innerWidth) return false
+    await new Promise(done => setTimeout(done, 50))
+  }
+  return true
+}"""
+"""A chart follows its place a moment later."""
 SHORTEN = """() => {
   const alike = 'tbody > tr:nth-child(n+5), ul > li:nth-child(n+6), details.object ~ details.object'
   for (const one of document.querySelectorAll(alike)) one.remove()
@@ -159,6 +166,37 @@ async def test_pages_are_for_everybody_on_every_screen(
         await page.emulate_media(color_scheme="dark")
         found += serious(await axe.run(page, options=CONTRAST))
         problems += [f"{url}: {one}" for one in found + too_wide]
+    assert not problems, "\n".join(problems)
+
+
+async def test_what_is_done_to_chosen_devices_is_for_everybody_too(
+    seen: list[Seen], open_page: Any, signed_in: Any
+) -> None:
+    """Pages that no link leads to."""
+    axe = pytest.importorskip("axe_playwright_python.async_playwright").Axe()
+    page = await signed_in(await open_page(viewport=NARROW, reduced_motion="reduce"))
+    problems: list[str] = []
+
+    async def look(what: str) -> None:
+        await page.emulate_media(color_scheme="light")
+        found = serious(await axe.run(page, options=RULES))
+        await page.emulate_media(color_scheme="dark")
+        found += serious(await axe.run(page, options=CONTRAST))
+        if await page.evaluate(IS_TOO_WIDE):
+            found.append("is too wide")
+        problems.extend(f"{what}: {one}" for one in found)
+
+    await page.goto("/console/devices")
+    await page.get_by_label("All on this page").check()
+    await look("devices chosen")
+    await page.get_by_role("button", name="Assign").click()
+    await page.get_by_role("heading", name="Not done").wait_for()
+    await look("refused")
+    await page.get_by_role("link", name="Back to the list").click()
+    await page.get_by_label("All on this page").check()
+    await page.get_by_role("button", name="Remove devices").click()
+    await page.get_by_role("heading", name="Remove these").wait_for()
+    await look("remove?")
     assert not problems, "\n".join(problems)
 
 

@@ -111,8 +111,20 @@ async def test_many_of_both_a_few_at_a_time(fleet, monkeypatch):
         await fleet.client.patch(f"/api/v1/groups/{dice.choice(groups)}", json=change)
         index = fleet.profiles.belonging._known["main"]
         assert index._former <= index._live + 40 + 2 * len(NAMES)
+        monkeypatch.setattr(belonging, "FEW", dice.choice((0, 3, 1000)))
         await listed(fleet)
-    assert await listed(fleet) == await filtered(fleet, *groups)
+        assert await listed(fleet) == await filtered(fleet, *groups)
+
+
+async def test_nobody_waits_for_long_reads_while_no_group_changes(fleet):
+    await put(fleet, "b", ["d3"])
+    assert (await listed(fleet))["d3"] == ["b"]
+    kept, found = fleet.profiles.belonging, [("d3", 1), ("d4", 2)]
+    kept._ledger, ledger = None, kept._ledger
+    assert await kept.names("main", found) == [["b"], []]
+    kept._ledger = ledger
+    await fleet.client.patch("/api/v1/groups/b", json={"addDevices": ["d4"]})
+    assert await kept.names("main", found) == [["b"], ["b"]]
 
 
 async def test_what_nobody_asks_for_is_forgotten(fleet, monkeypatch):

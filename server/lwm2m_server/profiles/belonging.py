@@ -2,7 +2,8 @@
 
 A group is a document that names its members, and there may be thousands of both: to ask each group for each
 device of a list would take too long. What is kept here is the other way round, in memory, and made when it is
-asked for first. It belongs to the thread for long reads; the event loop only says which groups have changed.
+asked for first. The thread for long reads makes it and keeps it up to date; the event loop says which groups
+have changed, and looks itself while none has.
 """
 
 from __future__ import annotations
@@ -30,8 +31,13 @@ SLICE: Final = 500
 """Members looked at before the event loop may go on."""
 SLACK: Final = 50_000
 """Memberships of before that are let be."""
+FEW: Final = 2_000
+"""Memberships that are looked up on the event loop: some tenths of a millisecond."""
 MOST_CHANGED: Final = 10_000
 """Groups that change while nobody asks; with more, all of it is made anew."""
+
+WIDTH: Final = array("I").itemsize
+"""Bytes of the number of a group."""
 
 Named: TypeAlias = tuple[str, int]
 """A device by its name and its node."""
@@ -63,10 +69,13 @@ class Belonging:
             return [[] for _ in devices]
         index = self._known.setdefault(tenant, _Index(owner.id, self._folder))
         wanted = [(name, self._ids.ri(node, NODE)) for name, node in devices]
-        found = None
+        found = index.glance(wanted, self._now())
         while found is None:
-            found = await self._ledger.apart(partial(index.look, wanted, int(self._clock() * SECOND)))
+            found = await self._ledger.apart(partial(index.look, wanted, self._now()))
         return found
+
+    def _now(self) -> int:
+        return int(self._clock() * SECOND)
 
     def changed(self, group: int) -> None:
         """A group came, changed or went."""
@@ -83,11 +92,13 @@ class _Index:
     def __init__(self, tenant: int, folder: str) -> None:
         self._tenant, self._folder = tenant, folder
         self.changed: set[int] = set()
+        self._is_settled = False
+        """Whether nobody changes it."""
         self._clear()
 
     def _clear(self) -> None:
         self._members: dict[str, bytes] = {}
-        """Name or id of a device, and the numbers of the groups that have it, each four bytes."""
+        """Name or id of a device, and the numbers of the groups that have it."""
         self._groups: dict[int, _Group] = {}
         self._numbers: dict[int, int] = {}
         """By id."""
@@ -95,14 +106,26 @@ class _Index:
         self._last: Resource | None = None
         self._is_whole = False
 
+    def glance(self, devices: Sequence[tuple[str, str]], now: int) -> list[list[str]] | None:
+        """As ``look``, on the event loop: ``None`` if that may take long, or has to be found out first."""
+        # In this order: what is not in ``changed`` any more is settled, or not.
+        if self.changed or not self._is_settled:
+            return None
+        if sum([len(self._members.get(name, b"")) for names in devices for name in names]) > FEW * WIDTH:
+            return None
+        return [self._of(names, now) for names in devices]
+
     def look(self, devices: Sequence[tuple[str, str]], now: int, reader: Reader) -> list[list[str]] | None:
         """Names of groups for each device, by its name and its id; ``None`` to be asked again."""
         budget = TURN
         while budget > 0:
-            if self._is_whole and self._former > self._live + SLACK:
-                self._clear()
             if self._is_whole and not self.changed:
-                return [self._of(names, now) for names in devices]
+                if self._former <= self._live + SLACK:
+                    self._is_settled = True
+                    return [self._of(names, now) for names in devices]
+                self._is_settled = False
+                self._clear()
+            self._is_settled = False
             budget -= GROUPS + (self._renew(reader) if self._is_whole else self._read(reader))
         return None
 
