@@ -86,6 +86,8 @@ class CampaignPlan(RuleBasedStateMachine):
         for _ in range(100):
             decision = plan.decide(self.definition, self.run, self.tally(), self.now)
             changed = decision.run != self.run
+            for wave in range(self.run.wave, decision.run.wave):
+                self._check_over(wave)
             self.run = decision.run
             if decision.prepare:
                 sizes = self.definition.sizes(self.total)
@@ -108,7 +110,6 @@ class CampaignPlan(RuleBasedStateMachine):
         waiting = [one for one in self.some(WAITING) if one.wave <= self.run.wave]
         assert decision.begin <= len(waiting)
         for one in waiting[: decision.begin]:
-            self._check_order(one)
             one.state = ACTIVE
         parked = [one for one in self.devices if one.parked and one.wave in decision.waves]
         assert decision.install <= len(parked)
@@ -121,11 +122,11 @@ class CampaignPlan(RuleBasedStateMachine):
                 one.state, one.parked = DeviceState.CANCELLED, False
         return bool(decision.begin or decision.install or (decision.cancel and cancelled))
 
-    def _check_order(self, device: Device) -> None:
-        for wave in range(device.wave):
-            members = [one for one in self.devices if one.wave == wave]
-            over = sum(one.state in OVER for one in members)
-            assert over * 100 >= self.definition.waves[wave].completed * len(members)
+    def _check_over(self, wave: int) -> None:
+        """The next one begins. It goes on when some of this one are tried again."""
+        members = [one for one in self.devices if one.wave == wave]
+        over = sum(one.state in OVER for one in members)
+        assert over * 100 >= self.definition.waves[wave].completed * len(members)
 
     # --- what happens ------------------------------------------------------------------------------
 
