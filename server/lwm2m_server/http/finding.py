@@ -27,6 +27,10 @@ Keys: TypeAlias = list[Any]
 
 TURN: Final = 5_000
 """Keys looked at before others may run: some tenths of a millisecond."""
+STRETCH: Final = 4
+"""Turns until there is a rest."""
+REST: Final = 0.001
+"""Seconds."""
 SAMPLE: Final = 500
 MARGIN: Final = 60
 """Places in a sample by which a guess may be wrong; that is five times what it is wrong as a rule."""
@@ -111,10 +115,11 @@ class Finder:
 
     async def _known(self, asked: Asked, names: Sequence[str] | None) -> Known:
         known, keys = Known(), self._keys_of(asked)
-        for part in self._devices.clients(asked.wanted.tenant, names, asleep=asked.asleep):
+        parts = self._devices.clients(asked.wanted.tenant, names, asleep=asked.asleep)
+        for number, part in enumerate(parts):
             known.clients.extend(part)
             known.keys.extend(keys(part))
-            await asyncio.sleep(0)
+            await _pause(number)
         return known
 
     def _keys_of(self, asked: Asked) -> Callable[[Sequence[Client]], Keys]:
@@ -187,6 +192,12 @@ async def _within(keys: Keys, lowest: Any, highest: Any) -> tuple[int, list[int]
 
 
 async def _parts(keys: Keys) -> AsyncIterator[tuple[int, Keys]]:
-    for first in range(0, len(keys), TURN):
+    for number, first in enumerate(range(0, len(keys), TURN)):
         yield first, keys[first : first + TURN]
-        await asyncio.sleep(0)
+        await _pause(number)
+
+
+async def _pause(number: int) -> None:
+    """Others on the loop may run; now and then other threads too, to which it gives the interpreter only
+    while it waits for something."""
+    await asyncio.sleep(REST if number % STRETCH == STRETCH - 1 else 0)
