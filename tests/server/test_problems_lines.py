@@ -6,13 +6,14 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lwm2m_server.problems.book import Problems
-from lwm2m_server.problems.lines import ProblemLines
+from lwm2m_server.problems.lines import TOLD, WARNINGS, ProblemLines
 from lwm2m_server.problems.subjects import Subjects
 from lwm2m_server.store.ledger import SqliteLedger
 from lwm2m_server.store.problems import Problem, ProblemFilter
@@ -113,3 +114,8 @@ def test_what_cannot_be_told_is_not_told_for_ever(
     monkeypatch.setattr(Subjects, "at", fail)
     assert told(lambda: say(MODULE, event="odd", endpoint="urn:1")) == []
     assert asked == ["urn:1"]
+
+
+def test_the_modules_it_knows_are_there():
+    for name in (*TOLD, *WARNINGS):
+        assert find_spec(name) is not None, name

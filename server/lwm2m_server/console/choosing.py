@@ -20,6 +20,7 @@ from lwm2m_server.console.viewer import operator_of
 MOST: Final = 1000
 """Devices at once: more than a page of the list has."""
 ACTIONS: Final = ("join", "leave", "assign", "unassign", "remove", "forget")
+"""``remove`` asks whether to; ``forget`` is the answer."""
 
 
 @attrs.define

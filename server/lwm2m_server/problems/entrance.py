@@ -46,33 +46,13 @@ class Entrance:
         )
 
     def handshake(self, listener: str, peer: str, reason: str) -> None:
-        """Whose it was nobody knows: it is the server's own tenant's."""
-        host = peer.rpartition(":")[0]
-        self.problems.note(
-            kinds.HANDSHAKE,
-            f"a handshake from {peer} failed: {reason}",
-            tenant=self.subjects.default,
-            same=f"{host} {reason}",
-            by=host,
-            listener=listener,
-            peer=peer,
-            error=reason,
-        )
+        """DTLS or TLS."""
+        self._stranger(f"a handshake from {peer} failed: {reason}", listener, peer, reason, _host(peer))
 
     def protected(self, listener: str, peer: str, reason: str) -> None:
         """OSCORE. Where it came from was not proved: all of them together are one subject."""
-        host = peer.rpartition(":")[0]
-        self.problems.note(
-            kinds.HANDSHAKE,
-            f"a protected request from {peer} cannot be opened: {reason}",
-            tenant=self.subjects.default,
-            same=f"{host} {reason}",
-            by=listener,
-            listener=listener,
-            peer=peer,
-            reason="oscore",
-            error=reason,
-        )
+        text = f"a protected request from {peer} cannot be opened: {reason}"
+        self._stranger(text, listener, peer, reason, listener, "oscore")
 
     def bootstrap(self, event: Failed | Refused) -> None:
         whose = self.subjects.at(event.endpoint)
@@ -95,6 +75,26 @@ class Entrance:
             error=reason,
             detail=detail or None,
         )
+
+    def _stranger(
+        self, text: str, listener: str, peer: str, error: str, by: str, reason: str | None = None
+    ) -> None:
+        """Whose it was nobody knows: it is the server's own tenant's."""
+        self.problems.note(
+            kinds.HANDSHAKE,
+            text,
+            tenant=self.subjects.default,
+            same=f"{_host(peer)} {error}",
+            by=by,
+            listener=listener,
+            peer=peer,
+            reason=reason,
+            error=error,
+        )
+
+
+def _host(peer: str) -> str:
+    return peer.rpartition(":")[0]
 
 
 def _endpoint(request: CoapRequest, peer: Peer) -> str:
